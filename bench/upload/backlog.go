@@ -68,9 +68,9 @@ func (b backlog) fill(dir string) error {
 	if err != nil {
 		return err
 	}
-	noise := make([]byte, b.size/b.frames())
-	for i := range noise {
-		noise[i] = byte(rand.Uint32())
+	random := make([]byte, b.size/b.frames())
+	for i := range random {
+		random[i] = byte(rand.Uint32())
 	}
 	tracks := []mkv.Track{track}
 	if b.sound {
@@ -83,7 +83,7 @@ func (b backlog) fill(dir string) error {
 				return err
 			}
 			for n := range min(segmentLength, b.fragments-done) {
-				if err := b.fragment(w, time.Duration(n)*b.gop, noise); err != nil {
+				if err := b.fragment(w, time.Duration(n)*b.gop, random); err != nil {
 					return err
 				}
 			}
@@ -103,22 +103,22 @@ func (b backlog) frames() int {
 	return framesPer
 }
 
-// fragment records one. With sound there are two blocks of 20 ms before each picture.
-func (b backlog) fragment(w *segment.Writer, at time.Duration, noise []byte) error {
+// fragment records one. With audio there are two blocks of 20 ms before each picture.
+func (b backlog) fragment(w *segment.Writer, at time.Duration, random []byte) error {
 	if err := w.BeginFragment(at, true); err != nil {
 		return err
 	}
 	for f := range b.frames() {
 		t := at + time.Duration(f)*b.gop/time.Duration(b.frames())
 		for n := 0; b.sound && n < 2; n++ {
-			if err := w.WriteFrame(2, t+time.Duration(n)*20*time.Millisecond, true, [][]byte{noise[:160]}); err != nil {
+			if err := w.WriteFrame(2, t+time.Duration(n)*20*time.Millisecond, true, [][]byte{random[:160]}); err != nil {
 				return err
 			}
 		}
-		if noise[0] = 0x41; f == 0 {
-			noise[0] = 0x65
+		if random[0] = 0x41; f == 0 {
+			random[0] = 0x65
 		}
-		if err := w.WriteFrame(1, t, f == 0, [][]byte{noise}); err != nil {
+		if err := w.WriteFrame(1, t, f == 0, [][]byte{random}); err != nil {
 			return err
 		}
 	}
@@ -149,11 +149,11 @@ func measured(cmd *exec.Cmd) (s spent, err error) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
+	sample := time.NewTicker(20 * time.Millisecond)
+	defer sample.Stop()
 	for {
 		select {
-		case <-look.C:
+		case <-sample.C:
 			// Not what wait4(2) returns: that begins with the memory of this process.
 			s.rss = max(s.rss, proc.PeakRSS(cmd.Process.Pid))
 			continue
@@ -165,7 +165,7 @@ func measured(cmd *exec.Cmd) (s spent, err error) {
 	}
 }
 
-// What of the sound a drainer sends.
+// Which audio a drainer sends.
 const (
 	audioPlayable = "auto"
 	audioAll      = "on"

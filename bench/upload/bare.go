@@ -14,8 +14,8 @@ import (
 
 // bare sends each directory's files over a TLS connection of its own, a fragment's worth at once at
 // the rate that the service allows, and does nothing else: neither acknowledgements nor retries, nor
-// notes of what is done. Little in Go takes less CPU at that pace. The rest of what it takes beside
-// curl is the pace's own: wake-ups, and caches that are cold after each wait.
+// notes of the progress. Hardly any Go program takes less CPU at that pace. The remaining difference to
+// curl is the cost of the pace: wake-ups, and caches that are cold after each wait.
 func bare(address string, size int, dirs []string) error {
 	to, err := url.Parse(address)
 	if err != nil {

@@ -23,8 +23,8 @@ const costStreams = 16
 // costFragment is a fragment's size in bytes: that of a camera with 8 Mbit/s.
 const costFragment = 2_000_000
 
-// costRounds of ours and of curl without a limit, in turns, are put together: what else the machine
-// does falls on both.
+// costRounds of the agent and of curl without a limit, in turns, are added up, so that other load of the
+// machine affects both.
 const costRounds = 3
 
 // curlRuns of curl without a limit make up its part of a round: one is over before its time can be measured.
@@ -32,10 +32,10 @@ const curlRuns = 3
 
 // cost measures what sending takes beside curl, which sends the same files over TLS and does
 // nothing else. All of them speak to a Go server with TLS as it is by default, and agree on the
-// same cipher; only that of ours looks into what comes and stores it, curl's throws it away. Each
-// counts whole processes, ours with the set-up of the SDK, the index of the recordings and the notes
-// of what is done. What is compared is curl without a limit, which never waits. The others wait as
-// the service demands, and show what that costs.
+// same cipher; only the agent's server parses and stores the media, curl's discards it. Each figure
+// is of whole processes, the agent's with the set-up of the SDK, the index of the recordings and the notes
+// of the progress. The comparison is with curl without a limit, which never waits. The others wait as
+// the service requires, and show the cost of that.
 func cost(o options) ([]figure, error) {
 	s := startSink()
 	defer s.Close()
@@ -75,7 +75,7 @@ func cost(o options) ([]figure, error) {
 	perGB := func(s spent, rounds float64) float64 { return s.cpu.Seconds() / gigabytes / rounds }
 	oursPerGB, curlPerGB := perGB(ours, costRounds), perGB(curl, costRounds*curlRuns)
 	return []figure{
-		{What: "CPU of ours", Value: oursPerGB, Unit: "s/GB", Beside: fmt.Sprintf("%.2f GB over %d streams, %d times, in %.1f s", gigabytes,
+		{What: "CPU of the agent", Value: oursPerGB, Unit: "s/GB", Beside: fmt.Sprintf("%.2f GB over %d streams, %d times, in %.1f s", gigabytes,
 			costStreams, costRounds, ours.wall.Seconds())},
 		{What: "CPU of curl -T at the same rate", Value: perGB(paced, 1), Unit: "s/GB",
 			Beside: fmt.Sprintf("%d processes in %.1f s", costStreams, paced.wall.Seconds())},
@@ -87,7 +87,7 @@ func cost(o options) ([]figure, error) {
 		{What: "ours to curl without a limit", Value: oursPerGB / curlPerGB, Unit: "×", Beside: "1.3 allowed"},
 		{What: "ours to a bare loop at the same rate", Value: oursPerGB / perGB(least, 1), Unit: "×"},
 		{What: "bare loop to curl without a limit", Value: perGB(least, 1) / curlPerGB, Unit: "×", Beside: "what the pace alone costs"},
-		{What: "peak memory of ours", Value: float64(ours.rss) / 1e6, Unit: "MB", Beside: fmt.Sprintf("%d streams", costStreams)},
+		{What: "peak memory of the agent", Value: float64(ours.rss) / 1e6, Unit: "MB", Beside: fmt.Sprintf("%d streams", costStreams)},
 		{What: "peak memory of curl", Value: float64(paced.rss) / 1e6, Unit: "MB", Beside: fmt.Sprintf("%d processes", costStreams)},
 	}, nil
 }

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// filterRounds of each are put together, in turns: what else the machine does falls on all of them.
+// filterRounds of each are added up, in turns, so that other load of the machine affects all of them.
 const filterRounds = 4
 
 // filter measures what it costs to leave a track out: the same backlog with G.711 beside the video,

@@ -5,7 +5,7 @@ import "time"
 // usualGOP is how often cameras send a keyframe.
 const usualGOP = 2 * time.Second
 
-// rate measures how fast many streams with a backlog are uploaded beside what the service allows.
+// rate measures how fast many streams with a backlog are uploaded, compared with the limits of the service.
 func rate(o options) ([]figure, error) {
 	return catchUp(o.dir, newBacklog(o.streams, o.fragments, o.size, usualGOP))
 }

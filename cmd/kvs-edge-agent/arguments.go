@@ -17,7 +17,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 }
 
 // arguments takes from least to most of them. Otherwise the sentence says what is wanted, and the exit code is
-// that of wrong arguments: 1 would mean to monitoring that the answer is no.
+// that of wrong arguments: 1 would mean a negative answer to monitoring.
 func arguments(least, most int, wanted string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
@@ -85,7 +85,7 @@ func addHelp(root *cobra.Command) {
 func newHelpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
-		Short: "Show what a command does and takes",
+		Short: "Show the help of a command",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return root.Help()

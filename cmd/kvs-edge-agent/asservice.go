@@ -19,7 +19,7 @@ const (
 	serviceUser     = "kvs-edge-agent"
 )
 
-// takeRightsOf gives up root for the rights of the service's user: root may read and write what the agent may not. It
+// takeRightsOf drops root for the rights of the service's user: root may read and write what the agent may not. It
 // does nothing where somebody else runs the command.
 func takeRightsOf(name string) error {
 	if os.Geteuid() != 0 || name == "" || name == "root" {
@@ -53,7 +53,7 @@ var installedUnit = sync.OnceValue(func() *preflight.Unit { return findUnit(cont
 
 // useServiceSettings has every command see what the service sees, as check does: the variables of its file, which is
 // usually at path, then those of its unit, then those of this shell. Times stay those of this shell. A path of a test
-// has no unit. Its error says why the file is of no use; the variables of this shell count then.
+// has no unit. Its error says why the file cannot be used; the variables of this shell apply then.
 func useServiceSettings(path string) error {
 	var unit *preflight.Unit
 	if path == serviceSettings {
@@ -67,11 +67,11 @@ func useServiceSettings(path string) error {
 	return errors.Join(err, os.Unsetenv("TZ"))
 }
 
-// shellDiffers says that a command did not take the value that a variable had in this shell; "" if it did.
+// shellDiffers says that a command used another value than a variable had in this shell; "" if it used that one.
 func shellDiffers(name, shell string) string {
 	used := os.Getenv(name)
 	if shell == "" || shell == used {
 		return ""
 	}
-	return fmt.Sprintf("%s is %s for the service, which counts before %s of this shell", name, used, shell)
+	return fmt.Sprintf("%s is %s for the service, which takes precedence over %s of this shell", name, used, shell)
 }

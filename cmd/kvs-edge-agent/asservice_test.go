@@ -95,7 +95,7 @@ func TestStoreCommandsFindTheServicesRecordings(t *testing.T) {
 // What root may read the agent may not: a private key that scp has left as root's own.
 func TestCheckByRootHasTheRightsOfTheServicesUser(t *testing.T) {
 	const key, file = "KVS_EDGE_TEST_KEY", "KVS_EDGE_TEST_SETTINGS"
-	if path := os.Getenv(key); path != "" { // the process of its own, which gives up root for good
+	if path := os.Getenv(key); path != "" { // the process of its own, which drops root permanently
 		_, err := asService(nil, os.Getenv(file), os.Getenv(file))
 		err = errors.Join(err, takeRightsOf("nobody"))
 		if _, readErr := os.ReadFile(path); err == nil && errors.Is(readErr, fs.ErrPermission) {

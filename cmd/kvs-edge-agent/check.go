@@ -26,22 +26,22 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Verify settings, rights, endpoints, cameras and disk as the service sees them",
-		Long: `Look at the settings, the files, the device certificate, the clock, every endpoint, the
-credentials, the MQTT connection, the rights of the hub, and for each stream of this hub at its
-configuration, its secret, its camera (for some seconds) and its retention; last at the disk. A line
-each: ✔ or ✘ with what to do.
+		Long: `Verify the settings, the files, the device certificate, the clock, every endpoint, the credentials,
+the MQTT connection and the rights of the hub; for each stream of this hub its configuration, its
+secret, its camera (for some seconds) and its retention; and finally the disk. Each result is one
+line: ✔, or ✘ with what to do.
 
 It sees what the service sees: the variables of /etc/kvs-edge-agent/agent.env, or of --env-file, take
-precedence over those of this shell. Where root calls it, it looks at everything with the rights of
-the service's user, and in the sandbox of its unit. Without the file it reads the same environment as
-run. It changes nothing, and works while the agent runs.
+precedence over those of this shell. When root runs it, every check has the rights of the service's
+user and the sandbox of its unit. Without the file it reads the same environment as run. It changes
+nothing, and works while the agent runs.
 
 Exit code: 0 when all is well, 1 otherwise.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd, flags) },
 	}
 	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "print JSON")
-	cmd.Flags().StringVar(&flags.envFile, "env-file", "", "read settings from this `file` as run does, in place of the service's")
+	cmd.Flags().StringVar(&flags.envFile, "env-file", "", "read settings from this `file` as run does, instead of the service's")
 	cmd.Flags().BoolVar(&flags.dropIn, "write-drop-in", false,
 		"as root: allow the service's sandbox the paths of the settings, in a drop-in for its unit, and check nothing else")
 	return cmd

@@ -67,9 +67,9 @@ type serviceView struct {
 }
 
 // viewService reads the variables as the agent does that runs with the file: own is that of --env-file, "" for the
-// service's, which is usual where the unit does not name another.
-func viewService(unit *preflight.Unit, own, usual string) (v serviceView, file map[string]string, err error) {
-	path := usual
+// service's, which is the default where the unit does not name another.
+func viewService(unit *preflight.Unit, own, byDefault string) (v serviceView, file map[string]string, err error) {
+	path := byDefault
 	if unit != nil && unit.EnvFile != "" {
 		path = unit.EnvFile
 	}
@@ -119,9 +119,9 @@ func reasonOf(err error) error {
 }
 
 // asService puts the variables of the file, and of the unit, into the process's environment: they take precedence
-// over the shell's, as for the service. What the shell sets beside them the service does not see.
-func asService(unit *preflight.Unit, own, usual string) (serviceView, error) {
-	v, file, err := viewService(unit, own, usual)
+// over the shell's, as for the service. Any other variable of the shell is not visible to the service.
+func asService(unit *preflight.Unit, own, byDefault string) (serviceView, error) {
+	v, file, err := viewService(unit, own, byDefault)
 	if err != nil || v.file == "" {
 		return v, err
 	}

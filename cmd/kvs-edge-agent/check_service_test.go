@@ -11,8 +11,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// TestCheckHasTheVariablesOfTheService looks at what counts: the file, then the unit, and of the shell nothing that
-// the service does not see.
+// TestCheckHasTheVariablesOfTheService checks the order: the file, then the unit, and from the shell only what the
+// service sees.
 func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 	path := writeSettings(t, "AWS_REGION=us-west-2\nAWS_IOT_CORE_THING_NAME=hub-7\nAWS_KVS_EDGE_AUDIO=off\n")
 	unit := &preflight.Unit{User: "kvs-edge-agent", EnvFile: path, Environment: map[string]string{settings.EnvStateDirectory: "/var/lib/mine",
@@ -94,7 +94,7 @@ func TestADropInKeepsWhatItHas(t *testing.T) {
 }
 
 // asInstalled runs commands, separated by line ends, in a mount namespace whose /etc has the unit and these settings:
-// nothing of it reaches the machine.
+// the machine itself is not changed.
 func asInstalled(t *testing.T, settings, commands string) (output string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -186,7 +186,7 @@ func TestCommandsSeeWhatTheInstalledServiceSees(t *testing.T) {
 	} {
 		_, said, _ := strings.Cut(output, "<"+command+">\n")
 		said, _, _ = strings.Cut(said, "\n<")
-		if !strings.Contains(said, want) || !strings.Contains(said, "which counts before /shell") {
+		if !strings.Contains(said, want) || !strings.Contains(said, "which takes precedence over /shell") {
 			t.Errorf("%s says %q, want %q", command, said, want)
 		}
 	}

@@ -126,7 +126,7 @@ func aBootWithEveryEndpointBlackHoledRecords(t *testing.T, w world) {
 		}
 		recorded, err := localFrames(s.recordings())
 		if err == nil && recorded[stampedID(sessions[1].First)] == 0 {
-			err = errors.New("nothing of it is on disk")
+			err = errors.New("none of it is on disk")
 		}
 		onDisk = time.Now()
 		return err

@@ -31,13 +31,13 @@ own, configures it through the KVS API as an integrator would, lets it record an
 counts frame by frame what was sent, what is on disk and what is in the cloud. With --camera the frames on disk are
 compared with those in the cloud, video with video and audio with audio.
 
-With --stream-file a file in a directory says what is recorded, and the hub may do nothing at AWS but upload. With
-AWS_KVS_EDGE_CLOUD=off in the environment it does not even that: it records, deletes what is older than an hour, and the demo
-counts the calls that the cloud gets, of which there must be none.
+With --stream-file a stream file configures the recording, and the only right that the hub has at AWS is to upload. With
+AWS_KVS_EDGE_CLOUD=off in the environment it does not upload either: it records and deletes media older than an hour, and
+the demo verifies that the cloud gets no call at all.
 
 Without --dir everything is kept in a scratch directory, which is removed at the end unless --keep is given.
 
-Exit code: 0 only if nothing was lost and nothing came twice.`,
+Exit code: 0 only if nothing was lost and nothing was stored twice.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.duration < time.Second { // of nothing recorded the last fragment would never come
@@ -53,7 +53,7 @@ Exit code: 0 only if nothing was lost and nothing came twice.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.camera, "camera", "", "record this camera (rtsp://…) in place of the fake one")
+	flags.StringVar(&o.camera, "camera", "", "record this camera (rtsp://…) instead of the fake one")
 	flags.StringVar(&o.dir, "dir", "", "where everything is kept (default: a scratch directory)")
 	spanVar(flags, &o.duration, "duration", 30*time.Second, "how long to record")
 	flags.BoolVar(&o.keep, "keep", false, "stay up afterwards and print commands to play with")

@@ -84,7 +84,7 @@ func (d *demo) settle(ctx context.Context, r *report) error {
 	}
 }
 
-// verdict says in a sentence how it went.
+// verdict says in a sentence what the result is.
 func (d *demo) verdict(r *report, snapshot status.Snapshot) error {
 	lost, twice := r.video.lost()+r.audio.lost(), r.video.cloud.repeated()+r.audio.cloud.repeated()
 	if r.complete() && twice == 0 {

@@ -14,7 +14,7 @@ import (
 )
 
 // awaitDescribed waits until DescribeEdgeConfiguration shows the recorder like this, and checks
-// that `status` tells the same.
+// that `status` shows the same.
 func (s *stage) awaitDescribed(stream string, want types.RecorderStatus, details string) {
 	s.t.Helper()
 	s.eventually("Describe with "+string(want), func() error {
@@ -35,7 +35,7 @@ func (s *stage) awaitDescribed(stream string, want types.RecorderStatus, details
 		}
 		var told status.Stream
 		if told, err = s.stream(stream); err == nil && (string(told.Recorder.Status) != string(want) || told.Recorder.Details != got) {
-			err = fmt.Errorf("status tells %s %q, Describe %q", told.Recorder.Status, told.Recorder.Details, got)
+			err = fmt.Errorf("status shows %s %q, Describe %q", told.Recorder.Status, told.Recorder.Details, got)
 		}
 		return err
 	})

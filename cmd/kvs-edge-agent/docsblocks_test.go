@@ -39,7 +39,7 @@ const repository = "../.."
 //	save NAME     json: is written to a file for the blocks behind it, and parsed
 //	go DIR FILE   is checked by that test file, which reads the page
 //
-// Without a directive json is parsed and env is read as agent.env is. All else needs a directive, or a line
+// Without a directive json is parsed and env is read as agent.env is. Everything else needs a directive, or a line
 // in testdata/docs-exceptions.txt.
 type docsBlock struct {
 	page, lang, text string

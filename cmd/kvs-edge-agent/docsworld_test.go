@@ -110,13 +110,16 @@ func writePrograms(t *testing.T, scripts map[string]string) string {
 	return dir
 }
 
-// adapt puts what there is here in the place of what pages name as examples.
+// docsDuration is what a machine with little to do needs to record or show something.
+const docsDuration = "--duration 3s"
+
+// adapt replaces the examples that pages name by what exists in this world.
 func (w *docsWorld) adapt(text string) string {
 	for _, r := range []struct{ pattern, with string }{
 		{`rtsp://10\.0\.0\.6[^ "']*`, w.second.URL()},
 		{`rtsp://(?:user:password@)?(?:10\.0\.0\.\d+|192\.168\.\d+\.\d+)[^ "']*`, w.camera.URL()},
 		{`127\.0\.0\.1:8554`, w.port},
-		{`--duration 60s`, `--duration 3s`},
+		{`--duration 60s`, docsDuration},
 		{`--from '2026-11-21 [\d:]+'`, `--from ` + strconv.FormatInt(time.Now().Unix()-600, 10)},
 		{`--to '2026-11-21 [\d:]+'`, `--to ` + strconv.FormatInt(time.Now().Unix(), 10)},
 		{`/run/kvs-edge-agent/agent\.sock`, filepath.Join(w.dir, "agent.sock")},

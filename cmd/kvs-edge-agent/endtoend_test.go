@@ -200,7 +200,7 @@ func cloudGone(t *testing.T, w world) {
 	s.stopAgent()
 }
 
-// awaitBacklog waits until at least so many seconds of media wait for the cloud.
+// awaitBacklog waits until at least this many seconds of media wait for the cloud.
 func (s *stage) awaitBacklog(stream string, seconds float64) (st status.Stream) {
 	s.t.Helper()
 	s.eventually(fmt.Sprintf("a backlog of %.0f s", seconds), func() (err error) {

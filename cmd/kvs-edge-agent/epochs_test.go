@@ -122,7 +122,7 @@ func TestAnExportOfEpochsGoesByWhenTheyWereRecorded(t *testing.T) {
 	}
 	for i := 1; i < len(list); i++ {
 		if list[i].Start <= list[i-1].Last {
-			t.Errorf("fragment %d begins at %s, and the one before ends at %s", i, list[i].Start, list[i-1].Last)
+			t.Errorf("fragment %d begins at %s, and the previous one ends at %s", i, list[i].Start, list[i-1].Last)
 		}
 	}
 	if last := list[37]; last.Start != 57*time.Second {
@@ -134,7 +134,7 @@ func TestAnExportOfEpochsGoesByWhenTheyWereRecorded(t *testing.T) {
 }
 
 // recordEpochs records three fragments that are right, three that are dated ahead, and three that are right again. It
-// gives the times that they have in the cloud.
+// returns the times that they have in the cloud.
 func (s *demandStage) recordEpochs(ahead time.Duration) {
 	s.t.Helper()
 	store, err := segment.Open(segment.Options{Dir: s.recordings()})

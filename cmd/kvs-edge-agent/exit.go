@@ -13,7 +13,7 @@ import (
 
 // The exit codes of all subcommands.
 const (
-	exitFailure  = 1 // the command ran and its answer is no, or something failed
+	exitFailure  = 1 // the command ran and its answer is negative, or something failed
 	exitSettings = 2 // wrong settings or arguments: nothing was started
 )
 

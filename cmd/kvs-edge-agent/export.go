@@ -22,11 +22,11 @@ func newExportCommand() *cobra.Command {
 	var flags storeFlags
 	cmd := &cobra.Command{
 		Use:   "export --stream NAME [--from TIME] [--to TIME] out.mkv",
-		Short: "Join the recordings of a time into one file that any player can seek in",
-		Long: `Join what a stream recorded in a time into one Matroska file, without transcoding. It is cut at
-fragments, so it starts and ends up to one group of pictures outside the times given. The file gets its name when it is
-complete. With - in place of the file the media goes to the standard output. It reads the recordings only, one segment at a
-time, and works with or without a running agent; what is deleted before it is copied is reported.
+		Short: "Export a time range of a stream to one file that any player can seek in",
+		Long: `Export a time range of a stream to one Matroska file, without re-encoding. It is cut at fragments, so it starts and
+ends up to one group of pictures outside the times given. The file gets its name when it is complete. With - instead of a
+file the media is written to the standard output. It only reads the recordings, one segment at a time, and works with or
+without a running agent; media that is deleted before it is copied is reported.
 
 Exit code: 0 when everything was exported, 1 when a recording is damaged or was deleted meanwhile, or something failed, 2 for wrong
 arguments.`,
@@ -107,7 +107,7 @@ func exportToFile(cmd *cobra.Command, r recordings, name string) error {
 func exportToPipe(cmd *cobra.Command, r recordings) error {
 	if terminalOf(cmd.OutOrStdout()).present {
 		return &exitError{exitSettings, errors.New("the standard output is a terminal, which shows no media: " +
-			"put a program behind it, or name a file")}
+			"pipe it into a program, or name a file")}
 	}
 	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), r, pipeFile{cmd.OutOrStdout()})
 	if err != nil {

@@ -106,8 +106,8 @@ func TestAKilledExportLeavesNothingUnderItsName(t *testing.T) {
 		t.Fatal(err)
 	}
 	(&stage{t: t}).eventually("the beginning of the export", func() error {
-		begun, err := filepath.Glob(filepath.Join(at, ".out.mkv.*.part"))
-		if err == nil && len(begun) == 0 {
+		started, err := filepath.Glob(filepath.Join(at, ".out.mkv.*.part"))
+		if err == nil && len(started) == 0 {
 			err = errors.New("there is no file yet")
 		}
 		return err
@@ -125,7 +125,7 @@ func TestAKilledExportLeavesNothingUnderItsName(t *testing.T) {
 	}
 }
 
-// TestPrintedTimesAreTakenInEveryZone gives times back to the program as it printed them.
+// TestPrintedTimesAreTakenInEveryZone passes times to the program as it printed them.
 func TestPrintedTimesAreTakenInEveryZone(t *testing.T) {
 	t.Parallel()
 	dir, _ := recordedDoor(t)
@@ -160,7 +160,7 @@ func TestPrintedTimesAreTakenInEveryZone(t *testing.T) {
 			if len(exported) != 2 || exported[0] != times[2] || exported[1] != times[3] {
 				t.Errorf("the export is said to be of %q, want %q", exported, times[2:])
 			}
-			// The BEGIN of a schedule is the --after of the next question.
+			// What schedule prints as BEGIN is the --after of the next question.
 			begins := regexp.MustCompile(`(?m)^... \d{4}-\S+ \S+`).FindAllString(run("schedule", "--after", "2026-10-24T20:00Z",
 				"--count", "9", "0 30 * * * ?"), -1)
 			for i, begin := range begins[:8] {

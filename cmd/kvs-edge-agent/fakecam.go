@@ -18,11 +18,11 @@ func newFakecamCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fakecam",
 		Short: "Run a fake RTSP camera, to try things out without a camera",
-		Long: `Runs a camera that plays a film again and again, until it is stopped, and prints its URL. Each frame
+		Long: `Runs a camera that plays a film in a loop until it is stopped, and prints its URL. Each frame
 carries a counter, in a message beside the picture and as black and white blocks in its top row, so that
 what was recorded can be compared with what was sent; the command stamps does so.
 
-The camera can do what real cameras do wrong: see --list-oddities. With --like a file says what it answers
+The camera can imitate the faults of real cameras: see --list-oddities. With --like a file says what it answers
 and which packets it sends, so that any camera can be played: see --list-like.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,11 +48,11 @@ and which packets it sends, so that any camera can be played: see --list-like.`,
 	flags.IntVar(&o.bitrate, "bitrate", 0, "bits per second, by filler; of H.264 only (default: those of the film)")
 	flags.StringVar(&o.audio, "audio", "", "aac, pcmu or pcma (default: no audio)")
 	flags.BoolVar(&o.mpegTS, "mpegts", false, "send video and audio as an MPEG transport stream (RTP payload type 33)")
-	flags.StringVar(&o.file, "file", "", "film to play in place of the camera's own: MP4, MOV, Matroska, MPEG-TS or Annex B")
-	flags.StringArrayVar(&o.oddities, "oddity", nil, "`NAME` or NAME=DURATION of what the camera does wrong; may be repeated")
+	flags.StringVar(&o.file, "file", "", "film to play instead of the camera's own: MP4, MOV, Matroska, MPEG-TS or Annex B")
+	flags.StringArrayVar(&o.oddities, "oddity", nil, "`NAME` or NAME=DURATION of a fault that the camera imitates; may be repeated")
 	flags.StringVar(&o.like, "like", "", "file that says what the camera answers and which packets it sends; see --list-like")
 	flags.BoolVar(&o.listLike, "list-like", false, "list what a file of --like can hold, and exit")
-	flags.BoolVar(&o.listOddities, "list-oddities", false, "list what a camera can do wrong, and exit")
+	flags.BoolVar(&o.listOddities, "list-oddities", false, "list the camera's oddities, and exit")
 	flags.BoolVar(&o.stamps, "stamps", true, "number the frames, beside the picture and in it")
 	flags.BoolVar(&o.tls, "tls", false, "rtsps:// with a certificate of its own")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON, one object a line")

@@ -31,7 +31,7 @@ type oddity struct {
 	undo  func(*fakecam.Camera) // oddityPause after do; nil for none
 }
 
-// timedOddity is an oddity that comes again and again.
+// timedOddity is an oddity that recurs.
 type timedOddity struct {
 	oddity
 	every time.Duration
@@ -56,7 +56,7 @@ var fakecamOddities = []oddity{
 	{name: "nonce-once", about: "a digest nonce is good for one request", needs: "--user",
 		set: func(o *fakecam.Options) { o.NonceUses = 1 }},
 	{name: "no-keepalive", about: "GET_PARAMETER is answered with an error", set: func(o *fakecam.Options) { o.NoKeepalive = true }},
-	{name: "no-pause", about: "PAUSE is answered with an error, and frames go on", set: func(o *fakecam.Options) { o.NoPause = true }},
+	{name: "no-pause", about: "PAUSE is answered with an error, and frames continue", set: func(o *fakecam.Options) { o.NoPause = true }},
 	{name: "more-tracks", about: "metadata, a second video and a back channel are announced beside the video",
 		set: func(o *fakecam.Options) { o.MoreTracks = true }},
 	{name: "no-video", about: "only the audio is announced", needs: "--audio", set: func(o *fakecam.Options) { o.NoVideo = true }},

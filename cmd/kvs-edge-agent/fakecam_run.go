@@ -12,7 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// sessionPoll is how often the sessions of the camera are looked at.
+// sessionPoll is how often the sessions of the camera are checked.
 const sessionPoll = 200 * time.Millisecond
 
 // The lines of --json.

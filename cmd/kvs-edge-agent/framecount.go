@@ -38,7 +38,7 @@ type tally map[frameID]int
 // distinct is the number of different frames.
 func (t tally) distinct() int { return len(t) }
 
-// repeated is how many frames came again.
+// repeated is how many frames came more than once.
 func (t tally) repeated() int {
 	n := 0
 	for _, count := range t {

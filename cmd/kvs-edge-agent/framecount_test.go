@@ -30,8 +30,8 @@ func TestAFileThatIsRenamedMeanwhileIsCounted(t *testing.T) {
 		t.Fatalf("%d frames, %v", whole.distinct(), err)
 	}
 
-	first, aside := s.Path(keys[0]), filepath.Join(dir, "first")
-	if err := os.Rename(first, aside); err != nil {
+	first, moved := s.Path(keys[0]), filepath.Join(dir, "first")
+	if err := os.Rename(first, moved); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(first, 0o600); err != nil {
@@ -49,11 +49,11 @@ func TestAFileThatIsRenamedMeanwhileIsCounted(t *testing.T) {
 			if err := os.Rename(sealed, strings.Replace(sealed, ".sealed.", ".uploaded.", 1)); err != nil {
 				return err
 			}
-			data, err := os.ReadFile(aside)
+			data, err := os.ReadFile(moved)
 			if err != nil {
 				return err
 			}
-			if err := os.Rename(aside, first); err != nil {
+			if err := os.Rename(moved, first); err != nil {
 				return err
 			}
 			_, err = pipe.Write(data)

@@ -51,25 +51,26 @@ func newGenerateDocsCommand() *cobra.Command {
 func settingsPage() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Settings\n\nGenerated from the code by `make docs`.\n\n" +
-		"All settings are environment variables; the service reads them from `/etc/kvs-edge-agent/agent.env`, which counts before\n" +
-		"`Environment=` of the unit. Its syntax is that of systemd.exec(5), `EnvironmentFile=`, but a line that systemd would pass\n" +
-		"over (without `=`, or with `export`) is an error. Wrong settings are named all at once, and nothing is started. A name that\n" +
-		"begins like a setting, but is none, has no effect: the log, `status`, `check` and `reload` name it with the one probably meant.\n\n" +
+		"All settings are environment variables; the service reads them from `/etc/kvs-edge-agent/agent.env`, which takes\n" +
+		"precedence over `Environment=` of the unit. Its syntax is that of systemd.exec(5), `EnvironmentFile=`, but a line that systemd\n" +
+		"would ignore (without `=`, or with `export`) is an error. All wrong settings are named at once, and nothing is started. A name\n" +
+		"that begins like a setting, but is unknown, has no effect: the log, `status`, `check` and `reload` name it with the setting that\n" +
+		"is probably meant.\n\n" +
 		"After a change: `kvs-edge-agent check`, then `systemctl reload kvs-edge-agent`. Wrong settings then change nothing.\n" +
-		"`check` sees what the service sees: the file, then the unit, and nothing of the shell. `check --env-file FILE` sees what\n" +
+		"`check` sees what the service sees: the file, then the unit, and not the shell. `check --env-file FILE` sees what\n" +
 		"`run --env-file FILE` does in the same shell. `status`, `reload`, `log-level`, `upload`, `segments`, `export`, `verify` and\n" +
-		"`support-bundle` find the socket and the recordings in the same order; `--socket` and `--dir` count before all of it.\n\n" +
-		"Paths outside of `/var/lib/kvs-edge-agent` may be beyond what the unit allows the service: `check` says so, and\n" +
+		"`support-bundle` find the socket and the recordings in the same order; `--socket` and `--dir` take precedence.\n\n" +
+		"The unit may not allow the service to use paths outside of `/var/lib/kvs-edge-agent`: `check` reports that, and\n" +
 		"`check --write-drop-in`, as root, allows them. The last column says what a change needs:\n\n" +
 		"| | |\n|---|---|\n" +
 		"| " + string(settings.AtReload) + " | It takes effect at once; no recording is interrupted. |\n" +
 		"| " + string(settings.AtReloadByRecordings) +
-		" | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
+		" | Only the streams concerned end their file and reconnect to the camera, one after the other. |\n" +
 		"| " + string(settings.AtReloadByUploads) + " | Each stream's upload continues in a new session; no recording is interrupted. |\n" +
 		"| " + string(settings.AfterRestart) + " | `systemctl restart kvs-edge-agent`; until then `status` names the variable. |\n\n" +
 		"The device certificate and its key may be replaced in their files at any time: each new connection reads them.\n" +
-		"While they cannot be read or do not fit, connections go on with the pair from before, and `status` says so.\n\n" +
-		"What the Go runtime reads at its start, `GOGC`, `GOMEMLIMIT`, `GODEBUG` or `GOMAXPROCS`, counts in `Environment=` of the unit only.\n")
+		"While they cannot be read or do not match, connections use the previous pair, and `status` reports it.\n\n" +
+		"What the Go runtime reads at its start, `GOGC`, `GOMEMLIMIT`, `GODEBUG` or `GOMAXPROCS`, works in `Environment=` of the unit only.\n")
 	for _, group := range settings.Variables() {
 		fmt.Fprintf(&b, "\n## %s\n", group.Title)
 		if group.Intro != "" {
@@ -125,9 +126,9 @@ Log files.
 .I /run/kvs-edge-agent/agent.sock
 The local API.
 .SH EXIT STATUS
-0 for success, 1 when the answer is no or something failed, 2 for wrong settings or arguments.
+0 for success, 1 for a negative answer or a failure, 2 for wrong settings or arguments.
 .B status
-gives 0 for healthy, 1 for degraded, 2 for down.
+returns 0 for healthy, 1 for degraded, 2 for down.
 `)
 	return b.Bytes()
 }

@@ -30,7 +30,7 @@ const (
 // often it came there.
 var plants = []struct{ file, line, code string }{
 	{"recorder/segmenter.go", "	s.session++", fmt.Sprintf("if s.o.Stream == %q && s.session == %d { panic(1) }", panicking, panicEvery)},
-	// A quarter of what is taken, so that a busy machine floods it too.
+	// A quarter of the default limit, so that a busy machine exceeds it too.
 	{"agent/jobs.go", "	return camera.NewSource(camera.Options{", `Limits: func() (l camera.Limits) { if stream == "flood" { l.Bytes = ` +
 		`camera.DefaultLimits().Bytes / 4 }; return l }(),`},
 	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {",
@@ -49,7 +49,7 @@ func once(n int) string {
 	return fmt.Sprintf("if calls++; calls >= %d && calls < 1<<30 { calls = 1 << 30; panic(1) }", n)
 }
 
-// plantedSentences are what the log says of them.
+// plantedSentences are in the log for each of them.
 var plantedSentences = []string{
 	"An internal error stopped the recording of this stream",
 	"The uploader of stream " + panicking + " was stopped by an internal error",
@@ -62,7 +62,7 @@ var plantedSentences = []string{
 }
 
 // brokenProgram builds the agent with errors in many of its parts: what is tested is the real
-// program, and it has no way to break it.
+// program, and it cannot be made to fail from outside.
 func brokenProgram(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -138,15 +138,15 @@ func longGOP(t *testing.T) []byte {
 func enormous() func(fakecam.Packet) []fakecam.Packet {
 	var sequence uint16
 	frame := ^uint64(0)
-	piece := make([]byte, 1400)
+	chunk := make([]byte, 1400)
 	return func(p fakecam.Packet) (out []fakecam.Packet) {
 		if p.Frame != frame && p.Frame%40 == 30 {
 			for i := range 13_000 {
 				// A fragment of an IDR slice (RFC 6184, section 5.8), the first of them with the start bit.
-				payload := piece
+				payload := chunk
 				payload[0], payload[1] = 0x7c, 0x05
 				if i == 0 {
-					payload = bytes.Clone(piece)
+					payload = bytes.Clone(chunk)
 					payload[1] = 0x85
 				}
 				out = append(out, fakecam.Packet{Timestamp: p.Timestamp, Payload: payload})
@@ -209,7 +209,7 @@ func (s *stage) footprint() (f footprint) {
 }
 
 // TestFourOfSixteenCamerasMisbehave records twelve cameras while a thirteenth floods its recorder
-// with 200 Mbit/s, another sends pictures of 18 MB, the recorder of another panics again and again,
+// with 200 Mbit/s, another sends pictures of 18 MB, the recorder of another panics repeatedly,
 // and another hangs up all the time. One of the twelve sends GOPs of 50 MB, which is its right. The
 // twelve miss no frame, the agent stays small, and what is set right is recorded again. Meanwhile a
 // panic strikes each part that the streams share, and none of them ends the process.
@@ -243,7 +243,7 @@ func fourOfSixteenCamerasMisbehave(t *testing.T, w world) {
 	for _, c := range []struct{ stream, text string }{
 		{panicking, "An internal error stopped the recording of this stream"},
 		{"enormous", "pictures larger than 16 MiB: lower the bitrate or the resolution"},
-		{"flood", "more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate"},
+		{"flood", "more than 100 Mbit/s, which Kinesis Video Streams does not accept: lower the bitrate"},
 	} {
 		t.Logf("%s: %s", c.stream, s.awaitCondition(c.stream, c.text).Text)
 		if c.stream != panicking { // it is set right

@@ -35,7 +35,7 @@ var backlogTrack = mkv.Track{
 }
 
 // backlog fills the recording directory as if the stream had been recorded for a while without
-// any upload, and gives the fragments' producer times in ms.
+// any upload, and returns the fragments' producer times in ms.
 func (s *stage) backlog(stream string, fragments int) []int64 {
 	s.t.Helper()
 	fail := func(err error) {
@@ -145,5 +145,5 @@ func killedDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T, w world) {
 			t.Errorf("kill %d cost %v of repeated media, more than 5 s", kill, repeated)
 		}
 	}
-	t.Logf("%d kills: nothing of %d fragments lost, %v repeated", kills, len(want), total)
+	t.Logf("%d kills: none of %d fragments lost, %v repeated", kills, len(want), total)
 }

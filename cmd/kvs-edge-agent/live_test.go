@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// hourly takes the schedule away that configure gives a stream.
+// hourly removes the schedule that configure sets for a stream.
 func (s *stage) hourly(stream string) {
 	s.t.Helper()
 	out, err := s.kvs.DescribeEdgeConfiguration(s.t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamName: &stream})

@@ -31,19 +31,19 @@ func newLocalCloudCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "localcloud",
 		Short: "Run a local stand-in for AWS, to try agents and integrations without an account",
-		Long: `Serves, on 127.0.0.1 and with the real protocols, what the agent needs of AWS: Kinesis Video Streams,
+		Long: `Serves the parts of AWS that the agent needs on 127.0.0.1, with the real protocols: Kinesis Video Streams,
 IoT Core messages and credentials, Secrets Manager, CloudWatch metrics and STS. Prints the environment
 of the agent and of the user, one NAME=value a line, and runs until it is stopped.
 
 To use the lines in a shell: set -a; . FILE; set +a
 
-Whatever it refuses is a line on standard error: what, of which resource, by whom, with which error,
-where the fault is and why. With --print-calls each request and MQTT packet is a line there too.
+Each refusal is a line on standard error: the operation, the resource, the caller, the error, where
+the fault is and why. With --print-calls each request and MQTT packet is a line there too.
 
 With --as-aws it answers nothing that AWS would not answer: the messages of docs/mqtt.md change no
 sync status, and hubs have the rights of AWS's guide only. Add others with --allow.
 
-What was uploaded lies in the directory as one Matroska file per stream. With the same directory it
+Uploaded media is kept in the directory as one Matroska file per stream. With the same directory it
 continues where it stopped.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -145,7 +145,7 @@ func environmentLines(cloud *localcloud.Cloud, thing string) string {
 	return b.String()
 }
 
-// shellQuoted leaves plain values as they are, for readers that are no shells.
+// shellQuoted leaves plain values as they are, for readers other than shells.
 func shellQuoted(value string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:,@%", r)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -29,7 +30,9 @@ func startLocalCloud(t *testing.T, args ...string) *localCloudProcess {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithCancel(context.Background()) // it lasts as long as its test, however long that is
+	hung := time.AfterFunc(patience, cancel)
+	defer hung.Stop()
 	command := exec.CommandContext(ctx, path, append([]string{"localcloud", "--dir", filepath.Join(dir, "cloud")}, args...)...)
 	command.Env = []string{"HOME=" + dir}
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
@@ -68,6 +71,8 @@ func startLocalCloud(t *testing.T, args ...string) *localCloudProcess {
 // awaitLine reads standard error until a line has all parts.
 func (p *localCloudProcess) awaitLine(parts ...string) {
 	p.t.Helper()
+	hung := time.AfterFunc(patience, p.stop)
+	defer hung.Stop()
 	var all strings.Builder
 	for {
 		line, err := p.stderr.ReadString('\n')
@@ -95,7 +100,7 @@ func (p *localCloudProcess) aws(args ...string) string {
 	for _, name := range []string{"AWS_CA_BUNDLE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"} {
 		command.Env = append(command.Env, name+"="+p.env[name])
 	}
-	out, _ := command.CombinedOutput() // what it says is what the test looks at
+	out, _ := command.CombinedOutput() // the test checks what it prints
 	return string(out)
 }
 

@@ -13,7 +13,7 @@ func newLogLevelCommand() *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
 		Use:   "log-level [LEVEL]",
-		Short: "Show or change what the running agent logs",
+		Short: "Show or change the log level of the running agent",
 		Long: `Without an argument, print the level. With one (OFF, ALL, FATAL, ERROR, WARN, INFO, DEBUG, TRACE),
 change it at once, without a restart. After a restart, or a reload in which that variable
 changed, the level is again that of AWS_KVS_EDGE_LOG_LEVEL.`,

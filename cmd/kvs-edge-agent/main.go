@@ -1,5 +1,5 @@
 // Command kvs-edge-agent records cameras on a hub and uploads what it recorded to Amazon Kinesis
-// Video Streams. Each subcommand stands in a file of its own; the work is done in internal/.
+// Video Streams. Each subcommand is in a file of its own; the work is done in internal/.
 package main
 
 import (

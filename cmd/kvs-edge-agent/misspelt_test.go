@@ -42,7 +42,7 @@ func aMisspeltSettingIsNamedEverywhere(t *testing.T, w world) {
 	if output, code := checkHub(t, nil, "--env-file", s.envFile()); code != exitFailure || !strings.Contains(output, says) {
 		t.Errorf("check: exit code %d\n%s", code, output)
 	}
-	s.reload(0, "no settings of this agent: "+says)
+	s.reload(0, "unknown variables: "+says)
 
 	s.writeEnv(right + "=live")
 	s.reload(0, "in effect now: "+right)

@@ -22,7 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// command runs the program beside the agent, as its user does, and gives what it printed and its exit code.
+// command runs the program beside the agent, as its user does, and returns what it printed and its exit code.
 func (s *stage) command(args ...string) (stdout, stderr string, code int) {
 	s.t.Helper()
 	return s.commandIn([]string{"AWS_KVS_EDGE_SOCKET=" + filepath.Join(s.dir, "agent.sock")}, args...)

@@ -13,7 +13,7 @@ const (
 	barRedraw  = 200 * time.Millisecond
 	linesEvery = 10 * time.Second // where no terminal shows a bar
 	barWidth   = 24
-	// speedAfter is how long one must have gone on for its speed to say something.
+	// speedAfter is how long one must have run for its speed to be meaningful.
 	speedAfter = time.Second
 )
 

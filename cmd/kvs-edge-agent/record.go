@@ -51,7 +51,7 @@ Exit code: 0 when every camera was recorded, 1 when one of them sent nothing, 2 
 	flags.Lookup("duration").DefValue = ""
 	spanVar(flags, &o.maxAge, "max-age", 0, "delete recordings that are older, such as 7d (default: never)")
 	flags.Lookup("max-age").DefValue = ""
-	flags.StringVar(&o.maxSize, "max-size", "", "keep at most so much of each camera, such as 50GB; the oldest is deleted (default: no limit)")
+	flags.StringVar(&o.maxSize, "max-size", "", "keep this much of each camera, such as 50GB, and delete the oldest (default: no limit)")
 	for _, v := range recordVariables {
 		flags.String(v.flag, "", v.usage)
 	}

@@ -30,11 +30,11 @@ type recordOptions struct {
 // recordVariables are the settings of the agent that record has as flags too.
 var recordVariables = []struct{ flag, variable, usage string }{
 	{"segment-duration", settings.EnvSegmentDuration, "when a segment ends, at the next keyframe: 1s to 1h (default 5m)"},
-	{"audio", settings.EnvAudio, "on, or off to leave the sound out (default on)"},
+	{"audio", settings.EnvAudio, "on, or off to record no audio (default on)"},
 	{"rtsp-transport", settings.EnvRTSPTransport, "how cameras send: auto (TCP, UDP, then multicast), tcp, udp or multicast (default auto)"},
 	{"rtsps-ca-cert", settings.EnvRTSPSCACert, "`file` with root CAs of the certificates of rtsps:// cameras (default: the system's)"},
 	{"timestamp-source", settings.EnvTimestampSource, "whose clock times follow: hub or camera (default hub)"},
-	{"min-free", settings.EnvMinFreeDisk, "what stays free of the disk: a size such as 2GiB, or a part such as 10% " +
+	{"min-free", settings.EnvMinFreeDisk, "how much of the disk stays free: a size such as 2GiB, or a part such as 10% " +
 		"(default: 5% or 1GiB, the smaller)"},
 }
 

@@ -78,7 +78,7 @@ func (s *recordSession) report(ctx context.Context, problems io.Writer) {
 	}
 }
 
-// summarize prints what came of each camera.
+// summarize prints the result of each camera.
 func (s *recordSession) summarize() error {
 	failed := false
 	for _, r := range s.recordings {

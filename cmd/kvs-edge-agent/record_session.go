@@ -62,8 +62,8 @@ func (s *recordSession) run(ctx context.Context, problems io.Writer) error {
 	return errors.Join(errs...)
 }
 
-// keeper deletes what is too old or too much of these cameras, and guards the disk. What else lies in the directory
-// is not touched.
+// keeper deletes what is too old or too much of these cameras, and keeps space on the disk free. Other files in the
+// directory are not touched.
 func (s *recordSession) keeper() *retention.Keeper {
 	keeper := retention.New(retention.Options{
 		Store: s.store, Health: s.health, MinFree: s.o.settings.MinFreeDisk.Of, Default: retention.Policy{OnFull: retention.DenyNew},

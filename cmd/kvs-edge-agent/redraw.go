@@ -14,7 +14,7 @@ const (
 	leaveScreen  = "\x1b[?25h\x1b[?1049l"
 )
 
-// display gathers what is to be seen and shows it at once. On a terminal it is drawn over the one before,
+// display gathers what is to be seen and shows it at once. On a terminal it replaces the previous one,
 // line by line, so that nothing flickers.
 type display struct {
 	out    io.Writer

@@ -16,10 +16,10 @@ func newReloadCommand() *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have the running agent read its settings again",
-		Long: `Have the running agent read the file of its --env-file again, and wait until it has applied what changed.
-Wrong settings change nothing. Which variables take effect at once, and which after a restart, is in
-the list of settings. The secrets of cameras are read again in any case.
+		Short: "Make the running agent read its settings again",
+		Long: `Make the running agent read the file of its --env-file again, and wait until it has applied the changes.
+Wrong settings change nothing. The list of settings says which variables take effect at once, and which
+after a restart. The secrets of cameras are read again in any case.
 
 Exit code: 0 when the settings were read, 1 when they are refused, 2 when no agent runs.`,
 		Args: noArguments,
@@ -47,13 +47,13 @@ func writeReloaded(out io.Writer, done localapi.Reloaded) {
 		}
 	}
 	line("in effect now: ", done.Changed)
-	line("jobs restarted of the streams: ", done.Streams)
+	line("restarted streams: ", done.Streams)
 	line("in effect after `systemctl restart kvs-edge-agent`: ", done.AfterRestart)
 	var misspelt []string
 	for _, m := range settings.MisspeltNames(done.Unknown) {
 		misspelt = append(misspelt, m.String())
 	}
-	line("no settings of this agent: ", misspelt)
+	line("unknown variables: ", misspelt)
 	if len(done.Changed)+len(done.Streams)+len(done.AfterRestart) == 0 {
 		fmt.Fprintln(out, "no setting has changed; the cameras' secrets are read again")
 	}

@@ -95,7 +95,7 @@ func (s *stage) configureFile(stream, file string) {
 	})
 }
 
-// linkFinished gives a finished file of a stream another name, once there is such a file.
+// linkFinished adds another name for a finished file of a stream, once such a file exists.
 func (s *stage) linkFinished(stream, name string) {
 	s.t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
@@ -136,7 +136,7 @@ func aReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T, w world) {
 	s.expectLevel("DEBUG")
 	s.eventually("a line in the other directory", func() error {
 		text, err := os.ReadFile(filepath.Join(s.dir, "log2", "kvs-edge-agent.log"))
-		if err == nil && !bytes.Contains(text, []byte("the settings were read anew")) {
+		if err == nil && !bytes.Contains(text, []byte("the settings were reloaded")) {
 			err = errors.New(string(text))
 		}
 		return err
@@ -163,7 +163,7 @@ func aReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T, w world) {
 
 	s.awaitCondition("film", "media directory")
 	s.writeEnv("AWS_KVS_EDGE_MEDIA_DIRECTORY=" + media)
-	s.reload(0, "jobs restarted of the streams: film\n")
+	s.reload(0, "restarted streams: film\n")
 	s.awaitRecorded("film", 10)
 
 	st, err := s.stream("door")
@@ -214,7 +214,7 @@ func listenAsSystemd(t *testing.T, path string) *manager {
 	return m
 }
 
-// expectReloads looks at all that was told: ready, then pairs of reloading and ready, and the stop.
+// expectReloads checks every notification: ready, then pairs of reloading and ready, and the stop.
 func (m *manager) expectReloads(t *testing.T) {
 	t.Helper()
 	var words []string
@@ -224,7 +224,7 @@ func (m *manager) expectReloads(t *testing.T) {
 		select {
 		case text = <-m.told:
 		case <-time.After(patience):
-			t.Fatalf("systemd was told %v", words)
+			t.Fatalf("systemd was notified of %v", words)
 		}
 		first, more, _ := strings.Cut(text, "\n")
 		words = append(words, first)
@@ -237,11 +237,11 @@ func (m *manager) expectReloads(t *testing.T) {
 	}
 	for i, word := range words[:len(words)-1] {
 		if want := []string{"READY=1", "RELOADING=1"}[i%2]; word != want {
-			t.Fatalf("systemd was told %v", words)
+			t.Fatalf("systemd was notified of %v", words)
 		}
 	}
 	if len(words) < 10 || reasons == 0 {
-		t.Errorf("systemd was told %v, %d times of a refusal", words, reasons)
+		t.Errorf("systemd was notified of %v, %d times of a refusal", words, reasons)
 	}
 }
 
@@ -258,7 +258,7 @@ func aRecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T, w world
 	s.startService()
 	s.awaitRecorded("door", 60)
 	s.writeEnv("AWS_KVS_EDGE_SEGMENT_DURATION=1s")
-	s.reload(0, "in effect now: AWS_KVS_EDGE_SEGMENT_DURATION\njobs restarted of the streams: door\n")
+	s.reload(0, "in effect now: AWS_KVS_EDGE_SEGMENT_DURATION\nrestarted streams: door\n")
 	st, err := s.stream("door")
 	if err != nil {
 		t.Fatal(err)

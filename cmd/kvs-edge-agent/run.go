@@ -19,10 +19,11 @@ func newRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the agent until it is stopped",
-		Long: `Run the agent until it is stopped. Its settings come from the environment and, before that, from
-the file of --env-file, whose syntax is that of systemd's EnvironmentFile=.
+		Long: `Run the agent until it is stopped. Its settings come from the file of --env-file, whose syntax
+is that of systemd's EnvironmentFile=, and from the environment; the file takes precedence.
 
-SIGHUP, or kvs-edge-agent reload, has the file read anew; without one SIGHUP ends the agent.`,
+SIGHUP, or kvs-edge-agent reload, makes the agent read the file again; without a file SIGHUP stops
+the agent.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var hangups chan os.Signal
@@ -64,6 +65,6 @@ SIGHUP, or kvs-edge-agent reload, has the file read anew; without one SIGHUP end
 			return a.Run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&envFile, "env-file", "", "read settings from this `file`, which counts before the environment")
+	cmd.Flags().StringVar(&envFile, "env-file", "", "read settings from this `file`; takes precedence over the environment")
 	return cmd
 }

@@ -117,7 +117,7 @@ func answerScheduleLines(r io.Reader, w io.Writer, defaults scheduleQuery) error
 		answer := scheduleAnswer{}
 		switch err := json.Unmarshal(lines.Bytes(), &query); {
 		case err != nil:
-			answer.Error = fmt.Sprintf("the question is no line of JSON such as {\"expr\":\"0 0 9 * * ?\"}: %v", err)
+			answer.Error = fmt.Sprintf("the question is not a line of JSON such as {\"expr\":\"0 0 9 * * ?\"}: %v", err)
 		case query.Count < 1 || query.Count > maxScheduleCount:
 			answer.Error = fmt.Sprintf("count must be 1 to %d", maxScheduleCount)
 		default:
@@ -170,7 +170,7 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 		end := start.Add(duration)
 		note := ""
 		if next := expression.Next(start); !next.IsZero() && !next.After(end) {
-			note = "goes on without a break"
+			note = "continues without a break"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", humanize.Weekday(start), humanize.Weekday(end), humanize.Time(start.UTC()),
 			humanize.Time(end.UTC()), note)

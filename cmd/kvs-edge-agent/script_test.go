@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"), RequireUniqueNames: true,
+		Dir: filepath.Join("testdata", "script"), RequireUniqueNames: true, UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REPOSITORY", repository)
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // without it each program that ends takes a second
@@ -37,7 +38,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": scriptExits, "start": scriptStart, "await": scriptAwait, "stop": scriptStop, "eventually": scriptEventually,
+			"exits": scriptExits, "start": scriptStart, "await": scriptAwait, "interrupt": scriptInterrupt, "eventually": scriptEventually,
 			"recordings": scriptRecordings,
 		},
 	})
@@ -108,22 +109,30 @@ func theProgram(ts *testscript.TestScript, name string) *backgroundProgram {
 
 func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 	takes(ts, neg, args, 3, "start NAME PATTERN PROGRAM ARG...")
-	path := args[2]
-	if !strings.Contains(path, "/") {
-		path = ""
-		for dir := range strings.SplitSeq(ts.Getenv("PATH"), ":") {
-			if candidate := filepath.Join(dir, args[2]); path == "" && isFile(candidate) {
-				path = candidate
-			}
-		}
-	}
-	p := &backgroundProgram{cmd: exec.Command(path, args[3:]...), ended: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = ts.MkAbs("."), &p.stdout, &p.stderr
-	p.cmd.Env = scriptEnvironment(ts)
+	p := &backgroundProgram{cmd: scriptProgram(ts, args[2:]), ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	ts.Check(p.cmd.Start())
 	go func() { p.err = p.cmd.Wait(); close(p.ended) }()
 	ts.Value(backgroundKey{}).(backgroundPrograms)[args[0]] = p
 	p.await(ts, args[1])
+}
+
+// scriptProgram is a program as the script would run it.
+func scriptProgram(ts *testscript.TestScript, args []string) *exec.Cmd {
+	ts.Check(ts.Exec("env", "-0"))
+	environment := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
+	path := args[0]
+	if !strings.Contains(path, "/") {
+		for dir := range strings.SplitSeq(ts.Getenv("PATH"), ":") {
+			if candidate := filepath.Join(dir, args[0]); isFile(candidate) {
+				path = candidate
+				break
+			}
+		}
+	}
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environment
+	return cmd
 }
 
 // isFile reports whether there is a file of that name.
@@ -161,8 +170,8 @@ func (p *backgroundProgram) await(ts *testscript.TestScript, pattern string) {
 	}
 }
 
-func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
-	takes(ts, neg, args, 1, "stop NAME [CODE]")
+func scriptInterrupt(ts *testscript.TestScript, neg bool, args []string) {
+	takes(ts, neg, args, 1, "interrupt NAME [CODE]")
 	p, want := theProgram(ts, args[0]), 0
 	if len(args) > 1 {
 		var err error
@@ -189,15 +198,24 @@ func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	program := scriptProgram(ts, args[1:])
 	for {
-		if err := ts.Exec(args[1], args[2:]...); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		var stdout, stderr strings.Builder
+		cmd := exec.CommandContext(ctx, program.Path, program.Args[1:]...)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = program.Dir, program.Env, &stdout, &stderr
+		if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 			ts.Check(err)
 		}
-		if want.MatchString(ts.ReadFile("stdout")) {
+		matches := want.MatchString(stdout.String())
+		if ended := backoff.Sleep(ctx, poll) != nil; matches || ended {
+			_, err := io.WriteString(ts.Stdout(), stdout.String())
+			ts.Check(err)
+			_, err = io.WriteString(ts.Stderr(), stderr.String())
+			ts.Check(err)
+			if !matches {
+				ts.Fatalf("no output matches %q", args[0])
+			}
 			return
-		}
-		if backoff.Sleep(ctx, poll) != nil {
-			ts.Fatalf("no output matches %q", args[0])
 		}
 	}
 }
@@ -225,12 +243,6 @@ func scriptRecordings(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(writer.Seal())
 	}
-}
-
-// scriptEnvironment is what the script has set.
-func scriptEnvironment(ts *testscript.TestScript) []string {
-	ts.Check(ts.Exec("env", "-0"))
-	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
 }
 
 // scriptOutput keeps what a program writes. The zero one is empty.

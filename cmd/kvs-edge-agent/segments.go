@@ -22,8 +22,8 @@ func newSegmentsCommand() *cobra.Command {
 		Short: "List what is recorded, its upload state, and the gaps",
 		Long: `List the recordings in the recording directory: first a line for each stream, then the newest recordings of
 each, oldest first, with their upload state, and the gaps between and within them. --all lists every recording. Times are
-local. Earlier versions did not note the gaps within recordings: of theirs up to 50 are read for it, and all with
---gaps, at about 20 ms for 5 minutes of video. It reads only, and works with or without a running agent.`,
+local. Earlier versions did not note the gaps within recordings: up to 50 of their recordings are read to find them, and
+with --gaps all, at about 20 ms for 5 minutes of video. It changes nothing, and works with or without a running agent.`,
 		Example: `  kvs-edge-agent segments --stream front-door --last 1h`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -115,7 +115,7 @@ func (l storedSegment) describe() string {
 	return l.upload()
 }
 
-// notUploaded says what of a stream is on the hub only.
+// notUploaded says how much media of a stream is on the hub only.
 func (s *streamSum) notUploaded() string {
 	if s.refused == 0 {
 		return humanize.Bytes(s.pending)

@@ -158,7 +158,7 @@ func checkExport(t *testing.T, path string) {
 		!r.Header().Start.Equal(recordedAt.Add(5*time.Second)) {
 		t.Fatalf("%d fragments from %s: %v", len(list), r.Header().Start, err)
 	}
-	// The time line is the clock's: the part after the gap stands where it was recorded.
+	// The time line is the clock's: the part after the gap has the time when it was recorded.
 	if list[15].Start != 55*time.Second {
 		t.Errorf("after the gap at %s", list[15].Start)
 	}

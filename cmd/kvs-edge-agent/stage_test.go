@@ -215,7 +215,7 @@ func (s *stage) configureSecret(stream, secretARN string, edits ...func(*types.E
 	s.start(stream, config)
 }
 
-// eventually waits until done gives nil, and fails with its last answer otherwise.
+// eventually waits until done returns nil, and fails with its last answer otherwise.
 func (s *stage) eventually(what string, done func() error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)

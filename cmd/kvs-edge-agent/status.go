@@ -35,8 +35,8 @@ func newStatusCommand() *cobra.Command {
 		Short: "Show what the running agent records and uploads, and what is wrong",
 		Long: `Show, for each stream, the recorder, the uploader, the backlog and the space used, and a
 sentence for everything that needs attention. With --watch it is refreshed until Ctrl-C and fitted to the
-terminal, streams with a problem first; with --json too, it is one line of JSON each time. Where no agent runs, it shows
-what is recorded.
+terminal, streams with a problem first; with --json as well, each refresh is one line of JSON. Where no agent runs, it
+shows the recordings.
 
 Exit code: 0 when healthy, 1 when degraded, 2 when down or when no agent is running. With --watch
 it is that of the last time, with --stream that of the stream.`,
@@ -104,8 +104,8 @@ func namesOf(s status.Snapshot) []string {
 	return names
 }
 
-// watchStatus shows the status again and again, and at once when the terminal's size has changed. An agent that is
-// away may come back: it is said and asked again.
+// watchStatus refreshes the status at each interval, and at once when the terminal's size has changed. When no agent
+// answers, it shows that and keeps trying.
 func watchStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 	redraw := !o.asJSON && terminalOf(out).present
 	resized := make(chan os.Signal, 1)

@@ -23,9 +23,9 @@ func newStreamsCommand() *cobra.Command {
 		Short: "List the streams of the running agent, also those that are no longer configured",
 		Long: `List the streams of the running agent: the source that configures each (file, sitewise, kvs, mqtt) and when it
 was changed there, whether it is in sync, when it is recorded and when that starts next, its state and its recordings.
-"streams show" prints all that is in force of one. A stream that is no longer
-configured for this hub is an orphan: it is neither recorded nor uploaded, and its recordings stay under the last policy
-that it had until they are deleted with "streams delete".
+"streams show" prints the configuration in force of one. A stream that is no longer
+configured for this hub is an orphan: it is neither recorded nor uploaded, and its recordings are kept under its last
+policy until they are deleted with "streams delete".
 
 Exit code: 0 when the agent has answered, 2 when no agent is running.`,
 		Args: noArguments,
@@ -55,7 +55,7 @@ const stateOrphan = "orphan"
 // listedStream is one stream of the agent.
 type listedStream struct {
 	Stream           string    `json:"stream"`
-	Origin           string    `json:"origin,omitempty"` // of what is in force; none of an orphan
+	Origin           string    `json:"origin,omitempty"` // of the configuration in force; an orphan has none
 	Version          time.Time `json:"version,omitzero"`
 	Sync             string    `json:"syncStatus,omitempty"`
 	Schedule         string    `json:"schedule,omitempty"` // of the recording, in words
@@ -111,7 +111,7 @@ func writeStreams(w io.Writer, list []listedStream) error {
 	return table.Flush()
 }
 
-// orDash stands for what there is not.
+// orDash replaces an empty text.
 func orDash(text string) string { return cmp.Or(text, "-") }
 
 func timeOrDash(t time.Time) string {

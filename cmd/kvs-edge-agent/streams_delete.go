@@ -94,7 +94,7 @@ func (d deletion) run(ctx context.Context) error {
 func (d deletion) confirm(ctx context.Context) error {
 	file, ok := d.in.(*os.File)
 	if !ok || !terminalOf(file).present {
-		return &exitError{exitSettings, errors.New("nobody can be asked here: add --yes to delete without a question")}
+		return &exitError{exitSettings, errors.New("this is not a terminal: add --yes to delete without confirmation")}
 	}
 	snapshot, err := ask(d.socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {

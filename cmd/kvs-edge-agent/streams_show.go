@@ -23,9 +23,9 @@ func newStreamsShowCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Print all that is in force of a stream",
-		Long: `Print all that is in force of one stream of the running agent: which source it comes from and since when, the
-camera, when it is recorded and uploaded, what is kept of it, its options, and other sources that configure it too.
+		Short: "Print the configuration in force of a stream",
+		Long: `Print the configuration in force of one stream of the running agent: its source and since when, the camera, when
+it is recorded and uploaded, how long recordings are kept, its options, and other sources that configure it too.
 Passwords are left out.
 
 Exit code: 0 when the stream is shown, 1 when this hub has none of that name, 2 for wrong arguments or when no agent is

@@ -42,15 +42,15 @@ func newSupportBundleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "support-bundle",
 		Short: "Pack settings, status, findings of a check, logs and a summary of the store, without secrets",
-		Long: `Writes a .tar.gz that you can hand to somebody who helps you. Passwords, keys and credentials are
-taken out, and there is no media in it; stream names, camera addresses and paths are. When no agent runs, the
-settings are those of /etc/kvs-edge-agent/agent.env, and of the environment where these name nothing else.
+		Long: `Writes a .tar.gz to send to those who support you. It contains no media, and no passwords, keys or credentials. It does
+contain stream names, camera addresses and paths. When no agent runs, the settings are those of
+/etc/kvs-edge-agent/agent.env, and those of the environment for variables that the file does not set.
 
-It looks at the hub as check does, for two minutes at most, and packs the findings, the edge configurations, the
-state of the clock and of the disks, and the last 2,000 lines of the service's journal too. What it cannot get is
-named in the bundle and on the standard error.
+It runs the checks of check, for two minutes at most, and packs their results, the edge configurations, the state of
+the clock and of the disks, and the last 2,000 lines of the service's journal too. What it cannot get is named in the
+bundle and on the standard error.
 
-Exit code: 0 when there is something of an agent in it, 1 when there is nothing: no status, no settings, no logs and
+Exit code: 0 when the bundle contains data of an agent, 1 when it contains none: no status, no settings, no logs and
 no recordings.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,7 +60,7 @@ no recordings.`,
 				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102T150405Z") + ".tar.gz"
 			}
 			if terminalOf(cmd.ErrOrStderr()).present {
-				fmt.Fprintf(cmd.ErrOrStderr(), "looking at the hub, for %s at most\n", humanize.Length(bundleCheckTime))
+				fmt.Fprintf(cmd.ErrOrStderr(), "checking the hub, for %s at most\n", humanize.Length(bundleCheckTime))
 			}
 			b, err := writeBundle(cmd.Context(), out, clientOf(socket), shell, unusable)
 			if err != nil {
@@ -71,7 +71,7 @@ no recordings.`,
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), out)
 			if !b.useful {
-				return errors.New("there is nothing of an agent in the bundle: name its socket with --socket, or run this as root or as a member of " +
+				return errors.New("the bundle contains no data of an agent: name its socket with --socket, or run this as root or as a member of " +
 					"the agent's group")
 			}
 			return nil
@@ -119,33 +119,33 @@ func (b *bundle) collect(ctx context.Context, client *localapi.Client) {
 		b.add("status.txt", table.Bytes())
 	}
 	b.add("version.txt", []byte(versions(snapshot)))
-	inEffect, err := client.Settings(ctx)
+	list, err := client.Settings(ctx)
 	if err != nil {
 		b.miss("the agent's settings (those of this environment are taken)", err)
-		inEffect = environmentSettings()
+		list = environmentSettings()
 		b.useful = b.useful || os.Getenv(settings.EnvThingName) != "" // they are those of an agent
 	}
-	b.addJSON("settings.json", inEffect)
+	b.addJSON("settings.json", list)
 	if text, err := client.Metrics(ctx); err != nil {
 		b.miss("metrics.txt", err)
 	} else {
 		b.add("metrics.txt", text)
 	}
-	b.collectHub(ctx, inEffect)
+	b.collectHub(ctx, list)
 }
 
 // collectHub takes what lies in the directories of the settings, and what the machine knows of itself and the agent.
-func (b *bundle) collectHub(ctx context.Context, inEffect []localapi.Setting) {
+func (b *bundle) collectHub(ctx context.Context, list []localapi.Setting) {
 	var disks bytes.Buffer
-	for _, s := range inEffect {
+	for _, s := range list {
 		switch s.Name {
 		case settings.EnvLogOutputDirectory:
 			b.addLogs(ctx, s.Value)
 		case settings.EnvRecordingDirectory:
 			b.part(ctx, "store.txt", bundleDiskTime, func(ctx context.Context) ([]byte, error) { return storeList(ctx, s.Value) })
 		case settings.EnvStateDirectory:
-			look := func(context.Context) ([]byte, error) { return kvsconfig.LastGood(s.Value) }
-			b.useful = b.part(ctx, "edge.json", bundleDiskTime, look) || b.useful
+			lastGood := func(context.Context) ([]byte, error) { return kvsconfig.LastGood(s.Value) }
+			b.useful = b.part(ctx, "edge.json", bundleDiskTime, lastGood) || b.useful
 		default:
 			continue
 		}

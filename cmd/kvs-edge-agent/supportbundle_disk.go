@@ -33,7 +33,7 @@ func diskText(setting, dir string) ([]byte, error) {
 	fmt.Fprintf(&text, "  is          %s, %s\n", real, info.Mode())
 	var fs unix.Statfs_t
 	if err := unix.Statfs(real, &fs); err != nil {
-		return text.Bytes(), fmt.Errorf("the file system of %s cannot be asked: %w", real, err)
+		return text.Bytes(), fmt.Errorf("the file system of %s cannot be queried: %w", real, err)
 	}
 	size := func(blocks uint64) string { return humanize.Bytes(int64(blocks) * int64(fs.Bsize)) }
 	fmt.Fprintf(&text, "  size        %s, %s free, %s of it for the agent\n  files       %d, %d more may be made\n",

@@ -135,7 +135,7 @@ func journal(ctx context.Context) ([]byte, error) {
 	data, err := outputOf(ctx, os.Environ(), "journalctl", "--quiet", "--no-pager", "--output=short-iso",
 		"--unit="+serviceUnit, "--lines="+strconv.Itoa(bundleJournalLines))
 	if err == nil && len(data) == 0 {
-		err = fmt.Errorf("the journal has nothing of %s that this user may read", serviceUnit)
+		err = fmt.Errorf("the journal has no lines of %s that this user may read", serviceUnit)
 	}
 	return data, err
 }
@@ -148,7 +148,7 @@ func clockText(ctx context.Context) ([]byte, error) {
 	var state unix.Timex
 	leap, err := unix.Adjtimex(&state)
 	if err != nil {
-		err = fmt.Errorf("the kernel's clock cannot be asked: %w", err)
+		err = fmt.Errorf("the kernel's clock cannot be queried: %w", err)
 	} else {
 		const format = "synchronised  %t\nadjtimex      state %d, status %#x, offset %d, frequency %d, " +
 			"largest error %d us, estimated error %d us\n"

@@ -38,14 +38,14 @@ func TestTheEndOfAnOutputStartsWithALine(t *testing.T) {
 func TestAProgramOfTheBundleIsStoppedInTime(t *testing.T) {
 	t.Parallel()
 	tool := filepath.Join(t.TempDir(), "tool")
-	const script = "#!/bin/sh\ntrap 'echo what there is; exit 0' INT\necho begun\nwhile :; do /bin/sleep 0.01; done\n"
+	const script = "#!/bin/sh\ntrap 'echo the first part; exit 0' INT\necho started\nwhile :; do /bin/sleep 0.01; done\n"
 	if err := os.WriteFile(tool, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	text, err := outputOf(ctx, nil, tool)
-	if string(text) != "begun\nwhat there is\n" || err == nil || err.Error() != "tool was stopped, as it took too long" {
+	if string(text) != "started\nthe first part\n" || err == nil || err.Error() != "tool was stopped, as it took too long" {
 		t.Errorf("%q, %v", text, err)
 	}
 }

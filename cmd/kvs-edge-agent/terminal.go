@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is what is known of where a command writes to. The zero value is no terminal.
+// terminal is what is known of a command's output. The zero value is not a terminal.
 type terminal struct {
 	present       bool
 	width, height int  // 0 when not known
 	color         bool // it shows colours, and the user wants them
 }
 
-// terminalOf looks at a writer.
+// terminalOf returns what is known of a writer.
 func terminalOf(w io.Writer) terminal {
 	file, ok := w.(*os.File)
 	if !ok {

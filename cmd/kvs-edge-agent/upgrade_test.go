@@ -258,7 +258,7 @@ func (u *upgrade) pending(stream string) tally {
 	return pending
 }
 
-// lineRefused gives the bytes of the fragments that the side files of a stream call refused although the service gave
+// lineRefused returns the bytes of the fragments that the side files of a stream call refused although the service gave
 // no code for them, by the start of their segment: the line was to blame, and they are pending again.
 func (u *upgrade) lineRefused(stream string) map[string]int64 {
 	u.t.Helper()

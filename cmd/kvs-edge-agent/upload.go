@@ -20,13 +20,13 @@ func newUploadCommand() *cobra.Command {
 	var span timeFlags
 	cmd := &cobra.Command{
 		Use:   "upload --stream NAME --from TIME --to TIME | --refused NAME | --refused --all",
-		Short: "Upload what was recorded in a time span now, before everything else",
-		Long: `Have the running agent upload what it has recorded of a stream in a time span, now, whatever the
-stream's schedule is, and show how far it is. What is in the cloud already is not sent again.
-When this command is stopped, what is left is uploaded as scheduled.
+		Short: "Upload the recordings of a time range now, before everything else",
+		Long: `Make the running agent upload the recordings of a stream in a time range now, regardless of the stream's
+schedule, and show the progress. Media that is in the cloud already is not sent again.
+When this command is stopped, the rest is uploaded as scheduled.
 
-With --refused it sends what Kinesis Video Streams refused of a stream, or with --all of all streams, once more,
-however often that was done before: after the cause was corrected.
+With --refused it sends the fragments of a stream, or with --all of all streams, that Kinesis Video Streams refused
+once more, regardless of earlier tries: use it after the cause was corrected.
 
 Exit code: 0 when everything is in the cloud, 1 when something is not, 2 for wrong arguments or
 when no agent is running, 130 when it was stopped by Ctrl-C.`,
@@ -101,12 +101,12 @@ func (u *uploading) run(ctx context.Context, socket string) error {
 	case err != nil:
 		return err
 	case u.last.Total == 0 && u.refused:
-		fmt.Fprintf(u.out, "nothing of stream %s is refused\n", u.stream)
+		fmt.Fprintf(u.out, "no fragment of stream %s is refused\n", u.stream)
 		return nil
 	case u.last.Total == 0:
 		return fmt.Errorf("nothing is recorded of stream %s %s", u.stream, inSpan(u.from, u.to))
 	case u.last.Refused > 0:
-		return fmt.Errorf("%d of %s stay on the hub, as the service does not take them; `kvs-edge-agent status` says why",
+		return fmt.Errorf("%d of %s stay on the hub, as the service does not accept them; `kvs-edge-agent status` says why",
 			u.last.Refused, humanize.Count(u.last.Total, "fragment"))
 	}
 	if u.last.Total == 1 {

@@ -55,7 +55,7 @@ func uploadOnDemandComesFirstAndNothingTwice(t *testing.T, w world) {
 	}
 	if output, err = s.upload("--stream", "door", "--from", clock(0), "--to", clock(39)); err != nil ||
 		!strings.Contains(output, "done: all 39 fragments") {
-		t.Errorf("of what is in the cloud already it says %v:\n%s", err, output)
+		t.Errorf("for media in the cloud it says %v:\n%s", err, output)
 	}
 	s.stopAgent()
 	if n := len(cloud.Fragments("door")); n != len(want) {
@@ -106,7 +106,7 @@ func whatWasRefusedIsUploadedOnDemand(t *testing.T, w world) {
 		t.Errorf("it says %v:\n%s", err, output)
 	}
 	for args, says := range map[string]string{"--refused --all": "nothing is refused\n",
-		"--refused door": "nothing of stream door is refused\n"} {
+		"--refused door": "no fragment of stream door is refused\n"} {
 		if output, err := s.upload(strings.Fields(args)...); err != nil || output != says {
 			t.Errorf("upload %s says %v: %s", args, err, output)
 		}

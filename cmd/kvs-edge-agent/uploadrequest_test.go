@@ -71,7 +71,7 @@ func newAsker(s *stage) (a *asker, broker string) {
 	return a, broker
 }
 
-// hear hands on the messages of a topic.
+// hear passes on the messages of a topic.
 func hear[T any](a *asker, leaf string, take func(T)) {
 	a.t.Helper()
 	a.done(a.client.Subscribe("kvs-edge/"+testThing+"/"+leaf, 1, func(_ mqtt.Client, m mqtt.Message) {
@@ -217,8 +217,8 @@ func (s *demandStage) expectIncomplete(id string, from, to int) {
 	}
 }
 
-// expectDone waits for the last answer and looks whether the cloud has the range, each fragment so
-// many times at the most.
+// expectDone waits for the last answer and looks whether the cloud has the range, each fragment at
+// most this many times.
 func (s *demandStage) expectDone(id string, from, to, times int) {
 	s.t.Helper()
 	n := to - from
@@ -255,7 +255,7 @@ func theCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world
 	s.asker.ask(s.request("twice", 40, 44))
 	s.expectDone("twice", 40, 44, 1)
 
-	// What the service never takes is told.
+	// What the service never accepts is reported.
 	s.cloud.Media().Faults().Inject("door", media.ErrorAt(media.AtFragmentStart, 4002).Skip(1).Times(1))
 	s.asker.ask(s.request("refused", 44, 47))
 	if got := s.asker.end("refused"); got.Status != "FAILED" || got.FragmentsDone != 2 ||
@@ -263,13 +263,13 @@ func theCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world
 		t.Errorf("it ends with %+v", got)
 	}
 
-	// A new configuration in the middle starts the stream's upload anew.
+	// A new configuration in the middle restarts the stream's upload.
 	s.askAndBegin("configured", 48, 63)
 	s.reconfigure()
 	s.expectIncomplete("configured", 48, 63)
 	s.expectDone("configured", 48, 63, 1)
 
-	// Killed in the middle, the agent goes on at its next start.
+	// Killed in the middle, the agent continues at its next start.
 	s.askAndBegin("killed", 15, 30)
 	s.agent.kill()
 	s.asker.await(s.asker.online, "offline") // the will

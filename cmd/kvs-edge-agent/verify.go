@@ -19,10 +19,10 @@ func newVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Read all recordings again and report what is damaged",
-		Long: `Read every byte of the recordings and report each file that is damaged, with the times of the media that is not what
-was recorded, and the files that recovery set aside. Each fragment has a checksum. Those that earlier versions recorded have
-none: they are counted, and damage in them shows where it breaks the structure or left zeros. It changes nothing, and works
-with or without a running agent.
+		Long: `Read every byte of the recordings and report each damaged file, with the times of the damaged media, and the files that
+recovery moved to quarantine. Each fragment has a checksum, except those of earlier versions: these are counted, and damage
+in them is found only where it breaks the structure or left zeros. It changes nothing, and works with or without a running
+agent.
 
 Exit code: 0 when all is well, 1 when something is damaged.`,
 		Args: noArguments,
@@ -129,8 +129,8 @@ func (v *verification) add(line localapi.Verification) {
 	}
 }
 
-func (v *verification) sumUp(aside []string) {
-	for _, path := range aside {
+func (v *verification) sumUp(quarantined []string) {
+	for _, path := range quarantined {
 		v.SetAside = append(v.SetAside, path)
 		v.print("%s: set aside as unreadable: look at it and delete it\n", shownName(path))
 	}
@@ -138,5 +138,5 @@ func (v *verification) sumUp(aside []string) {
 		v.print("%s without a checksum, as earlier versions recorded them\n", humanize.Count(v.NoChecksum, "fragment"))
 	}
 	v.print("%s, %s, %s read: %d damaged, %d set aside\n", humanize.Count(v.Files, "file"), humanize.Count(v.Fragments, "fragment"),
-		humanize.Bytes(v.Bytes), v.DamagedFiles, len(aside))
+		humanize.Bytes(v.Bytes), v.DamagedFiles, len(quarantined))
 }

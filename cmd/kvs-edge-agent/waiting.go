@@ -63,7 +63,7 @@ func (w *waiting) erase() {
 	}
 }
 
-// draw shows the question that was asked last, as it is part of those before it.
+// draw shows the question that was asked last, as it is part of the earlier ones.
 func (w *waiting) draw() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

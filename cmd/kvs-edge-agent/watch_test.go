@@ -19,7 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// screen is a terminal that a test looks at.
+// screen is a terminal whose content a test checks.
 type screen struct {
 	t      *testing.T
 	server string // socket of tmux

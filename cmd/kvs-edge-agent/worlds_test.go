@@ -138,7 +138,7 @@ func cloudOptions(t *testing.T, w world) localcloud.Options {
 }
 
 // start sends an edge configuration. As AWS has it a former one must first be SYNC_FAILED, 15 minutes after it was sent,
-// and the hub hears of the new one by the function of deploy/aws/hubs.yaml, which publishes config/refresh.
+// and the hub is notified of the new one by the function of deploy/aws/hubs.yaml, which publishes config/refresh.
 func (s *stage) start(stream string, config *types.EdgeConfig) {
 	s.t.Helper()
 	if s.world == asAWS {

@@ -66,7 +66,7 @@ func TestPackages(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "dpkg-deb", "rpm", "lintian")
 	s := makeSources(t)
-	// Only lintian looks into the program; a small file in its place saves compressing it many times.
+	// Only lintian reads the program; a small file instead of it saves compressing it many times.
 	small := filepath.Join(s.dir, "THIRD-PARTY-LICENSES")
 	deb, rpm := s.build(t, "deb", s.program, "whole"), s.build(t, "rpm", small, "1")
 	t.Run("same bytes", func(t *testing.T) {

@@ -26,7 +26,7 @@ func (a arrow) compare(b arrow) int {
 	return strings.Compare(a.to, b.to)
 }
 
-// up lists the arrows that run against the best order of the files, in which a file stands before those it uses.
+// up lists the arrows that run against the best order of the files, in which a file precedes those it uses.
 func (r room) up() []arrow {
 	place := make(map[string]int, len(r.files))
 	for _, circle := range r.circles() {
@@ -111,8 +111,8 @@ func (r room) best(files []string) []string {
 	return out
 }
 
-// least tries all orders: the best one of a set that stands in front ends with one of its files, behind the
-// best order of the others.
+// least tries all orders: the best order of the first files ends with one of them, which follows the best
+// order of the others.
 func least(uses []uint64) []int {
 	n := len(uses)
 	cost, last := make([]int32, 1<<n), make([]int8, 1<<n)
@@ -121,7 +121,7 @@ func least(uses []uint64) []int {
 		for rest := set; rest != 0; rest &= rest - 1 {
 			file := bits.TrailingZeros64(rest)
 			before := set &^ (1 << file)
-			// What it uses of those before it runs up.
+			// Its uses of earlier files run up.
 			if c := cost[before] + int32(bits.OnesCount64(uses[file]&before)); c < cost[set] {
 				cost[set], last[set] = c, int8(file)
 			}

@@ -1,5 +1,5 @@
 // Command sbom writes what a Go binary is made of as CycloneDX JSON, from what the compiler noted
-// in the binary itself. The same binary gives the same bytes.
+// in the binary itself. The same binary results in the same bytes.
 package main
 
 import (

@@ -40,5 +40,5 @@ func (e *SessionEnd) Unwrap() error { return e.Fault }
 // InternalFault says that an error of ours ended the session with a host.
 func InternalFault(host string, cause error) *health.Fault {
 	return health.SystemFault(supervise.Code, cause,
-		"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", host)
+		"An internal error ended the session with the camera at %s; the session is restarted. Please report it with the log.", host)
 }

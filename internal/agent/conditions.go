@@ -26,7 +26,7 @@ func newFreezes(component *health.Component, log *zap.Logger, now func() time.Du
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
 		component.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
-			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for "+
+			"The hub did not run for %s until %s, so that only what connections had buffered was recorded meanwhile: if it recurs, look for "+
 				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
 			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
 		log.Warn("the hub did not run", zap.String("code", codeFrozen), zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
@@ -92,7 +92,7 @@ func noteMisspelt(component *health.Component, log *zap.Logger, r settings.Readi
 		return
 	}
 	for _, m := range list {
-		log.Warn("no setting has this name: look it up in the list of settings", zap.String("code", codeMisspelt),
+		log.Warn("unknown setting (see docs/settings.md)", zap.String("code", codeMisspelt),
 			zap.String("name", m.Name), zap.String("meant", m.Meant))
 	}
 	component.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r)))

@@ -160,7 +160,7 @@ func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to t
 		case last.Total == 0:
 			return health.UserFault("upload-request", nil, "Nothing is recorded of stream %s from %s to %s.", stream, inWords(from), inWords(to))
 		case last.Refused > 0:
-			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not take them; "+
+			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not accept them; "+
 				"`kvs-edge-agent status` says why.", last.Refused, last.Total)
 		default:
 			return nil

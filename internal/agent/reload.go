@@ -55,7 +55,7 @@ func (a *Agent) Reload() (localapi.Reloaded, error) {
 	} else {
 		component.OK(scopeRestart)
 	}
-	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
+	a.log.Info("the settings were reloaded", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))
 	a.systemd.reloaded("")
 	return done, nil

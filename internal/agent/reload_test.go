@@ -280,7 +280,7 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 		"wrong value":          {settings.EnvUploadMaxBitrate, "fast", settings.EnvUploadMaxBitrate + `: "fast" is not a rate`},
 		"missing":              {settings.EnvRegion, "", settings.EnvRegion + " is not set"},
 		"no such file":         {settings.EnvRTSPSCACert, "/none", "no such file"},
-		"certificate of other": {settings.EnvCoreCert, h.Env[settings.EnvCACert], "do not fit"},
+		"certificate of other": {settings.EnvCoreCert, h.Env[settings.EnvCACert], "do not match"},
 		"log that cannot be":   {settings.EnvLogOutputDirectory, notDir, settings.EnvLogOutputDirectory + ": cannot write the log"},
 		"address in use":       {settings.EnvMetricsAddress, taken.Addr().String(), "address already in use"},
 	} {

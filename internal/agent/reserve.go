@@ -21,6 +21,6 @@ func unfitReserve(r retention.Reserve, dir string, total uint64) *health.Fault {
 	if text == "" {
 		return nil
 	}
-	return health.UserFault(retention.CodeReserve, nil, "%s. Until then the default holds, %s.", text,
+	return health.UserFault(retention.CodeReserve, nil, "%s. Until then the default applies, %s.", text,
 		humanize.Bytes(int64(retention.DefaultMinFree(total))))
 }

@@ -53,7 +53,7 @@ func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 	})
 	s.await("it says so", func() bool {
 		for _, c := range a.health.Component("", health.JobRetention).Snapshot().Conditions {
-			if c.Code == retention.CodeReserve && strings.Contains(c.Text, "Until then the default holds") {
+			if c.Code == retention.CodeReserve && strings.Contains(c.Text, "Until then the default applies") {
 				return true
 			}
 		}

@@ -88,7 +88,7 @@ func (s *streams) Apply(_ context.Context, wanted desired.Set) []desired.Outcome
 			continue
 		}
 		s.stopStream(step.Stream.Name)
-		s.workers.log.Info("the stream is no longer configured for this hub; its media stays", zap.String("stream", step.Stream.Name))
+		s.workers.log.Info("the stream is no longer configured for this hub; its media is kept", zap.String("stream", step.Stream.Name))
 	}
 	return outcomes
 }

@@ -212,7 +212,7 @@ func (m *uploadModes) reportTags(err error, denied bool) {
 		fault := health.UserFault(codeTags, err, "The hub's role may not read the tags of stream %s, so its upload mode stays as it is: "+
 			"allow kinesisvideo:ListTagsForStream.", m.stream)
 		if m.component.Report(scopeStreamTags, health.Info, fault) {
-			m.log.Warn("the stream's tags may not be read", zap.String("code", fault.Code), zap.String("stream", m.stream), zap.Error(fault),
+			m.log.Warn("no permission to read the stream's tags", zap.String("code", fault.Code), zap.String("stream", m.stream), zap.Error(fault),
 				zap.NamedError("cause", err))
 		}
 	}

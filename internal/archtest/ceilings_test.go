@@ -75,7 +75,7 @@ func TestCeilings(t *testing.T) {
 	}
 }
 
-// tooLarge lists what of a file goes through a ceiling.
+// tooLarge lists the parts of a file that exceed a ceiling.
 func tooLarge(s sourceFile) (faults []string) {
 	limit := fileLines
 	switch {
@@ -135,7 +135,7 @@ func TestCeilingsAreFound(t *testing.T) {
 		"a function":                 {"x.go", "internal/p", function(functionLines), 0},
 		"a long function":            {"x.go", "internal/p", function(functionLines + 1), 1},
 		"a long function of a test":  {"x_test.go", "internal/p", function(functionLines + 1), 0},
-		"what is no Go":              {"x.go", "internal/p", "func", 1},
+		"invalid Go":                 {"x.go", "internal/p", "func", 1},
 		"two long lines in one file": {"x.go", "internal/p", line(150) + line(150)[len("package p\n"):], 2},
 	} {
 		if got := tooLarge(sourceFile{path: c.path, pkg: c.pkg, data: []byte(c.data)}); len(got) != c.want {

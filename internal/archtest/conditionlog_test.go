@@ -14,7 +14,7 @@ import (
 // conditionField is the field of the log that has the code of a condition: alerts are made of it.
 const conditionField = "code"
 
-// TestTheLogOfAConditionHasItsCode reads the source: where a condition is reported and what is new of it logged, as
+// TestTheLogOfAConditionHasItsCode reads the source: where a condition is reported and a new one logged, as
 // `if component.Report(…) { log.Warn(…) }`, the line has the code.
 func TestTheLogOfAConditionHasItsCode(t *testing.T) {
 	t.Parallel()

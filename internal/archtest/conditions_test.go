@@ -22,7 +22,7 @@ type source struct {
 	constants map[string]string        // "package.name" → value
 	functions map[string]*ast.FuncDecl // "package.name"
 	codes     map[string][]string      // code → where it is used
-	unclear   []string                 // expressions that are no constant
+	unclear   []string                 // expressions that are not constants
 	unclean   []string                 // faults that are made without cleaning their texts
 	rows      map[[2]string]bool       // code and job of a conditiontest.Row
 }
@@ -43,7 +43,7 @@ func TestEveryCodeIsDeclaredOnce(t *testing.T) {
 		}
 		known[d.Code] = true
 		if d.Title == "" || len(d.Jobs) == 0 {
-			t.Errorf("%s: the declaration is not whole", d.Code)
+			t.Errorf("%s: the declaration is incomplete", d.Code)
 		}
 	}
 	for _, code := range health.Answers {
@@ -79,7 +79,7 @@ func TestEveryConditionHasARowOfItsEnd(t *testing.T) {
 	}
 	for row := range s.rows {
 		if !declared[row] {
-			t.Errorf("the row %s of %s is of no declared condition", row[0], row[1])
+			t.Errorf("the row %s of %s has no declared condition", row[0], row[1])
 		}
 	}
 	t.Logf("%d conditions, %d rows", len(health.Declarations), len(s.rows))

@@ -25,7 +25,7 @@ func eachFile(t *testing.T, visit func(path, pkg string)) {
 	}
 }
 
-// eachSource visits all Go files that are no tests.
+// eachSource visits all Go files except tests.
 func eachSource(t *testing.T, visit func(path, pkg string)) {
 	t.Helper()
 	eachFile(t, func(path, pkg string) {

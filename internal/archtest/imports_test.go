@@ -1,4 +1,4 @@
-// Package archtest holds the rules of the house that a compiler does not check: which package may
+// Package archtest tests the project's rules that a compiler does not check: which package may
 // import which.
 package archtest
 

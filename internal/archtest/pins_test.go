@@ -32,7 +32,7 @@ func TestPins(t *testing.T) {
 	before := strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' })
 	for _, pin := range before {
 		if !slices.Contains(now, pin) {
-			t.Errorf("%q is gone, on which somebody outside may rely: keep it, beside what takes its place", pin)
+			t.Errorf("%q is gone, on which users may rely: keep it, together with its replacement", pin)
 		}
 	}
 	added := slices.DeleteFunc(slices.Clone(now), func(pin string) bool { return slices.Contains(before, pin) })
@@ -198,7 +198,7 @@ func (p *pinned) values() {
 	}
 }
 
-// metrics gives the names of metrics by the calls that make them.
+// metrics returns the names of metrics by the calls that make them.
 func (p *pinned) metrics() {
 	p.inspect("internal/metrics", func(n ast.Node) {
 		switch n := n.(type) {
@@ -246,7 +246,7 @@ func (p *pinned) topics() {
 	})
 }
 
-// commands gives the commands, from their Use, and all flags.
+// commands returns the commands, from their Use, and all flags.
 func (p *pinned) commands() {
 	p.inspect("cmd/kvs-edge-agent", func(n ast.Node) {
 		switch n := n.(type) {
@@ -351,7 +351,7 @@ func (p *pinned) typeOf(dir, name string) (found *ast.TypeSpec) {
 	return found
 }
 
-// imported gives the directory of a package of ours that a directory's files import under a name.
+// imported returns the directory of the package of this module that a directory's files import under a name.
 func (p *pinned) imported(dir, name string) string {
 	for _, f := range p.parsed(dir) {
 		for _, i := range f.Imports {

@@ -62,7 +62,7 @@ func TestEachRowHasATestOfItsName(t *testing.T) {
 	}
 }
 
-// testRows finds the functions TestRows and gives the names of their tests, in order, by package.
+// testRows finds the functions TestRows and returns the names of their tests, in order, by package.
 func testRows(t *testing.T) map[string][]string {
 	t.Helper()
 	found := make(map[string][]string)

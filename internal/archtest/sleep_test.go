@@ -12,13 +12,13 @@ import (
 )
 
 // Nothing sleeps but in a bubble of synctest, where it takes no time and cannot be too short. A call of time.Sleep is in
-// a bubble when it stands
-//   - in a function literal that is given to synctest.Test, or to a function of the package that calls synctest.Test;
+// a bubble when it is
+//   - in a function literal that is passed to synctest.Test, or to a function of the package that calls synctest.Test;
 //   - in a helper or a table of a file that calls synctest.Test, unless a test of the package mentions the helper outside
 //     of a bubble. Names are compared, not types, and whom a helper calls is not followed.
 //
-// A program that has to let real time pass waits for a timer, beside what else it waits for; a test that waits for
-// what has no event asks testtools.Eventually.
+// A program that has to let real time pass waits for a timer, in the same select as for its other events; a test that waits for
+// something without an event uses testtools.Eventually.
 
 // sleepers finds the calls of time.Sleep outside of bubbles in the files of one directory.
 type sleepers struct {

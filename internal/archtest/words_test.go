@@ -15,8 +15,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/deploy/words/prose"
 )
 
-// wordsLeft has how many faults of words each directory may still have. It only gets shorter: UPDATE_WORDS=1 writes what there
-// is, unless that is more in all.
+// wordsLeft has how many faults of words each directory may still have. It only gets shorter: UPDATE_WORDS=1 writes the present
+// numbers, unless their sum is higher.
 const wordsLeft = "testdata/words-left.txt"
 
 // TestTheWordsArePlain finds the phrases of testdata/words.txt in texts, and the names of testdata/names.txt in declarations.

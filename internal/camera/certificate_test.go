@@ -113,12 +113,13 @@ func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 		want   string
 	}{
 		"TLS 1.1 only": {config: with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }),
-			want: "knows no TLS that is safe, which begins with version 1.2"},
-		"TLS 1.0 is chosen": {bytes: append([]byte{22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1}, make([]byte, 36)...), want: "knows no TLS that is safe"},
+			want: "supports no secure version of TLS (1.2 or later)"},
+		"TLS 1.0 is chosen": {bytes: append([]byte{22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1}, make([]byte, 36)...),
+			want: "supports no secure version of TLS"},
 		"no cipher in common": {config: with(func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
-		}), want: "none of the ciphers of TLS that are safe"},
-		"a handshake that fails":   {bytes: alert(40), want: "none of the ciphers"},
+		}), want: "none of the secure TLS cipher suites"},
+		"a handshake that fails":   {bytes: alert(40), want: "none of the secure TLS cipher"},
 		"a name that is not known": {bytes: alert(112), want: "knows itself by another name"},
 		"an alert of another kind": {bytes: alert(80), want: "speaks a TLS that the agent does not understand"},
 		"a certificate is demanded": {config: with(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), roots: true,
@@ -137,9 +138,9 @@ func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 		"not the pinned":   {config: with(nil), query: pin, want: "is not the pinned one"},
 		"TLS for plain":    {scheme: "rtsp", bytes: alert(70), want: "expects TLS on that port: write rtsps://"},
 		"a web server": {scheme: "rtsp", bytes: []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
-			want: "does not take RTSP through HTTP"},
+			want: "does not accept RTSP through HTTP"},
 		"a web server, TLS": {config: with(nil), roots: true, bytes: []byte("HTTP/1.1 404 No\r\n\r\n"),
-			want: "does not take RTSP through HTTP"},
+			want: "does not accept RTSP through HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -184,7 +184,7 @@ func TestCamerasThatCannotBePlayedOverUDP(t *testing.T) {
 		"nothing comes": {&udpCamera{accepts: "client_port", answer: withPorts, silent: true}, TransportUDP,
 			"no video comes over UDP: let it through", true},
 		"nothing comes over any": {&udpCamera{answer: withPorts, accepts: "client_port", silent: true}, TransportAuto,
-			"keeps the connection open but sends no video: it is connected anew", false},
+			"keeps the connection open but sends no video: the agent reconnects", false},
 		"a group for TCP": {&udpCamera{accepts: "TCP", answer: toGroup}, TransportTCP, "that was asked for, TCP: set", true},
 		"UDP for TCP":     {&udpCamera{accepts: "TCP", answer: toPorts}, TransportTCP, "that was asked for, TCP: set", true},
 		"a stranger sends": {&udpCamera{accepts: "client_port", address: "127.0.0.9", answer: withPorts}, TransportAuto,

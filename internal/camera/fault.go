@@ -35,13 +35,13 @@ var endings = []struct {
 		"lower the bitrate or the resolution of its stream."},
 	{multiplex.ErrScrambled, health.UserError, "The camera at %s sends its video scrambled (MPEG-TS with conditional access): " +
 		"switch scrambling off for its stream."},
-	{traffic.ErrFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
+	{traffic.ErrFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not accept: " +
 		"lower the bitrate of its stream."},
 	{traffic.ErrEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
 		"check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware."},
 	{errMessages, health.UserError, "The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware."},
 	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
-	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: it is connected anew; " +
+	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: the agent reconnects; " +
 		"restart it if this stays."},
 }
 
@@ -91,7 +91,7 @@ func stallFault(host string, err error) *health.Fault {
 		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but no video comes over %v: let it through "+
 			"the firewalls between, or %s.", host, only.transport, otherTransport(only.fromURL))
 	default:
-		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but sends no video: it is connected anew; "+
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but sends no video: the agent reconnects; "+
 			"restart it if this stays.", host)
 	}
 }
@@ -139,7 +139,7 @@ func faultOf(host string, err error) *health.Fault {
 		return user("The camera at %s sends RTP packets of payload type %d, which it did not describe, and no video that it did: "+
 			"restart the camera, and update its firmware if this stays.", host, undeclared.PayloadType)
 	case errors.As(err, &other):
-		return health.SystemFault(codeCamera, err, "The camera at %s sends another of the formats that it describes: it is connected anew.", host)
+		return health.SystemFault(codeCamera, err, "The camera at %s sends another of the formats that it describes: the agent reconnects.", host)
 	case errors.As(err, &undefined):
 		return user("The camera at %s sends its video in RTP payloads of type %d, which %s does not define: "+
 			"update its firmware, or set its stream to another codec.", host, undefined.Type, undefined.Codec)
@@ -170,7 +170,7 @@ func connectionFault(host string, err error) *health.Fault {
 	case unsecured != nil:
 		return unsecured
 	case errors.As(err, &tunnel):
-		return user("The camera at %s answers %s, and does not take RTSP through HTTP there: correct the port and the path in the "+
+		return user("The camera at %s answers %s, and does not accept RTSP through HTTP there: correct the port and the path in the "+
 			"secret's MediaURI; for rtsp:// the port is 554 on most cameras.", host, tunnel.what)
 	case errors.As(err, &address):
 		return user("The address %s of the camera cannot be one: "+
@@ -178,7 +178,7 @@ func connectionFault(host string, err error) *health.Fault {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return system("There is no way to the camera at %s: check that it is on and its network cable or Wi-Fi.", host)
+		return system("No route to the camera at %s: check that it is on and its network cable or Wi-Fi.", host)
 	case neterr.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -194,7 +194,8 @@ func answerFault(host string, e *statusError) *health.Fault {
 	case statusUnauthorized:
 		return health.UserFault(codeCamera, e, "The camera at %s refuses the user name or password: correct the secret's MediaURI.", host)
 	case statusForbidden:
-		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: give the user the right to.", host)
+		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: "+
+			"grant the user permission to view it.", host)
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
 	case statusUnavailable, statusBandwidth:

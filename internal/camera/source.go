@@ -76,6 +76,6 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
 	if next := s.played.next(s.memory.transport); next != s.memory.transport && wrongTransport(end, frames) {
 		s.memory.transport = next
-		s.o.Log.Info("the camera is asked for another transport", zap.Stringer("transport", next))
+		s.o.Log.Info("switching RTSP transport", zap.Stringer("transport", next))
 	}
 }

@@ -77,7 +77,7 @@ func (c clientConfig) otherCarrier(s *session, err error) (carrier, bool) {
 	return other, c.OnWebPort() && connected && (byCamera(err) || neterr.IsTimeout(err))
 }
 
-// tunnelError says that a camera does not take RTSP through HTTP.
+// tunnelError says that a camera does not accept RTSP through HTTP.
 type tunnelError struct {
 	what string // it answers, for people
 	error

@@ -134,7 +134,8 @@ func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 		name, url, want string
 		server          webtunnel.Options
 	}{
-		{"no such page", "rtsph://%s/live", "answers 404 to HTTP, and does not take RTSP through HTTP", webtunnel.Options{Page: "404 Not Found"}},
+		{"no such page", "rtsph://%s/live", "answers 404 to HTTP, and does not accept RTSP through HTTP",
+			webtunnel.Options{Page: "404 Not Found"}},
 		{"a page", "rtsph://%s/live", "answers a web page", webtunnel.Options{Page: "page"}},
 		{"no rights", "rtsph://%s/live", "does not let this user", webtunnel.Options{Page: "403 Forbidden"}},
 		{"busy", "rtsph://%s/live", "has no session left", webtunnel.Options{Page: "503 Busy"}},

@@ -69,7 +69,8 @@ func (f file) open() (*os.File, *mediafile.File, error) {
 		return nil, nil, health.UserFault(codeCamera, err, "There is no media file %s in %s: "+
 			"copy it there, or correct the secret's MediaURI.", f.name(), f.directory)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, health.UserFault(codeCamera, err, "The agent may not read the media file %s: give its user the right to.", f.name())
+		return nil, nil, health.UserFault(codeCamera, err, "The agent may not read the media file %s: "+
+			"make it readable for the agent's user.", f.name())
 	case err != nil:
 		return nil, nil, health.UserFault(codeCamera, err, "The media file %s cannot be opened, as it must lie in %s, also behind links: "+
 			"move it there.", f.name(), f.directory)

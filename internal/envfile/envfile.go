@@ -44,7 +44,7 @@ func Parse(text string) (list []Assignment, faults []Fault) {
 		case !closed:
 			p.fault(line, "a quote is not closed")
 		case !isName(name):
-			p.fault(line, "what stands before the = is not the name of a variable: only letters, digits and _, and no export")
+			p.fault(line, "the text before the = is not the name of a variable: only letters, digits and _, and no export")
 		case !isValue(value):
 			p.fault(line, "the value holds control characters, or is not UTF-8")
 		default:

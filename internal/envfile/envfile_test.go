@@ -48,7 +48,7 @@ func TestEveryFaultHasItsLine(t *testing.T) {
 	for _, f := range faults {
 		got = append(got, f.Error())
 	}
-	const name = "what stands before the = is not the name of a variable: only letters, digits and _, and no export"
+	const name = "the text before the = is not the name of a variable: only letters, digits and _, and no export"
 	const value = "the value holds control characters, or is not UTF-8"
 	if diff := cmp.Diff([]string{
 		"line 4: there is no = in it", "line 5: " + name, "line 6: " + name, "line 7: " + name, "line 8: " + name,

@@ -6,7 +6,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
 )
 
-// A line that systemd would pass over without a word is a fault.
+// A line that systemd would ignore is a fault.
 func ExampleParse() {
 	list, faults := envfile.Parse("# the hub\nAWS_REGION=us-west-2\nAWS_IOT_CORE_THING_NAME=\"hub 1\"\nexport A=1\n")
 	for _, a := range list {

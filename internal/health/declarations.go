@@ -58,7 +58,7 @@ var Declarations = []Declaration{
 	{"upload-refused", Degraded, SystemError, "A fragment was refused", anchorDisk, []string{JobUploader}},
 	{"upload-breaks", Degraded, SystemError, "A fragment does not get through", anchorDisk, []string{JobUploader}},
 	{"upload-tags", Degraded, SystemError, "Uploaded without tags", anchorDisk, []string{JobUploader}},
-	{"audio-not-uploaded", Info, UserError, "Sound is left out of the upload", anchorDisk, []string{JobUploader}},
+	{"audio-not-uploaded", Info, UserError, "Audio is not uploaded", anchorDisk, []string{JobUploader}},
 	{"stream-tags", Info, UserError, "The stream's tags may not be read", anchorConfig, []string{JobUploader}},
 	{"upload-disk", Degraded, SystemError, "A recording cannot be read", anchorDisk, []string{JobUploader}},
 	// Disk and retention.

@@ -173,7 +173,7 @@ func (b *broker) subscribe(ctx context.Context) error {
 	if subscribed, ok := token.(*mqtt.SubscribeToken); ok {
 		for topic, granted := range subscribed.Result() {
 			if granted == subscribeBad && topic == t.uploadRequest {
-				b.client.o.Log.Info("the certificate's policy does not let the cloud ask for uploads", zap.String("topic", topic))
+				b.client.o.Log.Info("the certificate's policy does not allow upload requests over MQTT", zap.String("topic", topic))
 				continue
 			}
 			if granted == subscribeBad {

@@ -154,7 +154,7 @@ func (c *Client) Run(ctx context.Context) {
 	if c.dialer == nil {
 		c.o.Health.SetState("listing only")
 		c.o.Health.Report(scopeMQTT, health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(c.o.NoTLS, c.o.ListedWithin)))
-		c.o.Log.Info("no MQTT", zap.String("code", CodeMQTT), zap.String("why", c.o.NoTLS))
+		c.o.Log.Info("MQTT is not used", zap.String("code", CodeMQTT), zap.String("why", c.o.NoTLS))
 		<-ctx.Done()
 		return
 	}

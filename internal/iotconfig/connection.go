@@ -36,7 +36,7 @@ func (c *Client) keepConnected(ctx context.Context) {
 		if errors.Is(err, errLost) {
 			text := "The connection to AWS IoT was lost; the agent reconnects, and records on meanwhile."
 			if short > 2 {
-				text = "The connection to AWS IoT is lost again and again: check that no other agent uses this thing name, and that the " +
+				text = "The connection to AWS IoT is lost repeatedly: check that no other agent uses this thing name, and that the " +
 					"certificate's policy allows the agent's topics."
 			}
 			fault = health.SystemFault(CodeMQTT, err, "%s", text)

@@ -71,7 +71,7 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 			s.statuses.repeat(c.StreamName, c.LastUpdated)
 		}
 	case stale:
-		s.o.Log.Debug("stale configuration", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		s.o.Log.Debug("stale configuration ignored", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		if listedAs == "" {
 			s.statuses.repeat(c.StreamName, time.Time{})
 		}
@@ -110,7 +110,7 @@ func (s *Syncer) translate(c edgeconfig.StreamConfig, origin desired.Origin) (de
 func (s *Syncer) learnHub(arn string) {
 	if s.hub.get() == "" {
 		s.hub.set(arn)
-		s.o.Log.Info("the hub's ARN is learnt from a configuration", zap.String("hub", arn))
+		s.o.Log.Info("the hub's ARN was taken from a configuration", zap.String("hub", arn))
 		s.RequestListing()
 	}
 }
@@ -227,7 +227,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 		delete(s.failed, name)
 		s.o.Health.OK(applyScope(name))
 		s.conditions.acceptable(name)
-		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops, and its media stays",
+		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops and its media is kept",
 			zap.String("stream", name))
 	}
 	r.apply = r.apply || len(missing.left) > 0

@@ -72,7 +72,7 @@ type UploadRequest struct {
 type UploadProgress struct {
 	Total    int  `json:"fragments"`
 	Done     int  `json:"done"`
-	Refused  int  `json:"refused,omitempty"` // of done: kept on the hub, as the service does not take them
+	Refused  int  `json:"refused,omitempty"` // of done: kept on the hub, as the service does not accept them
 	Finished bool `json:"finished,omitempty"`
 	// Bytes of those that are done, of TotalBytes; an agent of before leaves them out.
 	Bytes      int64  `json:"bytes,omitempty"`

@@ -251,14 +251,14 @@ func (s *Server) close() {
 	select {
 	case <-ended:
 	case <-patience.Done():
-		s.o.Log.Warn("a request of the local API does not end")
+		s.o.Log.Warn("a request to the local API does not end")
 	}
 }
 
 func (s *Server) writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", typeJSON)
 	if err := json.NewEncoder(w).Encode(value); err != nil {
-		s.o.Log.Debug("a reader of the local API went away", zap.Error(err))
+		s.o.Log.Debug("a client of the local API disconnected", zap.Error(err))
 	}
 }
 

@@ -115,7 +115,7 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 	}
 	if _, err := NewServer(options(path, nil)); err == nil ||
 		!strings.Contains(err.Error(),
-			path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
+			path+" exists and is not a socket; set AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("it says %v", err)
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "key" {

@@ -50,7 +50,7 @@ func (s *socket) bind() error {
 		return fmt.Errorf("cannot open the local API: another agent answers on %s; stop it or set AWS_KVS_EDGE_SOCKET", s.path)
 	}
 	if info, err := os.Lstat(s.path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("cannot open the local API: %s is there and is no socket; set AWS_KVS_EDGE_SOCKET to another path", s.path)
+		return fmt.Errorf("cannot open the local API: %s exists and is not a socket; set AWS_KVS_EDGE_SOCKET to another path", s.path)
 	}
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unusable(err)

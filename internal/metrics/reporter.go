@@ -66,11 +66,13 @@ func New(o Options) *Reporter {
 func (r *Reporter) Run(ctx context.Context) error {
 	changes, unwatch := r.o.Health.Watch()
 	defer unwatch()
+	lasting, cancel := linger(ctx, lastSendTimeout)
+	defer cancel()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		o := supervise.Options{What: "Sending metrics", Component: r.component, Log: r.o.Log}
-		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { r.send(ctx); return nil })
+		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { r.send(ctx, lasting); return nil })
 	}()
 	ticker := time.NewTicker(r.o.Interval)
 	defer ticker.Stop()
@@ -80,9 +82,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			<-sent
 			r.keep(r.sampler.events(time.Now()))
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSendTimeout)
-			defer cancel()
-			_ = r.sendAll(last) // the agent stops: nobody is left to hear of a failure
+			_ = r.sendAll(lasting) // the agent stops: nobody is left to hear of a failure
 			return nil
 		case <-ticker.C:
 			r.keep(r.sampler.minute(time.Now()))
@@ -90,6 +90,16 @@ func (r *Reporter) Run(ctx context.Context) error {
 			r.keep(r.sampler.events(time.Now()))
 		}
 	}
+}
+
+// linger returns a context that ends some time after another one.
+func linger(ctx context.Context, after time.Duration) (lasting context.Context, cancel context.CancelFunc) {
+	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(after, end)
+		context.AfterFunc(lasting, func() { timer.Stop() })
+	})
+	return lasting, func() { stop(); end() }
 }
 
 // JobCompleted reports a job that has ended because its configuration is gone, as nobody would see
@@ -110,8 +120,9 @@ func (r *Reporter) drop(n int) {
 	}
 }
 
-// send sends what is queued until ctx ends. A failure keeps it for the next attempt.
-func (r *Reporter) send(ctx context.Context) {
+// send sends what is queued until ctx ends. A failure keeps it for the next attempt. What is on its way then may take as long as
+// lasting: it may have been taken, and would come twice.
+func (r *Reporter) send(ctx, lasting context.Context) {
 	pause := backoff.New(backoff.Policy{Min: time.Second, Max: time.Minute})
 	for {
 		select {
@@ -120,7 +131,7 @@ func (r *Reporter) send(ctx context.Context) {
 		case <-r.queue.filled.C():
 		}
 		for r.queue.len() > 0 && ctx.Err() == nil {
-			err := r.sendAll(ctx)
+			err := r.sendAll(lasting)
 			if ctx.Err() != nil {
 				return
 			}
@@ -182,6 +193,6 @@ func (r *Reporter) failed(err error) {
 
 func (r *Reporter) succeeded() {
 	if r.component.OK(scopeSend) {
-		r.o.Log.Info("metrics are sent again")
+		r.o.Log.Info("sending metrics resumed")
 	}
 }

@@ -281,7 +281,7 @@ func TestPointsFollowTheClockThatWasSet(t *testing.T) {
 func TestPointsThatCloudWatchRefusesDoNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		cloud := &cloudStub{err: health.SystemFault(cloudwatch.CodeRefused, nil, "CloudWatch does not take them.")}
+		cloud := &cloudStub{err: health.SystemFault(cloudwatch.CodeRefused, nil, "CloudWatch does not accept them.")}
 		registry, o := hub()
 		o.Sender = cloud
 		ctx, cancel := context.WithCancel(t.Context())
@@ -347,5 +347,58 @@ func TestTheQueueDropsTheOldestAndCounts(t *testing.T) {
 	q.done() // 1 was dropped meanwhile, 2 was sent
 	if got := q.peek(9); len(got) != 2 || got[0].Value != 3 || got[1].Value != 4 {
 		t.Errorf("left: %+v", got)
+	}
+}
+
+// slowSender takes points, and answers after a while.
+type slowSender struct {
+	answer time.Duration
+	taken  []cloudwatch.Point
+}
+
+func (s *slowSender) Put(ctx context.Context, _ string, points []cloudwatch.Point) error {
+	s.taken = append(s.taken, points...)
+	select {
+	case <-time.After(s.answer):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestWhatIsOnItsWayAtTheStopComesOnce stops the agent while points are on their way, and waits no longer than for the last ones.
+func TestWhatIsOnItsWayAtTheStopComesOnce(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ answer, ends time.Duration }{
+		"answered":     {time.Second, time.Second},
+		"not answered": {time.Hour, lastSendTimeout + time.Second/2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, o := hub()
+				sender := &slowSender{answer: row.answer}
+				o.Sender = sender
+				r := New(o)
+				ctx, cancel := context.WithCancel(t.Context())
+				began := time.Now()
+				time.AfterFunc(time.Second/2, cancel)
+				if err := r.Run(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took != row.ends {
+					t.Errorf("it ends after %s, want %s", took, row.ends)
+				}
+				seen := make(map[string]int)
+				for _, p := range sender.taken {
+					seen[fmt.Sprint(p.Dimensions, p.Name, p.Time)]++
+				}
+				for point, n := range seen {
+					if row.answer < time.Hour && n != 1 {
+						t.Errorf("%s came %d times", point, n)
+					}
+				}
+			})
+		})
 	}
 }

@@ -47,7 +47,7 @@ func (s Sandbox) obstructions(paths []settings.Path, real func(string) string) (
 		}
 		switch {
 		case rule.access == hiddenAccess:
-			o.text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own in its place (%s): name another.",
+			o.text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own instead (%s): name another.",
 				p.Variable, p.Path, rule.by)
 		case o.dropIn == nil:
 			o.text += ": take it out there, or name another path."

@@ -35,7 +35,7 @@ type frameTimes struct {
 
 // timeTroubles are what status says of a stream's times.
 type timeTroubles struct {
-	constant bool                // timestamps stand still
+	constant bool                // timestamps do not advance
 	odd      bool                // the camera's clock has a pace of its own
 	camera   timeline.ClockState // what the camera's clock is thought of
 }
@@ -103,8 +103,8 @@ func (t *frameTimes) reportConstant() {
 	}
 	if t.reported.constant = !t.reported.constant; t.reported.constant {
 		t.o.Health.Report(scopeConstant, health.Info, health.SystemFault(codeJump, nil,
-			"The camera's timestamps stand still, so that times are those of arrival at the hub: update the camera's firmware."))
-		t.o.Log.Warn("the camera's timestamps stand still", zap.String("code", codeJump))
+			"The camera's timestamps do not advance, so that times are those of arrival at the hub: update the camera's firmware."))
+		t.o.Log.Warn("the camera's timestamps do not advance", zap.String("code", codeJump))
 		return
 	}
 	t.o.Health.OK(scopeConstant)
@@ -118,7 +118,7 @@ func (t *frameTimes) reportPace() {
 	}
 	if t.reported.odd = pace != 0; !t.reported.odd {
 		t.o.Health.OK(scopePace)
-		t.o.Log.Info("the camera's timestamps run at the right pace again")
+		t.o.Log.Info("the camera's timestamps run at the right rate again")
 		return
 	}
 	digits := 2
@@ -129,7 +129,7 @@ func (t *frameTimes) reportPace() {
 		"The camera's timestamps run %s times as fast as time passes, so that times follow their arrival at the hub: "+
 			"check the camera's frame rate, or update its firmware.",
 		health.Varying(strconv.FormatFloat(pace, 'f', digits, 64))))
-	t.o.Log.Warn("the camera's timestamps run at a pace of their own", zap.String("code", codeJump), zap.Float64("factor", pace))
+	t.o.Log.Warn("the camera's timestamps run at the wrong rate", zap.String("code", codeJump), zap.Float64("factor", pace))
 }
 
 // followCamera has times follow the camera's clock while it can be believed, and reports why when it cannot.

@@ -112,7 +112,7 @@ func (m *streamMonitor) watchKeyframes(producer time.Time, keyframe bool) {
 		m.o.Health.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,
 			"The camera sends a keyframe less often than every 10 s, so that playback of uploads may begin late: "+
 				"set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs."))
-		m.o.Log.Warn("keyframes are rare", zap.String("code", codeKeyframes), zap.Duration("since", distance))
+		m.o.Log.Warn("keyframes are infrequent", zap.String("code", codeKeyframes), zap.Duration("since", distance))
 	case keyframe && distance <= longGOP && m.reported.longGOP:
 		m.reported.longGOP = false
 		m.o.Health.OK(scopeKeyframes)

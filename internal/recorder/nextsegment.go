@@ -30,9 +30,9 @@ func (r *recording) goesOn(producer time.Time, err error) bool {
 		return false
 	}
 	fault := health.FaultOf(err, codeStore)
-	grows := fault.Recode(codeStore, "No new segment can be begun, so that the present one grows. "+fault.Text)
+	grows := fault.Recode(codeStore, "No new segment can be started, so the current one keeps growing. "+fault.Text)
 	if r.o.Health.Report(scopeNext, health.Degraded, grows) {
-		r.o.Log.Error("cannot begin the next segment, the present one goes on", zap.String("code", grows.Code), zap.Error(fault),
+		r.o.Log.Error("cannot start the next segment; the current one continues", zap.String("code", grows.Code), zap.Error(fault),
 			zap.NamedError("cause", fault.Err))
 	}
 	return true

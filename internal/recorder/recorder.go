@@ -103,7 +103,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 	if errors.Is(err, accessunit.ErrPlayed) {
 		r.waiting = false
 		r.o.Health.SetState(statePlayed)
-		r.o.Log.Info("the file is played to its end")
+		r.o.Log.Info("the media file was played to its end")
 		return forever
 	}
 	end := endOf(err)
@@ -149,7 +149,7 @@ func (r *Recorder) play(ctx context.Context, to datedSink) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = health.SystemFault(supervise.Code, supervise.PanicError(p), "An internal error ended the session with the camera of "+
-				"stream %s; it is begun anew. Please report it with the log.", r.o.Stream)
+				"stream %s; the session is restarted. Please report it with the log.", r.o.Stream)
 		}
 	}()
 	hold := newOpeningHold(to, r.o.Source.Live() && !r.o.noHold)

@@ -111,7 +111,7 @@ func (s *segmenter) missed(frames int64) {
 
 // malformed reports that something was left out that no frame misses.
 func (s *segmenter) malformed(err error) {
-	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is no video, which is left out of the recording: "+
+	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is not video, which is left out of the recording: "+
 		"update the camera's firmware if this stays.")
 }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// soak is so many cameras for so long.
+// soak is how many cameras are recorded, and for how long.
 type soak struct {
 	cameras  int
 	duration time.Duration
@@ -29,7 +29,7 @@ type soak struct {
 
 // TestSoak records many cameras that misbehave at random, and accounts for every frame: what they sent is recorded or
 // reported lost. KVS_EDGE_SOAK is another duration than that of `make long-cameras`, and KVS_EDGE_SOAK_SEED the seed of a
-// run that is to come again.
+// run that is repeated.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	proof := testtools.Proof(t, "cameras", testtools.Sizes[soak]{

@@ -294,7 +294,7 @@ func (v *supervisor) abandon(value any) {
 	cause := supervise.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
 		"An internal error stopped the recording of this stream; "+
-			"it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
+			"it resumes at a keyframe, after a pause that grows while this recurs. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
 		v.o.Log.Error("an internal error stopped a recorder", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", cause))
 	}

@@ -131,7 +131,7 @@ func rtpConstant(t *testing.T) {
 				return []fakecam.Packet{p}
 			}}})
 			r := record(t, camera, camera.URL())
-			r.awaitCondition("timestamps stand still")
+			r.awaitCondition("timestamps do not advance")
 			r.awaitFrames(100)
 			r.settle()
 			frames := r.expectAll()
@@ -139,7 +139,7 @@ func rtpConstant(t *testing.T) {
 			if off := offCamera(frames, tick); off > limit() {
 				t.Errorf("a frame is %s off the time at which it was sent", off)
 			}
-			if n := r.logs.FilterMessage("the camera's timestamps stand still").Len(); n != 1 || len(r.recordings()) != 1 {
+			if n := r.logs.FilterMessage("the camera's timestamps do not advance").Len(); n != 1 || len(r.recordings()) != 1 {
 				t.Errorf("%d log lines, %d segments", n, len(r.recordings()))
 			}
 			r.mustMux()
@@ -263,7 +263,7 @@ func rtpPace(t *testing.T) {
 			if n := len(r.recordings()); n != 1 {
 				t.Errorf("%d segments", n)
 			}
-			for _, wrong := range []string{"the camera's timestamps jumped", "keyframes are rare"} {
+			for _, wrong := range []string{"the camera's timestamps jumped", "keyframes are infrequent"} {
 				if r.logs.FilterMessage(wrong).Len() > 0 {
 					t.Errorf("the log says %q", wrong)
 				}

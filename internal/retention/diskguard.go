@@ -273,7 +273,7 @@ func (k *Keeper) reportFilled(d diskState, total uint64, reaches bool) {
 	}
 	size := signed(total)
 	k.report(scopeFilled, health.Degraded, health.SystemFault(codeFilled, nil,
-		"The disk has %s: our recordings take %s, everything else %s, and %s are free. So the %s that are to stay free cannot be had by "+
+		"The disk has %s: our recordings take %s, everything else %s, and %s are free. So the %s that are to stay free cannot be obtained by "+
 			"deleting recordings, "+
 			"and none is deleted for it that is not uploaded: delete other files on the disk, or lower AWS_KVS_EDGE_MIN_FREE_DISK.%s",
 		humanize.Bytes(size), humanize.Bytes(d.ours), humanize.Bytes(max(0, size-d.free-d.ours)), humanize.Bytes(max(0, d.free)),

@@ -107,7 +107,7 @@ func (l *losses) clearStale(now time.Time, synchronised bool) {
 func (l *losses) load() {
 	var before map[string]loss
 	if err := l.file().load(&before); err != nil {
-		l.o.Log.Warn("cannot read how much was deleted before its upload: it is counted anew",
+		l.o.Log.Warn("cannot read how much was deleted before its upload: the count starts from zero",
 			zap.String("file", l.o.Losses), zap.Error(err))
 		return
 	}
@@ -136,7 +136,7 @@ func (l *losses) save(now time.Time, streams func() []string) {
 	}
 	if err := l.file().save(json.Marshal(l.byStream)); err != nil {
 		if l.part("").Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
-			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: "+
+			"How much was deleted before its upload cannot be kept in %s, so the count starts from zero after a restart: "+
 				"check the disk of that directory.", l.o.Losses)) {
 			l.o.Log.Warn("cannot keep how much was deleted before its upload", zap.String("code", codeLosses), zap.Error(err))
 		}

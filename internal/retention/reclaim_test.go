@@ -386,7 +386,7 @@ func (w *world) rest() {
 	}
 }
 
-// reclaimRuns are so many disks, with so many steps each.
+// reclaimRuns is how many disks are modelled, and how many steps of each.
 type reclaimRuns struct{ disks, steps int }
 
 // TestReclaimingAgreesWithAModel holds what passes delete for the disk against file systems that free at once,

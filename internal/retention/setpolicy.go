@@ -60,7 +60,7 @@ func (k *Keeper) Known() bool { return k.applied.Load() }
 func (k *Keeper) loadPolicies() {
 	err := k.policies.load(jsonFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
 	if err != nil {
-		k.o.Log.Warn("cannot read what is kept of streams that are not configured: the default holds",
+		k.o.Log.Warn("cannot read how long recordings of unconfigured streams are kept: the default applies",
 			zap.String("file", k.o.Policies), zap.Error(err))
 	}
 }

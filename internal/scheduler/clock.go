@@ -67,7 +67,7 @@ func NewClock(o ClockOptions) *Clock {
 	set, err := watchClock()
 	if err != nil {
 		c := newClock(o, clockSlice)
-		c.log.Warn("the clock is looked at all the time", zap.Error(err))
+		c.log.Warn("the kernel's clock events are not available; polling the wall clock", zap.Error(err))
 		return c
 	}
 	c := newClock(o, zoneEvery)
@@ -165,13 +165,13 @@ func (c *Clock) tick() time.Duration {
 	now, offset, elapsed := c.read()
 	all := false
 	if step := offset - c.offset; step.Abs() > hubclock.WakeStep {
-		c.log.Info("the wall clock was stepped; all schedules are evaluated anew", zap.Duration("by", step), zap.Time("now", now))
+		c.log.Info("the wall clock was stepped; all schedules are re-evaluated", zap.Duration("by", step), zap.Time("now", now))
 		c.offset, all = offset, true
 	}
 	if elapsed-c.zoneChecked >= zoneEvery {
 		c.zoneChecked = elapsed
 		if zone := c.zone(); zone != c.current {
-			c.log.Info("the system's time zone changed; all schedules are evaluated anew", zap.Stringer("zone", zone))
+			c.log.Info("the system's time zone changed; all schedules are re-evaluated", zap.Stringer("zone", zone))
 			c.current, all = zone, true
 		}
 	}

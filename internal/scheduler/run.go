@@ -126,7 +126,7 @@ func (r *runner) window(ctx context.Context) {
 			pause.Reset()
 		}
 		wait := pause.Next()
-		r.Log.Warn("the job ended within its window and is run again", zap.Duration("wait", wait), zap.Error(err))
+		r.Log.Warn("the job ended within its window and is restarted", zap.Duration("wait", wait), zap.Error(err))
 		if backoff.Sleep(ctx, wait) != nil {
 			return
 		}

@@ -66,7 +66,7 @@ func (z *systemZone) location() *time.Location {
 		if z.current == nil {
 			z.current = time.UTC
 		}
-		z.log.Warn("cannot read the system's time zone; schedules stay in the one before", zap.Stringer("zone", z.current), zap.Error(err))
+		z.log.Warn("cannot read the system's time zone; schedules keep the previous one", zap.Stringer("zone", z.current), zap.Error(err))
 		return z.current
 	}
 	z.current = zone

@@ -31,7 +31,7 @@ func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
 	}
 	path, err := repair.SetAside(st.Files, st.Dir, name)
 	if path != "" {
-		s.log.Warn("set a file aside", zap.String("stream", st.Name), zap.String("file", path), zap.Error(cause))
+		s.log.Warn("moved a file to quarantine", zap.String("stream", st.Name), zap.String("file", path), zap.Error(cause))
 		s.loadQuarantine(st)
 	}
 	return volume.Fault(filepath.Join(st.Dir, layout.QuarantineName), err)

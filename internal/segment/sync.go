@@ -77,6 +77,6 @@ func (s *Store) report(err error) {
 	}
 	fault := health.FaultOf(err, CodeDisk)
 	if s.health.Report(health.ScopeDisk, health.Degraded, fault) {
-		s.log.Error("the recording disk fails", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		s.log.Error("recording disk failed", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }

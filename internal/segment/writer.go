@@ -211,7 +211,7 @@ func (w *Writer) Flush() error {
 	}
 	if w.file.Unlinked() {
 		return health.SystemFault(CodeDisk, fs.ErrNotExist,
-			"Somebody deleted the file that stream %s was being recorded to in %s: recording goes on in a new one.", w.stream.Name, w.stream.Dir)
+			"Somebody deleted the file that stream %s was being recorded to in %s: recording continues in a new one.", w.stream.Name, w.stream.Dir)
 	}
 	w.mu.Lock()
 	w.unsynced, w.urgent = true, true

@@ -104,7 +104,7 @@ func (s IoT) TLS() (*tls.Config, error) {
 func (s IoT) Pair() (tls.Certificate, error) {
 	cert, err := tls.LoadX509KeyPair(s.Cert, s.PrivateKey)
 	if err != nil {
-		return cert, fmt.Errorf("%s (%s) and %s (%s) do not fit: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
+		return cert, fmt.Errorf("%s (%s) and %s (%s) do not match: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
 	}
 	return cert, nil
 }

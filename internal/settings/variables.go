@@ -23,11 +23,11 @@ type Effect string
 
 // The effects.
 const (
-	AtReload Effect = "reload" // at once, and nothing that records notices
+	AtReload Effect = "reload" // at once, without an effect on recordings
 	// AtReloadByRecordings restarts the recordings that depend on the variable; the others continue.
-	AtReloadByRecordings Effect = "reload; recordings begin anew"
-	// AtReloadByUploads opens new sessions for uploads; the recordings go on.
-	AtReloadByUploads Effect = "reload; uploads begin anew"
+	AtReloadByRecordings Effect = "reload; recordings restart"
+	// AtReloadByUploads opens new sessions for uploads; the recordings continue.
+	AtReloadByUploads Effect = "reload; upload sessions restart"
 	AfterRestart      Effect = "restart"
 )
 
@@ -74,7 +74,7 @@ func awsAgentVariables() Group {
 			func(s Settings) string { return s.Log.Level }},
 		{EnvLogOutputDirectory, "Where log files are kept; the same lines go to standard error, for the journal.", "`" + defaultLogDirectory +
 			"`; in the package `/var/log/kvs-edge-agent`", AtReload, func(s Settings) string { return s.Log.Directory }},
-		{EnvLogMaxFileSize, "MB after which a new log file is begun; `0` for one file that grows without limit.",
+		{EnvLogMaxFileSize, "MB after which a new log file is started; `0` for one file that grows without limit.",
 			fmt.Sprintf("`%d`", defaultLogMaxFileSize), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.MaxFileSizeMB) }},
 		{EnvLogRolloverCount, "How many old log files are kept; at least one is.", fmt.Sprintf("`%d`", defaultLogRollover), AtReload,
 			func(s Settings) string { return fmt.Sprint(s.Log.RolloverCount) }},
@@ -86,24 +86,25 @@ func ownVariables() Group {
 	return Group{"Only here", "", []Variable{
 		{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`",
 			AfterRestart, func(s Settings) string { return s.StateDirectory }},
-		{EnvStreamsDirectory, "Directory with [stream files](stream-files.md), each of which says what is to be recorded of one camera.",
+		{EnvStreamsDirectory, "Directory with [stream files](stream-files.md), each of which configures one camera.",
 			"none; in the package `/etc/kvs-edge-agent/streams.d`", AfterRestart, func(s Settings) string { return s.StreamsDirectory }},
-		{EnvCloud, "`off` makes the hub a plain recorder: it asks and tells AWS nothing, needs no identity and no region, sends no " +
-			"metrics, and records what its [stream files](stream-files.md) say.", "`on`", AfterRestart,
+		{EnvCloud, "`off` makes the hub a plain recorder: it makes no call to AWS, needs no identity and no region, sends no " +
+			"metrics, and records what its [stream files](stream-files.md) configure.", "`on`", AfterRestart,
 			func(s Settings) string { return onOff(!s.NoCloud) }},
-		{EnvMediaDirectory, "Where the files lie that `FILE_URI` configurations play; nothing outside of it is read.", "`" + mediaName +
+		{EnvMediaDirectory, "Directory of the files that `FILE_URI` configurations play; files outside of it are not read.", "`" + mediaName +
 			"` in `" + EnvStateDirectory + "`", AtReloadByRecordings, func(s Settings) string { return s.MediaDirectory }},
 		{EnvSocket, "Path of the local API's socket.", "`" + SocketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory +
 			"`, else in `/run/kvs-edge-agent`, else in `" + defaultStateDirectory + "`", AfterRestart, func(s Settings) string { return s.Socket }},
 		{EnvSegmentDuration, "When a recording file ends, at the next keyframe: " + minSegmentDuration.String() + " to " +
 			maxSegmentDuration.String() + ".", "`5m`", AtReloadByRecordings, func(s Settings) string { return s.SegmentDuration.String() }},
-		{EnvFlushInterval, "How much of a recording a power cut may take: " + minFlushInterval.String() + " to " + maxFlushInterval.String() +
-			". A longer one spares SD cards.", "`2s`", AtReloadByRecordings, func(s Settings) string { return s.FlushInterval.String() }},
-		{EnvMinFreeDisk, "What stays free of the recording disk: a size such as `500MB` or `2GiB`, or a part such as `10%`.",
+		{EnvFlushInterval, "How much of a recording a power cut may destroy: " + minFlushInterval.String() + " to " + maxFlushInterval.String() +
+			". A longer interval reduces the wear of SD cards.", "`2s`", AtReloadByRecordings,
+			func(s Settings) string { return s.FlushInterval.String() }},
+		{EnvMinFreeDisk, "How much of the recording disk stays free: a size such as `500MB` or `2GiB`, or a part such as `10%`.",
 			"5 % or 1 GiB, the smaller", AtReload, func(s Settings) string { return s.MinFreeDisk.String() }},
 		{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock.", "`scheduled`", AtReload,
 			func(s Settings) string { return string(s.UploadMode) }},
-		{EnvUploadMaxBitrate, "The most bit/s that all streams together send: `8M`; with other rates for times of the day: `2M, " +
+		{EnvUploadMaxBitrate, "The maximum bit/s that all streams together send: `8M`; with other rates by time of day: `2M, " +
 			"22:00-06:00=20M`.", "no limit", AtReload, func(s Settings) string { return s.UploadCap.String() }},
 		{EnvFragmentTags, "`off` uploads fragments without the [tags](uploading.md#tags) that name stream, hub and camera.", "`on`",
 			AtReloadByUploads, func(s Settings) string { return onOff(!s.NoFragmentTags) }},
@@ -115,19 +116,20 @@ func ownVariables() Group {
 			func(s Settings) string { return s.Camera.CACert }},
 		{EnvTimestampSource, "`camera` takes the times of recordings from the cameras' sender reports, while those are within 5 s of the " +
 			"hub's clock and do not jump.", "`hub`", AtReloadByRecordings, func(s Settings) string { return s.Camera.TimestampSource }},
-		{EnvAudio, "`auto` records the cameras' sound and uploads AAC alone, `on` uploads G.711 too, which [takes playback " +
-			"away](uploading.md#sound), `off` records none. Between `auto` and `on` nothing restarts.", "`auto`", AtReloadByRecordings,
+		{EnvAudio, "`auto` records the cameras' audio and uploads AAC alone, `on` uploads G.711 too, which [prevents " +
+			"playback](uploading.md#audio), `off` records no audio. A change between `auto` and `on` restarts nothing.", "`auto`",
+			AtReloadByRecordings,
 			func(s Settings) string { return string(s.Audio) }},
-		{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", AfterRestart, func(s Settings) string { return s.AccountID }},
+		{EnvAccountID, "The hub's AWS account, 12 digits.", "requested from STS", AfterRestart, func(s Settings) string { return s.AccountID }},
 	}}
 }
 
-// componentVariables are what counts in a component of Greengrass.
+// componentVariables apply in a component of Greengrass.
 func componentVariables() Group {
 	return Group{"As a Greengrass component", "What is not set above is then taken from the configuration of AWS IoT Greengrass v2: thing, " +
 		"certificate, key, root CA, region, endpoints, role alias. The MQTT client id is the thing's name with `-kvs-edge`, as Greengrass " +
 		"itself connects by the name. Where the key or that configuration cannot be read, or no role alias is set, the token exchange " +
-		"service gives the credentials: [Greengrass](greengrass.md).", []Variable{
+		"service provides the credentials: [Greengrass](greengrass.md).", []Variable{
 		{EnvGreengrassRoot, "The directory of Greengrass.", "`/greengrass/v2` in a component that Greengrass started, otherwise none",
 			AfterRestart, nil},
 		{EnvTokenExchange, "Where the token exchange service answers. Greengrass sets it, with a token in `" + envTokenExchangeToken +
@@ -140,10 +142,10 @@ func sdkVariables() Group {
 	return Group{"As in every AWS SDK", "", []Variable{
 		{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", AfterRestart,
 			func(s Settings) string { return s.CABundle }},
-		{EnvCertFile, "File with root CAs beside those of the system's directory, also for `rtsps://` cameras; `AWS_CA_BUNDLE` takes " +
+		{EnvCertFile, "File with root CAs in addition to those of the system's directory, also for `rtsps://` cameras; `AWS_CA_BUNDLE` takes " +
 			"precedence for AWS.", "the system's", AfterRestart, func(s Settings) string { return s.CertFile }},
-		{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and the " +
-			"like for one service.", "AWS's", AfterRestart, nil},
+		{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and " +
+			"similar ones for a single service.", "AWS's", AfterRestart, nil},
 		{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", AfterRestart, nil},
 		{"NO_PROXY", "Hosts that are reached without the proxy.", "none", AfterRestart, nil},
 	}}

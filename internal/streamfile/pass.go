@@ -118,7 +118,7 @@ func (f *Files) miss(name string, first bool) {
 	delete(f.files, name)
 	f.o.Health.OK(fileScope(name))
 	f.unsaved = true
-	f.o.Log.Info("stream file gone: its stream stops, and its media stays", zap.String("file", name))
+	f.o.Log.Info("stream file removed: its stream stops and its media is kept", zap.String("file", name))
 }
 
 // settleOwners finds out which file decides about each stream: the one that did before as long as it is there, else the

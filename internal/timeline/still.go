@@ -10,7 +10,7 @@ type stillness struct {
 	constant bool // same has reached constantUnits: times follow arrivals
 }
 
-// add takes the ticks since the access unit before, and reports whether timestamps stand still, so that arrivals have
+// add takes the ticks since the access unit before, and reports whether timestamps do not advance, so that arrivals have
 // to decide. constant stays until a new anchor is set.
 func (s *stillness) add(ticks int64) bool {
 	if ticks != 0 {

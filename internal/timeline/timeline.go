@@ -122,7 +122,7 @@ func (t *Timeline) FollowTrack(other *Timeline) { t.aim(other.target) }
 // Anchored reports whether times count from an access unit of this session.
 func (t *Timeline) Anchored() bool { return t.anchored }
 
-// Constant reports whether timestamps stand still, so that times are those of arrival.
+// Constant reports whether timestamps do not advance, so that times are those of arrival.
 func (t *Timeline) Constant() bool { return t.still.constant }
 
 // OddPace returns the pace of the camera's clock (seconds of it in one of the hub's) when it is known not to be an

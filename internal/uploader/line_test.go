@@ -20,7 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 )
 
-// brokenLines are so many fragments over lines whose connections live for so many of them.
+// brokenLines is how many fragments are sent, and for how many of them the connections of each line last.
 type brokenLines struct {
 	fragments int
 	means     []float64

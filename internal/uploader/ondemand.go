@@ -16,7 +16,7 @@ import (
 type Progress struct {
 	Total    int // that were asked for
 	Done     int // of these in the cloud, also those that were before
-	Refused  int // of these kept on the hub, as the service does not take them
+	Refused  int // of these kept on the hub, as the service does not accept them
 	Finished bool
 	// Bytes of those that are done, of TotalBytes.
 	Bytes, TotalBytes int64

@@ -108,7 +108,7 @@ func (r *report) interrupted(a rules.Answer, err error, failures int) {
 		fault = below.Recode(codeUpload, below.Text)
 	}
 	if r.health.Report(health.ScopeUpload, severity, fault) {
-		r.log.Warn("the upload is interrupted", zap.String("code", fault.Code), zap.String("why", fault.Text), zap.NamedError("cause", err))
+		r.log.Warn("upload interrupted", zap.String("code", fault.Code), zap.String("why", fault.Text), zap.NamedError("cause", err))
 	}
 }
 
@@ -135,7 +135,7 @@ func (r *report) passed(f inflight) {
 // be saved matters no more.
 func (r *report) noneLeft() {
 	if r.health.OK(health.ScopeUpload) {
-		r.log.Info("nothing is left to upload of what did not get through")
+		r.log.Info("every fragment that failed to upload before has been uploaded")
 	}
 }
 
@@ -151,7 +151,7 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
 		timeText(f.At()), r.stream, a.Rule.Cause, a.Title(), a.Rule.Advice, refused.MaxTries)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
-		r.log.Warn("a fragment is skipped", zap.String("code", fault.Code), zap.String("why", fault.Text))
+		r.log.Warn("a fragment was refused", zap.String("code", fault.Code), zap.String("why", fault.Text))
 	}
 }
 
@@ -170,7 +170,7 @@ func (r *report) damaged(k segment.Key) {
 func (r *report) stuck(x *poison.Suspect) {
 	if x == nil {
 		if r.health.OK(scopeBreaks) {
-			r.log.Info("no fragment is left with which the line broke again and again")
+			r.log.Info("no fragment is left that repeatedly broke the connection")
 		}
 		return
 	}
@@ -179,11 +179,12 @@ func (r *report) stuck(x *poison.Suspect) {
 		how = "it is sent in parts, from key frame to key frame"
 	}
 	fault := health.SystemFault(codeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: "+
-		"the connection breaks before it is sent, again and again; %s. It is kept and tried until it gets through, and others go in between. "+
+		"the connection repeatedly breaks before it is sent completely; %s. It is kept and retried until it is uploaded, and others are sent "+
+		"in between. "+
 		"%s A shorter key frame interval of the camera makes fragments smaller.",
 		timeText(x.First.At()), r.stream, humanize.Bytes(x.First.Stored.Size), x.Since.UTC().Format(time.RFC3339), how, rules.AdviceNetwork)
 	if r.health.Report(scopeBreaks, health.Degraded, fault) {
-		r.log.Warn("a fragment does not get through", zap.String("code", fault.Code), zap.String("why", fault.Text))
+		r.log.Warn("a fragment repeatedly fails to upload", zap.String("code", fault.Code), zap.String("why", fault.Text))
 	}
 }
 
@@ -217,18 +218,18 @@ func (r *report) sound(f inflight, setting Audio) {
 	}
 	if f.omitted.Name == "" {
 		if r.health.OK(ScopeAudio) {
-			r.log.Info("sound is part of the upload again, or the camera sends none")
+			r.log.Info("audio is uploaded again, or the camera sends none")
 		}
 		return
 	}
 	text := "The sound of stream %s is %s, with which neither the console nor HLS plays the video: " +
-		"it is recorded on the hub and left out of the upload. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off."
+		"it is recorded on the hub but not uploaded. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off."
 	if f.omitted.Never {
 		text = "The sound of stream %s is %s, which Kinesis Video Streams does not play: " +
-			"it is recorded on the hub and left out of the upload. Set the camera to AAC in mono or stereo, or AWS_KVS_EDGE_AUDIO to off."
+			"it is recorded on the hub but not uploaded. Set the camera to AAC in mono or stereo, or AWS_KVS_EDGE_AUDIO to off."
 	}
 	fault := health.UserFault(CodeAudio, nil, text, r.stream, f.omitted.Name)
 	if r.health.Report(ScopeAudio, health.Info, fault) {
-		r.log.Info("sound is left out of the upload", zap.String("code", fault.Code), zap.String("codec", f.omitted.Name))
+		r.log.Info("audio is not uploaded", zap.String("code", fault.Code), zap.String("codec", f.omitted.Name))
 	}
 }

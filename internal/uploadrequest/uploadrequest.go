@@ -140,7 +140,7 @@ func (r *Requests) receive(ctx context.Context, payload []byte) {
 			r.uploads.Go(func() { r.follow(ctx, in) })
 			return
 		}
-		out.Details = "Too many uploads are asked for at once; ask again when one of them is done."
+		out.Details = "Too many uploads are requested at once; send the request again when one of them is done."
 	}
 	r.publish(out, r.o.Now(), nil)
 }
@@ -176,7 +176,7 @@ func (r *Requests) resume(ctx context.Context) {
 	var before []request
 	if err := r.o.Dir.Read(file, &before); err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			r.o.Log.Warn("uploads that the cloud asked for before the restart are forgotten", zap.Error(err))
+			r.o.Log.Warn("uploads that were requested before the restart are lost", zap.Error(err))
 		}
 		return
 	}
@@ -286,7 +286,7 @@ func (r *Requests) save() {
 	r.mu.Unlock()
 	err := r.o.Dir.Write(file, kept)
 	if err != nil && !r.unsaved {
-		r.o.Log.Warn("the uploads that the cloud asked for cannot be kept on disk: a restart would forget them", zap.Error(err))
+		r.o.Log.Warn("requested uploads cannot be saved to disk: they would be lost at a restart", zap.Error(err))
 	}
 	r.unsaved = err != nil
 }

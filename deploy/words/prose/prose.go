@@ -1,5 +1,5 @@
 // Package prose reads what people read in a Go module: the string literals and comments of its source, and its
-// Markdown pages. It knows nothing of which words are good ones but how rules about them are written (Rules, Names).
+// Markdown pages. It knows the form of rules about words, but not the rules.
 package prose
 
 import (
@@ -34,7 +34,7 @@ type Passage struct {
 	File  string // below the root, with slashes
 	Kind  Kind
 	Role  Role
-	Text  string // one line: white space is folded, and "…" stands for what is no literal between two literals
+	Text  string // one line: white space is folded, and "…" replaces expressions between literals
 	lines []mark
 }
 
@@ -56,7 +56,7 @@ type Module struct {
 	Declared []Declared
 }
 
-// Read reads all Go files and pages below root. It fails for a file that cannot be read, and for one that is no Go.
+// Read reads all Go files and pages below root. It fails for a file that cannot be read, and for one that is not valid Go.
 func Read(root string) (Module, error) {
 	var m Module
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -124,7 +124,7 @@ func (b *builder) add(text string, line int, multiline bool) {
 	}
 }
 
-// passage returns what was added; ok is false when that is no text.
+// passage returns the added texts; ok is false when they are empty.
 func (b *builder) passage(file string, kind Kind) (p Passage, ok bool) {
 	return Passage{File: file, Kind: kind, Text: b.text.String(), lines: b.lines}, b.text.Len() > 0
 }
@@ -154,7 +154,7 @@ func page(name, text string) (passages []Passage) {
 	return passages
 }
 
-// beginsBlock reports whether a line of Markdown is no continuation of the one before.
+// beginsBlock reports whether a line of Markdown starts a block, instead of continuing one.
 func beginsBlock(line string) bool {
 	for _, prefix := range []string{"|", "#", "- ", "* ", ">"} {
 		if strings.HasPrefix(line, prefix) {

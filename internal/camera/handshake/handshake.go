@@ -138,13 +138,13 @@ func Fault(host string, err error) *health.Fault {
 		return user("The camera at %s does not speak TLS on that port: "+
 			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	case alert == alertProtocolVersion, strings.Contains(text, "protocol version"):
-		return user("The camera at %s knows no TLS that is safe, which begins with version 1.2: update its firmware, or write %s in "+
+		return user("The camera at %s supports no secure version of TLS (1.2 or later): update its firmware, or write %s in "+
 			"place of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertCertificateRequired, alert == alertBadCertificate, alert != 0 && e.asked:
 		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: "+
 			"switch that off on the camera.", host)
 	case alert == alertHandshakeFailure, alert == alertInsufficientSecurity, strings.Contains(text, "cipher suite"):
-		return user("The camera at %s knows none of the ciphers of TLS that are safe: update its firmware and renew its certificate, or write "+
+		return user("The camera at %s supports none of the secure TLS cipher suites: update its firmware and renew its certificate, or write "+
 			"%s in place of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertUnrecognizedName:
 		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)

@@ -36,7 +36,7 @@ const (
 	Unusable                    // what was asked about is marked for deletion, or empty
 	Undecryptable               // the key of what was asked about may not be used
 	Malformed                   // a value in the request is not valid
-	Invalid                     // the service does not take the request
+	Invalid                     // the service does not accept the request
 	Certificate                 // the device certificate is refused
 	Failing                     // the service, or a proxy before it, fails
 	Unexpected                  // anything else

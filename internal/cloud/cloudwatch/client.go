@@ -106,7 +106,7 @@ func requestFault(err error) *health.Fault {
 		return health.SystemFault(CodeUnreachable, err, "CloudWatch answers with HTTP status %d; the metrics are kept and sent later.",
 			answer.Status)
 	default:
-		return health.SystemFault(CodeRefused, err, "CloudWatch does not take the metrics of some minutes (%s), which are dropped.",
+		return health.SystemFault(CodeRefused, err, "CloudWatch does not accept the metrics of some minutes (%s), which are dropped.",
 			reason(answer.Name, answer.Status))
 	}
 }

@@ -87,11 +87,11 @@ func (d *deviceCertificate) unusable(err error) *health.Fault {
 	var file *fs.PathError
 	if errors.As(err, &file) {
 		return health.UserFault(codeCertificate, err,
-			"The device certificate cannot be read anew, as %s cannot be read (%s): put the file there, readable for the agent's user; "+meanwhile,
+			"The device certificate cannot be reloaded, as %s cannot be read (%s): put the file there, readable for the agent's user; "+meanwhile,
 			file.Path, file.Err)
 	}
 	return health.UserFault(codeCertificate, err,
-		"The device certificate cannot be read anew, as the key in %s and the certificate in %s are damaged or do not fit: bring both again "+
+		"The device certificate cannot be reloaded, as the key in %s and the certificate in %s are damaged or do not match: copy both again "+
 			"from the same creation; "+meanwhile,
 		d.files.PrivateKey, d.files.Cert)
 }

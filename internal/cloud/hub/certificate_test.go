@@ -69,7 +69,7 @@ func TestARotatedCertificateIsTakenAtTheNextConnection(t *testing.T) {
 	expect("at first", "first")
 	nextCert, nextKey := testtools.DeviceFiles(t, dir, "second")
 	must(t, os.Rename(nextCert, cert))
-	expect("between the two files", "first", key, cert, "do not fit", "bring both again")
+	expect("between the two files", "first", key, cert, "do not match", "copy both again")
 	must(t, os.Rename(nextKey, key))
 	expect("after the rotation", "second")
 	must(t, os.Rename(key, nextKey))
@@ -77,7 +77,7 @@ func TestARotatedCertificateIsTakenAtTheNextConnection(t *testing.T) {
 	must(t, os.Rename(nextKey, key))
 	expect("with the key again", "second")
 	must(t, os.WriteFile(cert, []byte("half a cert"), 0o600))
-	expect("with a damaged certificate", "second", cert, "damaged", "bring both again")
+	expect("with a damaged certificate", "second", cert, "damaged", "copy both again")
 }
 
 func must(t *testing.T, err error) {

@@ -130,7 +130,7 @@ func (x exchange) statusFault(status int, explained bool) error {
 	cause := &StatusError{Status: status}
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden && !explained:
-		return health.UserFault(codeToken, cause, "The token exchange service of Greengrass does not take this component's token: restart the "+
+		return health.UserFault(codeToken, cause, "The token exchange service of Greengrass does not accept this component's token: restart the "+
 			"component, so that it gets a new one.")
 	case status == http.StatusNotFound:
 		return health.UserFault(codeRoleAlias, cause, "The role alias of Greengrass does not exist in AWS IoT: create it, or correct "+
@@ -140,6 +140,6 @@ func (x exchange) statusFault(status int, explained bool) error {
 			"certificate must allow iot:AssumeRoleWithCertificate on the role alias iotRoleAlias of aws.greengrass.Nucleus.", status)
 	default:
 		return health.SystemFault(codeService, cause, "The token exchange service of Greengrass has no credentials (HTTP status %d), often "+
-			"for want of a network; the agent keeps trying.", status)
+			"because it has no network; the agent keeps trying.", status)
 	}
 }

@@ -75,7 +75,7 @@ func requestFault(arn string, err error) error {
 		return health.UserFault(codeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, "+
 			"or correct MediaUriSecretArn.", arn)
 	case answer.Kind == awserr.Malformed:
-		return health.UserFault(codeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
+		return health.UserFault(codeNotFound, err, "%s is not a valid ARN of a secret: correct MediaUriSecretArn.", arn)
 	case answer.Kind == awserr.NotFound:
 		return health.UserFault(codeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
 	case answer.Kind == awserr.Undecryptable, answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):

@@ -22,11 +22,11 @@ var headers = []header{
 		f.ends = map[string]string{"crlf": "\r\n", "lf": "\n", "cr": "\r"}[ends]
 		return err
 	}},
-	{"film", "h264, h264-720, h265 or mjpeg", "the film that is played", func(f *File, value string) (err error) {
+	{"film", "h264, h264-720, h265 or mjpeg", "the film to play", func(f *File, value string) (err error) {
 		f.Film, err = oneOf(value, "h264", "h264-720", "h265", "mjpeg")
 		return err
 	}},
-	{"sound", "aac, pcmu or pcma", "the audio, where no section audio has another", func(f *File, value string) (err error) {
+	{"sound", "aac, pcmu or pcma", "the audio, unless a section audio describes another", func(f *File, value string) (err error) {
 		f.Sound, err = oneOf(value, "aac", "pcmu", "pcma")
 		return err
 	}},
@@ -36,27 +36,27 @@ var headers = []header{
 		}
 		return nil
 	}},
-	{"login", "USER PASSWORD", "what the conditions login and no-login ask for, by Basic or Digest", func(f *File, value string) error {
+	{"login", "USER PASSWORD", "the credentials of the conditions login and no-login, by Basic or Digest", func(f *File, value string) error {
 		var found bool
 		if f.user, f.password, found = strings.Cut(value, " "); !found || f.user == "" {
 			return fmt.Errorf("login needs a user name and a password behind a blank")
 		}
 		return nil
 	}},
-	{"needs", "METHOD DURATION", "the session ends when it had no such request for so long; reports: no RTCP of the client's",
+	{"needs", "METHOD DURATION", "the session ends after this long without such a request; reports: without RTCP from the client",
 		func(f *File, value string) (err error) {
 			method, within, _ := strings.Cut(value, " ")
 			f.Needs = method
 			f.Within, err = duration(within)
 			return err
 		}},
-	{"udp-source", "ADDRESS or another-port", "where packets over UDP come from, whatever was announced", func(f *File, value string) error {
+	{"udp-source", "ADDRESS or another-port", "the source of packets over UDP, announced or not", func(f *File, value string) error {
 		if f.Source = value; value != AnotherPort && net.ParseIP(value) == nil {
 			return fmt.Errorf("udp-source is %q, but must be an IP address or %s", value, AnotherPort)
 		}
 		return nil
 	}},
-	{"recorded", "all or NUMBER%", "how much of what is sent must be recorded, for tests", func(f *File, value string) error {
+	{"recorded", "all or NUMBER%", "how much of the sent video must be recorded, for tests", func(f *File, value string) error {
 		f.Recorded = value
 		share, err := strconv.Atoi(strings.TrimSuffix(value, "%"))
 		if value != "all" && (err != nil || share < 0 || share > 100) {
@@ -64,7 +64,7 @@ var headers = []header{
 		}
 		return nil
 	}},
-	{"refused", "TEXT", "a part of the sentence that must come of it, for tests", func(f *File, value string) error {
+	{"refused", "TEXT", "a part of the sentence that must be reported, for tests", func(f *File, value string) error {
 		f.Refused = value
 		return nil
 	}},

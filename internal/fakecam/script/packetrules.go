@@ -13,7 +13,7 @@ var packetRules = []rule{
 		n, err := takesNumber(values, 0, 127)
 		return line{packet: func(_ *Packer, k *packet) { k.payloadType = uint8(n) }}, err
 	}},
-	{"sequence", "constant, step N, restart N or jump N", "the number stays, counts by N, goes on from N, or is N more from there on",
+	{"sequence", "constant, step N, restart N or jump N", "the number stays, counts by N, continues from N, or is N higher from there on",
 		true, true, readSequence},
 	{"timestamp", "constant, before, pace F, clock N, jump D, shift D or slice D",
 		"it stays; is that of the picture before; runs F times as fast; counts N a second; is D more from there on; is D more here only; " +
@@ -26,13 +26,13 @@ var packetRules = []rule{
 	{"twice", "", "the packet is sent twice", true, true, func(values []string) (line, error) {
 		return line{packet: func(_ *Packer, k *packet) { k.copies = 2 }}, none(values)
 	}},
-	{"late", "N", "the packet is sent behind the N that follow it", true, true, func(values []string) (line, error) {
+	{"late", "N", "the packet is sent after the N that follow it", true, true, func(values []string) (line, error) {
 		n, err := takesNumber(values, 1, 1000)
 		return line{packet: func(_ *Packer, k *packet) { k.late = int(n) }}, err
 	}},
 	{"extra", "TYPE numbered or unnumbered HEX",
-		"a packet of another payload type follows, which takes a sequence number or has the one before", true, true, readExtra},
-	{"payload", "HEX", "what the packet carries, in place of the picture", true, false, func(values []string) (line, error) {
+		"a packet of another payload type follows, which takes a sequence number or repeats the previous one", true, true, readExtra},
+	{"payload", "HEX", "what the packet carries instead of the picture", true, false, func(values []string) (line, error) {
 		b, err := takesBytes(values)
 		return line{packet: func(_ *Packer, k *packet) { k.payload = b }}, err
 	}},
@@ -44,11 +44,11 @@ var packetRules = []rule{
 			}
 			return line{packet: func(_ *Packer, k *packet) { k.extension = b }}, err
 		}},
-	{"csrc", "N", "the header lists so many sources, at most 15", true, true, func(values []string) (line, error) {
+	{"csrc", "N", "the header lists N sources, at most 15", true, true, func(values []string) (line, error) {
 		n, err := takesNumber(values, 0, 15)
 		return line{packet: func(_ *Packer, k *packet) { k.sources = int(n) }}, err
 	}},
-	{"padding", "N", "so many bytes of padding, at most 255", true, true, func(values []string) (line, error) {
+	{"padding", "N", "N bytes of padding, at most 255", true, true, func(values []string) (line, error) {
 		n, err := takesNumber(values, 0, 255)
 		return line{packet: func(_ *Packer, k *packet) { k.padding = int(n) }}, err
 	}},

@@ -7,7 +7,7 @@ import (
 
 // pictureRules are those of whole pictures and of how they are put into packets.
 var pictureRules = []rule{
-	{"pause", "DURATION", "the camera waits before the picture; timestamps go on as if it had not", true, true, readPause},
+	{"pause", "DURATION", "the camera waits before the picture; timestamps continue as if it had not", true, true, readPause},
 	{"hang-up", "", "the camera closes the connection before the picture", true, true, step(Step{Kind: HangUp})},
 	{"end", "", "the camera sends nothing from the picture on, and keeps the connection", true, true, func([]string) (line, error) {
 		return line{picture: func(p *Packer, pic *picture) { p.ended = true }}, nil
@@ -17,10 +17,10 @@ var pictureRules = []rule{
 	{"rtcp", "HEX or bye", "a whole RTCP packet before the picture", true, true, readRTCP},
 	{"order", "NAME…", "NAL units of these types come first, in this order", true, false, readOrder},
 	{"leave-out", "NAME…", "NAL units of these types are not sent", true, false, readLeaveOut},
-	{"insert", "front, back, before-slices or after-slices HEX", "a NAL unit is put in", true, false, readInsert},
-	{"append", "HEX", "the bytes are put behind each slice", true, false, readAppend},
+	{"insert", "front, back, before-slices or after-slices HEX", "a NAL unit is inserted", true, false, readInsert},
+	{"append", "HEX", "the bytes are appended to each slice", true, false, readAppend},
 	{"pack", "KIND…", "how NAL units are put into packets; see below", true, false, readPack},
-	{"size", "BYTES", "what a payload has at most; 1400 by default", true, false, func(values []string) (line, error) {
+	{"size", "BYTES", "the largest payload; 1400 by default", true, false, func(values []string) (line, error) {
 		n, err := takesNumber(values, 16, 64000)
 		return line{picture: func(_ *Packer, pic *picture) { pic.packing.size = int(n) }}, err
 	}},

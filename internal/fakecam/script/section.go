@@ -40,45 +40,48 @@ var conditions = []condition{
 		return s.transport("TCP", false)
 	}},
 	{"multicast", "", "a SETUP for RTP over multicast", func(s *section, _ string) error { return s.transport("multicast", true) }},
-	{"url", "PATTERN", "a request whose URL fits, * for any text", func(s *section, value string) error {
+	{"url", "PATTERN", "a request whose URL matches, * for any text", func(s *section, value string) error {
 		s.fits = append(s.fits, func(r Request) bool { return like(value, r.URL) })
 		return nil
 	}},
-	{"not-url", "PATTERN", "a request whose URL does not fit", func(s *section, value string) error {
+	{"not-url", "PATTERN", "a request whose URL does not match", func(s *section, value string) error {
 		s.fits = append(s.fits, func(r Request) bool { return !like(value, r.URL) })
 		return nil
 	}},
-	{"with", `"HEADER: PATTERN"`, "a request that has such a header; without a pattern, any", func(s *section, value string) error {
+	{"with", `"HEADER: PATTERN"`, "a request that has this header; without a pattern, with any value", func(s *section, value string) error {
 		s.fits = append(s.fits, func(r Request) bool { return r.has(value) })
 		return nil
 	}},
-	{"without", `"HEADER: PATTERN"`, "a request that has none", func(s *section, value string) error {
+	{"without", `"HEADER: PATTERN"`, "a request that does not have it", func(s *section, value string) error {
 		s.fits = append(s.fits, func(r Request) bool { return !r.has(value) })
 		return nil
 	}},
 	{"login", "", "a request with the right user name and password", func(s *section, _ string) error { s.login = true; return nil }},
 	{"no-login", "", "a request without", func(s *section, _ string) error { s.noLogin = true; return nil }},
-	{"connection", "SPAN", "the connections so counted, from 1: 1, 2-, 3-5", func(s *section, value string) (err error) {
+	{"connection", "SPAN", "the connections, counted from 1: 1, 2-, 3-5", func(s *section, value string) (err error) {
 		s.connections, err = parseSpan(value)
 		return err
 	}},
-	{"until", "DURATION", "only so long after the camera's start", func(s *section, value string) (err error) {
+	{"until", "DURATION", "only this long after the camera's start", func(s *section, value string) (err error) {
 		if s.until, err = duration(value); err == nil && s.until == 0 {
 			err = fmt.Errorf("the condition until needs a duration that is longer than nothing")
 		}
 		return err
 	}},
-	{"times", "NUMBER", "only so many requests of a connection", func(s *section, value string) error {
+	{"times", "NUMBER", "only this many requests of a connection", func(s *section, value string) error {
 		n, err := number(value, 1, 1<<20)
 		s.times = int(n)
 		return err
 	}},
-	{"wait", "DURATION", "the answer comes so late", func(s *section, value string) (err error) {
+	{"wait", "DURATION", "the answer is delayed by this", func(s *section, value string) (err error) {
 		s.wait, err = duration(value)
 		return err
 	}},
 	{"silent", "", "there is no answer", func(s *section, _ string) error { s.silent = true; return nil }},
-	{"close", "", "the camera hangs up behind the answer, or without one", func(s *section, _ string) error { s.hangUp = true; return nil }},
+	{"close", "", "the connection is closed after the answer or without one", func(s *section, _ string) error {
+		s.hangUp = true
+		return nil
+	}},
 }
 
 // newSection reads the words of a section's first line.

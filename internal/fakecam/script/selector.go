@@ -25,11 +25,11 @@ type selection struct{ name, takes, about string }
 
 // selections are all that there are.
 var selections = []selection{
-	{"picture", "SPAN", "the pictures of a session so counted, from 0: 60, 60-, 60-80"},
-	{"packet", "SPAN", "the packets of a session so counted, from 0"},
-	{"session", "SPAN", "the sessions of the camera so counted, from 1"},
-	{"every", "NUMBER pictures", "each so many-th picture; behind it: from NUMBER"},
-	{"every", "NUMBER packets", "each so many-th packet; behind it: from NUMBER"},
+	{"picture", "SPAN", "the pictures of a session, counted from 0: 60, 60-, 60-80"},
+	{"packet", "SPAN", "the packets of a session, counted from 0"},
+	{"session", "SPAN", "the sessions of the camera, counted from 1"},
+	{"every", "NUMBER pictures", "each NUMBERth picture; optionally followed by: from NUMBER"},
+	{"every", "NUMBER packets", "each NUMBERth packet; optionally followed by: from NUMBER"},
 	{"keyframes", "", "keyframes"},
 	{"first", "", "the first packet of a picture"},
 	{"last", "", "the last packet of a picture"},

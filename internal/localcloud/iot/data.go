@@ -105,7 +105,7 @@ func (b *Broker) publishOverHTTP(r *http.Request, payload []byte) ([]byte, error
 		level = 1
 	}
 	if err := b.server.Publish(topic, payload, retain == "true", level); err != nil {
-		return nil, fmt.Errorf("the message broker does not take a message: %w", err)
+		return nil, fmt.Errorf("the message broker does not accept a message: %w", err)
 	}
 	return awsapi.JSONText(map[string]string{"message": "OK", "traceId": e.ID}), nil
 }

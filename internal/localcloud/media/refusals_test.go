@@ -419,5 +419,5 @@ func TestOnlyAcknowledgementsThatTimeOutAreALine(t *testing.T) {
 	se := &session{service: c.Service, st: c.stream("cam"), caller: "hub-1"}
 	se.refuseEnd(fmt.Errorf("%w: %w", errNotTaken, syscall.EPIPE)) // the producer is gone
 	se.refuseEnd(fmt.Errorf("%w: %w", errNotTaken, os.ErrDeadlineExceeded))
-	got.want(t, "refused PutMedia of cam by hub-1: connection closed at the answer: the producer does not take its acknowledgements")
+	got.want(t, "refused PutMedia of cam by hub-1: connection closed at the answer: the producer does not read its acknowledgements")
 }

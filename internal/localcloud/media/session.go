@@ -55,7 +55,7 @@ type session struct {
 
 var (
 	errReset    = errors.New("connection reset by an injected fault")
-	errNotTaken = errors.New("the producer does not take its acknowledgements")
+	errNotTaken = errors.New("the producer does not read its acknowledgements")
 )
 
 // failure is the reason for an ERROR acknowledgement.

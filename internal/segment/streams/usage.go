@@ -20,7 +20,7 @@ type Usage struct {
 	PendingSince    time.Time // when the oldest pending media was recorded
 	Oldest          time.Time // recorded
 	Newest          time.Time // recorded
-	// RefusedFragments and RefusedBytes are on this disk only, as the service does not take them. They are
+	// RefusedFragments and RefusedBytes are on this disk only, as the service does not accept them. They are
 	// not pending.
 	RefusedFragments int
 	RefusedBytes     int64

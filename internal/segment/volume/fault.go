@@ -41,7 +41,7 @@ func Fault(dir string, err error) error {
 		return health.UserFault(CodeDisk, err, "%s cannot be a directory, as a file is in its way: name another place, or move the file away.",
 			dir)
 	case errors.Is(err, fs.ErrPermission):
-		return health.UserFault(CodeDisk, err, "The agent may not write to %s: give its user the rights to it.", dir)
+		return health.UserFault(CodeDisk, err, "The agent may not write to %s: make it writable for the agent's user.", dir)
 	case errors.Is(err, fs.ErrNotExist):
 		return fault("The recording directory %s is gone: mount its disk.", dir)
 	default:

@@ -113,7 +113,7 @@ func (v *Volume) DirectoryPresent(stream, dir string, before uint64) error {
 	}
 	if nearestDevice(dir) != before {
 		return health.SystemFault(CodeDisk, ErrGone,
-			"The disk of %s, where stream %s is recorded, is not mounted: mount it again; recording goes on by itself then.", dir, stream)
+			"The disk of %s, where stream %s is recorded, is not mounted: mount it again; recording then resumes by itself.", dir, stream)
 	}
 	return nil
 }

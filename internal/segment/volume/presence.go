@@ -118,7 +118,7 @@ func (v *Volume) refound(why error) error {
 	st, ok := held.Sys().(*syscall.Stat_t)
 	if !ok || nearestDevice(v.dir) != uint64(st.Dev) {
 		return health.SystemFault(CodeDisk, errors.Join(ErrGone, why),
-			"The disk of the recording directory %s is gone: mount it again; recording goes on by itself then.", v.dir)
+			"The disk of the recording directory %s is gone: mount it again; recording then resumes by itself.", v.dir)
 	}
 	if st.Nlink > 0 {
 		return health.SystemFault(CodeDisk, errors.Join(ErrGone, why),

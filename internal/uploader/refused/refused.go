@@ -190,7 +190,7 @@ func (l *List) RequeueFreed() (any bool) {
 		}
 	}
 	if fragments > 0 {
-		l.o.Log.Info("refused fragments are uploaded now, as the service takes their kind again",
+		l.o.Log.Info("refused fragments are uploaded again, as the service now accepts them",
 			zap.Int("fragments", fragments), zap.Strings("codes", l.freed))
 	}
 	if !left {

@@ -33,7 +33,7 @@ var ackRules = []Rule{
 	{ID: 4003, Name: "MAX_CONNECTION_DURATION_REACHED", Action: RetryNow, Cause: "the session became too old", Advice: adviceWait},
 	{
 		ID: 4004, Name: "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS", Action: Refuse,
-		Cause: "a fragment is not after the one before it", Advice: adviceKept,
+		Cause: "a fragment is not later than the previous one", Advice: adviceKept,
 	},
 	{
 		ID: 4005, Name: "MORE_THAN_ALLOWED_TRACKS_FOUND", Action: Refuse,
@@ -45,7 +45,7 @@ var ackRules = []Rule{
 	},
 	{
 		ID: 4007, Name: "INVALID_PRODUCER_TIMESTAMP", Action: Refuse,
-		Cause: "the service does not take a fragment's time", Advice: "Check the hub's clock. " + adviceKept,
+		Cause: "the service does not accept a fragment's time", Advice: "Check the hub's clock. " + adviceKept,
 	},
 	{
 		ID: 4008, Name: "STREAM_NOT_ACTIVE", Action: AskUser,
@@ -66,7 +66,7 @@ var ackRules = []Rule{
 	},
 	{
 		ID: 4012, Name: "INVALID_FRAGMENT_METADATA", Action: Refuse, Tags: true,
-		Cause: "the service does not take a fragment's tags", Advice: adviceKept,
+		Cause: "the service does not accept a fragment's tags", Advice: adviceKept,
 	},
 	{ID: 4500, Name: "KMS_KEY_ACCESS_DENIED", Action: AskUser, Cause: "the stream's KMS key may not be used", Advice: adviceKeyUse},
 	{ID: 4501, Name: "KMS_KEY_DISABLED", Action: AskUser, Cause: "the stream's KMS key is disabled", Advice: adviceKey},
@@ -132,7 +132,7 @@ var httpRules = []Rule{
 	},
 	{
 		Status: 400, Name: "InvalidArgumentException", Action: AskUser,
-		Cause: "the service does not take the request", Advice: "Check the stream's name and the region. " + adviceReport,
+		Cause: "the service does not accept the request", Advice: "Check the stream's name and the region. " + adviceReport,
 	},
 	{
 		Status: 400, Name: "ExpiredTokenException", Action: NewCredentials,
@@ -142,7 +142,7 @@ var httpRules = []Rule{
 		Status: 400, Name: "UnrecognizedClientException", Action: NewCredentials,
 		Cause: "the service does not know the hub's credentials", Advice: "Check the role alias and the region.",
 	},
-	{Status: 400, Action: AskUser, Cause: "the service does not take the request", Advice: adviceReport},
+	{Status: 400, Action: AskUser, Cause: "the service does not accept the request", Advice: adviceReport},
 	// The service may also mean that the token has expired.
 	{
 		Status: 401, Name: "NotAuthorizedException", Action: AskUser, Renew: true,
