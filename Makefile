@@ -150,7 +150,7 @@ bench: bench-micro bench-allocations bench-cameras bench-upload bench-startup be
 
 BENCHCOUNT ?= 3
 # Those that build stores of up to a million segments run a fixed number of times.
-BENCH_HOT   = ./internal/mkv ./internal/accessunit ./internal/timeline ./internal/cloud/kvs ./internal/scheduler
+BENCH_HOT   = ./internal/mkv ./internal/accessunit ./internal/timeline ./internal/cloud/kvs ./internal/scheduler ./internal/changes
 BENCH_SCALE = ./internal/segment ./internal/retention
 # A million files take minutes to make: BENCH_SKIP=none includes them.
 BENCH_SKIP ?= /1000000|//1000000

@@ -114,13 +114,17 @@ func shortHash(text string) string {
 
 // withoutSecret turns sentences for hubs, whose cameras' URLs are in secrets and whose settings are variables, into
 // those for record.
-var withoutSecret = strings.NewReplacer(
-	"the MediaURI in its secret is not", "its URL is not",
-	"The MediaURI in the camera's secret", "The camera's URL",
-	"The MediaURI in the secret", "The camera's URL",
-	"The fingerprint in the MediaURI of", "The fingerprint in the URL of",
-	"the MediaURI in the secret", "the camera's URL",
-	"the secret's MediaURI", "the camera's URL",
+var withoutSecret recordWords
+
+type recordWords struct{}
+
+// Replace returns the sentence for record.
+func (recordWords) Replace(sentence string) string {
+	return flagWords.Replace(address.Argument().Text(sentence))
+}
+
+// flagWords has the flags of record for what sentences say of a hub's configuration.
+var flagWords = strings.NewReplacer(
 	"but the configuration says RTSP_URI: set its MediaUriType to FILE_URI", "and record takes cameras only",
 	"AWS_KVS_EDGE_RTSP_TRANSPORT to ", "--rtsp-transport to ",
 	"AWS_KVS_EDGE_AUDIO to ", "--audio to ",

@@ -82,7 +82,7 @@ func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
 				link.Mend()
 			}
 			s.awaitRecorded("door", st.Recorder.FramesRecorded+30)
-			camera.Unplug()
+			unplug(t, camera)
 			sent := sentBy(camera.Sessions())
 			if n := len(camera.Sessions()); n != 1 {
 				t.Errorf("the camera had %d sessions", n)

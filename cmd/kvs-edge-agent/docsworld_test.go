@@ -251,7 +251,7 @@ esac; shift; done; [ -f "$template" ]`,
 while [ $# -gt 0 ]; do case $1 in --recipeDir|--artifactDir) [ -n "$(ls "$2")" ] ;; esac; shift; done`,
 		"git": `[ "$1 $2" = "clone https://$(sed -n 's/^module //p' ` + root + `/go.mod).git" ] || { ` + refuse + `; }
 mkdir -p "$(basename "$2" .git)"`,
-		"make": `case "$*" in deb) mkdir -p dist; for arch in amd64 arm64 armhf; do : >dist/kvs-edge-agent_1.0.0_$arch.deb; done ;; esac
+		"make": `case "$*" in deb-one) mkdir -p bin; : >bin/kvs-edge-agent_1.0.0_amd64.deb ;; esac
 exec /usr/bin/make -C ` + root + ` -n "$@" >/dev/null`,
 		"sudoedit": `[ $# -eq 1 ] && [ "$(basename "$1")" = agent.env ]`,
 		"curl":     `case "$*" in "-o AmazonRootCA1.pem https://www.amazontrust.com/repository/AmazonRootCA1.pem") ;; *) ` + refuse + ` ;; esac`,

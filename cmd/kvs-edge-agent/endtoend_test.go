@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,7 +194,7 @@ func cloudGone(t *testing.T, w world) {
 	}
 	s.awaitBacklog("door", outage.Seconds()*2/3)
 	s.cloud.Faults().Restore()
-	camera.Unplug()
+	unplug(t, camera)
 	inCloud := s.awaitAllInCloud("door", sentByCamera(camera))
 	if n := inCloud.repeated(); n > 5*25 {
 		t.Errorf("%d frames came twice", n)
@@ -230,9 +232,7 @@ func sixteenCamerasLoseNothing(t *testing.T, w world) {
 	for name := range all {
 		s.awaitRecorded(name, int64(length.Seconds()*25))
 	}
-	for _, camera := range all {
-		camera.Unplug()
-	}
+	unplug(t, slices.Collect(maps.Values(all))...)
 	for name, camera := range all {
 		inCloud := s.awaitAllInCloud(name, sentByCamera(camera))
 		if n := inCloud.repeated(); n > 0 {
@@ -284,7 +284,7 @@ func oneBrokenStreamNeverDisturbsAnother(t *testing.T, w world) {
 	if err != nil || len(st.Conditions) > 0 {
 		t.Errorf("the good stream has conditions: %+v %v", st.Conditions, err)
 	}
-	good.Unplug()
+	unplug(t, good)
 	s.awaitAllInCloud("good", sentByCamera(good))
 	s.stopAgent()
 

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // schedules name time zones, and a hub may lack the database
+
+	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
@@ -55,4 +59,36 @@ func signalled(ctx context.Context) int {
 		signal = syscall.SIGTERM
 	}
 	return 128 + int(signal)
+}
+
+// stopPatience is how long a command may take to end after a signal, with what it has open: a disk or a server that hangs is
+// not waited for.
+const stopPatience = 4500 * time.Millisecond
+
+// isLasting reports whether a command ends in an order of its own, in which recordings are sealed, however long that takes.
+func isLasting(root *cobra.Command, args []string) bool {
+	cmd, _, err := root.Find(args)
+	return err == nil && slices.Contains([]string{"run", "record", "demo"}, cmd.Name())
+}
+
+// execute runs a command. One that is not lasting and does not end after ctx is given up, and ends with the process.
+func execute(ctx context.Context, lasting bool, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	if lasting {
+		return <-done
+	}
+	patience := time.NewTimer(stopPatience)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-patience.C:
+		return context.Cause(ctx)
+	}
 }

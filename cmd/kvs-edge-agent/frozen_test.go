@@ -60,7 +60,7 @@ func frozenHub(t *testing.T, w world) {
 			t.Errorf("the camera is blamed: %s", c.Text)
 		}
 	}
-	camera.Unplug()
+	unplug(t, camera)
 	s.stopAgent()
 	expectTruePace(t, s.recordings())
 }

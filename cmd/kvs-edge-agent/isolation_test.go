@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,9 +32,9 @@ const (
 // often it came there.
 var plants = []struct{ file, line, code string }{
 	{"recorder/segmenter.go", "	s.session++", fmt.Sprintf("if s.o.Stream == %q && s.session == %d { panic(1) }", panicking, panicEvery)},
-	// A quarter of the default limit, so that a busy machine exceeds it too.
+	// A thirtieth of the default limit, so that a busy machine exceeds it too.
 	{"agent/jobs.go", "	return camera.NewSource(camera.Options{", `Limits: func() (l camera.Limits) { if stream == "flood" { l.Bytes = ` +
-		`camera.DefaultLimits().Bytes / 4 }; return l }(),`},
+		`camera.DefaultLimits().Bytes / 30 }; return l }(),`},
 	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {",
 		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/run.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
@@ -286,9 +288,7 @@ func fourOfSixteenCamerasMisbehave(t *testing.T, w world) {
 		})
 	}
 	good[panicking], good["restless"] = bad[panicking], bad["restless"]
-	for _, camera := range good {
-		camera.Unplug()
-	}
+	unplug(t, slices.Collect(maps.Values(good))...)
 	for name, camera := range good {
 		s.expectAccount(name, camera, name == panicking)
 	}

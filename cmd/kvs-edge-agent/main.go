@@ -37,7 +37,7 @@ func run(args []string) int {
 	root.SetArgs(args)
 	err := checkCommand(root, args)
 	if err == nil {
-		err = root.ExecuteContext(ctx)
+		err = execute(ctx, isLasting(root, args), func() error { return root.ExecuteContext(ctx) })
 	}
 	var exit *exitError
 	switch {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,6 +232,26 @@ func (s *stage) eventually(what string, done func() error) {
 	}
 }
 
+// inTheEnd is eventually for what comes bit by bit: it waits for as long as there is less and less left, which done returns.
+func (s *stage) inTheEnd(what string, done func() (left int, err error)) {
+	s.t.Helper()
+	least := -1
+	for over := false; !over; {
+		s.eventually(what, func() error {
+			left, err := done()
+			if err == nil {
+				over = true
+			} else if least < 0 || left < least {
+				least, err = left, nil
+			}
+			return err
+		})
+		if !over && backoff.Sleep(s.t.Context(), poll) != nil {
+			s.t.Fatalf("%s: %d are left", what, least)
+		}
+	}
+}
+
 func (s *stage) status() status.Snapshot {
 	s.t.Helper()
 	var snapshot status.Snapshot
@@ -253,12 +274,12 @@ func (s *stage) stream(name string) (status.Stream, error) {
 // awaitRecorded waits until the agent has recorded at least n frames of the stream since it started.
 func (s *stage) awaitRecorded(stream string, n int64) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("recording %d frames of %s", n, stream), func() error {
+	s.inTheEnd(fmt.Sprintf("recording %d frames of %s", n, stream), func() (left int, err error) {
 		st, err := s.stream(stream)
 		if err == nil && st.Recorder.FramesRecorded < n {
 			err = fmt.Errorf("%d frames, state %q, %s", st.Recorder.FramesRecorded, st.Recorder.State, st.Recorder.Details)
 		}
-		return err
+		return int(n - st.Recorder.FramesRecorded), err
 	})
 }
 
@@ -286,18 +307,18 @@ func (s *stage) awaitCondition(stream, text string) status.Condition {
 func (s *stage) awaitAllInCloud(stream string, want func() (tally, error)) tally {
 	s.t.Helper()
 	var inCloud tally
-	s.eventually("everything of "+stream+" in the cloud", func() error {
+	s.inTheEnd("everything of "+stream+" in the cloud", func() (left int, err error) {
 		wanted, err := want()
 		if err != nil {
-			return err
+			return math.MaxInt, err
 		}
 		if inCloud, _, err = cloudFrames(s.cloud.Media(), stream); err != nil {
-			return err
+			return math.MaxInt, err
 		}
-		if n := wanted.missingFrom(inCloud); n > 0 || wanted.distinct() == 0 {
-			return fmt.Errorf("%d of %d frames are missing", n, wanted.distinct())
+		if left = wanted.missingFrom(inCloud); left > 0 || wanted.distinct() == 0 {
+			err = fmt.Errorf("%d of %d frames are missing", left, wanted.distinct())
 		}
-		return nil
+		return left, err
 	})
 	return inCloud
 }

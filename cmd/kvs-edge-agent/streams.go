@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -21,7 +22,7 @@ func newStreamsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "streams",
 		Short: "List the streams of the running agent, also those that are no longer configured",
-		Long: `List the streams of the running agent: the source that configures each (file, sitewise, kvs, mqtt) and when it
+		Long: `List the streams of the running agent: the source that configures each (` + originNames() + `) and when it
 was changed there, whether it is in sync, when it is recorded and when that starts next, its state and its recordings.
 "streams show" prints the configuration in force of one. A stream that is no longer
 configured for this hub is an orphan: it is neither recorded nor uploaded, and its recordings are kept under its last
@@ -47,6 +48,15 @@ Exit code: 0 when the agent has answered, 2 when no agent is running.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.AddCommand(newStreamsShowCommand(), newStreamsDeleteCommand())
 	return cmd
+}
+
+// originNames lists the sources that may configure a stream.
+func originNames() string {
+	var names []string
+	for _, origin := range desired.Origins() {
+		names = append(names, string(origin))
+	}
+	return humanize.List(names)
 }
 
 // stateOrphan is the state of a stream that is not configured.

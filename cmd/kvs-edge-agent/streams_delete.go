@@ -23,8 +23,9 @@ func newStreamsDeleteCommand() *cobra.Command {
 		Use:   "delete NAME",
 		Short: "Delete all recordings of a stream that is no longer configured",
 		Long: `Delete all recordings of one stream that is no longer configured for this hub, also what is not uploaded.
-On a terminal it asks before; elsewhere --yes is needed. A stream that is configured is refused: delete its edge
-configuration, which deletes its recordings too.
+On a terminal it asks before; elsewhere --yes is needed. A stream that is configured is refused, and so is any while it is
+not known what all sources configure; the answer says what to do: where a stream file configures the stream, remove that
+first; otherwise delete its edge configuration, which deletes its recordings too.
 
 Exit code: 0 when the recordings are deleted, 1 when they are not, 2 for wrong arguments or when no agent is
 running.`,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -395,9 +396,7 @@ func TestTheAgentGoesOnWhereAnEarlierVersionStopped(t *testing.T) {
 		u.configure(stream, u.cameras[stream].URL())
 		u.awaitRecorded(stream, 30)
 	}
-	for _, camera := range u.cameras {
-		camera.Unplug()
-	}
+	unplug(u.t, slices.Collect(maps.Values(u.cameras))...)
 	for stream := range u.cameras {
 		u.expectUploaded(stream)
 	}

@@ -16,7 +16,7 @@ const (
 func TestTheChangelogIsAssembled(t *testing.T) {
 	t.Parallel()
 	var want strings.Builder
-	if err := run(&want, entries); err != nil {
+	if err := run(&want, entries, false); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(repository + "/CHANGELOG.md")
@@ -62,21 +62,27 @@ func (f files) write(t *testing.T) (dir string) {
 
 func TestReleasesAndEntriesAreInOrder(t *testing.T) {
 	t.Parallel()
-	var got strings.Builder
-	err := run(&got, files{
+	dir := files{
 		"README.md": "how", "0.9.0/release.md": "2026-01-02\nThe ninth.\n", "0.10.0/release.md": "2026-02-03\n",
 		"0.10.0/fixed-b.md": "Second.\n", "0.10.0/fixed-a.md": "First,\nof two lines.\n", "0.10.0/upgrade-x.md": "Mind the gap.\n",
 		"unreleased/added-y.md": "New.\n", "unreleased/.gitkeep": "",
-	}.write(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, _ := strings.Cut(got.String(), "change those.\n")
-	want := "\n## Unreleased\n\n### Added\n- New.\n" +
-		"\n## 0.10.0, 2026-02-03\n\n### Before you upgrade\n- Mind the gap.\n\n### Fixed\n- First,\n  of two lines.\n- Second.\n" +
-		"\n## 0.9.0, 2026-01-02\nThe ninth.\n"
-	if text != want {
-		t.Errorf("got\n%s\nwant\n%s", text, want)
+	}.write(t)
+	for pending, want := range map[bool]string{
+		true: "\n## Unreleased\n\n### Added\n- New.\n",
+		false: "\n## 0.10.0, 2026-02-03\n\n### Before you upgrade\n- Mind the gap.\n\n### Fixed\n- First,\n  of two lines.\n- Second.\n" +
+			"\n## 0.9.0, 2026-01-02\nThe ninth.\n",
+	} {
+		var got strings.Builder
+		if err := run(&got, dir, pending); err != nil {
+			t.Fatal(err)
+		}
+		text := got.String()
+		if !pending {
+			_, text, _ = strings.Cut(text, "(changelog/unreleased).\n")
+		}
+		if text != want {
+			t.Errorf("unreleased %v: got\n%s\nwant\n%s", pending, text, want)
+		}
 	}
 }
 

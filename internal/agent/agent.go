@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
@@ -36,7 +36,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
-	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
@@ -136,7 +135,7 @@ func (a *Agent) served() localapi.Agent {
 		Settings:     func() []localapi.Setting { return a.settings().Table(a.o.Initial.Lookup) },
 		ReadSecrets:  func() { a.config.cameras.ReadNow() },
 		Reload:       a.Reload,
-		DeleteStream: orphans{a.streams, a.retention.Known}.delete,
+		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.uploadForPeer,
 	}
 	if a.o.LogLevel != nil {
@@ -155,7 +154,7 @@ func (a *Agent) connect() error {
 	if device != nil {
 		hub.WatchCertificate(device, s.IoT, a.health.Component("", health.JobCloud), a.log)
 	}
-	if s.NoCloud {
+	if a.onDemand.noCloud = s.NoCloud; s.NoCloud {
 		return a.newStreamsAndConfiguration(nil)
 	}
 	credentials, err := hub.Credentials(s.IoT, device, iotcreds.Options{
@@ -201,10 +200,22 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	}
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
-		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Health: a.health,
+		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health,
 	})
-	if s.StreamsDirectory != "" {
-		c.files = a.newStreamFiles(c, dir)
+	// The sources, those that take precedence first.
+	for _, source := range []struct {
+		off   bool
+		build func(*precedence.Source) (precedence.Row, error)
+	}{
+		{s.StreamsDirectory == "", func(source *precedence.Source) (precedence.Row, error) { return a.streamFiles(c, source, dir), nil }},
+		{s.NoCloud, func(source *precedence.Source) (precedence.Row, error) { return a.cloudSource(c, source, dir, device) }},
+	} {
+		if source.off {
+			continue
+		}
+		if err := c.sources.Add(source.build); err != nil {
+			return nil, err
+		}
 	}
 	if s.NoCloud {
 		// No stream refers to a secret, so whether one could be kept is of no interest to anybody.
@@ -214,67 +225,61 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		}, nil)
 		return c, nil
 	}
-	return c, a.followCloud(c, dir, device)
+	c.cameras = camerasecret.Open(camerasecret.Options{
+		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
+	}, c.sources.Secrets())
+	return c, nil
 }
 
-// newStreamFiles is the source of the hub's own files.
-func (a *Agent) newStreamFiles(c *configuration, dir statefile.Dir) *streamfile.Files {
-	s, source := a.settings(), c.sources.Add()
-	known := func() {} // the cloud may want more
-	if s.NoCloud {
-		known = a.retention.Applied
-	}
-	files := streamfile.New(streamfile.Options{
-		Dir: s.StreamsDirectory, ThingName: s.IoT.ThingName, NoCloud: s.NoCloud, State: dir, Applier: source,
-		OutcomeChanged: source.Changed(), Known: known, Now: time.Now, Log: c.log, Health: c.health,
-	})
-	source.Want(files.Restored())
-	return files
-}
-
-// followCloud builds what follows the configurations of the cloud.
-func (a *Agent) followCloud(c *configuration, dir statefile.Dir, device *tls.Config) (err error) {
+// cloudSource is what follows the configurations of the cloud.
+func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir statefile.Dir, device *tls.Config) (
+	row precedence.Row, err error) {
 	s := a.settings()
-	cloud := c.sources.Add()
 	changes, _ := a.health.Watch() // for the life of the agent
-	c.mqtt, err = iotconfig.New(iotconfig.Options{
+	var syncer *kvsconfig.Syncer
+	mqtt, err := iotconfig.New(iotconfig.Options{
 		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Version: a.o.Version,
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
-		Needless:  func() bool { return c.others() && !c.syncer.Any() },
-		Connected: func() { c.syncer.RequestListing() }, Lost: func() { c.syncer.MessagesLost() },
+		Needless:  func() bool { return source.Others() && !syncer.Any() },
+		Connected: func() { syncer.RequestListing() }, Lost: func() { syncer.MessagesLost() },
 		Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
-		return err
+		return row, err
 	}
-	c.syncer, err = kvsconfig.New(kvsconfig.Options{
+	syncer, err = kvsconfig.New(kvsconfig.Options{
 		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
-		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Applier: cloud, OutcomeChanged: cloud.Changed(), Applied: a.retention.Applied,
-		Inbox: c.mqtt.Configurations(), Others: c.others,
-		Publish:   c.mqtt.PublishSync,
+		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Applier: source, OutcomeChanged: source.Changed(), Applied: source.Applied,
+		Inbox: mqtt.Configurations(), Others: source.Others,
+		Publish:   mqtt.PublishSync,
 		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },
 		Log:       c.log, Health: c.health,
 	})
 	if err != nil {
-		return err
+		return row, err
 	}
-	cloud.Want(c.syncer.Wanted())
-	arns := c.syncer.Wanted().Secrets()
-	if c.files != nil {
-		maps.Copy(arns, c.files.Restored().Secrets())
-	}
-	c.cameras = camerasecret.Open(camerasecret.Options{
-		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
-	}, arns)
-	c.uploads = uploadrequest.New(uploadrequest.Options{
-		Inbox: c.mqtt.UploadRequests(), Publish: c.mqtt.PublishUpload,
+	uploads := uploadrequest.New(uploadrequest.Options{
+		Inbox: mqtt.UploadRequests(), Publish: mqtt.PublishUpload,
 		Upload: func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
-			c.syncer.Settle(ctx) // what was said before the request counts for it
+			syncer.Settle(ctx) // what was said before the request counts for it
 			return a.onDemand.uploadForCloud(ctx, stream, from, to, each)
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
-	return nil
+	return precedence.Row{
+		Origins: []desired.Origin{desired.KVS, desired.MQTT}, Restored: syncer.Wanted(), Sync: syncer.Sync, Deletion: syncer.Deletion,
+		Await: "wait until the cloud has answered", Start: syncer.ApplyLastGood,
+		Tasks: []precedence.Task{
+			{What: "Listing the hub's configurations", Run: syncer.List},
+			{What: "Applying the hub's configurations", Run: syncer.Run},
+			{What: "Following the cloud's upload requests", Run: uploads.Run},
+			{What: "The connection to AWS IoT", Run: mqtt.Run},
+		},
+		Retry: func() {
+			syncer.RequestListing()
+			mqtt.RetryRetained()
+		},
+	}, nil
 }
 
 // Run records and uploads until ctx ends, then stops the tasks in order: recorders, uploaders,

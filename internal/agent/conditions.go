@@ -71,7 +71,7 @@ func judgeClock(component *health.Component, log *zap.Logger, ahead time.Duratio
 	}
 	fault := health.UserFault(codeClockOff, nil,
 		"The hub's clock is %s %s that of AWS: requests are dated by AWS's clock, so that uploading and "+
-			"configuration go on, but recordings have the hub's times. Set the clock, and see to its time synchronisation (NTP).",
+			"configuration continue, but recordings have the hub's times. Set the clock, and check its time synchronisation (NTP).",
 		health.Varying(humanize.Span(off)), hubclock.Direction(ahead))
 	if component.Report(scopeClock, health.Degraded, fault) {
 		log.Warn("the clock is off", zap.String("code", fault.Code), zap.Error(fault))

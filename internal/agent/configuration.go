@@ -9,85 +9,91 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
 
-// configuration is how the hub learns what it is to do, and how it answers. Without the cloud it has no mqtt, syncer and
-// uploads, and without a directory of stream files no files.
+// configuration is how the hub learns what it is to do, and how it answers.
 type configuration struct {
 	sources *precedence.Sources
-	files   *streamfile.Files
-	mqtt    *iotconfig.Client
-	syncer  *kvsconfig.Syncer
 	cameras *camerasecret.Cache
-	uploads *uploadrequest.Requests
 
 	health *health.Component
 	log    *zap.Logger
 }
 
-// filesPatience is how long the streams of the cloud wait at the start for the directory of stream files, of which one
-// that takes precedence may want the same.
-const filesPatience = 5 * time.Second
+// loadPatience is how long sources wait at the start for one that takes precedence over them, and may want the same streams.
+const loadPatience = 5 * time.Second
 
 // run applies the last good configurations at once, then follows the sources until ctx ends. It returns nil.
 func (c *configuration) run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
-	keep := func(what string, run func(context.Context)) {
+	keep := func(task precedence.Task) {
 		group.Go(func() {
-			_ = supervise.Keep(ctx, supervise.Options{What: what, Component: c.health, Log: c.log},
-				func(ctx context.Context) error { run(ctx); return nil })
+			_ = supervise.Keep(ctx, supervise.Options{What: task.What, Component: c.health, Log: c.log},
+				func(ctx context.Context) error { task.Run(ctx); return nil })
 		})
 	}
-	keep("Reading the cameras' secrets", c.cameras.Run)
-	if c.files != nil {
-		keep("Reading the stream files", c.files.Run)
-		patience := time.NewTimer(filesPatience)
-		defer patience.Stop()
+	keep(precedence.Task{What: "Reading the cameras' secrets", Run: c.cameras.Run})
+	for _, source := range c.sources.Rows() {
+		if source.Start != nil {
+			source.Start(ctx)
+		}
+		for _, task := range source.Tasks {
+			keep(task)
+		}
+		if source.Loaded == nil {
+			continue
+		}
+		patience := time.NewTimer(loadPatience)
 		select {
-		case <-c.files.Loaded():
+		case <-source.Loaded:
 		case <-patience.C:
 		case <-ctx.Done():
 		}
+		patience.Stop()
 	}
-	if c.syncer == nil {
-		return nil
-	}
-	c.syncer.ApplyLastGood(ctx)
-	keep("Listing the hub's configurations", c.syncer.List)
-	keep("Applying the hub's configurations", c.syncer.Run)
-	keep("Following the cloud's upload requests", c.uploads.Run)
-	keep("The connection to AWS IoT", c.mqtt.Run)
 	return nil
 }
 
-// others reports whether the hub is configured by itself, so that it does without configurations of the cloud.
-func (c *configuration) others() bool { return c.files != nil && c.files.Any() }
-
-// retryRights tries at once what the hub was not allowed to do, as it may be now: to publish retained messages, and to
-// list its configurations.
-func (c *configuration) retryRights() {
-	if c.syncer != nil {
-		c.syncer.RequestListing()
-		c.mqtt.RetryRetained()
+// known has retention go as far as it is known what the sources want.
+func (a *Agent) known(k precedence.Known) {
+	switch {
+	case k.All:
+		a.retention.Applied(k.Unclear...)
+	case k.Started:
+		a.retention.Begin()
 	}
 }
 
-// syncOf says how the configuration of a stream that runs fares.
-func (c *configuration) syncOf(stream desired.Stream) edgeconfig.SyncStatus {
-	if stream.Origin == desired.File {
-		return c.files.Sync(stream.Name)
+// streamFiles is the source of the hub's own files.
+func (a *Agent) streamFiles(c *configuration, source *precedence.Source, dir statefile.Dir) precedence.Row {
+	s := a.settings()
+	files := streamfile.New(streamfile.Options{
+		Dir: s.StreamsDirectory, ThingName: s.IoT.ThingName, NoCloud: s.NoCloud, State: dir, Applier: source,
+		OutcomeChanged: source.Changed(), Applied: source.Applied, Now: time.Now, Log: c.log, Health: c.health,
+	})
+	return precedence.Row{
+		Origins: []desired.Origin{desired.File}, Restored: files.Restored(), Sync: files.Sync, Deletion: files.Deletion,
+		Place:  files.Place,
+		Await:  "make the stream files in " + s.StreamsDirectory + " readable and right, each of them",
+		Tasks:  []precedence.Task{{What: "Reading the stream files", Run: files.Run}},
+		Loaded: files.Loaded(),
 	}
-	return c.syncer.Sync(stream.Name)
+}
+
+// retryRights tries at once what the hub was not allowed to do, as it may be now.
+func (c *configuration) retryRights() {
+	for _, source := range c.sources.Rows() {
+		if source.Retry != nil {
+			source.Retry()
+		}
+	}
 }
 
 // noSecrets is Secrets Manager without the cloud.

@@ -26,7 +26,7 @@ func (d *deletion) run(ctx context.Context, stream string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !d.setCancel(cancel) {
-		return health.SystemFault(codeStream, nil, "The agent stops: delete stream %s once it runs again.", stream)
+		return health.SystemFault(codeStream, nil, "The agent is stopping: delete stream %s when it runs again.", stream)
 	}
 	defer d.setCancel(nil)
 	if err := d.delete(ctx, stream); err != nil {

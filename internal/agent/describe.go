@@ -13,7 +13,7 @@ import (
 
 // describe says what is in force of a stream, without a secret.
 func (a *Agent) describe(s desired.Stream) status.Wanted {
-	sync := a.config.syncOf(s)
+	sync := a.config.sources.SyncOf(s)
 	w := status.Wanted{
 		Origin: string(s.Origin), Version: s.Version.Time(), Sync: sync.Status, SyncDetails: sync.FailedStatusDetails,
 		Media: s.Media.Kind.String(), MediaURI: shownMedia(s.Media), Record: s.Record.String(), Upload: a.uploadWords(s.Upload),

@@ -374,7 +374,7 @@ func (r *sweepRun) reopen(before []string) []string {
 
 // framesOf reads a segment whole.
 func (r *sweepRun) framesOf(info segment.Info) (frames int) {
-	if _, err := r.store.Verify(info.Key); err != nil {
+	if _, err := r.store.Verify(context.Background(), info.Key); err != nil {
 		r.wrong = append(r.wrong, fmt.Sprintf("segment %d is damaged: %v", info.Start, err))
 	}
 	reader, err := r.store.OpenSegment(info.Key)

@@ -58,7 +58,7 @@ func startJob(o jobOptions) *job {
 			}
 			fault := health.FaultOf(err, "job-ended")
 			if fault == nil {
-				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is started again.", o.name, o.stream)
+				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is restarted.", o.name, o.stream)
 			}
 			if o.component.Report(health.ScopeJob, health.Failed, fault) {
 				o.log.Error("a job failed and is started again", zap.String("code", fault.Code), zap.String("stream", o.stream),

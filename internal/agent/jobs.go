@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -88,6 +89,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) fu
 		Continues:       continues && spec.Media.Kind != desired.Clip, // a file misses nothing meanwhile
 		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
+		Sentence:        func(why *health.Fault) *health.Fault { return a.placeOf(stream, spec.Media).Fault(why) },
 		Health:          component,
 		Log:             a.log,
 	}
@@ -98,6 +100,17 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) fu
 	}
 	r := recorder.New(o)
 	return a.scheduled(spec.Schedule.Plan(0), component, r.Run)
+}
+
+// placeOf is where the URL of what a stream records is written.
+func (a *Agent) placeOf(stream string, media desired.Media) address.Place {
+	if media.URL.Empty() {
+		return address.Place{}
+	}
+	if st := a.streams.get(stream); st != nil {
+		return a.config.sources.Place(st.wanted)
+	}
+	return address.InFile("") // it is just being started
 }
 
 // mediaSource is what a recording is of: a camera, or a media file.

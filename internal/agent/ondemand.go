@@ -8,12 +8,15 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
 // onDemand runs uploads on demand, over the local API and from the cloud. Streams whose upload job runs can be asked
 // for one. Safe for concurrent use.
 type onDemand struct {
+	noCloud bool // nothing is uploaded at all
+
 	mu      sync.Mutex
 	targets map[string]*target // by stream, guarded by mu
 	changed chan struct{}      // closed when a job starts; nil when nobody waits for one; guarded by mu
@@ -60,7 +63,7 @@ func (d *onDemand) registerWhile(stream string, u *uploader.Uploader, run func(c
 // everything else, and calls each with the progress. An error that is for the caller is a *health.Fault.
 func (d *onDemand) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
 	if stream == "" || from.IsZero() || !from.Before(to) {
-		return health.UserFault("upload-request", nil, "An upload needs a stream, and a beginning that is before its end.")
+		return health.UserFault("upload-request", nil, "An upload needs a stream, and a start that is before its end.")
 	}
 	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
 }
@@ -68,6 +71,16 @@ func (d *onDemand) upload(ctx context.Context, stream string, from, to time.Time
 // uploadRefused sends the refused fragments of a stream again, as upload does.
 func (d *onDemand) uploadRefused(ctx context.Context, stream string, each func(uploader.Progress)) error {
 	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
+}
+
+// noTarget says why a stream cannot be uploaded.
+func (d *onDemand) noTarget(stream string) *health.Fault {
+	if d.noCloud {
+		return health.UserFault("upload-request", nil, "Nothing is uploaded by this hub, as %s is off: set it to on, restart the agent, and "+
+			"upload stream %s then.", settings.EnvCloud, stream)
+	}
+	return health.UserFault("upload-request", nil, "This hub has no stream %s that could be uploaded; `kvs-edge-agent status` lists those "+
+		"it has.", stream)
 }
 
 // on uploads with a stream's uploader, for as long as its job runs.
@@ -79,8 +92,7 @@ func (d *onDemand) on(ctx context.Context, stream string, do func(context.Contex
 	}
 	d.mu.Unlock()
 	if job == nil {
-		return health.UserFault("upload-request", nil, "This hub has no stream %s that could be uploaded; `kvs-edge-agent status` lists those "+
-			"it has.", stream)
+		return d.noTarget(stream)
 	}
 	defer job.group.Done()
 	ctx, cancel := context.WithCancel(ctx)

@@ -2,10 +2,26 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// A hub without the cloud says so, and not that it has no such stream.
+func TestWhyAStreamCannotBeUploaded(t *testing.T) {
+	t.Parallel()
+	for noCloud, want := range map[bool]string{true: "AWS_KVS_EDGE_CLOUD is off", false: "no stream door that could be uploaded"} {
+		d := onDemand{noCloud: noCloud}
+		for _, err := range []error{
+			d.upload(t.Context(), "door", time.Unix(1, 0), time.Unix(2, 0), nil), d.uploadRefused(t.Context(), "door", nil),
+		} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("without the cloud %v: %v, want %q", noCloud, err, want)
+			}
+		}
+	}
+}
 
 // A job that is told to stop goes on until its fragment is sent. Whoever wants the next one must not
 // ask this one over and over.

@@ -10,13 +10,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
 // orphans are the streams with recordings that are not configured for this hub.
 type orphans struct {
 	streams *streams
-	known   func() bool // whether the configurations are known
+	sources *precedence.Sources
 }
 
 // policyText says in a few words what is kept of a stream.
@@ -30,26 +31,21 @@ func policyText(keeper *retention.Keeper, stream string) string {
 
 // delete deletes the media of a stream that is not configured. An error is a sentence for the caller's user.
 func (o orphans) delete(ctx context.Context, stream string) (localapi.DeletedStream, error) {
-	if !o.known() {
+	if await := o.sources.Unknown(stream); await != "" && o.streams.get(stream) == nil {
 		return localapi.DeletedStream{}, health.SystemFault(codeStream, nil,
-			"It is not known yet which streams are configured for this hub, so none is deleted: wait until the cloud has answered; "+
-				"`kvs-edge-agent status` says whether it does.")
+			"It is not known yet whether stream %s is configured for this hub, so it is not deleted: %s; `kvs-edge-agent status` says more.",
+			stream, await)
 	}
-	return o.streams.removeOrphan(ctx, stream)
+	return o.streams.removeOrphan(ctx, stream, o.sources.Deletion)
 }
 
-// removeOrphan deletes the media of a stream without a configuration.
-func (s *streams) removeOrphan(ctx context.Context, name string) (done localapi.DeletedStream, err error) {
+// removeOrphan deletes the media of a stream without a configuration. refusal says why that of another is not deleted.
+func (s *streams) removeOrphan(ctx context.Context, name string, refusal func(desired.Stream) string) (done localapi.DeletedStream,
+	err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	switch st := s.get(name); {
-	case st != nil && st.wanted.Origin == desired.File:
-		return done, health.UserFault(codeStream, nil,
-			"Stream %s is configured for this hub by a stream file: remove that first, and 10 s later the stream's recordings can be deleted.", name)
-	case st != nil:
-		return done, health.UserFault(codeStream, nil,
-			"Stream %s is configured for this hub: delete its edge configuration (aws kinesisvideo delete-edge-configuration --stream-name %s), "+
-				"which deletes its recordings too.", name, name)
+	if st := s.get(name); st != nil {
+		return done, health.UserFault(codeStream, nil, "%s", refusal(st.wanted))
 	}
 	if !s.workers.media.Holds(name) {
 		recorded := s.workers.media.Streams()

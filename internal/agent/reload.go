@@ -32,7 +32,8 @@ func (a *Agent) Reload() (localapi.Reloaded, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	if !a.running {
-		return localapi.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
+		return localapi.Reloaded{}, health.SystemFault(codeRefused, nil, "The settings cannot be reloaded while the agent is "+
+			"starting or stopping.")
 	}
 	a.config.cameras.ReadNow() // a person has changed something, perhaps a secret
 	if !a.o.Source.HasFile() {
@@ -66,7 +67,7 @@ func refused(err error) *health.Fault {
 	if wrong := new(settings.Error); errors.As(err, &wrong) {
 		text = strings.Join(wrong.Faults, "; ")
 	}
-	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.",
+	return health.UserFault(codeRefused, err, "The new settings are refused, and the previous ones stay in effect: %s.",
 		strings.TrimSuffix(text, "."))
 }
 

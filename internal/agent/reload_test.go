@@ -397,7 +397,7 @@ func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
 	a, err := New(h.Settings(), Options{Version: "test", Source: source, Initial: initial, ReloadRequests: requests})
 	must(t, err)
 	s.agent = a
-	if _, err := a.Reload(); err == nil || !strings.Contains(err.Error(), "starts or stops") {
+	if _, err := a.Reload(); err == nil || !strings.Contains(err.Error(), "starting or stopping") {
 		t.Errorf("before it runs: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -425,7 +425,7 @@ func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
 				}
 				if _, err := a.Reload(); err == nil {
 					good.Add(1)
-				} else if !strings.Contains(err.Error(), "starts or stops") {
+				} else if !strings.Contains(err.Error(), "starting or stopping") {
 					t.Error(err)
 				}
 			}

@@ -92,15 +92,15 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 		return false
 	})
 	a.retention.Wake()
-	if n := len(a.store.Segments("old", time.Time{}, time.Time{})); n != 1 || a.retention.Known() {
+	if n := len(a.store.Segments("old", time.Time{}, time.Time{})); n != 1 || a.config.sources.Unknown("old") == "" {
 		t.Errorf("%d segments are left before the cloud has answered", n)
 	}
-	old := orphans{a.streams, a.retention.Known}
+	old := orphans{a.streams, a.config.sources}
 	if _, err := old.delete(t.Context(), "old"); err == nil || !strings.Contains(err.Error(), "not known yet") {
 		t.Errorf("it says %v", err)
 	}
 	h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "")
-	s.await("the cloud has answered", a.retention.Known)
+	s.await("the cloud has answered", func() bool { return a.config.sources.Unknown("old") == "" })
 	done, err := old.delete(t.Context(), "old")
 	if err != nil || done.Segments != 1 {
 		t.Errorf("%+v, %v", done, err)

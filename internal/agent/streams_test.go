@@ -295,19 +295,20 @@ func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 	s.Apply(t.Context(), wantedOf(t, configOf("a", monday)))
 	d.take()
 	d.recorded = []string{"a", "old"}
+	refused := func(s desired.Stream) string { return "Stream " + s.Name + " is configured for this hub." }
 	for name, want := range map[string]string{
 		"a":       "Stream a is configured for this hub",
 		"nowhere": "no recordings of a stream nowhere that is not configured; there are those of: old",
 		"":        "no recordings of a stream",
 	} {
-		if _, err := s.removeOrphan(t.Context(), name); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := s.removeOrphan(t.Context(), name, refused); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 	if got := d.take(); len(got) > 0 {
 		t.Errorf("refused, but: %v", got)
 	}
-	done, err := s.removeOrphan(t.Context(), "old")
+	done, err := s.removeOrphan(t.Context(), "old", refused)
 	if want := (localapi.DeletedStream{Stream: "old", Segments: 3, Bytes: 300}); err != nil || done != want {
 		t.Errorf("%+v, %v", done, err)
 	}
@@ -315,11 +316,11 @@ func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 		t.Error(diff)
 	}
 	d.unlisted = "stuck unread"
-	if _, err := s.removeOrphan(t.Context(), "stuck unread"); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := s.removeOrphan(t.Context(), "stuck unread", refused); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("the store is not asked why: %v", err)
 	}
 	d.recorded = append(d.recorded, "stuck")
-	if _, err := s.removeOrphan(t.Context(), "stuck"); err == nil {
+	if _, err := s.removeOrphan(t.Context(), "stuck", refused); err == nil {
 		t.Error("a failed deletion is told as done")
 	}
 	if got := d.take(); slices.Contains(got, "forget stuck") {
@@ -331,7 +332,7 @@ func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 func TestADeletionDoesNotHoldUpTheStop(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(s *streams, ctx context.Context) error{
-		"on request":    func(s *streams, ctx context.Context) error { _, err := s.removeOrphan(ctx, "large"); return err },
+		"on request":    func(s *streams, ctx context.Context) error { _, err := s.removeOrphan(ctx, "large", nil); return err },
 		"for the cloud": func(s *streams, ctx context.Context) error { return s.Remove(ctx, "large") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -358,7 +359,7 @@ func TestADeletionDoesNotHoldUpTheStop(t *testing.T) {
 			if err := <-removed; !errors.Is(err, context.Canceled) {
 				t.Errorf("%v", err)
 			}
-			if err := remove(s, ctx); err == nil || !strings.Contains(err.Error(), "The agent stops") {
+			if err := remove(s, ctx); err == nil || !strings.Contains(err.Error(), "The agent is stopping") {
 				t.Errorf("another deletion: %v", err)
 			}
 			if got := d.take(); slices.Contains(got, "forget large") {

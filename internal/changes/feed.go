@@ -59,13 +59,15 @@ type Space struct {
 const (
 	// kept is how many changes are kept for those who come back.
 	kept = 1024
-	// every is how often recordings are compared; all else is as soon as it changes.
+	// every is how often recordings are compared while somebody follows; all else is as soon as it changes. It is also when
+	// a change is looked at once more, as what it leads to may come a moment later.
 	every = time.Second
 )
 
 // Options are the settings of a Feed.
 type Options struct {
-	// Snapshot is taken every second and with each change: what takes long in it, as forecasts, is of no use here.
+	// Snapshot is taken with each change, and every second while somebody follows: what takes long in it, as forecasts, is of
+	// no use here.
 	Snapshot func() status.Snapshot
 	// Watch returns a channel that receives after states or conditions changed.
 	Watch func() (changes <-chan struct{}, stop func())
@@ -78,8 +80,12 @@ type Feed struct {
 	instance string
 	started  time.Time
 	watchers signal.Watchers
+	follow   signal.Signal // there is a follower, and was none
+
+	comparing sync.Mutex // held while a snapshot is taken and compared
 
 	mu      sync.Mutex
+	follows int  // how many watch; guarded by mu
 	began   bool // before is valid
 	before  status.Snapshot
 	list    []Change           // in order; guarded by mu
@@ -91,28 +97,42 @@ type Feed struct {
 // New returns a feed without changes.
 func New(o Options) *Feed {
 	now := o.Now()
-	return &Feed{o: o, started: now, instance: strconv.FormatInt(now.UnixNano(), 36), spells: make(map[string][]spell)}
+	return &Feed{o: o, started: now, follow: signal.New(), instance: strconv.FormatInt(now.UnixNano(), 36), spells: make(map[string][]spell)}
 }
 
-// Run compares until ctx ends.
+// Run compares until ctx ends. While nothing changes and nobody follows it does nothing.
 func (f *Feed) Run(ctx context.Context) error {
 	changes, stop := f.o.Watch()
 	defer stop()
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+	again := time.NewTimer(every)
+	defer again.Stop()
 	for {
 		f.Compare()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changes:
-		case <-ticker.C:
+			again.Reset(every)
+			continue
+		case <-again.C:
+		case <-f.follow.C():
+		}
+		if f.isFollowed() {
+			again.Reset(every)
 		}
 	}
 }
 
+func (f *Feed) isFollowed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.follows > 0
+}
+
 // Compare takes in what changed since it was called last.
 func (f *Feed) Compare() {
+	f.comparing.Lock()
+	defer f.comparing.Unlock()
 	next := f.o.Snapshot()
 	f.mu.Lock()
 	before, began, last := f.before, f.began, f.last
@@ -210,5 +230,22 @@ func (f *Feed) After(p Position) (list []Change, ok bool) {
 	return slices.Clone(f.list[i:]), true
 }
 
-// Watch returns a channel that receives after there were changes, and a function that ends the watch.
-func (f *Feed) Watch() (changes <-chan struct{}, stop func()) { return f.watchers.Watch() }
+// Watch returns a channel that receives after there were changes, and a function that ends the watch. What changed before is
+// in End, also where nobody followed then.
+func (f *Feed) Watch() (changes <-chan struct{}, stop func()) {
+	f.mu.Lock()
+	f.follows++
+	first := f.follows == 1
+	f.mu.Unlock()
+	if first {
+		f.Compare()
+		f.follow.Set()
+	}
+	changes, end := f.watchers.Watch()
+	return changes, sync.OnceFunc(func() {
+		end()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.follows--
+	})
+}

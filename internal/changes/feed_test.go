@@ -232,13 +232,14 @@ func TestWhyNothingWasRecorded(t *testing.T) {
 	}
 }
 
-// TestAFeedFollowsTheAgent compares when it is woken, and at least every second.
+// TestAFeedFollowsTheAgent compares when it is woken, and every second while somebody follows. Nobody costs nothing.
 func TestAFeedFollowsTheAgent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		registry := health.NewRegistry(time.Now)
-		var segments atomic.Int64
+		var segments, snapshots atomic.Int64
 		f := New(Options{Now: time.Now, Watch: registry.Watch, Snapshot: func() status.Snapshot {
+			snapshots.Add(1)
 			st := status.Stream{Name: "door", Space: status.Space{Segments: int(segments.Load())}}
 			for _, c := range registry.Component("door", health.JobRecorder).Snapshot().Conditions {
 				st.Conditions = append(st.Conditions, status.Condition{Job: health.JobRecorder, Condition: c})
@@ -255,11 +256,45 @@ func TestAFeedFollowsTheAgent(t *testing.T) {
 		if list, _ := f.After(begin); len(list) != 1 || list[0].Kind != Condition {
 			t.Errorf("at once: %v", inWords(list))
 		}
+		time.Sleep(2 * every)
+		synctest.Wait()
+		taken := snapshots.Load()
 		segments.Store(1)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := snapshots.Load() - taken; n != 0 {
+			t.Errorf("%d snapshots are taken for nobody", n)
+		}
+		changed, leave := f.Watch()
+		_, leaveToo := f.Watch()
+		if list, _ := f.After(begin); len(list) != 2 || list[1].Kind != Recordings || snapshots.Load()-taken != 1 {
+			t.Errorf("for a new follower: %v, in %d snapshots", inWords(list), snapshots.Load()-taken)
+		}
+		segments.Store(2)
 		time.Sleep(every + time.Millisecond)
 		synctest.Wait()
-		if list, _ := f.After(begin); len(list) != 2 || list[1].Kind != Recordings {
+		// The newest takes the place of the one before.
+		if list, _ := f.After(begin); len(list) != 2 || list[1].Space == nil || list[1].Space.Segments != 2 || len(changed) != 1 {
 			t.Errorf("after a second: %v", inWords(list))
+		}
+		leave()
+		leave() // again is no harm
+		time.Sleep(2 * every)
+		synctest.Wait()
+		taken = snapshots.Load()
+		time.Sleep(10 * every)
+		synctest.Wait()
+		if n := snapshots.Load() - taken; n != 10 {
+			t.Errorf("%d snapshots in 10 s for the follower who stays", n)
+		}
+		leaveToo()
+		time.Sleep(2 * every)
+		synctest.Wait()
+		taken = snapshots.Load()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := snapshots.Load() - taken; n != 0 {
+			t.Errorf("%d snapshots are taken after all have left", n)
 		}
 		stop()
 		if err := <-ended; err != nil {

@@ -239,11 +239,12 @@ func TestFramesAreContiguousOverTheLoop(t *testing.T) {
 
 func TestTicksAt25(t *testing.T) {
 	t.Parallel()
+	late := testtools.SchedulingDelay(t) // the first frame may be, which makes the others seem fast
 	c := start(t, Options{})
-	units := watch(t, c.URL(), gortsplib.TransportTCP).take(t, 10)
+	units := watch(t, c.URL(), gortsplib.TransportTCP).take(t, 35)
 	contiguous(t, units, 3600)
-	if took := units[9].stamp.Sent.Sub(units[0].stamp.Sent); took < 300*time.Millisecond {
-		t.Errorf("10 frames at 25 frames/s took %v", took)
+	if took := units[34].stamp.Sent.Sub(units[0].stamp.Sent); took < time.Second-4*late() {
+		t.Errorf("35 frames at 25 frames/s took %v", took)
 	}
 }
 
@@ -369,6 +370,7 @@ func TestUnplugAndPlug(t *testing.T) {
 
 func TestStall(t *testing.T) {
 	t.Parallel()
+	late := testtools.SchedulingDelay(t)
 	c := start(t, Options{FPS: 100})
 	v := watch(t, c.URL(), gortsplib.TransportTCP)
 	before := v.take(t, 5)[4]
@@ -397,7 +399,7 @@ func TestStall(t *testing.T) {
 	}
 	apart := after[0].stamp.Sent.Sub(before.stamp.Sent)
 	ticks := time.Duration(after[0].timestamp-before.timestamp) * time.Second / clockRate
-	if apart < pause || (ticks-apart).Abs() > 100*time.Millisecond {
+	if apart < pause || (ticks-apart).Abs() > 100*time.Millisecond+4*late() {
 		t.Errorf("timestamps advanced by %v in %v", ticks, apart)
 	}
 }
@@ -516,19 +518,28 @@ func TestBitrate(t *testing.T) {
 		t.Run(fmt.Sprint(bitrate), func(t *testing.T) {
 			t.Parallel()
 			const fps, frames = 25, 125
-			// Ten times as fast, at ten times the bitrate, is the same stream.
-			c := start(t, Options{Bitrate: 10 * bitrate, FPS: 10 * fps})
-			units := watch(t, c.URL(), gortsplib.TransportTCP).take(t, frames)
-			contiguous(t, units, 360)
+			// Ten times as fast, at ten times the bitrate, is the same stream, for a machine that can read it.
+			var units []unit
+			speed := 10
+			for ; ; speed = max(speed/3, 1) {
+				c := start(t, Options{Bitrate: speed * bitrate, FPS: float64(speed * fps)})
+				units = watch(t, c.URL(), gortsplib.TransportTCP).take(t, frames)
+				skipped := c.Sessions()[0].Skipped
+				if skipped == 0 {
+					break
+				}
+				if speed == 1 {
+					t.Fatalf("%d frames were left out", skipped)
+				}
+				t.Logf("at %d times the speed %d frames were left out", speed, skipped)
+			}
+			contiguous(t, units, uint32(clockRate/(speed*fps)))
 			total := 0
 			for _, u := range units {
 				total += u.size()
 			}
 			if got := float64(total) * 8 * fps / frames; math.Abs(got/float64(bitrate)-1) > 0.02 {
 				t.Errorf("the bitrate is %.0f, want %d", got, bitrate)
-			}
-			if s := c.Sessions()[0]; s.Skipped != 0 {
-				t.Errorf("%d frames were left out", s.Skipped)
 			}
 		})
 	}

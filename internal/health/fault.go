@@ -78,9 +78,16 @@ func NewFault(class Class, code string, err error, format string, args ...any) *
 
 // Recode returns the fault with another code and sentence, but as the same occurrence.
 func (f *Fault) Recode(code, text string) *Fault {
+	next := f.Reword(text)
+	next.Code = code
+	return next
+}
+
+// Reword returns the fault with another sentence, but as the same occurrence.
+func (f *Fault) Reword(text string) *Fault {
 	next := *f
 	next.cause = f.identity()
-	next.Code, next.Text = code, Clean(text, MaxText)
+	next.Text = Clean(text, MaxText)
 	return &next
 }
 

@@ -29,5 +29,5 @@ const CodeRetain = "mqtt-retain"
 func retainFault(cause error, topic string) *health.Fault {
 	return health.UserFault(CodeRetain, cause, "AWS IoT does not let this hub publish retained messages, "+
 		"so the cloud cannot see whether it is online: "+
-		"allow iot:RetainPublish on the topic %s in the certificate's policy. All else works without it.", topic)
+		"allow iot:RetainPublish on the topic %s in the certificate's policy. Everything else works without it.", topic)
 }

@@ -34,7 +34,7 @@ func (c *Client) keepConnected(ctx context.Context) {
 		}
 		fault := health.FaultOf(err, CodeMQTT)
 		if errors.Is(err, errLost) {
-			text := "The connection to AWS IoT was lost; the agent reconnects, and records on meanwhile."
+			text := "The connection to AWS IoT was lost; the agent reconnects, and recording continues meanwhile."
 			if short > 2 {
 				text = "The connection to AWS IoT is lost repeatedly: check that no other agent uses this thing name, and that the " +
 					"certificate's policy allows the agent's topics."

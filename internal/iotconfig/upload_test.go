@@ -203,7 +203,7 @@ func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 				t.Errorf("%.80s is answered with %+v, want %q", row.payload, got, row.says)
 			}
 		}
-		h.awaitCondition(codeMessage, "asked for an upload")
+		h.awaitCondition(codeMessage, "upload request is invalid")
 
 		// None of them is in the way of a good one, up to as many as may be open.
 		for i := range maxUploads {

@@ -137,7 +137,13 @@ func TestMessagesAreTheConfigurationWhereNothingCanBeListed(t *testing.T) {
 
 // appliedTo has a function called when the configuration is applied.
 func appliedTo(f func()) func(*kvsconfig.Options) {
-	return func(o *kvsconfig.Options) { o.Applied = f }
+	return func(o *kvsconfig.Options) {
+		o.Applied = func(all bool, _ []string) {
+			if all {
+				f()
+			}
+		}
+	}
 }
 
 func remove(t *testing.T, path string) {

@@ -91,9 +91,9 @@ func (s *Syncer) remove(ctx context.Context) {
 	}
 }
 
-// applied notifies that a configuration that is the hub's is applied.
-func (s *Syncer) applied(ctx context.Context, known bool) {
-	if known && ctx.Err() == nil {
-		s.o.Applied()
+// applied notifies that what is known is applied. all says that it is the hub's configuration.
+func (s *Syncer) applied(ctx context.Context, all bool) {
+	if ctx.Err() == nil {
+		s.o.Applied(all, s.versions.unclear())
 	}
 }

@@ -19,8 +19,7 @@ const lastGoodFile = "config.json"
 type disk struct {
 	dir         statefile.Dir
 	unsaved     bool // it lacks a change
-	hadLastGood bool // at the start
-	none        bool // at the start there was no file
+	hadLastGood bool // at the start, of all streams
 	present     bool // the file was read or written
 }
 
@@ -39,7 +38,6 @@ func (s *Syncer) loadLastGood() {
 	var doc lastGood
 	switch err := s.disk.dir.Read(lastGoodFile, &doc); {
 	case errors.Is(err, fs.ErrNotExist):
-		s.disk.none = true
 		return
 	case err != nil && !errors.Is(err, statefile.ErrCorrupt):
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
@@ -53,7 +51,8 @@ func (s *Syncer) loadLastGood() {
 		return
 	}
 	s.disk.present = true
-	if leftOut := s.versions.restore(doc, s.o.Now(), s.hub.is); len(leftOut) > 0 {
+	leftOut := s.versions.restore(doc, s.o.Now(), s.hub.is)
+	if len(leftOut) > 0 {
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
 	}

@@ -21,6 +21,8 @@ type lastGood struct {
 	Version int                   `json:"Version"`
 	Streams []lastGoodStream      `json:"Streams"`
 	Gone    map[string]goneStream `json:"Gone,omitempty"`
+	// Lost are the streams with a configuration of which no version can be followed, and when that was noted.
+	Lost map[string]time.Time `json:"Lost,omitempty"`
 }
 
 type lastGoodStream struct {
@@ -48,7 +50,7 @@ type goneStream struct {
 const forgetAfter = 14 * 24 * time.Hour
 
 func (d *versions) document(now time.Time) (lastGood, error) {
-	doc := lastGood{Version: lastGoodVersion, Gone: make(map[string]goneStream)}
+	doc := lastGood{Version: lastGoodVersion, Gone: make(map[string]goneStream), Lost: d.lost}
 	for _, name := range sortedNames(d.streams) {
 		s, err := d.streams[name].document()
 		if err != nil {
@@ -89,12 +91,20 @@ func (d *versions) restore(doc lastGood, now time.Time, belongs func(string) boo
 		e, err := s.entry(belongs)
 		if err != nil {
 			leftOut = append(leftOut, err.Error())
+			if kvslimit.IsStreamName(s.StreamName) {
+				d.lost[s.StreamName] = now
+			}
 			continue
 		}
 		d.streams[s.StreamName] = e
 	}
 	for name, g := range doc.Gone {
 		d.gone[name] = tombstone{at: g.At, byAbsence: g.ByAbsence, noted: g.Noted}
+	}
+	for name, noted := range doc.Lost {
+		if d.streams[name] == nil && kvslimit.IsStreamName(name) {
+			d.lost[name] = noted
+		}
 	}
 	return leftOut
 }

@@ -100,7 +100,7 @@ func (l *lister) findHub(ctx context.Context) (string, error) {
 		if hub := l.hub.get(); hub != "" {
 			return hub, nil
 		}
-		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is learnt with "+
+		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is taken from "+
 			"the first configuration over MQTT.")
 	}
 	hub, err := l.o.FindHubARN(ctx)
@@ -125,7 +125,7 @@ func (l *lister) report(err error) {
 	f := health.FaultOf(err, codeList)
 	severity, text := health.Degraded, "The hub's configurations cannot be listed; those already known stay in force. "
 	if l.needless() {
-		severity, text = health.Info, "The cloud's configurations of the hub cannot be listed; it follows its stream files alone. "
+		severity, text = health.Info, "The cloud's configurations of the hub cannot be listed; it follows its other sources alone. "
 	}
 	fault := f.Recode(codeList, text+f.Text)
 	if l.o.Health.Report(health.ScopeListing, severity, fault) {

@@ -53,6 +53,9 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 	}
 	if err != nil {
 		s.refuse(err)
+		if hub := c.Config.HubDeviceArn; hub == "" || s.hub.is(hub) {
+			s.lose(err)
+		}
 		return false
 	}
 	switch s.versions.update(c, wanted, s.o.Now()) {
@@ -126,7 +129,7 @@ func (s *Syncer) mergeHub(hub string) (r round) {
 	for _, name := range sortedNames(s.versions.streams) {
 		if e := s.versions.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
 			s.o.Health.Note(scopeHub, health.Degraded, health.UserFault(codeHub, nil,
-				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn), eventShown)
+				"This hub is %s, but stream %s was configured for %s: it stops, its media is kept.", hub, name, e.Config.HubDeviceArn), eventShown)
 			delete(s.versions.streams, name)
 			s.disk.unsaved, r.apply = true, true
 		}
@@ -162,8 +165,16 @@ func (s *Syncer) refuse(err error) {
 		return
 	}
 	s.conditions.refuse(why.Stream, s.o.Now(), health.UserFault(refusedCode(why.Stream), nil,
-		"The new configuration of stream %s is refused, the one before stays in force: %s.", why.Stream, shorten(why.Text)))
+		"The new configuration of stream %s is refused, the previous one stays in force: %s.", why.Stream, shorten(why.Text)))
 	s.publishStatus(answer)
+}
+
+// lose notes that a stream of this hub is configured, but that nobody can tell how.
+func (s *Syncer) lose(err error) {
+	var why *edgeconfig.Refusal
+	if errors.As(err, &why) && why.Stream != "" && s.versions.lose(why.Stream, why.LastUpdated, s.o.Now()) {
+		s.disk.unsaved = true
+	}
 }
 
 // mergeDelete takes a deletion, or the reason why it cannot be read. It reports whether there is

@@ -32,9 +32,11 @@ type Options struct {
 	// OutcomeChanged receives when Applier has other outcomes than before for the same set, as another source began or
 	// ceased to overrule it. Default never.
 	OutcomeChanged <-chan struct{}
-	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, a complete
-	// listing of the cloud, or, where the hub may not list, a message. It must not wait. Default none.
-	Applied func()
+	// Applied is called when what is known was applied. all says that this is the hub's configuration: the last good one of
+	// the disk, a complete listing of the cloud, or, where the hub may not list, what came by messages or from other
+	// sources. unclear are streams of the hub with a configuration that cannot be followed, and none from before. It must
+	// not wait. Default none.
+	Applied func(all bool, unclear []string)
 	// Others reports whether other sources want streams of this hub. Then it can do without the cloud's configurations:
 	// as long as it has none of those, that they cannot be had is information only. Default: never.
 	Others func() bool
@@ -57,7 +59,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Applied == nil {
-		o.Applied = func() {}
+		o.Applied = func(bool, []string) {}
 	}
 	if o.Others == nil {
 		o.Others = func() bool { return false }

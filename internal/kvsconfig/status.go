@@ -1,6 +1,7 @@
 package kvsconfig
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -65,6 +66,12 @@ func (s *Syncer) Sync(stream string) SyncStatus {
 	s.statuses.mu.Lock()
 	defer s.statuses.mu.Unlock()
 	return s.statuses.last[stream]
+}
+
+// Deletion says why the media of a stream that the cloud wants cannot be deleted, and how it can: a sentence for people.
+func (s *Syncer) Deletion(stream string) string {
+	return fmt.Sprintf("Stream %s is configured for this hub: delete its edge configuration (aws kinesisvideo delete-edge-configuration "+
+		"--stream-name %s), which deletes its recordings too.", stream, stream)
 }
 
 // repeat sends a stream's last status again. With a time, that rendering of LastUpdated is the one to answer with from

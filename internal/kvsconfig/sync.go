@@ -67,7 +67,7 @@ func (s *Syncer) List(ctx context.Context) { s.lister.run(ctx) }
 
 // MessagesLost reports that messages came for which the inbox has no room.
 func (s *Syncer) MessagesLost() {
-	s.conditions.event(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages came than can be kept; the hub's "+
+	s.conditions.event(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages arrived than can be kept; the hub's "+
 		"configurations are listed instead."))
 	s.RequestListing()
 }
@@ -78,7 +78,7 @@ const saveEvery = 5 * time.Second
 // ApplyLastGood makes the last good set run. It is called once, before anything else is tried.
 func (s *Syncer) ApplyLastGood(ctx context.Context) {
 	s.apply(ctx)
-	s.applied(ctx, s.disk.hadLastGood || s.disk.none && s.o.Others())
+	s.applied(ctx, s.disk.hadLastGood)
 	s.remove(ctx)
 	s.save()
 }
@@ -125,8 +125,8 @@ func (s *Syncer) Run(ctx context.Context) {
 			s.apply(ctx)
 		}
 		s.heard = s.heard || r.pushed
-		others := s.o.Others()
-		s.applied(ctx, r.known || others && s.disk.none || (s.heard || others) && s.lister.denied.Load())
+		// A hub that may not list hears nothing else. One that cannot be reached may still have more to say.
+		s.applied(ctx, r.known || (s.heard || s.o.Others()) && s.lister.denied.Load())
 		if r.remove {
 			s.remove(ctx)
 			s.save()

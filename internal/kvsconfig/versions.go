@@ -18,6 +18,9 @@ type versions struct {
 	gone map[string]tombstone
 	// refused holds the newest version that was refused, for the same reason.
 	refused map[string]time.Time
+	// lost are the streams with a configuration of which no version could ever be followed, or none that the disk still has,
+	// and when that was noted.
+	lost map[string]time.Time
 }
 
 // entry is one configured stream.
@@ -56,7 +59,9 @@ const absencesToLeave = 2
 const maxTombstones = 1000
 
 func newVersions() *versions {
-	return &versions{streams: make(map[string]*entry), gone: make(map[string]tombstone), refused: make(map[string]time.Time)}
+	return &versions{
+		streams: make(map[string]*entry), gone: make(map[string]tombstone), refused: make(map[string]time.Time), lost: make(map[string]time.Time),
+	}
 }
 
 // known is the newest version of a stream that was seen, good or not.
@@ -95,6 +100,7 @@ func (d *versions) update(c edgeconfig.StreamConfig, wanted desired.Stream, now 
 	d.streams[c.StreamName] = &entry{StreamConfig: c, wanted: wanted, changed: now}
 	delete(d.gone, c.StreamName)
 	delete(d.refused, c.StreamName)
+	delete(d.lost, c.StreamName)
 	return v
 }
 
@@ -149,6 +155,7 @@ type absence struct {
 // absences compares with a complete listing that began at that time. A stream that is missing moved to another
 // hub, or the control plane has a fault: it leaves, and nothing of its media is deleted for that.
 func (d *versions) absences(listed map[string]bool, began, now time.Time) (a absence) {
+	maps.DeleteFunc(d.lost, func(name string, noted time.Time) bool { return !listed[name] && noted.Before(began) })
 	for _, name := range sortedNames(d.streams) {
 		e := d.streams[name]
 		switch {
@@ -171,6 +178,7 @@ func (d *versions) absences(listed map[string]bool, began, now time.Time) (a abs
 // bury remembers a stream that is gone.
 func (d *versions) bury(stream string, t tombstone) {
 	delete(d.refused, stream)
+	delete(d.lost, stream)
 	d.gone[stream] = t
 	trim(d.gone, func(t tombstone) time.Time { return t.noted })
 }
@@ -192,6 +200,21 @@ func (d *versions) wanted() desired.Set {
 	}
 	return set
 }
+
+// lose notes that a stream is configured in a version that cannot be followed, unless one from before is, and reports whether
+// that is news.
+func (d *versions) lose(stream string, at, now time.Time) bool {
+	if d.streams[stream] != nil || d.compare(stream, at) == stale {
+		return false
+	}
+	_, known := d.lost[stream]
+	d.lost[stream] = now
+	trim(d.lost, func(t time.Time) time.Time { return t })
+	return !known
+}
+
+// unclear lists the streams with a configuration that cannot be followed, and none from before, by name.
+func (d *versions) unclear() []string { return slices.Sorted(maps.Keys(d.lost)) }
 
 // removals lists the streams that are to go, by name.
 func (d *versions) removals() []string {

@@ -154,6 +154,18 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 	return answer, nil
 }
 
+// lateError says that an agent does not answer.
+type lateError struct {
+	socket string
+	within time.Duration
+}
+
+// Error implements error.
+func (e *lateError) Error() string {
+	return fmt.Sprintf("the agent on %s does not answer within %s: see its log; `systemctl restart kvs-edge-agent` starts it again",
+		e.socket, humanize.Span(e.within))
+}
+
 // failed says why there was no answer.
 func (c *Client) failed(err error) error {
 	switch {
@@ -162,8 +174,7 @@ func (c *Client) failed(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
 	case neterr.IsTimeout(err):
-		return fmt.Errorf("the agent on %s does not answer within %s: see its log; "+
-			"`systemctl restart kvs-edge-agent` starts it again", c.socket, humanize.Span(c.http.Timeout))
+		return &lateError{c.socket, c.http.Timeout}
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	default:

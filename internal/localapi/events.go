@@ -24,7 +24,7 @@ const (
 	eventMissed = "missed" // in its place when changes were missed: the agent was started again, or the follower was away for long
 )
 
-// getChanges sends what changes as server-sent events, until the follower leaves. Source: WHATWG HTML, section 9.2.
+// getChanges sends what changes as server-sent events, until the client disconnects. Source: WHATWG HTML, section 9.2.
 func (s *Server) getChanges(r *request) (any, error) {
 	feed := s.o.Agent.Changes
 	if feed == nil {

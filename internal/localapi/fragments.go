@@ -84,7 +84,7 @@ func (s *Server) getFragments(r *request) (any, error) {
 
 // segment adds the fragments of a segment, and reports whether the page is full.
 func (l *fragmentList) segment(info segment.Info) (full bool) {
-	r, err := l.store.OpenSegment(info.Key)
+	r, err := l.store.OpenSegmentWhile(l.Context(), info.Key)
 	var list []mkv.Fragment
 	if err == nil {
 		defer func() { _ = r.Close() }()
@@ -128,7 +128,7 @@ func (s *Server) getSegment(r *request) (any, error) {
 	}
 	key := streams.KeyOf(r.stream, r.segment)
 	found := s.o.Store.SegmentsFrom(key, time.Time{}, time.Time{}, 1)
-	reader, err := s.o.Store.OpenSegment(key)
+	reader, err := s.o.Store.OpenSegmentWhile(r.Context(), key)
 	switch {
 	case errors.Is(err, segment.ErrNotFound) || err == nil && (len(found) == 0 || found[0].Key != key):
 		return nil, &Error{http.StatusNotFound, codeSegment, "there is no such segment: it was deleted, or never there"}

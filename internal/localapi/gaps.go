@@ -1,6 +1,7 @@
 package localapi
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -58,8 +59,8 @@ func (l *gapList) add(from, to time.Time, cause string) *Gap {
 }
 
 // segment adds the gap before a segment, and those within it.
-func (l *gapList) segment(info segment.Info, read bool) {
-	line := newSegment(l.server.o.Store, info)
+func (l *gapList) segment(ctx context.Context, info segment.Info, read bool) {
+	line := newSegment(ctx, l.server.o.Store, info)
 	from, to := line.Recorded()
 	if !l.end.IsZero() && from.Sub(l.end) > segment.GapAfter {
 		cause := CauseUnknown
@@ -71,7 +72,7 @@ func (l *gapList) segment(info segment.Info, read bool) {
 	l.end, l.epoch = to, info.Epoch
 	gaps := info.Gaps
 	if !info.GapsKnown && read {
-		gaps = gapsWithin(l.server.o.Store, info)
+		gaps = gapsWithin(ctx, l.server.o.Store, info)
 	}
 	offset := from.Sub(info.StartTime())
 	for _, g := range gaps {
@@ -88,7 +89,7 @@ func (s *Server) getGaps(r *request) (any, error) {
 	l := gapList{server: s, stream: r.stream}
 	switch {
 	case last != nil:
-		_, l.end = newSegment(s.o.Store, *last).Recorded()
+		_, l.end = newSegment(r.Context(), s.o.Store, *last).Recorded()
 		l.epoch = last.Epoch
 	case !r.from.IsZero() && len(list) > 0:
 		l.end, l.epoch = s.o.Store.NewestBefore(r.stream, r.from), list[0].Epoch
@@ -103,7 +104,7 @@ func (s *Server) getGaps(r *request) (any, error) {
 		if !info.GapsKnown {
 			read++
 		}
-		l.segment(info, read <= r.read)
+		l.segment(r.Context(), info, read <= r.read)
 	}
 	if !more {
 		s.lastGap(r, &l, list)

@@ -103,18 +103,22 @@ func (s Span) values() url.Values {
 
 // RecordedStreams lists the streams that have recordings.
 func (c *Client) RecordedStreams(ctx context.Context) (list []RecordedStream, err error) {
-	err = c.read(ctx, pathStreams, nil, &list)
+	err = c.read(ctx, pathStreams, nil, requestTimeout, &list)
 	return list, err
 }
+
+// readTimeout is how long an agent may take to read a segment for the gaps within it: 20 ms is usual.
+const readTimeout = time.Second
 
 // Segments lists the recordings of a span, and calls each with a page of them. read returns how many of earlier versions may be
 // read for the gaps within them in the next page, and each gets how many were.
 func (c *Client) Segments(ctx context.Context, span Span, read func() int, each func(page []Segment, read int)) error {
 	values := span.values()
 	for {
-		values.Set("read", strconv.Itoa(min(max(0, read()), maxLimit)))
+		reads := min(max(0, read()), maxLimit)
+		values.Set("read", strconv.Itoa(reads))
 		var page SegmentPage
-		if err := c.read(ctx, pathSegments, values, &page); err != nil {
+		if err := c.read(ctx, pathSegments, values, requestTimeout+time.Duration(reads)*readTimeout, &page); err != nil {
 			return err
 		}
 		each(page.Segments, page.Read)
@@ -196,15 +200,20 @@ func (c *Client) broken(ctx context.Context, before string, err error) error {
 	return fmt.Errorf("the agent went away before %s: %w", before, err)
 }
 
-// read asks for JSON, for as long as it takes.
-func (c *Client) read(ctx context.Context, path string, values url.Values, into any) error {
-	resp, err := c.open(ctx, path, values, false)
+// read asks for JSON, which comes within a time.
+func (c *Client) read(ctx context.Context, path string, values url.Values, within time.Duration, into any) error {
+	timed, cancel := context.WithTimeoutCause(ctx, within, &lateError{c.socket, within})
+	defer cancel()
+	resp, err := c.open(timed, path, values, false)
+	if err != nil && timed.Err() != nil {
+		return context.Cause(timed)
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
-		return c.broken(ctx, "it had answered", err)
+		return c.broken(timed, "it had answered", err)
 	}
 	health.CleanAll(into)
 	return nil

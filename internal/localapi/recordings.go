@@ -1,6 +1,7 @@
 package localapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -121,18 +122,18 @@ func (s *Server) getSegments(r *request) (any, error) {
 	page := SegmentPage{Segments: []Segment{}}
 	var before time.Time
 	if last != nil {
-		_, before = newSegment(s.o.Store, *last).Recorded()
+		_, before = newSegment(r.Context(), s.o.Store, *last).Recorded()
 	}
 	for _, info := range list {
 		if err := r.Context().Err(); err != nil {
 			return nil, err
 		}
-		line := newSegment(s.o.Store, info)
+		line := newSegment(r.Context(), s.o.Store, info)
 		gaps := info.Gaps
 		if !info.GapsKnown {
 			if line.GapsUnknown = page.Read >= r.read; !line.GapsUnknown {
 				page.Read++
-				gaps = gapsWithin(s.o.Store, info)
+				gaps = gapsWithin(r.Context(), s.o.Store, info)
 			}
 		}
 		for _, g := range gaps {
@@ -152,8 +153,8 @@ func (s *Server) getSegments(r *request) (any, error) {
 }
 
 // gapsWithin reads a recording for the gaps within it, as far as it can be read.
-func gapsWithin(store *segment.Store, info segment.Info) []segment.Gap {
-	r, err := store.OpenSegment(info.Key)
+func gapsWithin(ctx context.Context, store *segment.Store, info segment.Info) []segment.Gap {
+	r, err := store.OpenSegmentWhile(ctx, info.Key)
 	if err != nil {
 		return nil
 	}
@@ -162,7 +163,7 @@ func gapsWithin(store *segment.Store, info segment.Info) []segment.Gap {
 	return gaps
 }
 
-func newSegment(store *segment.Store, info segment.Info) Segment {
+func newSegment(ctx context.Context, store *segment.Store, info segment.Info) Segment {
 	l := Segment{
 		Stream: info.Stream, Segment: info.ID().String(), Start: info.StartTime(), End: info.End, Bytes: info.Bytes, State: info.State.String(),
 		PendingBytes: info.PendingBytes, ClockUnset: info.ClockUnset, Epoch: info.Epoch, ClockAhead: info.ClockAhead,
@@ -176,7 +177,7 @@ func newSegment(store *segment.Store, info segment.Info) Segment {
 		l.State = stateRefused
 	}
 	if info.State == segment.Writing {
-		l.End = endOf(store, info)
+		l.End = endOf(ctx, store, info)
 	}
 	if !info.RecordedFrom.Equal(l.Start) || !info.RecordedTo.Equal(info.End) {
 		to := info.RecordedTo.Add(l.End.Sub(info.End))
@@ -189,8 +190,8 @@ func newSegment(store *segment.Store, info segment.Info) Segment {
 const stateRefused = "refused"
 
 // endOf returns the end of a segment that is being written, as far as it is completed.
-func endOf(store *segment.Store, info segment.Info) time.Time {
-	r, err := store.OpenSegment(info.Key)
+func endOf(ctx context.Context, store *segment.Store, info segment.Info) time.Time {
+	r, err := store.OpenSegmentWhile(ctx, info.Key)
 	if err != nil {
 		return info.End
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// CodeSocket is the condition of a socket that somebody removed and that cannot be made again.
+// CodeSocket is the condition of a socket that somebody removed and that cannot be created again.
 const CodeSocket = "local-api"
 
 const scopeSocket health.Scope = "socket"
@@ -108,8 +108,8 @@ func (s *socket) watch(ctx context.Context, component *health.Component, log *za
 			continue
 		}
 		fault := health.UserFault(CodeSocket, err,
-			"The socket %s of the local API was removed and cannot be made again, so that kvs-edge-agent status and reload do not work: move "+
-				"away what is in its place, and let the agent's user write to its directory.", s.path)
+			"The socket %s of the local API was removed and cannot be created again, so that kvs-edge-agent status and reload do not work: move "+
+				"the file that has its name now away, and let the agent's user write to its directory.", s.path)
 		if component.Report(scopeSocket, health.Degraded, fault) {
 			log.Error("cannot make the socket of the local API again", zap.String("code", fault.Code), zap.String("socket", s.path), zap.Error(err))
 		}

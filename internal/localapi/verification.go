@@ -1,6 +1,7 @@
 package localapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -62,14 +63,17 @@ func (s *Server) getVerification(r *request) (any, error) {
 			panic(http.ErrAbortHandler)
 		}
 		line.DoneBytes += info.Bytes
-		next, found := s.verify(info)
+		next, found := s.verify(r.Context(), info)
 		if !found {
-			continue
+			continue // or the request has ended
 		}
 		next.DoneBytes, next.TotalBytes = line.DoneBytes, line.TotalBytes
 		if err := r.line(next); err != nil {
 			return nil, nil // the reader is gone
 		}
+	}
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
 	}
 	line.Finished = true
 	var err error
@@ -80,10 +84,10 @@ func (s *Server) getVerification(r *request) (any, error) {
 	return nil, nil
 }
 
-// verify reads a segment; found is false when it was deleted meanwhile.
-func (s *Server) verify(info segment.Info) (line Verification, found bool) {
-	result, err := s.o.Store.Verify(info.Key)
-	if errors.Is(err, segment.ErrNotFound) {
+// verify reads a segment; found is false when it was deleted meanwhile, or ctx has ended.
+func (s *Server) verify(ctx context.Context, info segment.Info) (line Verification, found bool) {
+	result, err := s.o.Store.Verify(ctx, info.Key)
+	if ctx.Err() != nil || errors.Is(err, segment.ErrNotFound) {
 		return line, false
 	}
 	line = Verification{

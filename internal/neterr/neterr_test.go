@@ -52,7 +52,7 @@ func TestEachWayToFailHasItsKind(t *testing.T) {
 			if row.address == "" {
 				row.address = address
 			}
-			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
 			if row.want == neterr.Timeout {
 				client.Timeout = 100 * time.Millisecond
 			}

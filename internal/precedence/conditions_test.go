@@ -14,8 +14,9 @@ func TestConditionsEnd(t *testing.T) {
 	t.Parallel()
 	row := conditiontest.Row{Code: "stream-overruled", Job: health.JobConfig, Start: func(t *testing.T) conditiontest.Case {
 		registry := health.NewRegistry(time.Now)
-		sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Health: registry})
-		files, cloud := sources.Add(), sources.Add()
+		sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Known: nobody,
+			Health: registry})
+		files, cloud := fileAndCloud(t, sources, nil)
 		cloud.Apply(t.Context(), wanted(desired.KVS, conditiontest.Stream))
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Pass: func() {},

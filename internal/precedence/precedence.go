@@ -1,15 +1,20 @@
-// Package precedence owns which source decides about a stream that several want: it joins what the sources want into one
-// set, has that run, and tells each source what came of its streams. It must not know the form of any source, nor what
-// running a stream means.
+// Package precedence owns the sources of a hub and which of them decides about a stream that several want: it joins what
+// they want into one set, has that run, reports the outcomes to each source, and has a row of each for all who need
+// to know something of it. It must not know the form of any source, nor what running a stream means.
 package precedence
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
@@ -28,57 +33,135 @@ type Options struct {
 	Streams Streams
 	// Secrets is called with the ARNs of the secrets of all that the sources want, also of what is overruled. It must not wait.
 	Secrets func(arns map[string]bool)
-	Health  *health.Registry
+	// Known is called whenever more is known of what the sources want, or less of the streams in Known.Unclear. It must not
+	// wait, nor ask Sources.
+	Known  func(Known)
+	Health *health.Registry
 }
 
-// Sources are all sources of a hub. They are safe for concurrent use.
+// Sources are all sources of a hub. They are safe for concurrent use once all are added.
 type Sources struct {
-	o Options
+	o         Options
+	list      []*Source // never changed once all are added
+	knowledge knowledge
 
-	mu   sync.Mutex // held while a set is applied
-	list []*Source
+	mu   sync.Mutex      // held while a set is applied
 	told map[string]bool // streams of which health says that a source is overruled; guarded by mu
 }
 
 // New returns Sources without any.
-func New(o Options) *Sources { return &Sources{o: o, told: make(map[string]bool)} }
+func New(o Options) *Sources {
+	return &Sources{o: o, told: make(map[string]bool), knowledge: knowledge{told: o.Known}}
+}
 
-// Source is what one source wants. Its methods are called from one goroutine.
+// Source is what one source wants. Its methods are called from one goroutine, but for Others.
 type Source struct {
 	all     *Sources
+	row     Row
 	changed signal.Signal
+	wants   atomic.Int64 // how many streams
 
 	wanted    desired.Set               // guarded by all.mu
 	overruled map[string]desired.Origin // of wanted, by whom; guarded by all.mu
+
+	started, known bool     // see Known; guarded by all.knowledge.mu
+	unclear        []string // guarded by all.knowledge.mu
 }
 
-// Add adds a source that wants nothing yet. Of two that want a stream with equal precedence the one that was added first
-// decides.
-func (s *Sources) Add() *Source {
+// Add adds a source, which build makes for what it applies by. All are added before any of them applies something, those
+// that take precedence first: a row that is not so, or that lacks what is required, is an error.
+func (s *Sources) Add(build func(*Source) (Row, error)) error {
 	source := &Source{all: s, changed: signal.New()}
+	row, err := build(source)
+	if err != nil {
+		return err
+	}
+	if !desired.OfOneSource(row.Origins) || row.Sync == nil || row.Deletion == nil || row.Await == "" {
+		return fmt.Errorf("the row of the source of %v is not complete", row.Origins)
+	}
+	for _, other := range s.list {
+		if !row.Origins[0].After(other.row.Origins[0]) {
+			return fmt.Errorf("the source of %v does not come after that of %v", row.Origins, other.row.Origins)
+		}
+	}
+	source.row = row
+	source.want(row.Restored)
+	s.list = append(s.list, source)
+	s.knowledge.list = s.list
+	return nil
+}
+
+// Rows lists the sources, those that take precedence first.
+func (s *Sources) Rows() []Row {
+	rows := make([]Row, len(s.list))
+	for i, source := range s.list {
+		rows[i] = source.row
+	}
+	return rows
+}
+
+// rowOf is the row of the source of an origin; it has nothing but its functions when there is none.
+func (s *Sources) rowOf(origin desired.Origin) Row {
+	for _, source := range s.list {
+		if slices.Contains(source.row.Origins, origin) {
+			return source.row
+		}
+	}
+	return Row{
+		Sync: func(string) edgeconfig.SyncStatus { return edgeconfig.SyncStatus{} },
+		Deletion: func(stream string) string {
+			return fmt.Sprintf("Stream %s is configured for this hub by a source that is gone: wait until it stops.", stream)
+		},
+	}
+}
+
+// SyncOf says how the configuration of a stream that runs fares.
+func (s *Sources) SyncOf(stream desired.Stream) edgeconfig.SyncStatus {
+	return s.rowOf(stream.Origin).Sync(stream.Name)
+}
+
+// Deletion is why the media of a stream that runs cannot be deleted, and how it can: a sentence for people.
+func (s *Sources) Deletion(stream desired.Stream) string {
+	return s.rowOf(stream.Origin).Deletion(stream.Name)
+}
+
+// Place is where the URL of the media of a stream that runs is written.
+func (s *Sources) Place(stream desired.Stream) address.Place {
+	row := s.rowOf(stream.Origin)
+	if stream.Media.URL.Empty() || row.Place == nil {
+		return address.Place{}
+	}
+	return row.Place(stream.Name)
+}
+
+// Secrets lists the ARNs of the secrets of all that the sources want. It is for before anything is applied, or else waits
+// for what is being applied.
+func (s *Sources) Secrets() map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.list = append(s.list, source)
-	return source
+	return s.secrets()
+}
+
+// Others reports whether another source wants a stream. It is safe for concurrent use.
+func (s *Source) Others() bool {
+	return slices.ContainsFunc(s.all.list, func(other *Source) bool { return other != s && other.wants.Load() > 0 })
+}
+
+// want notes what the source wants. Called with all.mu held, or before anything is applied.
+func (s *Source) want(wanted desired.Set) {
+	s.wanted = maps.Clone(wanted)
+	s.wants.Store(int64(len(wanted)))
 }
 
 // Changed receives when another source began or ceased to overrule a stream of this one, so that Apply has another outcome.
 func (s *Source) Changed() <-chan struct{} { return s.changed.C() }
-
-// Want notes what the source wants until it calls Apply for the first time, so that what another source has applied
-// before does not stop it. It is for before anything is applied.
-func (s *Source) Want(wanted desired.Set) {
-	s.all.mu.Lock()
-	defer s.all.mu.Unlock()
-	s.wanted = maps.Clone(wanted)
-}
 
 // Apply makes the whole set of the source run, as far as no other takes precedence. It returns an outcome for each stream
 // of the set, by name, none when the agent stops.
 func (s *Source) Apply(ctx context.Context, wanted desired.Set) []desired.Outcome {
 	s.all.mu.Lock()
 	defer s.all.mu.Unlock()
-	s.wanted = maps.Clone(wanted)
+	s.want(wanted)
 	failed := make(map[string]error)
 	done := s.all.apply(ctx, s)
 	for _, outcome := range done {
@@ -103,6 +186,7 @@ func (s *Source) Remove(ctx context.Context, stream string) error {
 	s.all.mu.Lock()
 	defer s.all.mu.Unlock()
 	delete(s.wanted, stream)
+	s.wants.Store(int64(len(s.wanted)))
 	inForce, _ := s.all.join()
 	if _, kept := inForce[stream]; kept {
 		s.all.apply(ctx, s)
@@ -152,7 +236,7 @@ func (s *Sources) tell(overruled []desired.Overruled) {
 	for stream, list := range losers {
 		s.told[stream] = true
 		s.o.Health.Component(stream, health.JobConfig).Report(scopeOverruled, health.Info, health.UserFault(codeOverruled, nil,
-			"%s decides about stream %s; what %s says of it is not in force. Remove one of them, if that is not meant.",
+			"%s decides about stream %s; its configuration by %s is not in force. Remove one of them, if this is not intended.",
 			by[stream].Words(), stream, lower(humanize.List(list))))
 	}
 }

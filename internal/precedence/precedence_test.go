@@ -3,6 +3,7 @@ package precedence_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 )
@@ -48,6 +50,36 @@ func (h *hub) has() string {
 	return strings.Join(list, ", ")
 }
 
+// nobody hears what is known.
+func nobody(precedence.Known) {}
+
+// row is that of a source, with what it wanted before.
+func row(restored desired.Set, origins ...desired.Origin) precedence.Row {
+	return precedence.Row{
+		Origins: origins, Restored: restored, Await: "wait for " + string(origins[0]),
+		Sync: func(stream string) edgeconfig.SyncStatus {
+			return edgeconfig.SyncStatus{StreamName: stream, Status: string(origins[0])}
+		},
+		Deletion: func(stream string) string { return "ask " + string(origins[0]) + " for " + stream },
+	}
+}
+
+// fileAndCloud adds both sources.
+func fileAndCloud(t *testing.T, sources *precedence.Sources, restored desired.Set) (files, cloud *precedence.Source) {
+	t.Helper()
+	err := errors.Join(
+		sources.Add(func(s *precedence.Source) (precedence.Row, error) { files = s; return row(restored, desired.File), nil }),
+		sources.Add(func(s *precedence.Source) (precedence.Row, error) {
+			cloud = s
+			return row(nil, desired.KVS, desired.MQTT), nil
+		}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, cloud
+}
+
 func wanted(origin desired.Origin, names ...string) desired.Set {
 	set := make(desired.Set)
 	for _, name := range names {
@@ -68,8 +100,9 @@ func isSet(changed <-chan struct{}) bool {
 func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 	t.Parallel()
 	h, registry := &hub{failing: "gate"}, health.NewRegistry(time.Now)
-	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }, Health: registry})
-	files, cloud := sources.Add(), sources.Add()
+	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }, Known: nobody,
+		Health: registry})
+	files, cloud := fileAndCloud(t, sources, nil)
 	expect := func(when string, running string, outcomes []desired.Outcome, want ...desired.Outcome) {
 		t.Helper()
 		if got := h.has(); got != running {
@@ -102,7 +135,8 @@ func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 		}
 		return texts
 	}
-	if got := told(); len(got) != 1 || !strings.Contains(got[0], "A stream file decides about stream door; what the KVS control plane says") {
+	const want = "A stream file decides about stream door; its configuration by the KVS control plane"
+	if got := told(); len(got) != 1 || !strings.Contains(got[0], want) {
 		t.Errorf("of who is overruled it says %q", got)
 	}
 	expect("the file goes", "door kvs, gate kvs", files.Apply(t.Context(), nil))
@@ -118,9 +152,12 @@ func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 func TestWhatASourceWantsFromTheStartIsKept(t *testing.T) {
 	t.Parallel()
 	h := new(hub)
-	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(map[string]bool) {}, Health: health.NewRegistry(time.Now)})
-	files, cloud := sources.Add(), sources.Add()
-	files.Want(wanted(desired.File, "door"))
+	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(map[string]bool) {}, Known: nobody,
+		Health: health.NewRegistry(time.Now)})
+	files, cloud := fileAndCloud(t, sources, wanted(desired.File, "door"))
+	if !cloud.Others() || files.Others() {
+		t.Error("the files alone want something")
+	}
 	cloud.Apply(t.Context(), wanted(desired.KVS, "door", "gate"))
 	if got := h.has(); got != "door file, gate kvs" {
 		t.Errorf("%s run", got)
@@ -135,9 +172,10 @@ func TestADeletionByOneSourceKeepsWhatAnotherWants(t *testing.T) {
 	t.Parallel()
 	h := new(hub)
 	sources := precedence.New(precedence.Options{
-		Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }, Health: health.NewRegistry(time.Now),
+		Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }, Known: nobody,
+		Health: health.NewRegistry(time.Now),
 	})
-	files, cloud := sources.Add(), sources.Add()
+	files, cloud := fileAndCloud(t, sources, nil)
 	cloud.Apply(t.Context(), wanted(desired.KVS, "door", "gate"))
 	files.Apply(t.Context(), wanted(desired.File, "door"))
 	for _, name := range []string{"door", "gate", "unknown"} {
@@ -150,5 +188,96 @@ func TestADeletionByOneSourceKeepsWhatAnotherWants(t *testing.T) {
 	}
 	if len(h.secrets) != 1 || !h.secrets["door of file"] {
 		t.Errorf("wanted secrets: %v", h.secrets)
+	}
+}
+
+// TestARowSaysAllOfItsSource has a third source, and one whose origin nobody has added.
+func TestARowSaysAllOfItsSource(t *testing.T) {
+	t.Parallel()
+	sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Known: nobody,
+		Health: health.NewRegistry(time.Now)})
+	for _, r := range []precedence.Row{row(nil, desired.File), row(nil, desired.SiteWise), row(nil, desired.KVS, desired.MQTT)} {
+		if err := sources.Add(func(*precedence.Source) (precedence.Row, error) { return r, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for origin, of := range map[desired.Origin]string{
+		desired.File: "file", desired.SiteWise: "sitewise", desired.KVS: "kvs", desired.MQTT: "kvs", "nowhere": "",
+	} {
+		stream := desired.Stream{Name: "door", Origin: origin}
+		if got := sources.SyncOf(stream).Status; got != of {
+			t.Errorf("%s: sync status of %q, want %q", origin, got, of)
+		}
+		if got := sources.Deletion(stream); of != "" && got != "ask "+of+" for door" || !strings.Contains(got, "door") {
+			t.Errorf("%s: %s", origin, got)
+		}
+	}
+	if n := len(sources.Rows()); n != 3 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// TestWhatIsNoSource adds rows that are not complete, or in the wrong order.
+func TestWhatIsNoSource(t *testing.T) {
+	t.Parallel()
+	bad := errors.New("it cannot be built")
+	for name, c := range map[string]struct {
+		edit func(*precedence.Row)
+		err  error
+	}{
+		"it cannot be built":         {err: bad, edit: func(*precedence.Row) {}},
+		"no origin":                  {edit: func(r *precedence.Row) { r.Origins = nil }},
+		"an origin without a rank":   {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{"nowhere"} }},
+		"origins of two sources":     {edit: func(r *precedence.Row) { r.Origins = append(r.Origins, desired.SiteWise) }},
+		"one that was added already": {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{desired.SiteWise} }},
+		"one that comes before":      {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{desired.File} }},
+		"no sync status":             {edit: func(r *precedence.Row) { r.Sync = nil }},
+		"no sentence of a deletion":  {edit: func(r *precedence.Row) { r.Deletion = nil }},
+		"nothing to wait for":        {edit: func(r *precedence.Row) { r.Await = "" }},
+	} {
+		sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Known: nobody,
+			Health: health.NewRegistry(time.Now)})
+		first := sources.Add(func(*precedence.Source) (precedence.Row, error) { return row(nil, desired.SiteWise), nil })
+		next := row(nil, desired.KVS)
+		c.edit(&next)
+		if err := sources.Add(func(*precedence.Source) (precedence.Row, error) { return next, c.err }); first != nil || err == nil {
+			t.Errorf("%s: %v, %v", name, first, err)
+		}
+	}
+}
+
+// TestItIsKnownWhatAllWantWhenEachSaysSo takes two sources from nothing to all, and back to what is unclear.
+func TestItIsKnownWhatAllWantWhenEachSaysSo(t *testing.T) {
+	t.Parallel()
+	var said []string
+	sources := precedence.New(precedence.Options{
+		Streams: new(hub), Secrets: func(map[string]bool) {}, Health: health.NewRegistry(time.Now),
+		Known: func(k precedence.Known) { said = append(said, fmt.Sprint(k.Started, k.All, k.Unclear)) },
+	})
+	files, cloud := fileAndCloud(t, sources, nil)
+	for i, step := range []struct {
+		source  *precedence.Source
+		all     bool
+		unclear []string
+		said    string // "": nothing new
+		yard    string
+	}{
+		{files, false, nil, "false false []", "wait for file; and wait for kvs"},
+		{files, false, nil, "", "wait for file; and wait for kvs"},
+		{cloud, false, nil, "true false []", "wait for file; and wait for kvs"},
+		{cloud, true, []string{"yard", "door"}, "true false [door yard]", "wait for file; and wait for kvs"},
+		{files, true, []string{"door"}, "true true [door yard]", "wait for kvs"},
+		{files, false, []string{"door"}, "", "wait for kvs"}, // what was known stays known
+		{cloud, false, nil, "true true [door]", ""},
+		{files, true, nil, "true true []", ""},
+	} {
+		said = nil
+		step.source.Applied(step.all, step.unclear)
+		if got := strings.Join(said, "; "); got != step.said {
+			t.Errorf("step %d: it says %q, want %q", i, got, step.said)
+		}
+		if got := sources.Unknown("yard"); got != step.yard {
+			t.Errorf("step %d: of yard it says %q, want %q", i, got, step.yard)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 )
 
@@ -10,10 +11,11 @@ import (
 type checkedStream struct {
 	name     string
 	wanted   desired.Stream
-	invalid  bool    // its configuration, which the agent does not follow either
-	namesAge bool    // its configuration says how long media is kept
-	bitrate  int64   // 0: not known
-	share    float64 // of the time that it records
+	place    address.Place // where its URL is written
+	invalid  bool          // its configuration, which the agent does not follow either
+	namesAge bool          // its configuration says how long media is kept
+	bitrate  int64         // 0: not known
+	share    float64       // of the time that it records
 	findings []Finding
 }
 

@@ -70,7 +70,7 @@ func (c *checker) checkClock(name string, date, now time.Time) {
 	switch off := ahead.Abs().Round(time.Second); {
 	case off > hubclock.MaxSkew:
 		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s. Requests are dated by AWS's clock, but recordings by the hub's: set the "+
-			"clock, and see to its time synchronisation (NTP).", off, direction, name))
+			"clock, and check its time synchronisation (NTP).", off, direction, name))
 	case off > 2*time.Second: // a Date has whole seconds
 		c.good(check, fmt.Sprintf("The hub's clock is %s %s that of %s, which AWS tolerates; recordings are dated by it.", off, direction, name))
 	default:

@@ -111,7 +111,7 @@ func (c *checker) checkSandbox() {
 		c.bad(check, o.text)
 	}
 	if len(list) == 0 {
-		c.good(check, fmt.Sprintf("The service's sandbox (ProtectSystem=%s, ProtectHome=%s) leaves it all paths of its settings.",
+		c.good(check, fmt.Sprintf("The service's sandbox (ProtectSystem=%s, ProtectHome=%s) allows all paths of its settings.",
 			cmp.Or(s.ProtectSystem, "no"), cmp.Or(s.ProtectHome, "no")))
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -40,7 +42,9 @@ func (c *checker) checkStreamFiles() (wanted []wantedStream) {
 			c.bad(check, fmt.Sprintf("%s in %s is wrong: %s.", f.File, dir, strings.TrimSuffix(f.Wrong, ".")))
 			continue
 		}
-		wanted = append(wanted, wantedStream{Stream: f.Stream, namesAge: f.Stream.Keep.MaxAge < edgeconfig.DefaultRetentionHours*time.Hour})
+		wanted = append(wanted, wantedStream{
+			Stream: f.Stream, file: filepath.Join(dir, f.File), namesAge: f.Stream.Keep.MaxAge < edgeconfig.DefaultRetentionHours*time.Hour,
+		})
 	}
 	text := fmt.Sprintf("%s in %s.", humanize.Count(len(wanted), "stream file"), dir)
 	for _, f := range list {
@@ -56,7 +60,16 @@ func (c *checker) checkStreamFiles() (wanted []wantedStream) {
 type wantedStream struct {
 	desired.Stream
 	err      error
-	namesAge bool // it says how long media is kept
+	file     string // that wants it; empty: the cloud does
+	namesAge bool   // it says how long media is kept
+}
+
+// place is where the URL of its media is written.
+func (w wantedStream) place() address.Place {
+	if w.Media.URL.Empty() {
+		return address.Place{}
+	}
+	return address.InFile(w.file)
 }
 
 // wantedOf joins what files and the control plane want, by name. A file decides.

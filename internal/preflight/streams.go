@@ -61,7 +61,7 @@ func (c *checker) checkStreams(ctx context.Context, list []wantedStream) []check
 }
 
 func (c *checker) checkStream(ctx context.Context, w wantedStream) checkedStream {
-	s := checkedStream{name: w.Name, wanted: w.Stream, invalid: w.err != nil, namesAge: w.namesAge, share: 1}
+	s := checkedStream{name: w.Name, wanted: w.Stream, place: w.place(), invalid: w.err != nil, namesAge: w.namesAge, share: 1}
 	if w.err != nil {
 		s.add("configuration", false, "%s", sentence(w.err))
 	} else {
@@ -126,7 +126,7 @@ func (c *checker) checkSource(ctx context.Context, s *checkedStream, url secret.
 				humanize.Bitrate(r.BitrateBPS))
 			return
 		}
-		s.add("camera", false, "%s", answerFault(err, "the camera", time.Since(began)))
+		s.add("camera", false, "%s", s.place.Text(answerFault(err, "the camera", time.Since(began))))
 		return
 	}
 	s.bitrate = seen.BitrateBPS

@@ -77,7 +77,7 @@ func (s *segmenter) foreign(from string, stranger bool) {
 		fault = health.UserFault(codeForeign, nil, "Packets that look like the camera's come from %s, an address that the camera did not name, "+
 			"and are ignored: find out who sends them; if it is the camera, add ?source=any to the end of the secret's MediaURI.", from)
 	}
-	if s.part.Note(scopeForeign, health.Info, fault, foreignShown) {
+	if s.part.Note(scopeForeign, health.Info, s.o.Sentence(fault), foreignShown) {
 		s.o.Log.Info("packets of another sender are left out", zap.String("code", codeForeign), zap.String("from", from))
 	}
 }

@@ -266,8 +266,18 @@ func cleanPictures(t *testing.T, path string, filter ...string) (list []string) 
 	return list
 }
 
+// squeezed is what ffmpeg says of reordered pictures whose times were squeezed: on a machine that is late by much they are
+// moved to stay near their arrival, not all by as much.
+const squeezed = "non monotonically increasing dts"
+
 // decode looks at a file, and gives what ffmpeg writes of it in a format.
 func decode(t *testing.T, path string, format ...string) (written string) {
+	t.Helper()
+	return decodeBut(t, path, "", format...)
+}
+
+// decodeBut is decode without what is said of something.
+func decodeBut(t *testing.T, path, forgiven string, format ...string) (written string) {
 	t.Helper()
 	for _, command := range [][]string{
 		{"ffprobe", "-v", "warning", "-show_streams", "-of", "csv", path},
@@ -282,7 +292,8 @@ func decode(t *testing.T, path string, format ...string) (written string) {
 		out, err := cmd.Output()
 		// A file of one frame has no duration.
 		said := slices.DeleteFunc(slices.Collect(strings.Lines(problems.String())), func(line string) bool {
-			return strings.Contains(line, "Estimating duration from bitrate")
+			return strings.Contains(line, "Estimating duration from bitrate") ||
+				forgiven != "" && (strings.Contains(line, forgiven) || strings.Contains(line, "Last message repeated"))
 		})
 		if text := string(out); err != nil || len(said) > 0 || strings.Contains(text, "Warning") || strings.Contains(text, "Error") {
 			t.Errorf("%s: %v %s", command[0], err, strings.Join(said, ""))

@@ -52,7 +52,7 @@ func TestASessionEndsWhateverTheCameraMakesOfAPause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: oddities})
-			r := record(t, camera, camera.URL())
+			r := record(t, camera, camera.URL(), func(o *Options) { cameraOf(o).Limits.Close = 3 * limits.Close })
 			r.awaitFrames(100)
 			// What a busy machine is behind by must not take it longer than the wait for the answer.
 			before := int64(0)

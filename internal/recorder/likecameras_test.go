@@ -67,7 +67,8 @@ func TestLikeCameras(t *testing.T) {
 func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 	device := startCamera(t, fakecam.Options{FPS: likeFPS, Like: like})
 	r := record(t, device, device.URL(), func(o *Options) {
-		if like.Refused != "" { // its sentence comes soon
+		cameraOf(o).Limits.Stall = limits.Stall // some send nothing over their first transport
+		if like.Refused != "" {                 // its sentence comes soon
 			cameraOf(o).Limits.Answer, cameraOf(o).Limits.Stall, cameraOf(o).Limits.StallCheck = 2*time.Second, 2*time.Second, 100*time.Millisecond
 		}
 		o.Pauses.Stale = 100 * time.Millisecond

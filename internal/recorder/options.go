@@ -88,6 +88,8 @@ type Options struct {
 	// Frozen returns for how long the hub did not run, when that ended within the given time: what came of it is
 	// not the camera's fault. Default never.
 	Frozen func(within time.Duration) (length time.Duration, frozen bool)
+	// Sentence returns a fault of the source as it is shown: its sentence may name where the URL is written. Default: as it is.
+	Sentence func(*health.Fault) *health.Fault
 	// Now is the hub's clock, with its monotonic reading. Default time.Now.
 	Now func() time.Time
 
@@ -141,6 +143,9 @@ func (o *Options) setDefaults() {
 	o.Pauses = o.Pauses.orDefault()
 	if o.Frozen == nil {
 		o.Frozen = func(time.Duration) (time.Duration, bool) { return 0, false }
+	}
+	if o.Sentence == nil {
+		o.Sentence = func(f *health.Fault) *health.Fault { return f }
 	}
 	if o.Failed == nil {
 		o.Failed = func(*health.Fault) {}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -120,14 +121,7 @@ func spsChange(t *testing.T) {
 	r.mustMux()
 }
 
-// reordered gives the frames of a film in decode order I P B B P B B … the times of their
-// presentation, where frames come 100 a second.
-func reordered(p fakecam.Packet) []fakecam.Packet {
-	p.Timestamp += uint32(shift(p.Frame)) * 900 // ticks of a frame
-	return []fakecam.Packet{p}
-}
-
-// shift is how many frames later than in decode order a frame is shown.
+// shift is how many frames later than in decode order, I P B B P B B …, a frame of a film is shown.
 func shift(frame uint64) int {
 	switch {
 	case frame == 0:
@@ -176,9 +170,17 @@ func bFrames(t *testing.T) {
 // openGOP has I pictures that are no IDR, after which pictures come that are shown before them and
 // look back past them.
 func openGOP(t *testing.T) {
-	const gop = 24
-	o := fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Wire: reordered},
-		Film: film(t, x264("-g", "24", "-x264-params", "bframes=2:b-adapt=0:b-pyramid=0:open-gop=1:scenecut=0", "-f", "h264")...)}
+	const gop, length = 24, 193 // frames: the film ends with a whole group of pictures of one reference, and begins again
+	position := func(frame uint64) uint64 { return frame % length }
+	o := fakecam.Options{
+		FPS: 100,
+		Film: film(t, x264("-g", "24", "-x264-params", "bframes=2:b-adapt=0:b-pyramid=0:open-gop=1:scenecut=0",
+			"-frames:v", strconv.Itoa(length), "-f", "h264")...),
+		Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
+			p.Timestamp += uint32(shift(position(p.Frame))) * 900 // ticks of a frame, where frames come 100 a second
+			return []fakecam.Packet{p}
+		}},
+	}
 	for name, c := range map[string]struct {
 		length   time.Duration
 		segments int // at least
@@ -190,17 +192,18 @@ func openGOP(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, o)
 			r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = c.length })
-			r.await("frames", func() bool { return r.handed.Load() >= 150 }) // of 200, after which the film begins anew
+			r.await("frames", func() bool { return r.handed.Load() >= 150 })
 			r.settle()
 			frames := r.expectAll()
-			expectPresented(t, frames, shift)
+			expectPresented(t, frames, func(n uint64) int { return shift(position(n)) })
 			keyframes := 0
 			for _, f := range frames {
 				if f.keyframe {
 					keyframes++
 				}
 			}
-			if want := (len(frames) + gop - 1) / gop; keyframes < want-1 || keyframes > want+1 {
+			perFilm := (length + gop - 1) / gop
+			if want := len(frames)/length*perFilm + (len(frames)%length+gop-1)/gop; keyframes < want-1 || keyframes > want+1 {
 				t.Errorf("%d keyframes are marked, want %d", keyframes, want)
 			}
 			if n := len(r.recordings()); n < c.segments {

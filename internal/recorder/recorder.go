@@ -109,7 +109,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 	end := endOf(err)
 	r.waiting = true
 	r.o.Health.SetState(stateWaiting)
-	fault := r.excused(end, frames)
+	fault := r.o.Sentence(r.excused(end, frames))
 	if !end.NoURL && fault.Code != codeInternal && frames < healthyFrames {
 		r.o.Failed(fault)
 	}

@@ -114,7 +114,12 @@ func (r *rig) mustPlay() {
 	}
 	for _, path := range paths {
 		mustBeStrict(r.t, path)
-		mustBeClean(r.t, path)
+		if late := r.late(); late > 100*time.Millisecond {
+			r.t.Logf("the machine was late by %s", late)
+			decodeBut(r.t, path, squeezed, "-f", "null")
+		} else {
+			mustBeClean(r.t, path)
+		}
 	}
 }
 

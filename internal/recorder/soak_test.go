@@ -62,6 +62,7 @@ func TestSoak(t *testing.T) {
 		}
 		camera := startCamera(t, o)
 		rigs = append(rigs, record(t, camera, camera.URL(), func(o *Options) {
+			cameraOf(o).Limits.Stall = limits.Stall
 			// What a test keeps of logs and segments would look like a leak.
 			o.Log, o.OnSegment = zap.NewNop(), nil
 			o.SegmentDuration = time.Minute

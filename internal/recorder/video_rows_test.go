@@ -161,9 +161,22 @@ func repeating(change func(stapA []byte) [][]byte) func(fakecam.Packet) []fakeca
 // test records a camera: whatever comes, what was sent is recorded or reported as lost, and what is
 // recorded can be decoded.
 func (row onTheWire) test(t *testing.T) {
-	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: row.hook()}})
+	var calm atomic.Bool // nobody could know what is lost at the very end
+	hook := row.hook()
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
+		if out := hook(p); len(out) > 0 || !calm.Load() {
+			return out
+		}
+		return []fakecam.Packet{p}
+	}}})
 	r := record(t, camera, camera.URL())
 	r.await("frames", func() bool { return sent(camera) >= 130 })
+	calm.Store(true)
+	last := sent(camera) + 10
+	r.await("the end", func() bool { return sent(camera) >= last })
+	camera.Stall()
+	// The very last may wait for what shows that it is whole.
+	r.await("what was sent", func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(camera)-1 })
 	if damaged := len(r.logs.FilterMessage("video arrives damaged").All()) > 0; damaged != row.damage {
 		t.Errorf("damage reported: %v", damaged)
 	}

@@ -13,9 +13,9 @@ import (
 // is not uploaded: its fragments exist only here.
 var deletionOrder = [2]segment.Kinds{segment.UploadedWhole, segment.NotUploaded | segment.UploadedRefused}
 
-// order is deletionOrder, as far as it may be deleted already: before the configuration is known only what is uploaded.
-func (k *Keeper) order() []segment.Kinds {
-	if k.applied.Load() {
+// order is deletionOrder, as far as it may be deleted of a stream: before its policy is known only what is uploaded.
+func (k *Keeper) order(stream string) []segment.Kinds {
+	if k.decided(stream) {
 		return deletionOrder[:]
 	}
 	return deletionOrder[:1]
@@ -34,9 +34,9 @@ const (
 	diskFails          // nothing else of the stream can be deleted now either
 )
 
-// delete removes a segment and accounts for it. Before the configuration is known nothing goes that is not uploaded.
+// delete removes a segment and accounts for it. Before the policy of its stream is known nothing goes that is not uploaded.
 func (k *Keeper) delete(s segment.Info, why string) deletion {
-	if !uploaded(s) && !k.applied.Load() {
+	if !uploaded(s) && !k.decided(s.Stream) {
 		return inUse
 	}
 	held, _ := k.o.Store.Held(s.Key)

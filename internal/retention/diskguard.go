@@ -110,9 +110,9 @@ type reclaimed struct {
 }
 
 // reclaimSpace deletes what the account allows: an uploaded segment as long as any stream has one. What is not
-// uploaded goes only where that can suffice, and after the configuration is known.
+// uploaded goes only where that can suffice, and of streams whose policy is known.
 func (k *Keeper) reclaimSpace(ctx context.Context, streams []string, d diskState) (done reclaimed) {
-	suffices := k.applied.Load() && k.suffices(streams, d.missing())
+	suffices := k.started.Load() && k.suffices(streams, d.missing())
 	reserve, full := k.account.allowed(d)
 	passed, failed := make(map[string]int64), make(map[string]bool)
 	g := k.newReclaim(streams, d.missing(), suffices, func(stream string) int64 { return k.held(stream) - passed[stream] })
@@ -161,11 +161,11 @@ func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
 	return now-h.since < passOver
 }
 
-// suffices reports whether so much can be had by deleting for the disk. Of a stream that denies new media only
+// suffices reports whether so much can be freed by deleting for the disk. Of a stream that does not give the rest only
 // segments go that are uploaded whole. They are counted no further than is needed, so a pass costs what it deletes.
 func (k *Keeper) suffices(streams []string, lacks int64) bool {
 	for _, name := range streams {
-		if k.policy(name).OnFull != DenyNew {
+		if k.mayLose(name) {
 			lacks -= k.ahead(name)
 			continue
 		}
@@ -205,7 +205,7 @@ func (k *Keeper) awaitFreed(ctx context.Context, d diskState, done reclaimed) di
 // the disk so that the reserve is out of reach, there is recorded until the disk is about to be full.
 func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done reclaimed) {
 	switch {
-	case !k.applied.Load():
+	case !k.started.Load(), !k.applied.Load() && d.free >= d.floor: // what is to be known yet may make room
 	case !reaches && d.free >= 2*d.floor:
 		k.resumeAll(streams)
 	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(d) > 0:

@@ -21,11 +21,13 @@ type Keeper struct {
 	lows  signal.Signal // low is not empty
 	clock *clock
 
-	applied atomic.Bool // the configuration is known, or need not be
+	started atomic.Bool // Begin or Applied was called, or need not be
+	applied atomic.Bool // Applied was called, or need not be
 
 	policies policies
 
 	mu        sync.Mutex
+	unclear   []string        // see Applied; guarded by mu
 	forgotten []string        // streams whose media was deleted with all that is known of it, guarded by mu
 	low       map[string]bool // streams with little room for what is being written, guarded by mu
 
@@ -87,6 +89,27 @@ func (k *Keeper) total() (rate, held int64) {
 // onDisk returns those of the streams that are on the disk of the recording directory.
 func (k *Keeper) onDisk(streams []string) []string {
 	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
+}
+
+// decided reports whether it is known what is to be kept of a stream: then what is not uploaded may go as well. Of one
+// without a policy that is the default, once nobody can want another any more.
+func (k *Keeper) decided(stream string) bool {
+	p, known := k.policies.of(stream)
+	if p.configured {
+		return k.started.Load()
+	}
+	if !k.applied.Load() || known {
+		return k.applied.Load()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !slices.Contains(k.unclear, stream)
+}
+
+// hasPolicy reports whether the policy of a stream holds: its own, or the default where that is decided.
+func (k *Keeper) hasPolicy(stream string) bool {
+	_, known := k.policies.of(stream)
+	return known || k.decided(stream)
 }
 
 // PolicyOf is what is kept of a stream; known is false when it never had a policy, and the default holds.

@@ -14,7 +14,7 @@ func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
 	l := segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead(), Deny: p.OnFull == DenyNew, Low: func() { k.runsLow(stream) }}
 	if l.Full = p.denies(0); p.OnFull == DeleteOldest {
 		l.Full = health.SystemFault(codeFull, nil,
-			"The limit of %d MB is reached, and older media is not deleted as fast as new media comes: check the disk, or raise "+
+			"The limit of %d MB is reached, and older media is not deleted as fast as new media arrives: check the disk, or raise "+
 				"MaxLocalMediaSizeInMB.",
 			p.MaxBytes/1e6)
 	}
@@ -39,7 +39,9 @@ func (k *Keeper) relieve(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		k.limit(stream, k.policy(stream))
+		if k.hasPolicy(stream) {
+			k.limit(stream, k.policy(stream))
+		}
 	}
 	k.saveLosses(k.o.Now())
 }
@@ -69,7 +71,7 @@ func (k *Keeper) limit(stream string, p Policy) {
 }
 
 func (k *Keeper) shrink(stream string, full func() bool) {
-	for _, which := range k.order() {
+	for _, which := range k.order(stream) {
 		for s := range k.o.Store.Walk(stream, which) {
 			if !full() || k.delete(s, "MaxLocalMediaSizeInMB is reached") == diskFails {
 				return

@@ -43,7 +43,7 @@ type Options struct {
 	// Policies is a file that remembers each stream's policy over a restart, also of those that are no longer
 	// configured. Default: none does.
 	Policies string
-	// AwaitConfiguration has nothing deleted that is not uploaded before Applied is called.
+	// AwaitConfiguration has nothing deleted that is not uploaded before Begin or Applied is called.
 	AwaitConfiguration bool
 	// MinFree is what must stay free of the disk, given its size, in bytes. Default DefaultMinFree.
 	MinFree func(total uint64) uint64

@@ -33,6 +33,9 @@ func (n *preview) take(s segment.Info, local bool) bool {
 
 // previewPolicy adds what a stream's policy would delete, in the order of a pass.
 func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Time) {
+	if !k.hasPolicy(stream) {
+		return
+	}
 	if p.DeleteAfterUpload {
 		for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
 			n.take(s, p.Local)
@@ -47,7 +50,7 @@ func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Tim
 		return
 	}
 	held := k.counted(stream, p)
-	for _, which := range k.order() {
+	for _, which := range k.order(stream) {
 		for s := range k.o.Store.Walk(stream, which) {
 			if !p.full(held - n.of[stream]) {
 				return

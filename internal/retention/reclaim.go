@@ -37,8 +37,8 @@ func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(st
 	for i, name := range streams {
 		s := candidate{name: name, share: shares[i]}
 		for order, which := range deletionOrder {
-			if which != segment.UploadedWhole && (!all || k.policy(name).OnFull == DenyNew) {
-				continue // a stream that denies new media never loses what is not uploaded
+			if which != segment.UploadedWhole && !(all && k.mayLose(name)) {
+				continue
 			}
 			next, stop := iter.Pull(k.o.Store.Walk(name, which))
 			s.next[order], s.stop = next, append(s.stop, stop)
@@ -46,6 +46,12 @@ func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(st
 		r.streams = append(r.streams, s)
 	}
 	return r
+}
+
+// mayLose reports whether a stream loses what is not uploaded for the disk's sake: never one that denies new media, nor one
+// whose policy is not known.
+func (k *Keeper) mayLose(stream string) bool {
+	return k.policy(stream).OnFull != DenyNew && k.decided(stream)
 }
 
 // held is how much there is of a stream.

@@ -39,6 +39,7 @@ func New(o Options) *Keeper {
 		stuck:    make(map[string]bool),
 		heldOpen: make(map[segment.Key]holding), awaitFor: freedWithin,
 	}
+	k.started.Store(!o.AwaitConfiguration)
 	k.applied.Store(!o.AwaitConfiguration)
 	k.losses, k.clock = newLosses(&k.o), &clock{o: &k.o}
 	k.pauses = pauses{o: &k.o, byStream: make(map[string][]*health.Fault)}
@@ -79,6 +80,9 @@ func (k *Keeper) pass(ctx context.Context) {
 	for _, stream := range streams {
 		if ctx.Err() != nil {
 			return
+		}
+		if !k.hasPolicy(stream) {
+			continue
 		}
 		p := k.policy(stream)
 		if p.DeleteAfterUpload {
@@ -131,7 +135,7 @@ func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
 		now := k.o.Now()
 		var which segment.Kinds
-		for _, kinds := range k.order() {
+		for _, kinds := range k.order(stream) {
 			which |= kinds
 		}
 		for s := range k.o.Store.Walk(stream, which) {

@@ -46,15 +46,25 @@ func (k *Keeper) forget() {
 	}
 }
 
-// Applied says that the last good configuration, or the first one that came, is applied.
-func (k *Keeper) Applied() {
-	if !k.applied.Swap(true) {
+// Begin says that all is applied that is known by now. From then on media of configured streams is deleted by their policies, also
+// what is not uploaded. Of the others nothing goes but what is uploaded, and that only for the disk's sake or by a policy from
+// before this start.
+func (k *Keeper) Begin() {
+	if !k.started.Swap(true) {
 		k.Wake()
 	}
 }
 
-// Known reports whether Applied was called, or need not be.
-func (k *Keeper) Known() bool { return k.applied.Load() }
+// Applied says that the configuration is known, and applied. Streams without a policy are kept by the default from then on, but
+// for those that are configured in a way that nobody can tell: their media stays. It may be called again with others of those.
+func (k *Keeper) Applied(unclear ...string) {
+	k.mu.Lock()
+	k.unclear = unclear
+	k.mu.Unlock()
+	k.started.Store(true)
+	k.applied.Store(true)
+	k.Wake()
+}
 
 // loadPolicies reads what was kept of each stream before this start.
 func (k *Keeper) loadPolicies() {
@@ -83,7 +93,7 @@ func (k *Keeper) savePolicies(now time.Time) {
 	}
 	k.policies.saveAgain()
 	if part.Report(scopePolicies, health.Info, health.SystemFault(codePolicies, err,
-		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a "+
+		"The retention of each stream cannot be saved in %s, so a stream that is no longer configured is kept for the default time after a "+
 			"restart: "+
 			"check the disk of that directory.", k.o.Policies)) {
 		k.o.Log.Warn("cannot note what is kept of each stream", zap.String("code", codePolicies), zap.Error(err))

@@ -41,11 +41,11 @@ func TestWhatVanishesComesBack(t *testing.T) {
 	}{
 		{"the mark removed", remove(volume.MarkFileName), "", nil},
 		{"the mark replaced by a file", replace(volume.MarkFileName, file), "", nil},
-		{"the mark replaced by a directory", replace(volume.MarkFileName, directory), "move away what is in its place",
+		{"the mark replaced by a directory", replace(volume.MarkFileName, directory), "that has its name now away",
 			remove(volume.MarkFileName)},
 		{"the lock removed", remove(volume.LockFileName), "", nil},
 		{"the lock replaced by a file", replace(volume.LockFileName, file), "", nil},
-		{"the lock replaced by a directory", replace(volume.LockFileName, directory), "move away what is in its place",
+		{"the lock replaced by a directory", replace(volume.LockFileName, directory), "that has its name now away",
 			remove(volume.LockFileName)},
 		{"the mark and the lock removed", func(dir string) error {
 			return errors.Join(remove(volume.MarkFileName)(dir), remove(volume.LockFileName)(dir))

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
@@ -36,11 +38,20 @@ type Reader struct {
 // OpenSegment opens a segment for reading, also one that is being written: then Fragments lists
 // what is completed so far.
 func (s *Store) OpenSegment(k Key) (*Reader, error) {
+	return s.OpenSegmentWhile(context.Background(), k)
+}
+
+// OpenSegmentWhile is OpenSegment for one who reads much: once ctx ends nothing more is read, and all fails with its error.
+func (s *Store) OpenSegmentWhile(ctx context.Context, k Key) (*Reader, error) {
 	r, err := s.lease(k)
 	if err != nil {
 		return nil, err
 	}
-	if err = r.open(); err == nil && r.shown == nil {
+	if err = r.open(); err == nil {
+		r.file = atomicfile.While(ctx, r.file)
+		err = ctx.Err()
+	}
+	if err == nil && r.shown == nil {
 		err = r.readHeader()
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -26,9 +27,9 @@ type DamagedMedia struct {
 }
 
 // Verify reads a segment as a whole. It fails with what is wrong with the file itself; what is wrong with
-// its media is listed. One that is being written is read as far as it is completed.
-func (s *Store) Verify(k Key) (Verified, error) {
-	r, err := s.OpenSegment(k)
+// its media is listed. One that is being written is read as far as it is completed. It ends with the error of ctx.
+func (s *Store) Verify(ctx context.Context, k Key) (Verified, error) {
+	r, err := s.OpenSegmentWhile(ctx, k)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -39,6 +40,9 @@ func (s *Store) Verify(k Key) (Verified, error) {
 	}
 	info := s.infoOf(k)
 	found, err := m.Verify(info.State != Writing)
+	if ctx.Err() != nil { // what was not read is not damaged
+		return Verified{}, ctx.Err()
+	}
 	v := Verified{Fragments: len(found.Fragments), NoChecksum: found.Unsummed}
 	for _, d := range found.Damaged {
 		gap := Gap{From: k.StartTime().Add(d.From), To: k.StartTime().Add(d.To)}

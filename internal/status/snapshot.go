@@ -66,7 +66,7 @@ const StateOff = "off"
 
 // Wanted is what is in force of a stream, and where it comes from. It holds no secret.
 type Wanted struct {
-	Origin  string    `json:"origin"`           // file, sitewise, kvs or mqtt
+	Origin  string    `json:"origin"`           // one of desired.Origins
 	Version time.Time `json:"version,omitzero"` // when its source changed it
 	Sync    string    `json:"syncStatus"`       // a SyncStatus of the KVS API; empty while it is not known
 	// SyncDetails says what is wrong, for people.

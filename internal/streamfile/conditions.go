@@ -25,6 +25,7 @@ const (
 const (
 	scopeDirectory health.Scope = "stream-files"
 	scopeOthers    health.Scope = "stream-files-limit"
+	scopeMore      health.Scope = "stream-files-more"
 	scopeState     health.Scope = "stream-file-state"
 )
 
@@ -38,6 +39,34 @@ func (f *Files) report(scope health.Scope, severity health.Severity, fault *heal
 	if f.o.Health.Report(scope, severity, fault) {
 		f.o.Log.Warn("stream file condition raised", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
+}
+
+// mostShown is how many files are shown one by one with what is wrong with them.
+const mostShown = 20
+
+// reportFiles says what is wrong with the files, the first by name one by one and how many more there are.
+func (f *Files) reportFiles() {
+	shown, more := 0, 0
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		known := f.files[name]
+		switch {
+		case known.wrong == "":
+			f.reportFile(name, known)
+		case shown < mostShown:
+			shown++
+			f.reportFile(name, known)
+		default:
+			more++
+			f.o.Health.OK(fileScope(name))
+		}
+	}
+	if more == 0 {
+		f.o.Health.OK(scopeMore)
+		return
+	}
+	f.report(scopeMore, health.Degraded, health.UserFault(codeFile, nil,
+		"The directory %s has %s more that are wrong: correct or remove those that are shown, and these are shown then; `kvs-edge-agent check` "+
+			"names all.", f.o.Dir, humanize.Count(more, "stream file")))
 }
 
 // reportFile says what is wrong with a file, until it is right or gone.

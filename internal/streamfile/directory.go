@@ -1,6 +1,7 @@
 package streamfile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,7 +42,7 @@ func (s sight) sum() [sha256.Size]byte {
 // listing is what a directory held when it was read.
 type listing struct {
 	found  map[string]sight // the stream files, by name
-	others int              // stream files beyond what is read
+	unread map[string]bool  // the stream files beyond what is read, by name
 	none   bool             // there is no file at all: it is not mounted, perhaps
 	err    error            // why the directory was not read
 	broken error            // reading it panicked
@@ -51,23 +53,26 @@ var errSlow = fmt.Errorf("no answer within %.0f s", readPatience.Seconds())
 
 // begin reads a directory in a goroutine of its own, which ends when the directory answers: a file system that hangs is
 // waited for by nobody, not even by the end of the agent.
-func begin(read func(dir string) listing, dir string) <-chan listing {
+func begin(read func(dir string, first map[string]bool) listing, dir string, first map[string]bool) <-chan listing {
 	answer := make(chan listing, 1)
 	go func() {
 		var l listing
-		l.broken = supervise.Do("Reading the directory of stream files", func() error { l = read(dir); return nil })
+		l.broken = supervise.Do("Reading the directory of stream files", func() error { l = read(dir, first); return nil })
 		answer <- l
 	}()
 	return answer
 }
 
-// readDirectory reads all stream files of a directory. It takes as long as the file system does.
-func readDirectory(dir string) listing {
+// readDirectory reads the stream files of a directory, those in first before others. It takes as long as the file system does.
+func readDirectory(dir string, first map[string]bool) listing {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return listing{err: err}
 	}
-	l := listing{found: make(map[string]sight), none: true}
+	l := listing{found: make(map[string]sight), unread: make(map[string]bool), none: true}
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { // so that what is followed is not crowded out
+		return cmp.Compare(rankIn(first, a.Name()), rankIn(first, b.Name()))
+	})
 	for _, entry := range entries {
 		if entry.IsDir() {
 			continue
@@ -77,7 +82,7 @@ func readDirectory(dir string) listing {
 		switch {
 		case !isStreamFile(name):
 		case len(l.found) >= maxFiles:
-			l.others++
+			l.unread[name] = true
 		default:
 			if s := look(filepath.Join(dir, name)); s.problem != absent {
 				l.found[name] = s
@@ -85,6 +90,14 @@ func readDirectory(dir string) listing {
 		}
 	}
 	return l
+}
+
+// rankIn is 0 for a name of the set, and 1 for others.
+func rankIn(set map[string]bool, name string) int {
+	if set[name] {
+		return 0
+	}
+	return 1
 }
 
 // isStreamFile reports whether a file of that name is read: editors' copies and files that are being written are not.
@@ -95,8 +108,13 @@ func isStreamFile(name string) bool {
 // absent is the problem of a file that went while the directory was read, or whose link leads nowhere.
 const absent = "absent"
 
-// look reads a file. A pipe in its place does not hold it up.
+// look reads a file. Only what is a file is opened: opening a pipe wakes who writes to it, and opening a device may start
+// anything, such as a watchdog.
 func look(path string) (s sight) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return sight{problem: "must be a file", modified: info.ModTime(), mode: info.Mode().Perm()}
+	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -107,7 +125,7 @@ func look(path string) (s sight) {
 		return sight{problem: "cannot be read (" + cause(err) + "): check the disk and what the name stands for"}
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
+	info, err = f.Stat() // another one may be there by now
 	if err != nil {
 		return sight{problem: "cannot be read (" + cause(err) + "): check the disk"}
 	}

@@ -77,7 +77,7 @@ type place struct {
 // shows no secret.
 func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
 	var w wrong
-	members := objectOf(&w, bytes.TrimPrefix(data, []byte("\ufeff"))) // as editors of Windows begin a file
+	members := objectOf(&w, bytes.TrimPrefix(data, []byte(byteOrderMark)))
 	if len(w) > 0 {
 		return s, "", w
 	}
@@ -91,8 +91,8 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	if json.Unmarshal(members[memberName], &config.StreamName) != nil || !kvslimit.IsStreamName(config.StreamName) {
 		w.add(memberName, "", "must be the name of a stream: 1 to 256 letters, digits, or _.- and not only dots")
 	}
-	data, uri := takeURI(&w, members[memberConfig])
-	if config.Config, err = readConfig(data); err == nil {
+	rest, uri := takeURI(&w, members[memberConfig])
+	if config.Config, err = readConfig(rest); err == nil {
 		p.check(&w, config.Config, uri)
 		s, err = edgestream.Of(config, desired.File, edgeconfig.InFile(uri.present))
 	}
@@ -100,6 +100,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 		w.addConfig(err)
 	}
 	tags := tagsOf(&w, members[memberTags])
+	w.addRepeated(data)
 	if len(w) > 0 {
 		return desired.Stream{}, "", w
 	}
@@ -112,6 +113,18 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	}
 	return s, note, nil
 }
+
+// nameIn is the StreamName of a file, whatever else is wrong with that; empty where that cannot be told.
+func nameIn(data []byte) string {
+	var d struct{ StreamName string }
+	if json.Unmarshal(bytes.TrimPrefix(data, []byte(byteOrderMark)), &d) != nil || !kvslimit.IsStreamName(d.StreamName) {
+		return ""
+	}
+	return d.StreamName
+}
+
+// byteOrderMark is what editors of Windows begin a file with.
+const byteOrderMark = "\ufeff"
 
 // unused names what has no effect without the cloud.
 func unused(c edgeconfig.EdgeConfig, tags desired.Tags) string {

@@ -127,6 +127,19 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 25 * * ? *",
 			"DurationInSeconds":1}}}}`: {
 			"EdgeConfig.UploaderConfig.ScheduleConfig.ScheduleExpression is", "DurationInSeconds is 1: it must be 60 to 3600"},
+		`{"StreamName":"door","StreamName":"yard","EdgeConfig":{` + source + `}}`:           {"StreamName is there twice"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `},"EdgeConfig":{` + source + `}}`: {"EdgeConfig is there twice"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `,"recorderconfig":{},"DeletionConfig":{"EdgeRetentionInHours":5,
+			"edgeRetentionInHours":700}}}`: {"EdgeConfig.recorderconfig is there twice",
+			"EdgeConfig.DeletionConfig.edgeRetentionInHours is there twice"},
+		inSource(uri + `,"MediaURI":"rtsp://admin:` + password + `@10.0.0.8/1"`): {at + ".MediaURI is there twice"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:camera":"a","kvs-edge:camera":"b"}}`: {
+			"Tags.kvs-edge:camera is there twice"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `,"DeletionConfig":{"EdgeRetentionInHours":NaN}}}`:   {"The file is not JSON"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `,"DeletionConfig":{"EdgeRetentionInHours":1e400}}}`: {"EdgeRetentionInHours"},
+		strings.Repeat("[", 60000): {"The file is not JSON"},
+		`{"_x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`: {"The file is not JSON"},
+		`{"_x":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`:   {"StreamName must be", "EdgeConfig is missing"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:upload":"often","upload":"live"}}`: {
 			"Tags.kvs-edge:upload must be live or scheduled", "Tags.upload is not known: it must be one of kvs-edge:upload, kvs-edge:camera"},
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 )
 
-// A check says of each file which stream it is of, or what is wrong with it.
+// A check reports for each file its stream or its fault.
 func ExampleCheck() {
 	dir, err := os.MkdirTemp("", "streams")
 	if err != nil {

@@ -44,8 +44,9 @@ type hub struct {
 	ended    sync.WaitGroup
 	mu       sync.Mutex
 	running  desired.Set
-	applied  int // calls of Apply
-	known    int
+	applied  int      // calls of Apply
+	known    bool     // all that the files want, as they said last
+	unclear  []string // but of these
 }
 
 func newHub(t *testing.T) *hub {
@@ -81,10 +82,10 @@ func (h *hub) start() {
 	must(h.t, err)
 	h.health = health.NewRegistry(time.Now)
 	h.mu.Lock()
-	h.running, h.applied, h.known = nil, 0, 0
+	h.running, h.applied, h.known, h.unclear = nil, 0, false, nil
 	h.mu.Unlock()
 	o := Options{
-		Dir: h.dir, ThingName: "hub-1", State: state, Applier: h, Known: func() { h.mu.Lock(); h.known++; h.mu.Unlock() },
+		Dir: h.dir, ThingName: "hub-1", State: state, Applier: h, Applied: h.noteApplied,
 		Now: time.Now, Log: zap.NewNop(), Health: h.health.Component("", health.JobConfig),
 	}
 	if h.edit != nil {
@@ -100,12 +101,12 @@ func (h *hub) start() {
 }
 
 // read is a directory on a server that may be away.
-func (h *hub) read(dir string) listing {
+func (h *hub) read(dir string, first map[string]bool) listing {
 	h.readings.Add(1)
 	if away := h.hangs.Load(); away != nil {
 		<-*away
 	}
-	return readDirectory(dir)
+	return readDirectory(dir, first)
 }
 
 // hang has the directory hang until answer is called, which may be called again.
@@ -179,11 +180,24 @@ func (h *hub) of(stream string) desired.Stream {
 	return h.running[stream]
 }
 
-// timesKnown is how often what the files want was told to be known.
-func (h *hub) timesKnown() int {
+func (h *hub) noteApplied(all bool, unclear []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.known
+	h.known, h.unclear = all, slices.Sorted(slices.Values(unclear))
+}
+
+// knows compares what is known of what the files want: "all", "all but gate", "not all".
+func (h *hub) knows(when, want string) {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	got := "not all"
+	if h.known {
+		got = strings.TrimSuffix("all but "+strings.Join(h.unclear, ", "), " but ")
+	}
+	if got != want {
+		h.t.Errorf("%s: %s of what the files want is known, want %s", when, got, want)
+	}
 }
 
 func (h *hub) calls() int {

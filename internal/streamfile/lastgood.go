@@ -32,7 +32,7 @@ type fileDocument struct {
 	Decides bool `json:"Decides,omitempty"`
 }
 
-// restore takes the last good contents from before. What is not right any more is left out.
+// restore takes the last good contents from before. What is not right any more is not followed.
 func (f *Files) restore() {
 	var doc stateDocument
 	err := f.o.State.Read(stateFile, &doc)
@@ -41,8 +41,8 @@ func (f *Files) restore() {
 		return
 	case errors.Is(err, statefile.ErrCorrupt):
 		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good stream files was damaged and is set aside as %s: the stream files that are there are followed all "+
-				"the same.", stateFile, stateFile+statefile.CorruptSuffix))
+			"The file %s with the last good stream files was damaged and is set aside as %s: the existing stream files are applied "+
+				"nevertheless.", stateFile, stateFile+statefile.CorruptSuffix))
 		return
 	case err != nil:
 		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
@@ -51,12 +51,18 @@ func (f *Files) restore() {
 		return
 	}
 	f.kept = true
+	if f.known = doc.Version == stateVersion; !f.known {
+		return
+	}
 	for _, d := range doc.Files {
-		if stream, note, err := f.place.parse(d.Content, d.Modified); err == nil && doc.Version == stateVersion {
-			f.files[d.Name] = &file{good: &good{stream: stream, data: d.Content, modified: d.Modified}, note: note}
-			if d.Decides {
-				f.owners[stream.Name] = d.Name
-			}
+		stream, note, err := f.place.parse(d.Content, d.Modified)
+		if err != nil {
+			f.files[d.Name] = &file{held: &d, wants: nameIn(d.Content)}
+			continue
+		}
+		f.files[d.Name] = &file{good: &good{stream: stream, data: d.Content, modified: d.Modified}, note: note}
+		if d.Decides {
+			f.owners[stream.Name] = d.Name
 		}
 	}
 	f.settleOwners(nil)
@@ -69,10 +75,14 @@ func (f *Files) save() {
 	}
 	doc := stateDocument{Version: stateVersion}
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
-		if g := f.files[name].good; g != nil {
+		switch known := f.files[name]; {
+		case known.good != nil:
+			g := known.good
 			doc.Files = append(doc.Files, fileDocument{
 				Name: name, Modified: g.modified, Content: g.data, Decides: f.owners[g.stream.Name] == name,
 			})
+		case known.held != nil:
+			doc.Files = append(doc.Files, *known.held)
 		}
 	}
 	if err := f.o.State.Write(stateFile, doc); err != nil {

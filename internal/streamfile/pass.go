@@ -1,9 +1,11 @@
 package streamfile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -26,7 +28,7 @@ func (f *Files) list(ctx context.Context) listing {
 		}
 	}
 	if f.reading == nil {
-		f.reading = begin(f.read, f.o.Dir)
+		f.reading = begin(f.read, f.o.Dir, f.followed())
 	}
 	patience := time.NewTimer(readPatience)
 	defer patience.Stop()
@@ -59,19 +61,27 @@ func (f *Files) pass(ctx context.Context, first bool) {
 		}
 		return
 	}
-	f.reportOthers(l.others)
+	f.known, f.others = true, len(l.unread)
+	f.reportOthers(len(l.unread))
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		f.see(name, found[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
-		if _, there := found[name]; !there {
+		if _, there := found[name]; !there && !l.unread[name] {
 			f.miss(name, first)
 		}
 	}
 	f.settleOwners(found)
-	for name, known := range f.files {
-		f.reportFile(name, known)
+	f.reportFiles()
+}
+
+// followed are the files that decide about a stream.
+func (f *Files) followed() map[string]bool {
+	names := make(map[string]bool, len(f.owners))
+	for _, name := range f.owners {
+		names[name] = true
 	}
+	return names
 }
 
 // see takes the content of a file.
@@ -89,22 +99,30 @@ func (f *Files) see(name string, s sight) {
 	}
 	known.sum, known.judged = sum, false
 	stream, note, err := desired.Stream{}, "", error(nil)
-	if s.problem == "" {
+	if known.wants = ""; s.problem == "" {
 		stream, note, err = f.place.parse(s.data, s.modified)
+		known.wants = nameIn(s.data)
 	}
 	switch {
 	case s.problem == "" && err == nil:
-		known.judged, known.wrong, known.note = true, "", note
+		known.judged, known.wrong, known.note, known.held = true, "", note, nil
+		if known.good == nil || !bytes.Equal(known.good.data, s.data) { // one that is only touched all the time wears no disk out
+			f.unsaved = true
+		}
+		known.unsure = 0
 		known.good = &good{stream: stream, data: s.data, modified: s.modified}
-		f.unsaved = true
 		f.o.Log.Info("stream file read", zap.String("file", name), zap.String("stream", stream.Name))
-	case !again: // it may be in the middle of being written
+	case !again && known.unsure < mostUnsure: // it may be in the middle of being written
+		known.unsure++
 	case s.problem != "":
 		known.judged, known.wrong = true, "The file "+s.problem
 	default:
 		known.judged, known.wrong = true, err.Error()
 	}
 }
+
+// mostUnsure is how often in a row a file may be found in the middle of being written.
+const mostUnsure = 5
 
 // miss notes that a file is not in the directory. It is forgotten once it was not for a while.
 func (f *Files) miss(name string, first bool) {
@@ -158,7 +176,7 @@ func (f *Files) wanted() desired.Set {
 // apply has what the files want applied, where that changed.
 func (f *Files) apply(ctx context.Context) {
 	wanted := f.wanted()
-	f.any.Store(len(wanted) > 0)
+	f.notePaths() // a job that starts now may have something to say of its file
 	if f.applied == nil || !maps.Equal(f.applied, wanted) {
 		outcomes := f.o.Applier.Apply(ctx, wanted)
 		if ctx.Err() != nil {
@@ -173,11 +191,35 @@ func (f *Files) apply(ctx context.Context) {
 				delete(f.statuses, stream)
 			}
 		}
-		if len(wanted) > 0 || f.o.NoCloud {
-			f.o.Known()
-		}
 	}
 	f.publish()
+	f.o.Applied(f.knowledge())
+}
+
+// notePaths notes which file decides about each stream.
+func (f *Files) notePaths() {
+	paths := make(map[string]string, len(f.owners))
+	for stream, name := range f.owners {
+		paths[stream] = filepath.Join(f.o.Dir, name)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paths = paths
+}
+
+// knowledge is whether it is known what all files want, but for the streams whose files never were right.
+func (f *Files) knowledge() (all bool, unclear []string) {
+	all = f.known && f.others == 0
+	for _, known := range f.files {
+		switch {
+		case known.good != nil:
+		case known.wants == "":
+			all = false
+		case f.owners[known.wants] == "":
+			unclear = append(unclear, known.wants)
+		}
+	}
+	return all, unclear
 }
 
 // answer notes what came of a stream.
@@ -201,7 +243,7 @@ func (f *Files) publish() {
 	for stream, status := range f.statuses {
 		if name := f.owners[stream]; f.files[name].wrong != "" {
 			status.Status = syncFailed
-			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its content of before is in force: %s.", name, f.files[name].wrong)
+			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its previous content stays in force: %s.", name, f.files[name].wrong)
 		}
 		syncs[stream] = status
 	}

@@ -7,6 +7,7 @@
 package streamfile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -15,11 +16,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -52,19 +53,19 @@ type Options struct {
 	Applier Applier
 	// OutcomeChanged receives when Applier has other outcomes than before for the same set. Default never.
 	OutcomeChanged <-chan struct{}
-	// Known is called when what the files want is known and applied. It must not wait. Required.
-	Known  func()
-	Now    func() time.Time // required
-	Log    *zap.Logger      // required
-	Health *health.Component
+	// Applied is called when what is known of the files is applied. all says that this is all that they want, but for the
+	// streams in unclear, whose files are wrong and have no content from before. It must not wait. Required.
+	Applied func(all bool, unclear []string)
+	Now     func() time.Time // required
+	Log     *zap.Logger      // required
+	Health  *health.Component
 }
 
 // Files are the stream files of a hub.
 type Files struct {
 	o     Options
 	place place
-	any   atomic.Bool // they want a stream
-	read  func(dir string) listing
+	read  func(dir string, first map[string]bool) listing
 
 	// For Run.
 	files    map[string]*file  // by name
@@ -72,12 +73,15 @@ type Files struct {
 	applied  desired.Set       // nil: nothing was applied yet
 	unsaved  bool              // the state lacks a change
 	kept     bool              // the state was read or written
+	known    bool              // the state was read, or the directory
+	others   int               // files that are not read, as there are too many
 	reading  <-chan listing    // of the directory, which is under way; nil: none is
 	late     bool              // reading took too long
 	statuses map[string]edgeconfig.SyncStatus
 
 	mu    sync.Mutex
 	syncs map[string]edgeconfig.SyncStatus // see Sync; guarded by mu
+	paths map[string]string                // see Deletion; guarded by mu
 
 	once   sync.Once // see load
 	loaded chan struct{}
@@ -87,7 +91,10 @@ type Files struct {
 type file struct {
 	sum    [sha256.Size]byte // of the content that was read last
 	judged bool              // that content was
+	unsure int               // how often in a row the content was neither right nor that of before
 	good   *good             // the last content that was right; nil: there was none
+	held   *fileDocument     // the last content that was right once, as the disk has it, where good is nil; nil: there is none
+	wants  string            // the stream of a content that is wrong; empty: that cannot be told
 	wrong  string            // what is wrong with the content of now, and was twice in a row; empty: nothing
 	note   string            // what of good has no effect
 	gone   time.Time         // since when it is missing; zero: it is not
@@ -107,21 +114,33 @@ func New(o Options) *Files {
 		statuses: make(map[string]edgeconfig.SyncStatus), loaded: make(chan struct{}), read: readDirectory,
 	}
 	f.restore()
-	f.any.Store(len(f.owners) > 0)
 	return f
 }
 
 // Restored is what the last good contents want. It is for before Run.
 func (f *Files) Restored() desired.Set { return f.wanted() }
 
-// Any reports whether the files want a stream. It is safe for concurrent use.
-func (f *Files) Any() bool { return f.any.Load() }
-
 // Sync says how the file of a stream fares; zero when none wants it. It is safe for concurrent use.
 func (f *Files) Sync(stream string) edgeconfig.SyncStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.syncs[stream]
+}
+
+// Deletion says why the media of a stream that a file wants cannot be deleted, and how it can: a sentence for people. It is safe
+// for concurrent use.
+func (f *Files) Deletion(stream string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return fmt.Sprintf("Stream %s is configured for this hub by a stream file (%s): remove that first, and %.0f s later the stream's "+
+		"recordings can be deleted.", stream, cmp.Or(f.paths[stream], f.o.Dir), vanishAfter.Seconds())
+}
+
+// Place is where the URL of a stream's media is written, if it is in a file. It is safe for concurrent use.
+func (f *Files) Place(stream string) address.Place {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return address.InFile(f.paths[stream])
 }
 
 // Loaded is closed when Run has read the directory for the first time, or that took too long, and what the files want is
@@ -174,7 +193,7 @@ type Checked struct {
 func Check(dir, thing string, noCloud bool) ([]Checked, error) {
 	var l listing
 	select {
-	case l = <-begin(readDirectory, dir):
+	case l = <-begin(readDirectory, dir, nil):
 	case <-time.After(readPatience):
 		return nil, errSlow
 	}

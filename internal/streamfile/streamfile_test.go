@@ -1,6 +1,7 @@
 package streamfile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -266,7 +267,7 @@ func TestTheLastGoodContentsAreWantedAtOnce(t *testing.T) {
 			Dir: h.dir, ThingName: "hub-1", State: state, Applier: h, Now: time.Now, Log: zap.NewNop(),
 			Health: h.health.Component("", health.JobConfig),
 		})
-		if got := f.Restored(); len(got) != 1 || got["door"] != h.of("door") || !f.Any() {
+		if got := f.Restored(); len(got) != 1 || got["door"] != h.of("door") {
 			t.Errorf("wanted is %+v, want %+v", got, h.of("door"))
 		}
 	})
@@ -329,15 +330,7 @@ func TestAQuietDirectoryCostsNothing(t *testing.T) {
 		h.start()
 		h.elapse(time.Minute)
 		h.says("without a directory", "so there are no streams from files. Create it")
-		if h.timesKnown() != 0 {
-			t.Error("what a hub without files wants is told to be known")
-		}
-		h.stop()
-		h.edit = func(o *Options) { o.NoCloud = true }
-		h.start()
-		if n := h.timesKnown(); n != 1 {
-			t.Errorf("without the cloud the files are all there is, and it is told %d times", n)
-		}
+		h.knows("without a directory", "not all")
 		h.stop()
 	})
 }
@@ -356,6 +349,73 @@ func TestAChangedOutcomeIsAskedFor(t *testing.T) {
 		synctest.Wait()
 		if n := h.calls(); n != 2 {
 			t.Errorf("it is applied %d times, want 2", n)
+		}
+	})
+}
+
+// TestWhatIsKnownOfTheFiles has starts without what was right before, and with it.
+func TestWhatIsKnownOfTheFiles(t *testing.T) {
+	t.Parallel()
+	forget := func(h *hub) { must(h.t, os.Remove(filepath.Join(h.stateDir, stateFile))) }
+	for name, row := range map[string]struct {
+		change func(h *hub)
+		knows  string
+	}{
+		"nothing changed":              {func(*hub) {}, "all"},
+		"the state gone":               {forget, "all"},
+		"the directory gone":           {func(h *hub) { must(h.t, os.RemoveAll(h.dir)) }, "all"},
+		"both gone":                    {func(h *hub) { forget(h); must(h.t, os.RemoveAll(h.dir)) }, "not all"},
+		"the directory empty":          {func(h *hub) { forget(h); must(h.t, os.Remove(h.path("door.json"))) }, "not all"},
+		"other files only":             {func(h *hub) { forget(h); must(h.t, os.Rename(h.path("door.json"), h.path("door.off"))) }, "all"},
+		"a file wrong":                 {func(h *hub) { h.write("door.json", `{"StreamName":"door"}`) }, "all"},
+		"a file wrong, the state gone": {func(h *hub) { forget(h); h.write("door.json", `{"StreamName":"door"}`) }, "all but door"},
+		"no JSON, the state gone":      {func(h *hub) { forget(h); h.write("door.json", `{"StreamName":"door"`) }, "not all"},
+		"no name, the state gone":      {func(h *hub) { forget(h); h.write("door.json", `{"StreamName":"../door"}`) }, "not all"},
+		"not to be read":               {func(h *hub) { forget(h); must(h.t, os.Chmod(h.path("door.json"), 0o644)) }, "not all"},
+		"another file of the stream":   {func(h *hub) { forget(h); h.write("a.json", `{"StreamName":"door"}`) }, "all"},
+		"wrong by now, and no directory": {func(h *hub) {
+			h.edit = func(o *Options) { o.ThingName = "hub-2" }
+			must(h.t, os.RemoveAll(h.dir))
+		}, "all but door"},
+		"the state of another version": {func(h *hub) {
+			state, err := statefile.Open(h.stateDir, atomicfile.OS{})
+			must(h.t, errors.Join(err, state.Write(stateFile, map[string]any{"Version": 2}), os.RemoveAll(h.dir)))
+		}, "not all"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t)
+				hubArn := `"HubDeviceArn":"arn:aws:iot:eu-central-1:111122223333:thing/hub-1",`
+				h.write("door.json", strings.Replace(documentOf("door", 5), `"EdgeConfig":{`, `"EdgeConfig":{`+hubArn, 1))
+				h.start()
+				h.stop()
+				row.change(h)
+				for range 2 { // what is not right any more is kept on disk
+					h.start()
+					h.elapse(3 * readEvery)
+					h.knows("then", row.knows)
+					h.stop()
+				}
+			})
+		})
+	}
+}
+
+// The sentence names the file that is to be removed, as soon as it decides.
+func TestWhichFileIsToBeRemoved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.write("front.json", documentOf("door", 5))
+		h.start()
+		defer h.stop()
+		want := "Stream door is configured for this hub by a stream file (" + h.path("front.json") + "): remove that first, and 10 s later"
+		if got := h.files.Deletion("door"); !strings.HasPrefix(got, want) {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+		if got := h.files.Place("door").Text("Correct the secret's MediaURI."); !strings.Contains(got, h.path("front.json")) {
+			t.Errorf("it says %q", got)
 		}
 	})
 }

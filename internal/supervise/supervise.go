@@ -26,7 +26,7 @@ func Do(what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = health.SystemFault(Code, PanicError(p),
-				"%s was stopped by an internal error; it is started again. Please report it with the log.", what)
+				"%s was stopped by an internal error; it is restarted. Please report it with the log.", what)
 		}
 	}()
 	return f()

@@ -107,7 +107,9 @@ func expectTrue(t *testing.T, units []simcam.Frame, mayJump bool) {
 			t.Errorf("frame %d: "+format, append([]any{i}, args...)...)
 		}
 	}
+	var mostOff, mostAhead time.Duration
 	for i, u := range units {
+		mostOff, mostAhead = max(mostOff, (u.Producer-u.Sent).Abs()), max(mostAhead, u.Producer-u.Arrival)
 		if off := u.Producer - u.Sent; off.Abs() > time.Second {
 			report(i, "%s off", off)
 		}
@@ -118,6 +120,7 @@ func expectTrue(t *testing.T, units []simcam.Frame, mayJump bool) {
 			report(i, "taken for a jump")
 		}
 	}
+	t.Logf("at most %d ms off, and %d ms ahead of arrival", mostOff.Milliseconds(), mostAhead.Milliseconds())
 	first, last := units[0], units[len(units)-1]
 	if span := (last.Producer - first.Producer) - (last.Sent - first.Sent); span.Abs() > time.Second {
 		t.Errorf("the span is %s off", span)

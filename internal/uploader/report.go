@@ -178,7 +178,7 @@ func (r *report) stuck(x *poison.Suspect) {
 	if x.Split != nil {
 		how = "it is sent in parts, from key frame to key frame"
 	}
-	fault := health.SystemFault(codeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: "+
+	fault := health.SystemFault(codeBreaks, nil, "The fragment at %s of stream %s (%s) has not been uploaded since %s: "+
 		"the connection repeatedly breaks before it is sent completely; %s. It is kept and retried until it is uploaded, and others are sent "+
 		"in between. "+
 		"%s A shorter key frame interval of the camera makes fragments smaller.",
@@ -222,10 +222,10 @@ func (r *report) sound(f inflight, setting Audio) {
 		}
 		return
 	}
-	text := "The sound of stream %s is %s, with which neither the console nor HLS plays the video: " +
+	text := "The audio of stream %s is %s, with which neither the console nor HLS plays the video: " +
 		"it is recorded on the hub but not uploaded. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off."
 	if f.omitted.Never {
-		text = "The sound of stream %s is %s, which Kinesis Video Streams does not play: " +
+		text = "The audio of stream %s is %s, which Kinesis Video Streams does not play: " +
 			"it is recorded on the hub but not uploaded. Set the camera to AAC in mono or stereo, or AWS_KVS_EDGE_AUDIO to off."
 	}
 	fault := health.UserFault(CodeAudio, nil, text, r.stream, f.omitted.Name)

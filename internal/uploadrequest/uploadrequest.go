@@ -127,7 +127,7 @@ func (r *Requests) receive(ctx context.Context, payload []byte) {
 	switch {
 	case wrong != "":
 		if out.Details = wrong; in.RequestID == "" {
-			r.event(health.SystemFault(codeMessage, nil, "A message asked for an upload but cannot be followed. %s", wrong))
+			r.event(health.SystemFault(codeMessage, nil, "An upload request is invalid. %s", wrong))
 		}
 	case r.o.Upload == nil:
 		out.Details = "This agent does not upload on demand."

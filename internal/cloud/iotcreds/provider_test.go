@@ -90,7 +90,7 @@ func newFixture(t *testing.T, address string, config *tls.Config, at time.Time) 
 	part := health.NewRegistry(c.Now).Component("", health.JobCloud)
 	p, err := New(Options{
 		Endpoint: address, RoleAlias: "camera-role", ThingName: "hub-1", TLS: config, Now: c.Now, Health: part,
-		Timeout: 5 * time.Second, Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
+		Timeout: time.Minute, Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -387,7 +387,7 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 			health.SystemError, "without credentials"},
 		"empty object": {setup{handler: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }}, codeService,
 			health.SystemError, "without credentials"},
-		"already over": {setup{handler: good(now.Add(-time.Hour))}, codeService, health.SystemError, "ended at"},
+		"already over": {setup{handler: good(now.Add(-time.Hour))}, codeService, health.SystemError, "expired at"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

@@ -59,7 +59,7 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 	// The body holds keys: no part of it may get into an error.
 	if json.Unmarshal(body, &document) != nil || document.Credentials.AccessKeyID == "" || document.Credentials.SecretAccessKey == "" ||
 		document.Credentials.Expiration.IsZero() {
-		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s gave an answer without credentials: check "+
+		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s answered without credentials: check "+
 			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
 	}
 	c := document.Credentials
@@ -71,7 +71,8 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 		expires: now.Add(c.Expiration.Sub(now) - skew),
 	}
 	if !a.expires.After(now) {
-		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint,
+		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s returned credentials that "+
+			"expired at %s.", p.o.Endpoint,
 			health.Varying(c.Expiration.UTC().Format(time.RFC3339)))
 	}
 	return a, nil

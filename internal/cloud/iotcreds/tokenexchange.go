@@ -88,10 +88,11 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 	case err != nil:
 		return answer{}, x.fault(err)
 	case c.AccessKeyID == "" || c.SecretAccessKey == "" || !c.CanExpire:
-		return answer{}, health.SystemFault(codeService, nil, "The token exchange service of Greengrass at %s gave an answer without "+
+		return answer{}, health.SystemFault(codeService, nil, "The token exchange service of Greengrass at %s answered without "+
 			"credentials.", x.host)
 	case !c.Expires.After(now):
-		return answer{}, health.UserFault(codeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the "+
+		return answer{}, health.UserFault(codeClock, nil, "The token exchange service of Greengrass returned credentials that "+
+			"expired at %s, the "+
 			"hub's clock says %s: set the clock (NTP).",
 			health.Varying(humanize.Time(c.Expires.UTC())), health.Varying(humanize.Time(now.UTC())))
 	}
@@ -116,7 +117,7 @@ func (x exchange) fault(err error) error {
 	case errors.As(err, &status) && errors.As(err, &said):
 		return x.statusFault(status.HTTPStatusCode(), said.ErrorMessage() != "")
 	case errors.As(err, &unread):
-		return health.SystemFault(codeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
+		return health.SystemFault(codeService, nil, "The token exchange service of Greengrass at %s answered without credentials.", x.host)
 	case neterr.IsTimeout(err):
 		return health.SystemFault(codeNetwork, err, "The token exchange service of Greengrass at %s does not answer in time; the agent keeps "+
 			"trying.", x.host)
@@ -136,7 +137,7 @@ func (x exchange) statusFault(status int, explained bool) error {
 		return health.UserFault(codeRoleAlias, cause, "The role alias of Greengrass does not exist in AWS IoT: create it, or correct "+
 			"iotRoleAlias of the component aws.greengrass.Nucleus.")
 	case status == http.StatusForbidden, status == http.StatusBadRequest:
-		return health.UserFault(codeRoleAlias, cause, "AWS IoT gives Greengrass no credentials (HTTP status %d): the policy of the core's "+
+		return health.UserFault(codeRoleAlias, cause, "AWS IoT refuses credentials to Greengrass (HTTP status %d): the policy of the core's "+
 			"certificate must allow iot:AssumeRoleWithCertificate on the role alias iotRoleAlias of aws.greengrass.Nucleus.", status)
 	default:
 		return health.SystemFault(codeService, cause, "The token exchange service of Greengrass has no credentials (HTTP status %d), often "+

@@ -116,7 +116,7 @@ func (c *core) component(t *testing.T, token string) component {
 	part := health.NewRegistry(wall.Now).Component("", health.JobCloud)
 	logs, lines := observer.New(zapcore.DebugLevel)
 	p, err := NewTokenExchange(TokenExchange{URL: "http://" + c.address + exchangePath, Token: secret.New(token)}, Options{
-		Now: wall.Now, Health: part, Timeout: time.Second, Log: zap.New(logs),
+		Now: wall.Now, Health: part, Timeout: time.Minute, Log: zap.New(logs),
 		Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
 	})
 	if err != nil {
@@ -262,6 +262,9 @@ func TestWhatGreengrassRefusesIsOneSentence(t *testing.T) {
 			c := newCore(t)
 			c.answer(row.handler)
 			f := c.component(t, row.token)
+			if name == "silent" {
+				f.client.Timeout = 200 * time.Millisecond
+			}
 			_, err := f.Retrieve(t.Context())
 			fault := health.FaultOf(err, "none")
 			if fault == nil || fault.Code != row.code || fault.Class != row.class || !strings.Contains(fault.Text, row.says) {

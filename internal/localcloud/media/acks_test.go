@@ -45,7 +45,7 @@ func TestAFragmentIsAcknowledgedWhenItEnds(t *testing.T) {
 			t.Parallel()
 			limits := Limits{IdleInterval: 20 * time.Millisecond}
 			if row.end == nil {
-				limits.IdleTimeout = 200 * time.Millisecond
+				limits.IdleTimeout = time.Second
 			}
 			c := start(t, Options{Limits: limits})
 			p := c.open(t)

@@ -116,10 +116,11 @@ func (e *exporter) plan(ctx context.Context) error {
 		if info.State != segment.Writing && !o.From.IsZero() && info.RecordedTo.Before(o.From) {
 			continue
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		err := e.planSegment(ctx, info)
+		if ctx.Err() != nil { // what was not read is not damaged
+			return ctx.Err()
 		}
-		if err := e.planSegment(info); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -135,8 +136,8 @@ func (e *exporter) plan(ctx context.Context) error {
 }
 
 // planSegment adds what is to be exported of a segment.
-func (e *exporter) planSegment(info segment.Info) error {
-	r, err := e.store.OpenSegment(info.Key)
+func (e *exporter) planSegment(ctx context.Context, info segment.Info) error {
+	r, err := e.store.OpenSegmentWhile(ctx, info.Key)
 	if err != nil && (info.State == segment.Writing || errors.Is(err, segment.ErrNotFound)) {
 		return e.present() // there is nothing of it yet, or any more
 	}
@@ -207,7 +208,13 @@ func (e *exporter) choose(r *segment.Reader, fragments []mkv.Fragment) []mkv.Fra
 
 // copy writes the fragments of a segment, which may be gone since it was planned.
 func (e *exporter) copy(ctx context.Context, p part) error {
-	r, err := e.store.OpenSegment(p.info.Key)
+	r, err := e.store.OpenSegmentWhile(ctx, p.info.Key)
+	if ctx.Err() != nil {
+		if err == nil {
+			_ = r.Close()
+		}
+		return ctx.Err()
+	}
 	if errors.Is(err, segment.ErrNotFound) {
 		if err := e.present(); err != nil {
 			return err

@@ -101,8 +101,8 @@ func (v *Volume) keep(what, name string, err error) {
 		return
 	}
 	fault := health.SystemFault(CodeDisk, err,
-		"The file %s was removed and cannot be made again, so that the agent may refuse the disk at its next start: move away what is "+
-			"in its place, and do not delete it.", path)
+		"The file %s was removed and cannot be created again, so that the agent may refuse the disk at its next start: move the file "+
+			"that has its name now away, and do not delete it.", path)
 	if v.health.Report(scopeVolume, health.Degraded, fault) {
 		v.log.Error("cannot make "+what+" again", zap.String("code", fault.Code), zap.String("file", path), zap.Error(err))
 	}
@@ -123,7 +123,7 @@ func (v *Volume) refound(why error) error {
 	if st.Nlink > 0 {
 		return health.SystemFault(CodeDisk, errors.Join(ErrGone, why),
 			"The recording directory %s is not the one that was opened, as that was moved or is no longer mounted: put it back, or restart "+
-				"the agent to record to what is there now.", v.dir)
+				"the agent to record to the directory that exists now.", v.dir)
 	}
 	if err := v.files.MkdirAll(v.dir, layout.DirectoryMode); err != nil {
 		return Fault(v.dir, err)

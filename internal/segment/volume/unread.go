@@ -76,8 +76,8 @@ func (u *Unread) Report() {
 		return
 	}
 	fault := health.SystemFault(CodeUnread, causes,
-		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried "+
-			"again and again: %s.", strings.Join(names, ", "), u.dir, advice(all))
+		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can; this is "+
+			"retried: %s.", strings.Join(names, ", "), u.dir, advice(all))
 	if u.health.Report(scopeUnread, health.Failed, fault) {
 		u.log.Error("recordings cannot be read", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", causes))
 	}

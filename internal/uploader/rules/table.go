@@ -74,7 +74,7 @@ var ackRules = []Rule{
 	{
 		ID: 4503, Name: "KMS_KEY_UNAVAILABLE", Action: BackOff,
 		Cause:  "the stream's KMS key is not available",
-		Advice: "It may pass by itself; if it lasts, look at the key. The media is kept.",
+		Advice: "It may resolve itself; if it lasts, check the key. The media is kept.",
 	},
 	{
 		ID: 4504, Name: "KMS_KEY_INVALID_USAGE", Action: AskUser,

@@ -1,0 +1,69 @@
+package streamfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+)
+
+// addRepeated finds the members that an object has twice, of which readers of JSON take one or the other. The text is JSON.
+func (w *wrong) addRepeated(data []byte) {
+	r := repeated{wrong: w, tokens: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte(byteOrderMark))))}
+	r.value("")
+}
+
+// repeated goes through a document. It is as deep as the decoder allows.
+type repeated struct {
+	*wrong
+	tokens *json.Decoder
+}
+
+// value goes through the value at a path.
+func (r *repeated) value(path string) {
+	token, err := r.tokens.Token()
+	if err != nil {
+		return
+	}
+	switch token {
+	case json.Delim('{'):
+		r.object(path)
+	case json.Delim('['):
+		for r.tokens.More() {
+			r.value(path)
+		}
+		_, _ = r.tokens.Token() // the end of what is JSON
+	}
+}
+
+// object goes through the members of an object. Within an edge configuration capital letters tell no members apart.
+func (r *repeated) object(path string) {
+	seen := make(map[string]bool)
+	for r.tokens.More() {
+		token, err := r.tokens.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			return
+		}
+		key, member := name, name
+		if !slices.Contains(desired.TagNames(), name) {
+			member = edgeconfig.ShownName(name)
+		}
+		if path != "" {
+			member = path + "." + member
+		}
+		if strings.HasPrefix(member, memberConfig+".") {
+			key = strings.ToLower(name)
+		}
+		said := slices.ContainsFunc(*r.wrong, func(f edgeconfig.FieldFault) bool { return f.Path == member })
+		if seen[key] && !said && len(*r.wrong) < mostShown {
+			r.add(member, "", "is there twice, and must be there once")
+		}
+		seen[key] = true
+		r.value(member)
+	}
+	_, _ = r.tokens.Token() // the end of what is JSON
+}
