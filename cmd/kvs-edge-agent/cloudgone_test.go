@@ -20,7 +20,7 @@ type cuts struct {
 
 // onLinks puts a link in front of each service that the agent takes its orders from, and returns
 // them with the environment that leads through them.
-func (s *stage) onLinks() (links []*testtools.Link, env []string) {
+func (s *site) onLinks() (links []*testtools.Link, env []string) {
 	api := strings.TrimPrefix(s.cloud.Endpoint(), "https://")
 	for _, service := range []struct{ target, variable, scheme string }{
 		{s.cloud.MQTTEndpoint(), "AWS_IOT_CORE_DATA_ATS_ENDPOINT", ""},
@@ -56,7 +56,7 @@ func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
 		}
 		t.Run(cut, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, w)
+			s := newSite(t, w)
 			camera := startCamera(t, fakecam.Options{})
 			links, env := s.onLinks()
 			s.configure("door", camera.URL())
@@ -107,7 +107,7 @@ func TestABootWithEveryEndpointBlackHoledRecords(t *testing.T) {
 }
 
 func aBootWithEveryEndpointBlackHoledRecords(t *testing.T, w world) {
-	s, camera := newRecordingStage(t, w)
+	s, camera := newRecordingSite(t, w)
 	s.stopAgent()
 
 	hole := testtools.NewLink(t, s.cloud.MQTTEndpoint())

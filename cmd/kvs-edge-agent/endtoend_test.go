@@ -119,7 +119,7 @@ func TestKilledAtAnyMomentLosesNoCompletedFragment(t *testing.T) {
 func killedAtAnyMomentLosesNoCompletedFragment(t *testing.T, w world) {
 	const cameras = 4
 	kills := testtools.Proof(t, "kills", killed)
-	s := newStage(t, w)
+	s := newSite(t, w)
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
 		name := fmt.Sprintf("camera-%d", i)
@@ -156,7 +156,7 @@ func killedAtAnyMomentLosesNoCompletedFragment(t *testing.T, w world) {
 
 // expectLittleLost compares what the camera sent with what is on disk: a kill takes what was
 // gathered in memory, at most 2 s or a GOP (1 s here), and what was on the wire.
-func (s *stage) expectLittleLost(stream string, camera *fakecam.Camera, kills int) {
+func (s *site) expectLittleLost(stream string, camera *fakecam.Camera, kills int) {
 	s.t.Helper()
 	onDisk, err := localFrames(filepath.Join(s.recordings(), stream))
 	if err != nil {
@@ -176,7 +176,7 @@ func TestRows(t *testing.T) {
 // cloudGone cuts the whole cloud off for a while. Nothing is lost.
 func cloudGone(t *testing.T, w world) {
 	outage := testtools.Proof(t, "cuts", testtools.Sizes[time.Duration]{Short: 10 * time.Second, Middle: time.Minute, Long: 10 * time.Minute})
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startAgent()
@@ -203,7 +203,7 @@ func cloudGone(t *testing.T, w world) {
 }
 
 // awaitBacklog waits until at least this many seconds of media wait for the cloud.
-func (s *stage) awaitBacklog(stream string, seconds float64) (st status.Stream) {
+func (s *site) awaitBacklog(stream string, seconds float64) (st status.Stream) {
 	s.t.Helper()
 	s.eventually(fmt.Sprintf("a backlog of %.0f s", seconds), func() (err error) {
 		if st, err = s.stream(stream); err == nil && st.Uploader.BacklogSeconds < seconds {
@@ -221,7 +221,7 @@ func sixteenCamerasLoseNothing(t *testing.T, w world) {
 	length := testtools.Proof(t, "many", testtools.Sizes[time.Duration]{
 		Short: 4 * time.Second, Middle: 10 * time.Second, Long: 10 * time.Minute,
 	})
-	s := newStage(t, w)
+	s := newSite(t, w)
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
 		name := fmt.Sprintf("camera-%02d", i)
@@ -247,7 +247,7 @@ func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
 }
 
 func oneBrokenStreamNeverDisturbsAnother(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	good := startCamera(t, fakecam.Options{})
 	s.configure("good", good.URL())
 	s.configure("mjpeg", startCamera(t, fakecam.Options{MJPEG: true}).URL())
@@ -308,7 +308,7 @@ func TestARevokedCertificateIsOneSentenceAndRecordingGoesOn(t *testing.T) {
 }
 
 func aRevokedCertificateIsOneSentenceAndRecordingGoesOn(t *testing.T, w world) {
-	s, _ := newRecordingStage(t, w)
+	s, _ := newRecordingSite(t, w)
 	if err := s.cloud.Faults().RevokeCertificate(testThing); err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func recordedDoor(t *testing.T) (dir string, files []string) {
 
 func TestAnExportGoesToTheStandardOutput(t *testing.T) {
 	t.Parallel()
-	s := &stage{t: t, dir: shortDir(t)}
+	s := &site{t: t, dir: shortDir(t)}
 	s.backlog("door", 20)
 	for _, name := range []string{"-", "/dev/stdout"} {
 		cwd := t.TempDir()
@@ -105,7 +105,7 @@ func TestAKilledExportLeavesNothingUnderItsName(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	(&stage{t: t}).eventually("the beginning of the export", func() error {
+	(&site{t: t}).eventually("the beginning of the export", func() error {
 		started, err := filepath.Glob(filepath.Join(at, ".out.mkv.*.part"))
 		if err == nil && len(started) == 0 {
 			err = errors.New("there is no file yet")

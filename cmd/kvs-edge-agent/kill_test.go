@@ -36,7 +36,7 @@ var backlogTrack = mkv.Track{
 
 // backlog fills the recording directory as if the stream had been recorded for a while without
 // any upload, and returns the fragments' producer times in ms.
-func (s *stage) backlog(stream string, fragments int) []int64 {
+func (s *site) backlog(stream string, fragments int) []int64 {
 	s.t.Helper()
 	fail := func(err error) {
 		s.t.Helper()
@@ -74,7 +74,7 @@ func (s *stage) backlog(stream string, fragments int) []int64 {
 
 // awaitFragments waits until the cloud has the fragments of these producer times, for as long as one
 // after the other comes.
-func (s *stage) awaitFragments(stream string, want []int64) {
+func (s *site) awaitFragments(stream string, want []int64) {
 	s.t.Helper()
 	missing := map[int64]bool{}
 	for _, at := range want {
@@ -100,7 +100,7 @@ func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
 
 func killedDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T, w world) {
 	kills := testtools.Proof(t, "kills", killed)
-	s := newStage(t, w)
+	s := newSite(t, w)
 	want := s.backlog("door", 6*kills+10)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")
 	cloud := s.cloud.Media()

@@ -255,7 +255,7 @@ func recordUntilTheOldestGoes(t *testing.T, limit []string) {
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	first := ""
-	(&stage{t: t}).eventually("the deletion of the oldest recording", func() error {
+	(&site{t: t}).eventually("the deletion of the oldest recording", func() error {
 		for _, file := range mediaBelow(t, dir) {
 			name := filepath.Base(file)[:len("20261121T042048.123Z")]
 			if first == "" {

@@ -135,7 +135,7 @@ func TestStatusSaysWhenTheNextUploadStarts(t *testing.T) {
 }
 
 func statusSaysWhenTheNextUploadStarts(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("january", camera.URL(), uploadInJanuary)
 	s.configure("hourly", camera.URL(), func(c *types.EdgeConfig) { c.UploaderConfig = nil })
@@ -163,7 +163,7 @@ func statusSaysWhenTheNextUploadStarts(t *testing.T, w world) {
 func TestCtrlCInAnUpload(t *testing.T) { inWorlds(t, ctrlCInAnUpload) }
 
 func ctrlCInAnUpload(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	want := s.backlog("door", 10)
 	s.configure("door", "rtsp://127.0.0.1:1/gone", uploadInJanuary)
 	s.startAgent()

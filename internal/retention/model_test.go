@@ -44,7 +44,7 @@ type modelStream struct {
 	lost     int64
 }
 
-// model is the world of a random test: what the store and the keeper should have come to.
+// model is a random test: what the store and the keeper should have come to.
 type model struct {
 	t       *testing.T
 	random  *rand.Rand

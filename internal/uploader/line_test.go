@@ -97,7 +97,7 @@ const (
 )
 
 // film records fragments of 10 s with a keyframe every 2 s, so that each can go as five.
-func (w *world) film(random *rand.Rand, fragments, inSegment int) filmed {
+func (w *rig) film(random *rand.Rand, fragments, inSegment int) filmed {
 	w.t.Helper()
 	frames := filmed{}
 	var writer *segment.Writer
@@ -145,7 +145,7 @@ func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 		t.Run(fmt.Sprint(mean), func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			frames := w.film(rand.New(rand.NewPCG(uint64(i), 1)), fragments, 25)
 			line := &fallible{mean: mean * lineBytes, random: rand.New(rand.NewPCG(uint64(i), 2))}
 			w.network.through(line.dial)
@@ -176,7 +176,7 @@ func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 
 // expectFrames checks that the service has every frame as it was recorded, and in order within each of
 // its fragments.
-func (w *world) expectFrames(want filmed) {
+func (w *rig) expectFrames(want filmed) {
 	w.t.Helper()
 	got := make(filmed)
 	fragment, last := -1, time.Time{}
@@ -215,7 +215,7 @@ func strict() media.Limits {
 // A fragment that the service says is too long goes in parts; one that cannot be split is refused.
 func TestAFragmentThatIsTooLongGoesInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, strict())
+	w := newRig(t, 24, strict())
 	frames := w.film(rand.New(rand.NewPCG(5, 6)), 4, 2)
 	u := w.uploader()
 	must(t, u.SetTags(someTags))
@@ -264,7 +264,7 @@ func (s *short) Read(p []byte) (int, error) {
 // A fragment goes in parts when the line broke five times, and the next ones sooner.
 func TestWhenFragmentsGoInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	random := rand.New(rand.NewPCG(9, 10))
 	w.filter = func(r io.Reader) io.Reader { return &short{r, lineBytes / 2} } // two parts pass
 	u := w.uploader()
@@ -289,7 +289,7 @@ func TestWhenFragmentsGoInParts(t *testing.T) {
 // What the service refuses of a part is refused of the fragment; the other parts are sent.
 func TestARefusedPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, strict())
+	w := newRig(t, 24, strict())
 	w.film(rand.New(rand.NewPCG(7, 8)), 2, 2)
 	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4007).Of(w.want[0]+lineGOP))
 	w.drain(w.uploader())
