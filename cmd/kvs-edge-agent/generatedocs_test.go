@@ -8,9 +8,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
+
+func TestTheLogPageIsThatOfTheCode(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/logs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(page), string(logevent.Page())); diff != "" {
+		t.Errorf("run make docs:\n%s", diff)
+	}
+}
 
 // TestOthersReadTheOpenAPIFile has a validator of others read it, where there is one.
 func TestOthersReadTheOpenAPIFile(t *testing.T) {

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iot"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/pki"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
@@ -246,10 +249,18 @@ func listen(port int) (*net.TCPListener, error) {
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 func (c *Cloud) serveHTTP(l net.Listener, handler http.HandlerFunc) {
-	server := &http.Server{Handler: c.calls.Observe(handler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log),
-		ConnContext: devicetls.WithThing}
+	server := &http.Server{Handler: c.calls.Observe(handler), ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog: log.New(serverLog{c.log}, "", 0), ConnContext: devicetls.WithThing}
 	c.servers = append(c.servers, server)
 	c.group.Go(func() { _ = server.Serve(l) })
+}
+
+// serverLog has in the log what net/http says of connections.
+type serverLog struct{ log *zap.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	logevent.ConnectionFailed.Log(l.log, zap.String("error", strings.TrimSpace(string(line))))
+	return len(line), nil
 }
 
 // Close ends all connections and everything that runs. What was written stays in Dir.

@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/srtpkey"
 )
 
-// message is one as cameras announce it.
+// message returns a message like a camera's.
 func message(t testing.TB, params ...mikey.PayloadSPPolicyParam) string {
 	t.Helper()
 	m := mikey.Message{

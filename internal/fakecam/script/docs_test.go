@@ -37,7 +37,7 @@ func TestThePageHasAllThatAFileCanHold(t *testing.T) {
 	}
 }
 
-// markdown is a table as the page has it.
+// markdown returns a table as the page has it.
 func markdown(t script.Table) string {
 	lines := []string{"| line | meaning |", "|---|---|"}
 	for _, row := range t.Rows {

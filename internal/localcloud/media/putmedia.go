@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 )
 
 // Request headers of PutMedia (API reference).
@@ -48,7 +49,7 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	}
 	start, relative, err := s.admit(st, r, known)
 	if err != nil {
-		s.log.Info("refused PutMedia", zap.String("stream", name), zap.Error(err))
+		logevent.PutMediaRefused.Log(s.log, zap.String("stream", name), zap.Error(err))
 		st.update(func() { st.stats.Refused++ })
 		s.refuse(w, r, opPutMedia, StreamOf(r.Header), err)
 		_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
