@@ -20,7 +20,7 @@ type proof struct {
 	tests       *regexp.Regexp
 }
 
-// withoutSize are the proofs that have no call of testtools.Proof, with what gives them their size.
+// withoutSize are the proofs that have no call of testtools.Proof, with what sets their size.
 var withoutSize = map[string]string{
 	"as-aws": "KVS_EDGE_TEST_WORLDS",
 	"epochs": "testtools.RapidChecks in TestMain",
@@ -113,7 +113,7 @@ func proofOf(call *ast.CallExpr) (name string, ok bool) {
 }
 
 // eachTestFile parses the test files of the module; dir is as in the go command, such as ./internal/mkv.
-func eachTestFile(t *testing.T, look func(dir string, file *ast.File)) {
+func eachTestFile(t *testing.T, visit func(dir string, file *ast.File)) {
 	t.Helper()
 	eachFile(t, func(path, pkg string) {
 		if !isTest(path) {
@@ -124,6 +124,6 @@ func eachTestFile(t *testing.T, look func(dir string, file *ast.File)) {
 			t.Error(err)
 			return
 		}
-		look("./"+pkg, file)
+		visit("./"+pkg, file)
 	})
 }
