@@ -15,7 +15,7 @@ type EnvVar struct{ Name, Value string }
 // String is NAME=value.
 func (v EnvVar) String() string { return v.Name + "=" + v.Value }
 
-// CheckAllow reports what of Options.Allow is no action that the local cloud knows. A name may
+// CheckAllow reports the members of Options.Allow that the local cloud does not know as actions. A name may
 // contain *, as in a policy.
 func CheckAllow(allow []string) error { return iam.CheckActions(allow) }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// A checksum stands in a Void element of its own, which all readers pass over: a cluster's right before
-// the cluster, the header's right behind Tracks. Its content is a mark, the CRC-32 (IEEE) and that with
-// all bits turned: what a power cut tore, or never wrote, is no checksum, and condemns no media.
+// A checksum is in a Void element of its own, which all readers skip: a cluster's right before
+// the cluster, the header's right after Tracks. Its content is a mark, the CRC-32 (IEEE) and that with
+// all bits inverted: a torn write, or zeros, after a power cut is not a checksum, and does not condemn media.
 const (
 	sumSize    = 14          // of the Void element
 	sumContent = sumSize - 2 // mark 4, CRC 4, its complement 4; zeros while the cluster is open
@@ -18,7 +18,7 @@ const (
 	headMark   = 0x43524348  // "CRCH", of the file from its first byte to here, see headerSum
 )
 
-// sumState is what stands where a checksum is expected.
+// sumState is what is found where a checksum is expected.
 type sumState uint8
 
 const (
@@ -70,7 +70,7 @@ func sumBefore(r io.ReaderAt, offset int64) (uint32, sumState, error) {
 	return sum, state, nil
 }
 
-// addSum goes on with a checksum that began as 0.
+// addSum continues a checksum that began as 0.
 func addSum(sum uint32, data []byte) uint32 { return crc32.Update(sum, crc32.IEEETable, data) }
 
 // shiftedSum is what a difference of two checksums of the same length becomes when the same n bytes follow both: the product

@@ -6,9 +6,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// ClusterHeadSize is the size of what every cluster of ours begins with: ID 4, size 8, Timestamp
+// ClusterHeadSize is the size of the beginning of every cluster that this package writes: ID 4, size 8, Timestamp
 // ID and size 2, Timestamp 8. It is the same in a file and on the wire, so that the uploader can
-// put an absolute time in its place. The cluster's checksum lies before it and is of the file alone.
+// replace it with an absolute time. The cluster's checksum precedes it and is in the file only.
 const ClusterHeadSize = 22
 
 // clusterPrefixSize is that of ID and size, which the size field does not count.
@@ -20,7 +20,7 @@ func PutClusterHead(dst []byte, size, timestamp int64) {
 	putClusterHead(dst, clusterSizeField(size), timestamp)
 }
 
-// clusterSizeField is what stands in the head of a cluster of size bytes.
+// clusterSizeField is the size field in the head of a cluster of size bytes.
 func clusterSizeField(size int64) uint64 { return element.Size8(size - clusterPrefixSize) }
 
 func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
@@ -44,7 +44,7 @@ func putCompletion(dst []byte, size int64, sum uint32) {
 	binary.BigEndian.PutUint64(dst[sumSize+4:], clusterSizeField(size))
 }
 
-// blockHeadSize is that of a SimpleBlock of ours: ID 1, size 4, track 1, time 2, flags 1.
+// blockHeadSize is that of a SimpleBlock as written here: ID 1, size 4, track 1, time 2, flags 1.
 const blockHeadSize = 9
 
 // maxBlockSize is what a 4-byte size field holds, less the block's own head.

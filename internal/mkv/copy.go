@@ -8,7 +8,7 @@ import (
 
 // CopyFragment appends a completed fragment of another file with the same tracks: its blocks stay
 // as they are, its time becomes start since Header.Start. A fragment that is open is ended. Its checksum follows from the one
-// in the other file without reading it, so that a copy of what is damaged shows that, and that a stream has it as well; a
+// in the other file without reading it, so that a copy of damaged media can be recognised, and that a stream has it as well; a
 // fragment without one gets one where the file can be written at.
 func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration) error {
 	if err := w.endOpen(); err != nil {
@@ -66,5 +66,5 @@ func (w *Writer) copyBlocks(sumRoom []byte, blocks io.Reader, f Fragment) error 
 	return err
 }
 
-// onlyWriter hides what else a file can do, so that io.Copy uses a plain buffer.
+// onlyWriter hides the other methods of a file, so that io.Copy uses a plain buffer.
 type onlyWriter struct{ io.Writer }

@@ -30,7 +30,7 @@ type Cut struct {
 type cutPosition struct {
 	next    int   // in extents
 	done    int64 // of the next extent
-	patched int   // in patches: those before are behind the bytes that were read
+	patched int   // in patches: the earlier ones precede the bytes that were read
 }
 
 // Load finds the selected tracks' part of a fragment by the heads of the blocks. Nothing else than
@@ -73,7 +73,7 @@ func (c *Cut) rewind(r io.ReaderAt, f Fragment) {
 	c.scan.r, c.scan.size = &c.heads, c.heads.end
 }
 
-// cutBlock is a block of a fragment, or what stands between blocks: then its track is 0.
+// cutBlock is a block of a fragment, or the bytes between blocks: then its track is 0.
 type cutBlock struct {
 	from, to int64 // in the file
 	head     int64 // where the block's own head lies

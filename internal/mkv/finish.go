@@ -31,8 +31,8 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplet
 		return end, err
 	}
 	end += int64(len(cues))
-	if durable, ok := f.(interface{ Sync() error }); ok {
-		if err := durable.Sync(); err != nil {
+	if syncer, ok := f.(interface{ Sync() error }); ok {
+		if err := syncer.Sync(); err != nil {
 			return end, err
 		}
 	}

@@ -124,7 +124,7 @@ func (t Track) head() trackHead {
 	return head
 }
 
-// head writes nothing of what is not said.
+// head writes no elements for properties that are not set.
 func (p Picture) head(width, height int) *videoHead {
 	head := &videoHead{
 		PixelWidth: uint64(width), PixelHeight: uint64(height), DisplayWidth: uint64(p.DisplayWidth), DisplayHeight: uint64(p.DisplayHeight),
@@ -146,7 +146,7 @@ const interlaced = 1
 // Duration or Cues. Source: KVS developer guide, "Data model", and the headers of AWS's producers.
 func AppendStreamHeader(dst []byte, h Header) []byte {
 	head := headOf(h)
-	for i, t := range h.Tracks { // the service goes by what decoders are told, which says the same
+	for i, t := range h.Tracks { // the service reads the decoder configuration, which has the same content
 		if t.Kind == Video {
 			head.Segment.Tracks.TrackEntry[i].Video = Picture{}.head(t.Width, t.Height)
 		} else {

@@ -30,12 +30,12 @@ func (s *suspect) note(found suspect) {
 type judgement struct {
 	stated uint32
 	state  sumState
-	sum    uint32  // of what was read
-	units  suspect // video that is not NAL units, or of a track that is not there
+	sum    uint32  // of the bytes read so far
+	units  suspect // video that is not NAL units, or of a track that does not exist
 	holes  suspect // video with a run of zeros, which no encoder makes
 }
 
-// matches reports whether the checksum vouches for the cluster.
+// matches reports whether the cluster has a checksum and it is right.
 func (j *judgement) matches() bool { return j.state == sumStated && j.stated == j.sum }
 
 // first is the first frame that cannot be what was written.

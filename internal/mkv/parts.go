@@ -32,7 +32,7 @@ func Parts(r io.ReaderAt, f Fragment, s Selection, least time.Duration) ([]Part,
 			i++
 			continue
 		}
-		joint := min(i+1, len(starts)-1) // with the part behind it, and at the end with the one before
+		joint := min(i+1, len(starts)-1) // with the next part, and at the end with the previous one
 		starts = slices.Delete(starts, joint, joint+1)
 		parts, i = partsAt(f, blocks, starts), 0
 	}

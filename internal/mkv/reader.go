@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// Reader reads a segment file of ours, finished or still being written.
+// Reader reads a segment file, finished or still being written.
 type Reader struct {
 	scan   scanner
 	header Header
@@ -28,7 +28,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	return reader, nil
 }
 
-// Header returns what stands before the first cluster.
+// Header returns the elements before the first cluster.
 func (r *Reader) Header() Header { return r.header }
 
 // Complete reports whether the file was finished by Close or Recover.

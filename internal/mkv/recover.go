@@ -30,15 +30,15 @@ type Recovery struct {
 // ErrEmpty means that a file holds no frame, so there is nothing to keep.
 var ErrEmpty = errors.New("the segment holds no frame")
 
-// tornHeader is the size up to which a file whose header is torn is taken for one that never got
-// further. A larger one may hold media and is left for a person to look at.
+// tornHeader is the size up to which a file whose header is torn is treated as one that never got
+// further. A larger one may contain media and is left to a person.
 const tornHeader = 64 << 10
 
 // Recover makes a torn file whole: it cuts what is not complete and finishes the file as Close
 // would. All complete fragments stay, also those after damage, and of a torn one all frames before
 // the tear. A fragment whose checksum does not match is damage: of it the frames before the first that
-// cannot be one stay, if there is such a frame, and else none. A file that is whole is not touched. It fails
-// with ErrEmpty when there is no frame, and otherwise when the file cannot be read, is not one of ours or
+// cannot be one stay, if there is such a frame, and else none. A complete file is not touched. It fails
+// with ErrEmpty when there is no frame, and otherwise when the file cannot be read, is not a segment file or
 // has a damaged header; then it is left as it was.
 func Recover(f RecoverFile, size int64) (Recovery, error) {
 	if err := repairSeekRoom(f, size); err != nil {

@@ -114,7 +114,7 @@ type scanned struct {
 func (s *scanner) cluster(e elementAt) (scanned, error) {
 	c := scanned{Fragment: Fragment{Offset: e.offset}, sized: e.size >= 0}
 	if e.data-e.offset != clusterPrefixSize {
-		return c, errTorn // not a cluster of ours
+		return c, errTorn // not a cluster that this package wrote
 	}
 	stamp, err := s.at(e.data)
 	if err != nil {

@@ -15,7 +15,7 @@ const (
 	seekRoom = 120
 	// durationSize is that of a Duration element: ID 2, size 1, float 8.
 	durationSize = 11
-	// timestampScale is the ns of a tick: times in the file are whole ms.
+	// timestampScale is the ns of a tick: times in the file are integer ms.
 	timestampScale = 1_000_000
 )
 
@@ -38,10 +38,10 @@ func (s *scanner) header() (Header, layout, int64, error) {
 	var at layout
 	head, err := s.at(0)
 	if err != nil && !errors.Is(err, errTorn) {
-		return h, at, 0, err // the disk's word says nothing of the file
+		return h, at, 0, err // a failing disk does not prove that the file is damaged
 	}
 	if err != nil || head.id != element.IDEBML || head.size < 0 {
-		return h, at, 0, fmt.Errorf("this is no Matroska file: %w", errTorn)
+		return h, at, 0, fmt.Errorf("this is not a Matroska file: %w", errTorn)
 	}
 	segment, err := s.at(head.dataEnd)
 	if err != nil && !errors.Is(err, errTorn) {
@@ -102,7 +102,7 @@ func (s *scanner) seekRoom(offset int64) error {
 		return err
 	}
 	if e.id != element.IDVoid || e.dataEnd != end {
-		return errors.New("this is no segment of ours: the room for the seek head is missing")
+		return errors.New("this is not a segment of the agent: the space for the seek head is missing")
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ const (
 
 // Picture is how pictures are to be shown. What is 0 is not said.
 type Picture struct {
-	DisplayWidth, DisplayHeight int // where pixels are no squares
+	DisplayWidth, DisplayHeight int // where pixels are not square
 	Interlaced                  bool
 	Range                       int // 1: broadcast, 2: full
 	// Primaries, Transfer and Matrix are as in ISO/IEC 23091-2.
@@ -84,7 +84,7 @@ func (t Track) Equal(o Track) bool {
 // maxTracks of a KVS stream, and so of a segment.
 const maxTracks = kvslimit.Tracks
 
-// Header is what stands before the first cluster.
+// Header has the elements before the first cluster.
 type Header struct {
 	Start  time.Time // of the segment, UTC, whole ms; DateUTC in the file
 	Title  string    // the stream's name

@@ -18,7 +18,7 @@ type survey struct {
 func (s *survey) whole() bool { return len(s.incomplete) == 0 && len(s.damage) == 0 && s.lost == 0 }
 
 // hasRoom reports whether the checksum of the cluster at offset, the next after those surveyed, can be
-// written: in its place, or into damage behind the head of its Void element.
+// written: over an older one, or into damage after the head of its Void element.
 func (r *Reader) hasRoom(s *survey, offset int64) bool {
 	before := r.at.sum + sumSize
 	if len(s.fragments) > 0 {
@@ -93,7 +93,7 @@ type salvage struct {
 	lost int // frames of video that cannot be, as far as they can be counted
 }
 
-// salvageAt scans and reads the cluster at offset. No block means that nothing of it can be kept.
+// salvageAt scans and reads the cluster at offset. No block means that no part of it can be kept.
 func (r *Reader) salvageAt(offset int64) (salvage, error) {
 	c, err := r.clusterAt(offset)
 	if err != nil || c.blocks == 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// mkvinfo, which nobody here wrote, finds the tags where they stand between clusters.
+// mkvinfo, an independent program, finds the tags between clusters.
 func TestTagsBetweenClustersAreMatroska(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "mkvinfo")

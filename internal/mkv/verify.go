@@ -25,9 +25,9 @@ type Damaged struct {
 
 var errUnreadable = errors.New("it cannot be read")
 
-// Verify reads a file as a whole: every element must be where the one before ends, every frame readable,
-// every NAL unit complete, and every byte the one that a checksum was made of, if there is one. When
-// finished is false the file is still being written, and what is completed of it is read. It fails when
+// Verify reads a file as a whole: every element must be where the previous one ends, every frame readable,
+// every NAL unit complete, and every byte as in its checksum, if there is one. When
+// finished is false the file is still being written, and its complete part is read. It fails when
 // the file itself is damaged, outside of its fragments, or cannot be read.
 func (r *Reader) Verify(finished bool) (Verification, error) {
 	list, unread, err := r.list()
@@ -92,7 +92,7 @@ func (r *Reader) headMatches(f Fragment) bool {
 	return err == nil && head == want
 }
 
-// verifyHeader compares what stands before the first cluster with its checksum, if there is one.
+// verifyHeader compares the elements before the first cluster with their checksum, if there is one.
 func (r *Reader) verifyHeader() error {
 	if r.at.sum == 0 {
 		return nil

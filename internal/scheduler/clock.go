@@ -18,7 +18,7 @@ const (
 	// set and of the end of a suspension. Timers of the runtime see neither, so this bounds how late
 	// they are noticed: within a second, as promised.
 	clockSlice = 800 * time.Millisecond
-	// zoneEvery is how often the system's time zone is looked at, and the longest the clock ever sleeps.
+	// zoneEvery is how often the system's time zone is read, and the longest the clock ever sleeps.
 	zoneEvery = 2 * time.Second
 )
 
@@ -152,7 +152,7 @@ func (c *Clock) run() {
 		case <-timer.C:
 		}
 		wait := c.slice
-		if err := supervise.Do("Looking at the clock", func() error { wait = c.tick(); return nil }); err != nil {
+		if err := supervise.Do("Reading the clock", func() error { wait = c.tick(); return nil }); err != nil {
 			logevent.Condition(c.log, health.FaultOf(err, supervise.Code))
 		}
 		timer.Reset(wait)
@@ -204,7 +204,7 @@ func (c *Clock) ringAlarms(now time.Time, all bool) {
 var noAlarm = time.Date(1e6, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // alarm rings when the wall clock reaches a time, and whenever the clock was stepped or the zone
-// changed, so that whoever set it computes the time again. It remembers one ring: a step between
+// changed, so that its user computes the time again. It remembers one ring: a step between
 // reading the clock and setting the alarm is not lost.
 type alarm struct {
 	ring  signal.Signal
@@ -220,7 +220,7 @@ func (c *Clock) newAlarm() *alarm {
 	return a
 }
 
-// set makes the alarm ring at a time instead of the one before; zero for none.
+// set makes the alarm ring at a time instead of the previous one; zero for none.
 func (a *alarm) set(at time.Time) {
 	if at.IsZero() {
 		at = noAlarm

@@ -155,7 +155,7 @@ func unitsOf(s set, unit string) string {
 	return plural(len(s.values), unit) + " " + s.words(strconv.Itoa)
 }
 
-// onTheMinute says the common shapes of second 0; empty when it is none of them.
+// onTheMinute describes the common shapes of second 0; empty for others.
 func onTheMinute(minute, hour set) string {
 	clock := func(h int) string { return fmt.Sprintf("%d:%02d", h, minute.first()) }
 	first, last, inRow := hour.run()

@@ -33,7 +33,7 @@ type bounds struct {
 	min, max int64
 	// wrap is what a range like 22-2 overflows at; 0 forbids such ranges.
 	wrap int64
-	// maxStep is the greatest increment after "/" where one value or "*" stands before it; 0 = any.
+	// maxStep is the greatest increment after "/" where one value or "*" precedes it; 0 = any.
 	maxStep int64
 }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// In a zone whose rule goes on for ever package time ends the last span of a leap year a day early;
-// the search once went round for ever there.
+// In a zone whose rule never ends package time ends the last span of a leap year a day early;
+// the search once looped there.
 func TestTheLastDayOfALeapYearIsFoundInEveryZone(t *testing.T) {
 	t.Parallel()
 	for _, zone := range vectorZones(t) {

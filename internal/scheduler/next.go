@@ -18,13 +18,13 @@ func (r *rules) next(after int64, o *offsets) (int64, bool) {
 	// Setting the milliseconds to 0 already makes Quartz take the local time for the time.
 	s.changed = true
 	if !r.byDayOfMonth && r.nth != 0 && r.fields[daysOfWeek].first() > saturday {
-		return 0, false // Quartz takes 8#1, and searches in vain
+		return 0, false // Quartz accepts 8#1, and finds nothing
 	}
 	var seen loop
-	giveUp := r.giveUpYear()
+	last := r.lastYear()
 	for {
 		s.settle()
-		if s.year > giveUp || seen.again(s.unix) {
+		if s.year > last || seen.again(s.unix) {
 			return 0, false
 		}
 		s.toSecond()
@@ -52,9 +52,9 @@ func (r *rules) next(after int64, o *offsets) (int64, bool) {
 	}
 }
 
-// giveUpYear is the last year that is searched. Quartz goes on to 2999, but nothing counts behind
+// lastYear is the last year that is searched. Quartz continues to 2999, but nothing fires after
 // the last year that the expression allows; a nearest weekday can lead back by a month.
-func (r *rules) giveUpYear() int {
+func (r *rules) lastYear() int {
 	years := r.fields[years]
 	if len(years) == 0 {
 		return 0
@@ -74,7 +74,7 @@ func (s *search) toSecond() {
 	s.settle()
 }
 
-// toMinute reports whether the calendar stands at an allowed minute. If not it was moved to the
+// toMinute reports whether the calendar is at an allowed minute. If not it was moved to the
 // next one. So do the others.
 func (s *search) toMinute() bool {
 	minute, ok := s.fields[minutes].from(s.minute)

@@ -44,7 +44,7 @@ func (o *offsets) at(unix int64) offsetSpan {
 	return span
 }
 
-// ofLocal returns the offset that java.util.GregorianCalendar gives to a local time, in seconds
+// ofLocal returns the offset that java.util.GregorianCalendar assigns to a local time, in seconds
 // since 1970-01-01 00:00 local: a repeated local time is its last occurrence, and a skipped one
 // counts as if the clock had not been changed yet.
 func (o *offsets) ofLocal(local int64) int64 {

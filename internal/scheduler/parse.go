@@ -61,7 +61,7 @@ func (p *parser) finish(tokens []token) error {
 		// when it is asked for the next time.
 		ignored := f == daysOfMonth && (!r.byDayOfMonth || r.lastDay) || f == daysOfWeek && r.byDayOfMonth
 		if len(r.fields[f]) == 0 && !ignored {
-			return p.fault(f, tokens[f], "gives no value")
+			return p.fault(f, tokens[f], "has no value")
 		}
 	}
 	return nil
@@ -71,9 +71,9 @@ func (p *parser) field(f field, t token) error {
 	hasLast, hasList := slices.Contains(t.text, 'L'), slices.Contains(t.text, ',')
 	switch {
 	case f == daysOfMonth && hasLast && hasList:
-		return p.fault(f, t, "L and LW cannot stand in a list with other days")
+		return p.fault(f, t, "L and LW cannot be in a list with other days")
 	case f == daysOfWeek && hasLast && hasList:
-		return p.fault(f, t, "L cannot stand in a list with other days")
+		return p.fault(f, t, "L cannot be in a list with other days")
 	case f == daysOfWeek && strings.Count(t.String(), "#") > 1:
 		return p.fault(f, t, "only one day can have #")
 	}
@@ -85,7 +85,7 @@ func (p *parser) field(f field, t token) error {
 	return nil
 }
 
-// isLast reports whether t is one of L, LW, L-n, L-nW, which begin with a letter but are no names.
+// isLast reports whether t is one of L, LW, L-n, L-nW, which begin with a letter but are not names.
 func isLast(t token) bool {
 	rest, ok := strings.CutPrefix(t.String(), "L")
 	if !ok {

@@ -3,7 +3,7 @@ package scheduler
 import "fmt"
 
 // parser reads one expression as Quartz does: each field is a list of terms, of each term only the
-// beginning counts, and what stands behind it is ignored in many places and refused in some.
+// beginning counts, and text after it is ignored in many places and refused in some.
 type parser struct {
 	expression string
 	maxYear    int64

@@ -17,7 +17,7 @@ type always struct{}
 
 func (always) At(time.Time, *time.Location) (bool, time.Time) { return true, time.Time{} }
 
-// Never is no window at all.
+// Never has no windows.
 func Never() Plan { return never{} }
 
 type never struct{}

@@ -48,7 +48,7 @@ type runner struct {
 }
 
 // Run runs o.Job in the windows of o.Plan until ctx ends, and returns ctx's error once Job returned.
-// Job is never run twice at once: a window that opens while the job of the one before is still
+// Job is never run twice at once: a window that opens while the job of the previous one is still
 // ending waits for it.
 func Run(ctx context.Context, o RunnerOptions) error {
 	if o.Log == nil {

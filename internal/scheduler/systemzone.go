@@ -42,7 +42,7 @@ func newSystemZone(log *zap.Logger) *systemZone {
 // SystemZone reads the system's time zone as it is now, in the way in which a Clock follows it.
 func SystemZone() *time.Location { return newSystemZone(zap.NewNop()).location() }
 
-// CheckZone fails when a value of the variable TZ is no time zone; all schedules would be in UTC then.
+// CheckZone fails when a value of the variable TZ is not a time zone; all schedules would be in UTC then.
 func CheckZone(tz string) error {
 	source := zoneSource{tz: tz, tzSet: true}
 	_, err := load(new(systemZone).path(source), source)

@@ -63,7 +63,7 @@ func (p *parser) questionMark(f field, t token) error {
 	case f != daysOfMonth && f != daysOfWeek:
 		return p.fault(f, t, "? is for day of month and day of week only")
 	case f == daysOfWeek && !p.rules.lastDay && len(p.rules.fields[daysOfMonth]) == 0:
-		return p.fault(f, t, "day of month gives no value, so day of week cannot be ?")
+		return p.fault(f, t, "day of month has no value, so day of week cannot be ?")
 	case f == daysOfWeek && !p.rules.lastDay && slices.Max(p.rules.fields[daysOfMonth]) == unspecified:
 		return p.fault(f, t, "day of month and day of week cannot both be ?")
 	}

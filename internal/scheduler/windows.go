@@ -6,7 +6,7 @@ import (
 )
 
 // lookAhead is how far windows that touch are followed: a day of windows of a minute would take
-// long to join, and whoever needs the end asks again.
+// long to join, and a caller that needs the end asks again.
 const lookAhead = int64(6 * time.Hour / time.Second)
 
 // Windows opens a window [start, start + d) whenever e fires. Windows that touch or overlap are one.
@@ -54,9 +54,9 @@ type firings struct {
 }
 
 // next returns the first firing behind after. Where the clock is set back, Quartz fires in the second
-// of two equal hours only; but asked from within the first it takes that for the second, and
-// passes over what is still to come. Whoever joins there must see the same windows as one who
-// came earlier, so it is asked from before.
+// of two equal hours only; but asked from within the first it treats that as the second, and
+// skips the rest. An agent that joins there must see the same windows as one that
+// joined earlier, so the search starts before it.
 func (f firings) next(after int64) (int64, bool) {
 	first := f.offsets.at(after + 1)
 	if first.end != math.MaxInt64 {

@@ -107,7 +107,7 @@ func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 
 // WriteHeader implements http.ResponseWriter.
 func (w *countingWriter) WriteHeader(status int) {
-	if status >= http.StatusOK && w.status == 0 { // 100 Continue is no answer
+	if status >= http.StatusOK && w.status == 0 { // 100 Continue is not an answer
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)

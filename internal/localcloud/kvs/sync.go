@@ -136,8 +136,8 @@ type configMessage struct {
 	EdgeConfig            any          `json:",omitempty"`
 }
 
-// due renders what is to be sent: at once what never was, later again only to hubs that are
-// there, because the broker keeps the first for the others.
+// due renders the messages to send: new ones at once, others again only to hubs that are
+// connected, because the broker keeps the first for the others.
 func (c *ControlPlane) due(now time.Time) (out []hubMessage) {
 	_ = c.view(func(d Streams) error {
 		out = c.dueOf(d, now)

@@ -134,7 +134,7 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 		return start, false, badRequest("header "+headerName, "exactly one of %s and %s must be given", headerName, headerARN)
 	}
 	if name := h.Get(headerName); name != "" && !validName(name) {
-		return start, false, badRequest("header "+headerName, "%s %q is no stream name: 1 to 256 of a-z A-Z 0-9 _ . -", headerName, name)
+		return start, false, badRequest("header "+headerName, "%s %q is not a stream name: 1 to 256 of a-z A-Z 0-9 _ . -", headerName, name)
 	}
 	if start, err = parseStart(h.Get(headerStart)); err != nil {
 		return start, false, err

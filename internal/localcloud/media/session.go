@@ -46,7 +46,7 @@ type session struct {
 	last    time.Duration // greatest block time of the fragments before
 	any     bool          // last is valid
 
-	// What stands between Clusters.
+	// The elements between Clusters.
 	outside   []byte           // since the last Cluster, or since the tag that ended its fragment
 	tags      []Tag            // of the next fragment
 	earlyTags []strictmkv.Span // Tags elements before Tracks
