@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
-// noted is the real file system, with a list of what was done and a step that fails.
+// noted is the real file system, with a list of the steps and one step that fails.
 type noted struct {
 	atomicfile.OS
 	fails string

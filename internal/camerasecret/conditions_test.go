@@ -26,12 +26,12 @@ type rig struct {
 // conditionRows are the conditions of cameras' secrets, in synctest's time.
 var conditionRows = []conditiontest.Row{
 	{Code: "camera-secret", Job: health.JobConfig, Limit: rereadFailed * 6 / 5, Reason: "each answer costs money; a reload reads it at once",
-		Start: running(func(w *rig) (mend func()) {
+		Start: running(func(w *rig) (undo func()) {
 			w.secrets.fail(health.UserFault("secret-not-found", nil, "The secret does not exist."))
 			w.ReadNow()
 			return func() { w.secrets.set(testSecret, cameraURL) }
 		})},
-	{Code: "camera-store", Job: health.JobConfig, Start: running(func(w *rig) (mend func()) {
+	{Code: "camera-store", Job: health.JobConfig, Start: running(func(w *rig) (undo func()) {
 		w.mu.Lock()
 		w.unsaved = true
 		w.mu.Unlock()
@@ -63,7 +63,7 @@ func removeState(path string) {
 	_ = os.WriteFile(path, nil, 0o600)
 }
 
-func running(arrange func(*rig) (mend func())) func(*testing.T) conditiontest.Case {
+func running(arrange func(*rig) (undo func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		registry := health.NewRegistry(time.Now)
 		w := &rig{path: t.TempDir(), secrets: newFakeSecrets()}
@@ -80,15 +80,15 @@ func running(arrange func(*rig) (mend func())) func(*testing.T) conditiontest.Ca
 		group.Go(func() { w.Run(t.Context()) })
 		t.Cleanup(group.Wait)
 		time.Sleep(time.Second)
-		var mend func()
+		var undo func()
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Step: time.Second,
 			Raise: func() {
-				if mend == nil {
-					mend = arrange(w)
+				if undo == nil {
+					undo = arrange(w)
 				}
 			},
-			Mend: func() { mend() },
+			Mend: func() { undo() },
 			Ways: map[conditiontest.Way]func(){
 				conditiontest.Reload:        func() { w.ReadNow() },
 				conditiontest.Configuration: func() { w.ReadNow(testSecret) },

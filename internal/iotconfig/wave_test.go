@@ -1,4 +1,4 @@
-package iotconfig_test
+package iotconfig
 
 import (
 	"fmt"
@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 )
 
 // fleet is what a simulation of many hubs came to.
@@ -71,19 +69,19 @@ func TestTenThousandHubsDoNotComeBackAsOneWave(t *testing.T) {
 		most            float64       // times the flat ideal
 	}{
 		// A short loss: all come within the first wait, since nobody should be offline for long.
-		{outage: 0, spread: iotconfig.DefaultReconnect.Min, most: 1.2},
-		// The same against the quota: who is refused comes again, and draws from twice the time.
-		{outage: 0, capacity: capacity, spread: iotconfig.DefaultReconnect.Min, most: 1.3},
+		{outage: 0, spread: DefaultReconnect.Min, most: 1.2},
+		// The same against the quota: hubs that are refused retry, and draw from twice the time.
+		{outage: 0, capacity: capacity, spread: DefaultReconnect.Min, most: 1.3},
 		// From here on the waits have grown to their cap. Residual waits of uniform ones are
 		// densest at first, at twice the flat rate; the rest is chance.
-		{outage: 30 * time.Minute, spread: iotconfig.DefaultReconnect.Max, most: 3},
-		{outage: 30 * time.Minute, attempt: 20 * time.Second, spread: iotconfig.DefaultReconnect.Max, most: 3},
-		{outage: 6 * time.Hour, spread: iotconfig.DefaultReconnect.Max, most: 3},
-		{outage: 6 * time.Hour, attempt: 20 * time.Second, capacity: capacity, spread: iotconfig.DefaultReconnect.Max, most: 3},
+		{outage: 30 * time.Minute, spread: DefaultReconnect.Max, most: 3},
+		{outage: 30 * time.Minute, attempt: 20 * time.Second, spread: DefaultReconnect.Max, most: 3},
+		{outage: 6 * time.Hour, spread: DefaultReconnect.Max, most: 3},
+		{outage: 6 * time.Hour, attempt: 20 * time.Second, capacity: capacity, spread: DefaultReconnect.Max, most: 3},
 	} {
 		t.Run(fmt.Sprintf("outage %v, attempt %v, capacity %d", row.outage, row.attempt, row.capacity), func(t *testing.T) {
 			t.Parallel()
-			got := simulate(hubs, iotconfig.DefaultReconnect, row.outage, row.attempt, row.capacity)
+			got := simulate(hubs, DefaultReconnect, row.outage, row.attempt, row.capacity)
 			flat := hubs / row.spread.Seconds()
 			ratio := float64(got.peak) / flat
 			t.Logf("peak %d connections/s, flat ideal %.1f/s over %v: %.2f times; the last hub was back after %v", got.peak, flat, row.spread,
@@ -91,7 +89,7 @@ func TestTenThousandHubsDoNotComeBackAsOneWave(t *testing.T) {
 			if ratio > row.most {
 				t.Errorf("the peak is %.2f times the flat ideal, want at most %.1f", ratio, row.most)
 			}
-			if most := iotconfig.DefaultReconnect.Max + row.attempt; got.last > most {
+			if most := DefaultReconnect.Max + row.attempt; got.last > most {
 				t.Errorf("the last hub was back after %v, want at most %v", got.last, most)
 			}
 		})

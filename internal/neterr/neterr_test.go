@@ -1,4 +1,4 @@
-package neterr_test
+package neterr
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // TestEachWayToFailHasItsKind meets servers that fail as they do in the field.
@@ -31,17 +29,16 @@ func TestEachWayToFailHasItsKind(t *testing.T) {
 	for name, row := range map[string]struct {
 		address string
 		change  func(*tls.Config)
-		want    neterr.Kind
+		want    Kind
 	}{
-		"nobody there": {address: closed.Address(), want: neterr.Unreachable},
-		"no answer":    {address: silent.Address(), want: neterr.Timeout},
-		"no such name": {address: "server.invalid:443", want: neterr.DNS},
-		"a clock of long ago": {change: func(c *tls.Config) { c.Time = func() time.Time { return time.Unix(0, 0) } },
-			want: neterr.CertExpired},
-		"a stranger's server":       {change: func(c *tls.Config) { c.RootCAs = theirs.Pool() }, want: neterr.Untrusted},
-		"another server":            {change: func(c *tls.Config) { c.ServerName = "other.example" }, want: neterr.HostnameMismatch},
-		"a stranger's certificate":  {change: func(c *tls.Config) { c.Certificates = theirs.Device("door").Certificates }, want: neterr.Refused},
-		"no certificate of our own": {change: func(c *tls.Config) { c.Certificates = nil }, want: neterr.Refused},
+		"nobody there":              {address: closed.Address(), want: Unreachable},
+		"no answer":                 {address: silent.Address(), want: Timeout},
+		"no such name":              {address: "server.invalid:443", want: DNS},
+		"a clock of long ago":       {change: func(c *tls.Config) { c.Time = func() time.Time { return time.Unix(0, 0) } }, want: CertExpired},
+		"a stranger's server":       {change: func(c *tls.Config) { c.RootCAs = theirs.Pool() }, want: Untrusted},
+		"another server":            {change: func(c *tls.Config) { c.ServerName = "other.example" }, want: HostnameMismatch},
+		"a stranger's certificate":  {change: func(c *tls.Config) { c.Certificates = theirs.Device("door").Certificates }, want: Refused},
+		"no certificate of our own": {change: func(c *tls.Config) { c.Certificates = nil }, want: Refused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,7 +50,7 @@ func TestEachWayToFailHasItsKind(t *testing.T) {
 				row.address = address
 			}
 			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
-			if row.want == neterr.Timeout {
+			if row.want == Timeout {
 				client.Timeout = 100 * time.Millisecond
 			}
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+row.address, nil)
@@ -65,7 +62,7 @@ func TestEachWayToFailHasItsKind(t *testing.T) {
 				_ = response.Body.Close()
 				t.Fatal("the server was reached")
 			}
-			if got := neterr.Of(err); got != row.want {
+			if got := Of(err); got != row.want {
 				t.Errorf("kind %d, want %d: %v", got, row.want, err)
 			}
 		})
@@ -78,8 +75,8 @@ func TestATimeoutIsKnownWhoeverSaysSo(t *testing.T) {
 	defer cancel()
 	_, dialed := new(net.Dialer).DialContext(over, "tcp", "127.0.0.1:9")
 	for name, err := range map[string]error{"of a context": context.DeadlineExceeded, "of a dialer": dialed} {
-		if !neterr.IsTimeout(err) {
-			t.Errorf("%s: %v is not taken for a timeout", name, err)
+		if !IsTimeout(err) {
+			t.Errorf("%s: %v is not treated as a timeout", name, err)
 		}
 	}
 }
