@@ -6,10 +6,11 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check long-as-aws long-faults long-reclaim long-filesystems long-line interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
+.PHONY: help build dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z][a-z-]*\);.*; /long-\1\t/p' .ci/proofs | expand -t 20
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -87,10 +88,10 @@ demo: build ## the main job without an AWS account
 # The race detector needs a C compiler; without one the tests still run.
 RACE = $(shell command -v gcc >/dev/null && echo -race)
 
-# Most tests wait for cameras and clouds, not for the processor: three packages at once, and the two
+# Most tests wait for cameras and clouds, not for the processor: three packages at once, and those
 # that take longest first.
-TESTFLAGS = -p 3 -parallel 6 -timeout 20m
-TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./...
+TESTFLAGS = -p 3 -parallel 8 -timeout 20m
+TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./internal/agent ./internal/camera ./internal/preflight ./...
 
 # Those that speak to AWS by its SDK, as most hubs have it: without AWS_CA_BUNDLE, with the roots that
 # crypto/x509 finds. For everything else the two ways are one.
@@ -115,25 +116,25 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
 
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
-	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=both $(GO) test -race $(TESTFLAGS) $(TESTED)
+	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GO) test -race $(TESTFLAGS) $(TESTED)
 	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots
+	@$(MAKE) proofs
 
-long-faults: ## the fault sweep: every operation on files of every scenario fails, in each way; prints how many
-	KVS_EDGE_LONG_FAULTS=1 $(GO) test -timeout 60m -v -count 1 -run '^TestFaultSweep' ./internal/agent ./internal/iotconfig
+# The long proofs are the lines of .ci/proofs: make long-NAME does one of them whole.
+PROOFS := $(shell sed -n 's/^\([a-z][a-z-]*\);.*/\1/p' .ci/proofs)
+LONG   := $(addprefix long-,$(PROOFS))
+.PHONY: $(LONG) proofs
+$(LONG): tools
+	@KVS_EDGE_REQUIRE_TOOLS=1 GO='$(GO)' .ci/proof long $(@:long-%=%)
 
-long-as-aws: tools ## every end-to-end test against the local cloud as AWS has it, with the rights of deploy/aws/hubs.yaml
-	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(GO) test $(RACE) -parallel 6 -timeout 20m -v -count 1 ./cmd/kvs-edge-agent
+proofs: tools ## the long proofs in their middle size, as CI does them, each with its time
+	@KVS_EDGE_REQUIRE_TOOLS=1 GO='$(GO)' .ci/proof middle
 
-long-reclaim: ## a million steps of the model of reclaiming space
-	KVS_EDGE_RECLAIM_STEPS=1000000 $(GO) test -timeout 30m -v -count 1 -run '^TestReclaimingAgreesWithAModel$$' ./internal/retention
-
-long-filesystems: tools ## reclaim space on tmpfs, ext4, XFS and btrfs, also beside a reader (root)
-	KVS_EDGE_FILESYSTEMS=1 $(GO) test -timeout 30m -v -count 1 -parallel 8 -run '^TestRealFileSystems$$' ./internal/retention
-long-line: ## an upload over lines whose connections live 0.3 to 8 fragments: all of 1,000 are persisted, none refused
-	KVS_EDGE_LONG_LINE=1 $(GO) test -timeout 60m -count 1 -v -run TestALineThatBreaksAtRandomLosesNothing ./internal/uploader
-
-interop: tools ## record what the RTSP servers of GStreamer and VLC send; ffmpeg and mkvinfo judge every file
-	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 8 -timeout 8m -v -run '^(TestInterop|TestInteropVLC|TestFilesPassToolsOfOthers)$$' ./internal/recorder
+# Names that they had before.
+.PHONY: interop soak-kills soak-cameras
+interop: long-interop
+soak-kills: long-kills
+soak-cameras: long-cameras
 
 tools: ## the programs that tests check our work with, from Debian
 	@.ci/tools
@@ -183,14 +184,6 @@ budgets: ## what the last measurements say of each budget
 bench-upload: build tools ## rate, cost beside curl, and live latency of uploads against the local cloud
 	$(GO) build -o bin/bench-upload ./bench/upload
 	bin/bench-upload -out bench/results/upload.jsonl
-
-KILLS ?= 200
-soak-kills: ## kill -9 the agent KILLS times while it records 4 cameras, and KILLS times while it uploads
-	KVS_EDGE_TEST_KILLS=$(KILLS) $(GO) test -v -timeout 60m -run TestKilled ./cmd/kvs-edge-agent
-
-SOAK ?= 30m
-soak-cameras: ## record 16 cameras that drop, stall, reconnect, jump and change parameters at random for SOAK
-	KVS_EDGE_SOAK=$(SOAK) $(GO) test -v -timeout 0 -run '^TestSoak$$' ./internal/recorder
 
 clean: ## remove what was made
 	rm -rf bin dist deploy/generated

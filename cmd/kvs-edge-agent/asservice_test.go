@@ -75,7 +75,8 @@ func TestStoreCommandsFindTheServicesRecordings(t *testing.T) {
 		t.Errorf("by the service's file: %s, %v", dir, err)
 	}
 	t.Setenv(settings.EnvRecordingDirectory, "/mine")
-	if dir, err := flags.directory(path); err != nil || dir != "/media/disk" || !strings.Contains(flags.note, "before /mine of this shell") {
+	if dir, err := flags.directory(path); err != nil || dir != "/media/disk" || !strings.Contains(flags.note,
+		"takes precedence over /mine of this shell") {
 		t.Errorf("by the service's file, in a shell with another: %s, %v, %q", dir, err, flags.note)
 	}
 	for name, file := range map[string]string{

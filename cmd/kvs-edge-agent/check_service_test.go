@@ -93,26 +93,6 @@ func TestADropInKeepsWhatItHas(t *testing.T) {
 	}
 }
 
-// TestCheckTakesAFileAsRunDoes with the real program, whose shell has other settings.
-func TestCheckTakesAFileAsRunDoes(t *testing.T) {
-	t.Parallel()
-	path := writeSettings(t, "AWS_REGION=us-west-2\nAWS_KVS_EDGE_UPLAOD_MODE=live\nAWS_KVS_EDGE_METRICS_ADDRESS=nonsense\n")
-	output, code := checkHub(t, []string{"AWS_REGION=eu-west-1"}, "--env-file", path)
-	for _, want := range []string{
-		"✔ environment            This shell has another value of AWS_REGION than " + path,
-		"✘ settings               No setting has the name AWS_KVS_EDGE_UPLAOD_MODE (did you mean AWS_KVS_EDGE_UPLOAD_MODE?)",
-		"AWS_KVS_EDGE_METRICS_ADDRESS is \"nonsense\"",
-	} {
-		if code != exitFailure || !strings.Contains(output, want) {
-			t.Errorf("exit code %d, it lacks %q:\n%s", code, want, output)
-		}
-	}
-	if output, code = checkHub(t, nil, "--env-file", path+".none"); code != exitFailure || !strings.Contains(output,
-		"cannot read the settings in "+path+".none: no such file") {
-		t.Errorf("without the file: exit code %d:\n%s", code, output)
-	}
-}
-
 // asInstalled runs commands, separated by line ends, in a mount namespace whose /etc has the unit and these settings:
 // the machine itself is not changed.
 func asInstalled(t *testing.T, settings, commands string) (output string) {

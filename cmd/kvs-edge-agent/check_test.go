@@ -34,7 +34,7 @@ func TestCheckPrintsALineEachAndAnExitCode(t *testing.T) {
 }
 
 func checkPrintsALineEachAndAnExitCode(t *testing.T, w world) {
-	s, camera := newRecordingStage(t, w)
+	s, camera := newRecordingSite(t, w)
 
 	output, code := checkHub(t, s.env())
 	if code != 0 || strings.Contains(output, "✘") || strings.Count(output, "✔") < 12 ||

@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,15 +12,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// cutVariable says for how long each combination is cut, when the usual time is too short.
-const cutVariable = "KVS_EDGE_CUT_FOR"
-
-// usualCut is long enough for every part to notice.
-const usualCut = 3 * time.Second
+// cuts are which combinations of connections are cut, and for how long: 3 s are enough for every part to notice.
+type cuts struct {
+	combinations []int // bits of the connections; nil for all there are
+	length       time.Duration
+}
 
 // onLinks puts a link in front of each service that the agent takes its orders from, and returns
 // them with the environment that leads through them.
-func (s *stage) onLinks() (links []*testtools.Link, env []string) {
+func (s *site) onLinks() (links []*testtools.Link, env []string) {
 	api := strings.TrimPrefix(s.cloud.Endpoint(), "https://")
 	for _, service := range []struct{ target, variable, scheme string }{
 		{s.cloud.MQTTEndpoint(), "AWS_IOT_CORE_DATA_ATS_ENDPOINT", ""},
@@ -40,15 +40,14 @@ func TestRecordingNeverPausesWhateverIsCut(t *testing.T) {
 }
 
 func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
-	cutFor := usualCut
-	if text := os.Getenv(cutVariable); text != "" {
-		var err error
-		if cutFor, err = time.ParseDuration(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	proof := testtools.Proof(t, "cuts", testtools.Sizes[cuts]{
+		Short: cuts{[]int{0, 1, 2, 4, 8, 15}, 3 * time.Second}, Middle: cuts{nil, 3 * time.Second}, Long: cuts{nil, 2 * time.Minute},
+	})
 	names := []string{"broker", "control plane", "secrets", "credentials"}
 	for mask := range 1 << len(names) {
+		if proof.combinations != nil && !slices.Contains(proof.combinations, mask) {
+			continue
+		}
 		cut := "cut"
 		for i, name := range names {
 			if mask>>i&1 == 1 {
@@ -57,7 +56,7 @@ func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
 		}
 		t.Run(cut, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, w)
+			s := newSite(t, w)
 			camera := startCamera(t, fakecam.Options{})
 			links, env := s.onLinks()
 			s.configure("door", camera.URL())
@@ -72,7 +71,7 @@ func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
 					link.Swallow()
 				}
 			}
-			if err := backoff.Sleep(t.Context(), cutFor); err != nil { // the outage itself
+			if err := backoff.Sleep(t.Context(), proof.length); err != nil { // the outage itself
 				t.Fatal(err)
 			}
 			st, err := s.stream("door")
@@ -108,7 +107,7 @@ func TestABootWithEveryEndpointBlackHoledRecords(t *testing.T) {
 }
 
 func aBootWithEveryEndpointBlackHoledRecords(t *testing.T, w world) {
-	s, camera := newRecordingStage(t, w)
+	s, camera := newRecordingSite(t, w)
 	s.stopAgent()
 
 	hole := testtools.NewLink(t, s.cloud.MQTTEndpoint())

@@ -15,7 +15,7 @@ import (
 
 // awaitDescribed waits until DescribeEdgeConfiguration shows the recorder like this, and checks
 // that `status` shows the same.
-func (s *stage) awaitDescribed(stream string, want types.RecorderStatus, details string) {
+func (s *site) awaitDescribed(stream string, want types.RecorderStatus, details string) {
 	s.t.Helper()
 	s.eventually("Describe with "+string(want), func() error {
 		out, err := s.kvs.DescribeEdgeConfiguration(s.t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamName: &stream})
@@ -46,7 +46,7 @@ func TestDescribeFollowsTheCameraBeingUnpluggedAndPluggedIn(t *testing.T) {
 }
 
 func describeFollowsTheCameraBeingUnpluggedAndPluggedIn(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startAgent()

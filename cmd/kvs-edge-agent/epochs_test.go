@@ -135,7 +135,7 @@ func TestAnExportOfEpochsGoesByWhenTheyWereRecorded(t *testing.T) {
 
 // recordEpochs records three fragments that are right, three that are dated ahead, and three that are right again. It
 // returns the times that they have in the cloud.
-func (s *demandStage) recordEpochs(ahead time.Duration) {
+func (s *demandSite) recordEpochs(ahead time.Duration) {
 	s.t.Helper()
 	store, err := segment.Open(segment.Options{Dir: s.recordings()})
 	if err != nil {
@@ -178,12 +178,12 @@ func TestUploadsAreAskedForByWhenItWasRecorded(t *testing.T) {
 }
 
 func uploadsAreAskedForByWhenItWasRecorded(t *testing.T, w world) {
-	s := &demandStage{stage: newStage(t, w)}
+	s := &demandSite{site: newSite(t, w)}
 	s.recordEpochs(2 * time.Hour)
 	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
 		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
 	})
-	s.asker, s.broker = newAsker(s.stage)
+	s.asker, s.broker = newAsker(s.site)
 	s.start()
 	s.awaitCondition("door", "refuses connections") // it is configured
 	s.asker.ask(s.request("wrong", 3, 6))

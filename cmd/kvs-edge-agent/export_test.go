@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -36,7 +35,7 @@ func recordedDoor(t *testing.T) (dir string, files []string) {
 
 func TestAnExportGoesToTheStandardOutput(t *testing.T) {
 	t.Parallel()
-	s := &stage{t: t, dir: shortDir(t)}
+	s := &site{t: t, dir: shortDir(t)}
 	s.backlog("door", 20)
 	for _, name := range []string{"-", "/dev/stdout"} {
 		cwd := t.TempDir()
@@ -106,7 +105,7 @@ func TestAKilledExportLeavesNothingUnderItsName(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	(&stage{t: t}).eventually("the beginning of the export", func() error {
+	(&site{t: t}).eventually("the beginning of the export", func() error {
 		started, err := filepath.Glob(filepath.Join(at, ".out.mkv.*.part"))
 		if err == nil && len(started) == 0 {
 			err = errors.New("there is no file yet")
@@ -123,70 +122,6 @@ func TestAKilledExportLeavesNothingUnderItsName(t *testing.T) {
 	}
 	if _, stderr, code := (invocation{dir: at, args: args}).run(t); code != 0 {
 		t.Errorf("the next export ends with %d: %s", code, stderr)
-	}
-}
-
-func TestAnExportSaysWhatIsDamaged(t *testing.T) {
-	t.Parallel()
-	dir, files := recordedDoor(t)
-	info, err := os.Stat(files[0])
-	if err == nil {
-		err = os.Truncate(files[0], info.Size()/2)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := t.TempDir()
-	stdout, stderr, code := invocation{dir: at, args: []string{"export", "--dir", dir, "--stream", "door", "out.mkv"}}.run(t)
-	if code != exitFailure || !strings.Contains(stdout, files[0]+" is damaged: what was recorded from ") ||
-		!strings.Contains(stdout, " to "+shown(9900*time.Millisecond)+" is not in the export\n") {
-		t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
-	}
-	if strings.Contains(stdout, "nothing was recorded from "+shown(4900*time.Millisecond)) {
-		t.Errorf("what is damaged is said to be a gap: %s", stdout)
-	}
-	if _, err := os.Stat(filepath.Join(at, "out.mkv")); err != nil {
-		t.Errorf("what can be read is not there: %v", err)
-	}
-	// What is asked for is not damaged.
-	from := shown(time.Minute)
-	if stdout, stderr, code := (invocation{dir: at, args: []string{"export", "--dir", dir, "--stream", "door", "--from", from,
-		"rest.mkv"}}).run(t); code != 0 || strings.Contains(stdout, "damaged") {
-		t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
-	}
-}
-
-func TestNamesAreListedAsPeopleListThem(t *testing.T) {
-	t.Parallel()
-	dir, _ := recordedDoor(t)
-	_, stderr, code := invocation{dir: t.TempDir(), args: []string{"segments", "--dir", dir, "--stream", "yard"}}.run(t)
-	if code != exitFailure || !strings.HasSuffix(stderr, "there are no recordings of stream yard in "+dir+"; there are those of: door\n") {
-		t.Errorf("it ends with %d: %s", code, stderr)
-	}
-	out, _, _ := invocation{dir: t.TempDir(), args: []string{"__complete", "export", "--dir", dir, "--stream", ""}}.run(t)
-	if !strings.HasPrefix(out, "door\n") {
-		t.Errorf("--stream is completed as %q", out)
-	}
-}
-
-func TestSegmentsStartsWithASummaryAndListsTheNewest(t *testing.T) {
-	t.Parallel()
-	dir := shortDir(t)
-	s := openStore(t, dir)
-	for i := range 30 {
-		if err := recordInto(t, s, time.Duration(i)*2*time.Second, 2, "sps").Seal(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for args, want := range map[string]int{"": 20, "--limit 3": 3, "--limit 0": 0, "--all": 30} {
-		out, stderr, code := invocation{dir: t.TempDir(), args: append([]string{"segments", "--dir", dir}, strings.Fields(args)...)}.run(t)
-		rows := strings.Count(out, "not uploaded\n") // of the list
-		if code != 0 || rows != want || !strings.HasPrefix(out, "STREAM  FROM") || !strings.Contains(out, "door    "+shown(0)) {
-			t.Errorf("%q lists %d, want %d (exit code %d):\n%s%s", args, rows, want, code, out, stderr)
-		}
-		if hidden := fmt.Sprintf("-- %d before: --all --", 30-want); (want == 20 || want == 3) != strings.Contains(out, hidden) {
-			t.Errorf("%q: %q", args, out)
-		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -321,85 +320,6 @@ func TestWhatACameraDoesWrongComesAgain(t *testing.T) {
 		did[camera.await("oddity")["oddity"]]++
 	}
 	camera.stop()
-}
-
-func TestWrongFlagsOfFakecamAreNamed(t *testing.T) {
-	t.Parallel()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	taken := startFakecam(t)
-	host := strings.Split(taken.urls[0], "/")[2]
-	for flags, want := range map[string]string{
-		"--size 800x600":                                   "a camera of h264 has 1920x1080 or 1280x720",
-		"--codec h265 --size 1920x1080":                    "a camera of h265 has 640x360",
-		"--codec vp8":                                      "must be h264, h265 or mjpeg",
-		"--audio opus":                                     "must be aac, pcmu or pcma",
-		"--fps -1":                                         "must be between 0 and 1000",
-		"--bitrate 1000":                                   "more than the bitrate of 1000",
-		"--codec mjpeg --bitrate 900000":                   "works with H.264 only",
-		"--password x":                                     "add --user",
-		"--user u --password-file /nowhere/x":              "cannot read the password",
-		"--user u --password x --password-file x":          "exclude each other",
-		"--listen nonsense":                                "must be an address with a port",
-		"--listen " + host:                                 "another process listens on",
-		"--file /nowhere/film.mp4":                         "cannot read the film",
-		"--like /nowhere/camera.txt":                       "cannot read the camera's file",
-		"--like fakecam.go":                                "the file describes no behaviour",
-		"--file film.mp4 --codec h265":                     "--file decides on size and codec",
-		"--oddity rain":                                    "there is no oddity",
-		"--oddity drop":                                    "takes a duration",
-		"--oddity drop=1ms":                                "at least 100ms",
-		"--oddity stall=2s":                                "must be longer than the 5s that it lasts",
-		"--oddity no-udp=3s":                               "takes no duration",
-		"--oddity nonce-once":                              "needs --user",
-		"--oddity mute=10s":                                "needs --audio",
-		"--codec h265 --oddity change-params=10s":          "needs a camera of H.264 without --file",
-		"--oddity no-sdp-params --oddity no-inband-params": "has to send its parameter sets somewhere",
-	} {
-		cmd := exec.CommandContext(t.Context(), path, append([]string{"fakecam"}, strings.Fields(flags)...)...)
-		out, _ := cmd.CombinedOutput()
-		if cmd.ProcessState.ExitCode() != exitSettings || !strings.Contains(string(out), want) || strings.Count(string(out), "\n") != 1 {
-			t.Errorf("%s: exit code %d and\n%s, want %q", flags, cmd.ProcessState.ExitCode(), out, want)
-		}
-	}
-	taken.stop()
-}
-
-func TestFakecamSaysWhatToDo(t *testing.T) {
-	t.Parallel()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := exec.CommandContext(t.Context(), path, "fakecam", "--list-oddities").Output()
-	if err != nil || strings.Count(string(list), "\n") != len(fakecamOddities) || !strings.Contains(string(list), "session-ends=DURATION ") {
-		t.Errorf("%v: the oddities are\n%s", err, list)
-	}
-	cmd := exec.CommandContext(t.Context(), path, "fakecam", "--listen", "0.0.0.0:0")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var said strings.Builder
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		fmt.Fprintln(&said, lines.Text())
-		if strings.Contains(lines.Text(), "fakecam stamps") { // the last hint
-			_ = cmd.Process.Signal(os.Interrupt)
-		}
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("after Ctrl-C the camera ends with %v", err)
-	}
-	for _, want := range []string{"  rtsp://127.0.0.1:", "kvs-edge-agent record --dir recordings rtsp://", "ffplay -rtsp_transport tcp"} {
-		if !strings.Contains(said.String(), want) {
-			t.Errorf("it does not say %q:\n%s", want, said.String())
-		}
-	}
 }
 
 func TestStampsReport(t *testing.T) {

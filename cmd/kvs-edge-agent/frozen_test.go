@@ -23,7 +23,7 @@ func TestAFrozenHubIsNotTheCamerasFault(t *testing.T) { inWorlds(t, frozenHub) }
 var frozenFor = regexp.MustCompile(`The hub did not run for (\d+)`)
 
 func frozenHub(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{H265: true})
 	s.configure("door", camera.URL())
 	s.startAgent()

@@ -15,17 +15,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-func TestTheSettingsPageIsThatOfTheCode(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/settings.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(page), string(settingsPage())); diff != "" {
-		t.Errorf("run make docs:\n%s", diff)
-	}
-}
-
 func TestTheLogPageIsThatOfTheCode(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/logs.md")
@@ -33,32 +22,6 @@ func TestTheLogPageIsThatOfTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(page), string(logevent.Page())); diff != "" {
-		t.Errorf("run make docs:\n%s", diff)
-	}
-}
-
-func TestTheAPIPagesAreThoseOfTheCode(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/api.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := apiPage(string(page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(page), want); diff != "" {
-		t.Errorf("run make docs:\n%s", diff)
-	}
-	document, err := os.ReadFile("../../docs/openapi.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantDocument, err := localapi.OpenAPI()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(document), string(wantDocument)); diff != "" {
 		t.Errorf("run make docs:\n%s", diff)
 	}
 }
@@ -126,30 +89,5 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	}
 	if found < 15 {
 		t.Errorf("only %d names were found in the code", found)
-	}
-}
-
-func TestTheManPageIsWhole(t *testing.T) {
-	t.Parallel()
-	page := string(manPage(newRootCommand()))
-	for _, want := range []string{".SS \"status [flags]\"", "support\\-bundle", ".B AWS_KVS_EDGE_RECORDING_DIRECTORY", ".SH EXIT STATUS",
-		"how long to record (default 30s)", "where the segments are kept (default recordings)", "how many windows to list (default 10)",
-		"(default demo\\-hub)", "how often, with \\-\\-watch (default 2s)",
-	} {
-		if !strings.Contains(page, want) {
-			t.Errorf("%q is missing", want)
-		}
-	}
-	if _, err := exec.LookPath("man"); err != nil {
-		t.Log("man is not here to format the page")
-		return
-	}
-	path := filepath.Join(t.TempDir(), "kvs-edge-agent.1")
-	if err := os.WriteFile(path, []byte(page), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	output, err := exec.CommandContext(t.Context(), "man", "--warnings=all", "-E", "UTF-8", "-l", path).CombinedOutput()
-	if err != nil || strings.Contains(string(output), "warning") || !strings.Contains(string(output), "SYNOPSIS") {
-		t.Errorf("%v\n%.2000s", err, output)
 	}
 }

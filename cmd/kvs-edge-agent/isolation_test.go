@@ -181,7 +181,7 @@ func restart(t *testing.T, camera *fakecam.Camera, o fakecam.Options) *fakecam.C
 // footprint is what the agent's process holds.
 type footprint struct{ memory, files, threads int }
 
-func (s *stage) footprint() (f footprint) {
+func (s *site) footprint() (f footprint) {
 	s.t.Helper()
 	proc := filepath.Join("/proc", strconv.Itoa(s.agent.cmd.Process.Pid))
 	data, err := os.ReadFile(filepath.Join(proc, "status"))
@@ -219,7 +219,7 @@ func TestFourOfSixteenCamerasMisbehave(t *testing.T) { inWorlds(t, fourOfSixteen
 
 func fourOfSixteenCamerasMisbehave(t *testing.T, w world) {
 	path := brokenProgram(t)
-	s := newStage(t, w)
+	s := newSite(t, w)
 	good := make(map[string]*fakecam.Camera)
 	for i := range 11 {
 		good[fmt.Sprintf("good-%02d", i)] = startCamera(t, fakecam.Options{})
@@ -306,7 +306,7 @@ func fourOfSixteenCamerasMisbehave(t *testing.T, w world) {
 
 // expectAccount compares what a camera sent with what is recorded and what is reported lost. A frame within which a
 // session ended was not sent, and may have come far enough to be either.
-func (s *stage) expectAccount(stream string, camera *fakecam.Camera, mayLose bool) {
+func (s *site) expectAccount(stream string, camera *fakecam.Camera, mayLose bool) {
 	s.t.Helper()
 	sent, cut := sentBy(camera.Sessions()), 0
 	for _, session := range camera.Sessions() {

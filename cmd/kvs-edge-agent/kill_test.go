@@ -5,26 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// envKills says how often an agent is killed; `make soak-kills` sets it.
-const envKills = "KVS_EDGE_TEST_KILLS"
-
-// killsOr is how often an agent is killed, or otherwise when nobody says.
-func killsOr(otherwise int) int {
-	if n, err := strconv.Atoi(os.Getenv(envKills)); err == nil {
-		return n
-	}
-	return otherwise
-}
+// killed is how often an agent is killed.
+var killed = testtools.Sizes[int]{Short: 3, Middle: 8, Long: 200}
 
 const (
 	backlogFragment = 2 * time.Second
@@ -45,7 +36,7 @@ var backlogTrack = mkv.Track{
 
 // backlog fills the recording directory as if the stream had been recorded for a while without
 // any upload, and returns the fragments' producer times in ms.
-func (s *stage) backlog(stream string, fragments int) []int64 {
+func (s *site) backlog(stream string, fragments int) []int64 {
 	s.t.Helper()
 	fail := func(err error) {
 		s.t.Helper()
@@ -83,7 +74,7 @@ func (s *stage) backlog(stream string, fragments int) []int64 {
 
 // awaitFragments waits until the cloud has the fragments of these producer times, for as long as one
 // after the other comes.
-func (s *stage) awaitFragments(stream string, want []int64) {
+func (s *site) awaitFragments(stream string, want []int64) {
 	s.t.Helper()
 	missing := map[int64]bool{}
 	for _, at := range want {
@@ -108,8 +99,8 @@ func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
 }
 
 func killedDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T, w world) {
-	kills := killsOr(8)
-	s := newStage(t, w)
+	kills := testtools.Proof(t, "kills", killed)
+	s := newSite(t, w)
 	want := s.backlog("door", 6*kills+10)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")
 	cloud := s.cloud.Media()

@@ -11,7 +11,7 @@ import (
 )
 
 // hourly removes the schedule that configure sets for a stream.
-func (s *stage) hourly(stream string) {
+func (s *site) hourly(stream string) {
 	s.t.Helper()
 	out, err := s.kvs.DescribeEdgeConfiguration(s.t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamName: &stream})
 	if err != nil {
@@ -26,7 +26,7 @@ func TestATagMakesAStreamLiveAndTheNewestGoesFirst(t *testing.T) {
 }
 
 func aTagMakesAStreamLiveAndTheNewestGoesFirst(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	backlog := s.backlog("door", 90) // recorded while there was no internet
 	s.configure("door", camera.URL())

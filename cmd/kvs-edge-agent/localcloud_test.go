@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -117,35 +116,4 @@ func TestTheLocalCloudPrintsWhatItRefusesAndWhatItIsAsked(t *testing.T) {
 		t.Errorf("aws says %s", out)
 	}
 	p.awaitLine("secretsmanager CreateSecret of a/b by user: 200, ", " ms")
-}
-
-func TestWrongFlagsOfTheLocalCloud(t *testing.T) {
-	t.Parallel()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, row := range []struct {
-		args []string
-		says string
-	}{
-		{[]string{"--allow", "kinesisvideo:Fly"}, `--allow: "kinesisvideo:Fly" is not an action that the local cloud knows`},
-		{[]string{"--media", "lax"}, `--media is "lax"; it must be strict or service`},
-		{[]string{"--media", "strict", "--as-aws"}, "--media strict and --as-aws exclude each other"},
-		{[]string{"--as-aws=perhaps"}, `--as-aws is "perhaps", but must be true or false`},
-		{[]string{"x"}, "only flags may follow"},
-	} {
-		command := exec.CommandContext(t.Context(), path,
-			append([]string{"localcloud", "--dir", filepath.Join(t.TempDir(), "cloud")}, row.args...)...)
-		var out, complaints bytes.Buffer
-		command.Stdout, command.Stderr = &out, &complaints
-		if err := command.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
-			t.Fatal(err)
-		}
-		text := complaints.String()
-		if command.ProcessState.ExitCode() != exitSettings || !strings.Contains(text, row.says) || strings.Count(text, "\n") != 1 ||
-			out.Len() > 0 {
-			t.Errorf("%q: exit code %d, %s%s", row.args, command.ProcessState.ExitCode(), &out, text)
-		}
-	}
 }

@@ -17,7 +17,7 @@ func TestAMisspeltSettingIsNamedEverywhere(t *testing.T) {
 func aMisspeltSettingIsNamedEverywhere(t *testing.T, w world) {
 	const wrong, right = "AWS_KVS_EDGE_UPLAOD_MODE", "AWS_KVS_EDGE_UPLOAD_MODE"
 	const says = wrong + " (did you mean " + right + "?)"
-	s := newStage(t, w)
+	s := newSite(t, w)
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)

@@ -23,13 +23,13 @@ import (
 )
 
 // command runs the program beside the agent, as its user does, and returns what it printed and its exit code.
-func (s *stage) command(args ...string) (stdout, stderr string, code int) {
+func (s *site) command(args ...string) (stdout, stderr string, code int) {
 	s.t.Helper()
 	return s.commandIn([]string{"AWS_KVS_EDGE_SOCKET=" + filepath.Join(s.dir, "agent.sock")}, args...)
 }
 
 // commandIn is command in another shell.
-func (s *stage) commandIn(env []string, args ...string) (stdout, stderr string, code int) {
+func (s *site) commandIn(env []string, args ...string) (stdout, stderr string, code int) {
 	s.t.Helper()
 	path, err := program()
 	if err != nil {
@@ -53,7 +53,7 @@ func TestStatusTellsMonitoringByItsExitCode(t *testing.T) {
 }
 
 func statusTellsMonitoringByItsExitCode(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	if _, stderr, code := s.command("status"); code != exitDown || !strings.Contains(stderr, "no agent is running") {
 		t.Errorf("without an agent: exit code %d, %s", code, stderr)
 	}
@@ -89,7 +89,7 @@ func TestStatusWatchShowsItAnewUntilItIsStopped(t *testing.T) {
 }
 
 func statusWatchShowsItAnewUntilItIsStopped(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	s.startAgent()
 	s.status()
 	path, err := program()
@@ -144,7 +144,7 @@ func TestARedrawnFrameLeavesNothingOfTheOneBefore(t *testing.T) {
 func TestPlantedSecretsAppearNowhere(t *testing.T) { inWorlds(t, plantedSecretsAppearNowhere) }
 
 func plantedSecretsAppearNowhere(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	open := startCamera(t, fakecam.Options{User: "admin", Pass: "plantedRight/p@ss"})
 	s.configure("open", open.URL())
 	locked := startCamera(t, fakecam.Options{User: "admin", Pass: "other"})
@@ -261,7 +261,7 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 }
 
 // plantedTools is a directory with a journalctl and a timedatectl that print secrets.
-func (s *stage) plantedTools(key string) (dir string) {
+func (s *site) plantedTools(key string) (dir string) {
 	s.t.Helper()
 	dir = s.t.TempDir()
 	for name, text := range map[string]string{
@@ -315,8 +315,8 @@ func readBundle(t *testing.T, path string) map[string][]byte {
 	}
 }
 
-// readAll reads a file, or all files of a directory, below the stage's.
-func (s *stage) readAll(name string, into map[string][]byte) {
+// readAll reads a file, or all files of a directory, below the site's.
+func (s *site) readAll(name string, into map[string][]byte) {
 	s.t.Helper()
 	err := filepath.WalkDir(filepath.Join(s.dir, name), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
@@ -331,32 +331,5 @@ func (s *stage) readAll(name string, into map[string][]byte) {
 	})
 	if err != nil {
 		s.t.Error(err)
-	}
-}
-
-func TestASupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T) {
-	inWorlds(t, aSupportBundleWithoutAnAgentSaysWhatIsMissing)
-}
-
-func aSupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T, w world) {
-	s := newStage(t, w)
-	_, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz")
-	if code != exitFailure || !strings.Contains(stderr, "no agent is running") ||
-		!strings.Contains(stderr, "the bundle contains no data of an agent") {
-		t.Errorf("exit code %d, %s", code, stderr)
-	}
-	got := readBundle(t, filepath.Join(s.dir, "bundle.tar.gz"))
-	for _, want := range []string{
-		"no agent is running", "journal.txt: there is no journalctl on this machine", "clock.txt: there is no timedatectl",
-	} {
-		if !bytes.Contains(got["missing.txt"], []byte(want)) || !strings.Contains(stderr, want) {
-			t.Errorf("missing.txt lacks %q: %s", want, got["missing.txt"])
-		}
-	}
-	if !json.Valid(got["check.json"]) || !bytes.Contains(got["check.json"], []byte("correct the settings first")) {
-		t.Errorf("the findings are %s", got["check.json"])
-	}
-	if _, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz"); code == 0 || !strings.Contains(stderr, "exists") {
-		t.Errorf("a file was overwritten: exit code %d, %s", code, stderr)
 	}
 }

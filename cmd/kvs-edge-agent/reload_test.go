@@ -20,11 +20,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 )
 
-// envFile is the file with the settings of the stage's agent.
-func (s *stage) envFile() string { return filepath.Join(s.dir, "agent.env") }
+// envFile is the file with the settings of the site's agent.
+func (s *site) envFile() string { return filepath.Join(s.dir, "agent.env") }
 
 // writeEnv writes the usual settings into the file, and then more lines.
-func (s *stage) writeEnv(more ...string) {
+func (s *site) writeEnv(more ...string) {
 	s.t.Helper()
 	text := "# settings of a test\n" + strings.Join(append(s.env(), more...), "\n") + "\n"
 	if err := os.WriteFile(s.envFile(), []byte(text), 0o600); err != nil {
@@ -33,7 +33,7 @@ func (s *stage) writeEnv(more ...string) {
 }
 
 // startService starts the agent as the unit does: nearly all that it knows is in the file.
-func (s *stage) startService(env ...string) {
+func (s *site) startService(env ...string) {
 	s.t.Helper()
 	path, err := program()
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *stage) startService(env ...string) {
 }
 
 // hangup sends SIGHUP, as systemctl kill does.
-func (s *stage) hangup() {
+func (s *site) hangup() {
 	s.t.Helper()
 	if err := s.agent.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		s.t.Fatal(err)
@@ -57,7 +57,7 @@ func (s *stage) hangup() {
 }
 
 // reload asks over the socket, as the unit's ExecReload= does.
-func (s *stage) reload(wantCode int, wantText string) {
+func (s *site) reload(wantCode int, wantText string) {
 	s.t.Helper()
 	out, stderr, code := s.command("reload")
 	if code != wantCode || !strings.Contains(out+stderr, wantText) {
@@ -66,7 +66,7 @@ func (s *stage) reload(wantCode int, wantText string) {
 }
 
 // expectLevel waits until the agent logs at that level.
-func (s *stage) expectLevel(want string) {
+func (s *site) expectLevel(want string) {
 	s.t.Helper()
 	s.eventually("log level "+want, func() error {
 		out, stderr, _ := s.command("log-level")
@@ -78,7 +78,7 @@ func (s *stage) expectLevel(want string) {
 }
 
 // configureFile makes a stream that plays a file of the media directory.
-func (s *stage) configureFile(stream, file string) {
+func (s *site) configureFile(stream, file string) {
 	s.t.Helper()
 	arn, err := s.cloud.PutSecret(stream, fmt.Sprintf(`{"MediaURI":"file:///%s"}`, file))
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *stage) configureFile(stream, file string) {
 }
 
 // linkFinished adds another name for a finished file of a stream, once such a file exists.
-func (s *stage) linkFinished(stream, name string) {
+func (s *site) linkFinished(stream, name string) {
 	s.t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		s.t.Fatal(err)
@@ -119,7 +119,7 @@ func TestAReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T) {
 }
 
 func aReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	door := startCamera(t, fakecam.Options{})
 	s.configure("door", door.URL())
 	s.configureFile("film", "film.mkv")
@@ -252,7 +252,7 @@ func TestARecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T) {
 }
 
 func aRecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startService()
@@ -286,7 +286,7 @@ func TestAnAgentWithoutAFileSaysThatItCannotReload(t *testing.T) {
 }
 
 func anAgentWithoutAFileSaysThatItCannotReload(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	s.reload(exitDown, "no agent is running")
 	s.startAgent()
 	s.status()

@@ -22,60 +22,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// TestWrongCommandLinesAreAnsweredInPlainWords has what newcomers typed.
-func TestWrongCommandLinesAreAnsweredInPlainWords(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		line string // words, ' ' alone is an empty one
-		code int
-		says string
-	}{
-		{"segmnets --dir x", exitSettings, "kvs-edge-agent: there is no command segmnets, see `kvs-edge-agent --help`; did you mean segments?\n"},
-		{"--version segmnets", exitSettings, "there is no command segmnets"},
-		{"nosuch --help", exitSettings, "there is no command nosuch"},
-		{"help nosuch", exitSettings, "there is no command nosuch"},
-		{"help segments", 0, "Usage:\n  kvs-edge-agent segments"},
-		{"help", 0, "Look at recordings:"},
-		{"", 0, "Operate the agent:"},
-		{"completion tcsh", exitSettings, "there is no completion for tcsh; there is for bash, fish, powershell, zsh"},
-		{"completion bash", 0, "bash completion"},
-		{"''", exitSettings, "kvs-edge-agent: the name of the command is empty, see `kvs-edge-agent --help`\n"},
-		{"verify --colour", exitSettings, "verify has no flag --colour: see `kvs-edge-agent verify --help`"},
-		{"segments --dir", exitSettings, "--dir needs a value"},
-		{"segments --limit many", exitSettings, "--limit is \"many\", but must be a whole number"},
-		{"segments --json=perhaps", exitSettings, "--json is \"perhaps\", but must be true or false"},
-		{"status --interval 60", exitSettings, "--interval is \"60\", but must be a time span such as 60s"},
-		{"demo --duration 1", exitSettings, "--duration is \"1\", but must be a time span such as 60s"},
-		{"schedule --count x 0", exitSettings, "--count is \"x\", but must be a whole number"},
-		{"schedule --after noon 0", exitSettings, "--after is \"noon\", but must be a time such as"},
-		{"export --stream door out.mp4", exitSettings, "exports are Matroska only: name the file .mkv in place of .mp4"},
-		{"export --stream door /tmp", exitSettings, "/tmp is a directory: name a file in it, such as /tmp/out.mkv"},
-		{"export --stream door --from noon x.mkv", exitSettings, "--from is \"noon\", but must be a time such as '2026-11-21 04:20'"},
-		{"export --stream door --last 10m --to now x.mkv", exitSettings, "--last is in place of --from and --to"},
-		{"segments --from 2026-02-30", exitSettings, "has the day 2026-02-30, which is not in the calendar"},
-		{"segments --from 2026-11-21 04:20", exitSettings, "put a time with a space into quotation marks"},
-		{"segments --dir /nowhere", exitFailure, "there is no directory /nowhere; name that of the recordings with --dir"},
-		{"upload --stream door", exitSettings, "--stream is needed, and --from with --to, or --last"},
-	} {
-		t.Run(c.line, func(t *testing.T) {
-			t.Parallel()
-			args := strings.Fields(c.line)
-			if c.line == "''" {
-				args = []string{""}
-			}
-			stdout, stderr, code := invocation{dir: t.TempDir(), args: args}.run(t)
-			if code != c.code || !strings.Contains(stdout+stderr, c.says) {
-				t.Errorf("it ends with %d, want %d and %q:\n%s%s", code, c.code, c.says, stdout, stderr)
-			}
-			for _, raw := range []string{"strconv", "time:", "invalid argument", "unknown flag"} {
-				if strings.Contains(stderr, raw) {
-					t.Errorf("it shows Go's %q: %s", raw, stderr)
-				}
-			}
-		})
-	}
-}
-
 // TestAStuckAgentIsSaidInASentence asks one that takes connections and never answers.
 func TestAStuckAgentIsSaidInASentence(t *testing.T) {
 	t.Parallel()
@@ -189,7 +135,7 @@ func TestStatusSaysWhenTheNextUploadStarts(t *testing.T) {
 }
 
 func statusSaysWhenTheNextUploadStarts(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("january", camera.URL(), uploadInJanuary)
 	s.configure("hourly", camera.URL(), func(c *types.EdgeConfig) { c.UploaderConfig = nil })
@@ -217,7 +163,7 @@ func statusSaysWhenTheNextUploadStarts(t *testing.T, w world) {
 func TestCtrlCInAnUpload(t *testing.T) { inWorlds(t, ctrlCInAnUpload) }
 
 func ctrlCInAnUpload(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	want := s.backlog("door", 10)
 	s.configure("door", "rtsp://127.0.0.1:1/gone", uploadInJanuary)
 	s.startAgent()

@@ -20,7 +20,7 @@ func TestOrphansAreListedKeptAndDeletedByName(t *testing.T) {
 
 // orphansAreListedKeptAndDeletedByName has recordings of a stream that is not configured, beside one that is.
 func orphansAreListedKeptAndDeletedByName(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	s.backlog("old", 5)
 	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
 		c.DeletionConfig = &types.DeletionConfig{EdgeRetentionInHours: aws.Int32(48)}

@@ -80,7 +80,7 @@ func TestRunsUnderTheSystemCallFilterOfEachSystemd(t *testing.T) {
 }
 
 func runsUnderFilter(t *testing.T, version string, words []string) {
-	s := newStage(t, ourContract)
+	s := newSite(t, ourContract)
 	door := startCamera(t, fakecam.Options{})
 	s.configure("door", door.URL())
 	s.writeEnv()

@@ -14,7 +14,7 @@ import (
 
 // awaitTagged waits for a fragment of a live upload that began at or after that time and has exactly
 // these tags, and behind them the one that ends it.
-func (s *stage) awaitTagged(stream string, from time.Time, want ...string) {
+func (s *site) awaitTagged(stream string, from time.Time, want ...string) {
 	s.t.Helper()
 	want = append(slices.Clip(want), "AWS_KINESISVIDEO_END_OF_FRAGMENT=")
 	s.eventually(fmt.Sprintf("a fragment with the tags %q", want), func() error {
@@ -36,7 +36,7 @@ func TestFragmentsGoWithTheTagsThatTheStreamAsksFor(t *testing.T) {
 }
 
 func fragmentsGoWithTheTagsThatTheStreamAsksFor(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	ours := []string{"kvs-edge-stream=door", "kvs-edge-hub=" + testThing}

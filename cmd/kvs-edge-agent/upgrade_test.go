@@ -49,7 +49,7 @@ type oldNotes struct{ Persisted, Refused []uint64 }
 
 // upgrade is a hub on which this version takes the place of commit 421301e.
 type upgrade struct {
-	*stage
+	*site
 	notes   map[string]oldNotes
 	line    map[string]map[string]int64 // see lineRefused
 	onDisk  map[string]tally            // before anything was opened
@@ -70,7 +70,7 @@ func newUpgrade(t *testing.T) *upgrade {
 		}
 		_ = os.RemoveAll(dir)
 	})
-	u := &upgrade{stage: &stage{t: t, dir: dir}, line: map[string]map[string]int64{}, onDisk: map[string]tally{},
+	u := &upgrade{site: &site{t: t, dir: dir}, line: map[string]map[string]int64{}, onDisk: map[string]tally{},
 		cameras: map[string]*fakecam.Camera{}}
 	for _, part := range []string{"recordings", "state", "cloud"} {
 		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join(oldStore, part))); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // upload runs the command beside the agent.
-func (s *stage) upload(args ...string) (output string, err error) {
+func (s *site) upload(args ...string) (output string, err error) {
 	s.t.Helper()
 	path, err := program()
 	if err != nil {
@@ -27,7 +27,7 @@ func TestUploadOnDemandComesFirstAndNothingTwice(t *testing.T) {
 }
 
 func uploadOnDemandComesFirstAndNothingTwice(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	want := s.backlog("door", 40)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")
 	s.startAgent()
@@ -77,7 +77,7 @@ func TestWhatWasRefusedIsUploadedOnDemand(t *testing.T) {
 }
 
 func whatWasRefusedIsUploadedOnDemand(t *testing.T, w world) {
-	s := newStage(t, w)
+	s := newSite(t, w)
 	want := s.backlog("door", 8)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")
 	cloud := s.cloud.Media()

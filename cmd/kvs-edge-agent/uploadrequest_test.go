@@ -37,7 +37,7 @@ type uploadAnswer struct {
 }
 
 // newAsker starts the broker with the local cloud's certificates, and connects to it over TLS.
-func newAsker(s *stage) (a *asker, broker string) {
+func newAsker(s *site) (a *asker, broker string) {
 	s.t.Helper()
 	files := make(map[string]string)
 	for _, v := range s.cloud.AgentEnv("asker") {
@@ -139,40 +139,40 @@ func (a *asker) await(said <-chan string, status string) {
 	}
 }
 
-// demandStage is a hub with media on its disk of which nothing is uploaded unless it is asked for.
-type demandStage struct {
-	*stage
+// demandSite is a hub with media on its disk of which nothing is uploaded unless it is asked for.
+type demandSite struct {
+	*site
 	asker  *asker
 	broker string
 	want   []int64 // the producer times of the fragments on disk, in ms
 }
 
-func newDemandStage(t *testing.T, w world, fragments int) *demandStage {
+func newDemandSite(t *testing.T, w world, fragments int) *demandSite {
 	t.Helper()
-	s := &demandStage{stage: newStage(t, w)}
+	s := &demandSite{site: newSite(t, w)}
 	s.want = s.backlog("door", fragments)
 	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
 		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
 	})
-	s.asker, s.broker = newAsker(s.stage)
+	s.asker, s.broker = newAsker(s.site)
 	return s
 }
 
 func inTwelveHours() int { return time.Now().Add(12 * time.Hour).Hour() }
 
-func (s *demandStage) start() {
+func (s *demandSite) start() {
 	s.t.Helper()
 	s.startAgent("AWS_IOT_CORE_DATA_ATS_ENDPOINT=" + s.broker)
 	s.asker.await(s.asker.online, "online")
 }
 
 // request is the payload that asks for the fragments from (inclusive) to (exclusive).
-func (s *demandStage) request(id string, from, to int) string {
+func (s *demandSite) request(id string, from, to int) string {
 	return fmt.Sprintf(`{"RequestId":%q,"StreamName":"door","From":%.3f,"To":%.3f}`, id, float64(s.want[from])/1000, float64(s.want[to])/1000)
 }
 
 // reconfigure sends the stream a configuration with another upload schedule, and waits until it runs.
-func (s *demandStage) reconfigure() {
+func (s *demandSite) reconfigure() {
 	s.t.Helper()
 	version := time.Now().Unix() + 100
 	s.asker.tell("config/update", fmt.Sprintf(`{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:%s:%s:stream/door/1",`+
@@ -186,7 +186,7 @@ func (s *demandStage) reconfigure() {
 }
 
 // in counts the fragments of a range that the cloud has, and how often the most frequent is there.
-func (s *demandStage) in(from, to int) (have, most int) {
+func (s *demandSite) in(from, to int) (have, most int) {
 	times := make(map[int64]int)
 	for _, f := range s.cloud.Media().Fragments("door") {
 		if at := f.Producer.UnixMilli(); at >= s.want[from] && at < s.want[to] {
@@ -198,7 +198,7 @@ func (s *demandStage) in(from, to int) (have, most int) {
 }
 
 // askAndBegin asks for a range and waits until a part of it is in the cloud.
-func (s *demandStage) askAndBegin(id string, from, to int) {
+func (s *demandSite) askAndBegin(id string, from, to int) {
 	s.t.Helper()
 	s.asker.ask(s.request(id, from, to))
 	s.eventually("a part of the range", func() error {
@@ -210,7 +210,7 @@ func (s *demandStage) askAndBegin(id string, from, to int) {
 }
 
 // expectIncomplete checks that what was to come in the middle of an upload did.
-func (s *demandStage) expectIncomplete(id string, from, to int) {
+func (s *demandSite) expectIncomplete(id string, from, to int) {
 	s.t.Helper()
 	if have, _ := s.in(from, to); have == to-from {
 		s.t.Errorf("upload %s was done before it was disturbed", id)
@@ -219,7 +219,7 @@ func (s *demandStage) expectIncomplete(id string, from, to int) {
 
 // expectDone waits for the last answer and looks whether the cloud has the range, each fragment at
 // most this many times.
-func (s *demandStage) expectDone(id string, from, to, times int) {
+func (s *demandSite) expectDone(id string, from, to, times int) {
 	s.t.Helper()
 	n := to - from
 	if got := s.asker.end(id); got.Status != "DONE" || got.FragmentsDone != n || got.FragmentsTotal != n || got.Details != "" {
@@ -235,7 +235,7 @@ func TestTheCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T) {
 }
 
 func theCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world) {
-	s := newDemandStage(t, w, 65)
+	s := newDemandSite(t, w, 65)
 	s.start()
 	for _, row := range []struct{ id, payload, says string }{
 		{"", `upload everything`, "not a JSON object"},

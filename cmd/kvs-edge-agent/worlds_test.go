@@ -139,7 +139,7 @@ func cloudOptions(t *testing.T, w world) localcloud.Options {
 
 // start sends an edge configuration. As AWS has it a former one must first be SYNC_FAILED, 15 minutes after it was sent,
 // and the hub is notified of the new one by the function of deploy/aws/hubs.yaml, which publishes config/refresh.
-func (s *stage) start(stream string, config *types.EdgeConfig) {
+func (s *site) start(stream string, config *types.EdgeConfig) {
 	s.t.Helper()
 	if s.world == asAWS {
 		s.passSyncing(stream)
@@ -160,7 +160,7 @@ func (s *stage) start(stream string, config *types.EdgeConfig) {
 }
 
 // passSyncing has the 15 minutes pass that AWS waits for an acknowledgement.
-func (s *stage) passSyncing(stream string) {
+func (s *site) passSyncing(stream string) {
 	out, err := s.kvs.DescribeEdgeConfiguration(s.t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamName: &stream})
 	if err == nil && out.SyncStatus == types.SyncStatusSyncing {
 		s.clock.advance(15 * time.Minute)
@@ -168,7 +168,7 @@ func (s *stage) passSyncing(stream string) {
 }
 
 // publishRefresh is the last line of the function in deploy/aws/hubs.yaml: iot-data Publish, signed by the account.
-func (s *stage) publishRefresh() {
+func (s *site) publishRefresh() {
 	s.t.Helper()
 	env := map[string]string{}
 	for _, v := range s.cloud.UserEnv() {

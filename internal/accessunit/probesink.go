@@ -147,7 +147,7 @@ func (p *ProbeSink) Result(host string) ProbeResult {
 		}
 	}
 	if seconds := p.span.Seconds(); seconds > 0 {
-		r.FPS = float64(p.frames) / seconds
+		r.FPS = float64(p.frames-1) / seconds // the span ends where the last frame starts
 		r.BitrateBPS = int64(float64(p.bytes) * 8 / seconds)
 	}
 	return r

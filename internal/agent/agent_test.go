@@ -25,7 +25,7 @@ func TestAnUnusableStateDirectoryIsNotTakenForTheRecordings(t *testing.T) {
 
 // TestAFailedRotationIsShown begins a thing, breaks its key, and has it speak to the cloud.
 func TestAFailedRotationIsShown(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	content, err := os.ReadFile(h.Env[settings.EnvCorePrivateKey])
 	must(t, err)
 	key := filepath.Join(h.Dir, "hub.key")

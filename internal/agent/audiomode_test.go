@@ -13,7 +13,7 @@ import (
 // TestAudioModes changes the mode while a camera with G.711 plays in a live upload. Between auto and
 // on neither job restarts; what is recorded has the sound in both.
 func TestAudioModes(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{Audio: fakecam.AudioMuLaw}).URL()))
 	s := h.service()
 	a, service := s.agent, h.Cloud.Media()

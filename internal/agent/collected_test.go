@@ -18,7 +18,7 @@ import (
 func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvSegmentDuration] = "2s"
 	began := time.Now().Truncate(time.Millisecond)
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
@@ -68,7 +68,7 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 
 // What a clock dated ahead was not collected in the future. It is not parallel, as the one above.
 func TestLastCollectedTimeIsNotThatOfAClockThatWasAhead(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	a := h.agent()
 	defer a.release()
 	now := time.Now().Truncate(time.Millisecond)

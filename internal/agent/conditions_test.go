@@ -345,7 +345,7 @@ func (c *deafCloudWatch) Put(context.Context, string, []cloudwatch.Point) error 
 // reloaded has an agent whose settings file has one value that it cannot follow.
 func reloaded(variable, value string) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
-		s := newHouse(t).service()
+		s := newRig(t).service()
 		reload := func() { _, _ = s.agent.Reload() } // health says how it went
 		return conditiontest.Case{
 			Health: s.agent.health, Now: time.Now, Step: 50 * time.Millisecond,

@@ -86,6 +86,7 @@ func TestFaultSweep(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
 	total := 0
+	growth := testtools.Proof(t, "faults", testtools.Sizes[int]{Short: shortGrowth, Middle: 30, Long: 0})
 	t.Run("all", func(t *testing.T) {
 		for _, sc := range sweepScenarios {
 			t.Run(sc.name, func(t *testing.T) {
@@ -96,10 +97,10 @@ func TestFaultSweep(t *testing.T) {
 				}
 				for _, fault := range faultdisk.Faults {
 					for _, times := range []int{1, sweepBurst} {
-						if times > 1 && !testtools.Long() {
+						if times > 1 && growth == shortGrowth {
 							continue
 						}
-						runs, failed := sweepFault(t, sc, clip, fault, times, want)
+						runs, failed := sweepFault(t, sc, clip, sweepPass{fault, times, growth}, want)
 						mu.Lock()
 						total += runs
 						lines = append(lines, fmt.Sprintf("%-16s %-21s %2d× %5d runs %4d failed", sc.name, fault, times, runs, failed))
@@ -116,13 +117,21 @@ func TestFaultSweep(t *testing.T) {
 // sweepBurst is how many operations in a row fail in the second pass.
 const sweepBurst = 5
 
+// shortGrowth takes the operations 3, 14, 52, ... in `make test`.
+const shortGrowth = 250
+
+// sweepPass is how the operations of a scenario fail: in this way, so many in a row, and those whose numbers grow by so
+// many per cent and one.
+type sweepPass struct {
+	fault         faultdisk.Fault
+	times, growth int
+}
+
 // sweepFault has each operation of a scenario fail, or some.
-func sweepFault(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, times int, want []string) (runs, failed int) {
+func sweepFault(t *testing.T, sc sweepScenario, clip string, pass sweepPass, want []string) (runs, failed int) {
+	fault, times := pass.fault, pass.times
 	for n := 1; ; n++ {
-		switch {
-		case !testtools.Long():
-			n += n * 5 / 2 // 3, 14, 52, ...
-		case times > 1:
+		if n += n * pass.growth / 100; times > 1 {
 			n += times
 		}
 		got, struck, wrong := sweepOnce(t, sc, clip, fault, n, times)

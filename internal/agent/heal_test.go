@@ -18,7 +18,7 @@ import (
 // TestACorrectedSecretHealsItsStreamOnEverySurface has streams whose secrets are wrong in different ways, and
 // are corrected. It is not parallel: the SDK reads its endpoints from the process's environment.
 func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvMetricsAddress] = ":0"
 	camera := h.Camera(fakecam.Options{User: "admin", Pass: "right"})
 	s := h.service()

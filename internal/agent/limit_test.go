@@ -30,7 +30,7 @@ func withLimit(megabytes int32) func(*types.EdgeConfig) {
 // TestAnotherLimitInterruptsNothing changes MaxLocalMediaSizeInMB while a camera plays, and then
 // something that does restart its recording.
 func TestAnotherLimitInterruptsNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	camera := h.Camera(fakecam.Options{})
 	secret := h.Secret("door", camera.URL())
 	h.Configure("door", secret, withLimit(128))
@@ -82,7 +82,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 // TestALimitHoldsAtAHighBitrate records at 40 Mbit/s into the smallest limit, by both strategies.
 func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 	const limit = 64_000_000
-	h := newHouse(t)
+	h := newRig(t)
 	strategies := map[string]types.StrategyOnFullSize{"oldest": types.StrategyOnFullSizeDeleteOldestMedia,
 		"deny": types.StrategyOnFullSizeDenyNewMedia}
 	for name, strategy := range strategies {

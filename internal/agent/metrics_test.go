@@ -26,7 +26,7 @@ import (
 func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvCloudWatchEnabled] = "TRUE"
 	h.Env[settings.EnvMetricsAddress] = ":0"
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
@@ -72,7 +72,7 @@ func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvCloudWatchEnabled] = "TRUE"
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
 	locked := h.Camera(fakecam.Options{User: "admin", Pass: "right"})
@@ -118,7 +118,7 @@ func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
 	}
 }
 
-func (h *house) hasMetric(want string) bool {
+func (h *rig) hasMetric(want string) bool {
 	for _, p := range h.Cloud.Metrics() {
 		if strings.HasPrefix(fmt.Sprintf("%v %s %v", p.Dimensions, p.Name, p.Value), want) {
 			return true

@@ -31,9 +31,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// serviceOf is a house's hub as systemd runs it: all its settings come from a file.
+// serviceOf is a rig's hub as systemd runs it: all its settings come from a file.
 type serviceOf struct {
-	*house
+	*rig
 	file  string
 	agent *Agent
 	level *logfile.Level
@@ -41,9 +41,9 @@ type serviceOf struct {
 }
 
 // service starts the agent, with its settings in a file, until the test ends.
-func (h *house) service() *serviceOf {
+func (h *rig) service() *serviceOf {
 	h.t.Helper()
-	s := &serviceOf{house: h, file: filepath.Join(h.Dir, "agent.env")}
+	s := &serviceOf{rig: h, file: filepath.Join(h.Dir, "agent.env")}
 	s.write(nil)
 	source := settings.NewEnvSource(s.file, []string{settings.EnvUploadMode + "=live"}) // as Environment= of the unit
 	initial, err := source.Read()
@@ -143,9 +143,9 @@ func freeAddress(t *testing.T, host string) string {
 }
 
 // TestEachVariableTakesEffectAsItSays changes every variable that there is, reloads, and looks. It
-// is not parallel, as a house is not.
+// is not parallel, as a rig is not.
 func TestEachVariableTakesEffectAsItSays(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvGreengrassRoot] = "" // or the machine's own would count
 	h.withStreamFiles()                    // without which there must be a cloud
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
@@ -268,7 +268,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 
 // TestWrongSettingsChangeNothing has each wrong file set the log level as well, rightly.
 func TestWrongSettingsChangeNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { _ = taken.Close() }()
@@ -325,7 +325,7 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 }
 
 func TestTheMetricsAddressMovesWithinItsOwnPort(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvMetricsAddress] = freeAddress(t, "127.0.0.1")
 	s := h.service()
 	_, port, err := net.SplitHostPort(h.Env[settings.EnvMetricsAddress])
@@ -340,7 +340,7 @@ func TestTheMetricsAddressMovesWithinItsOwnPort(t *testing.T) {
 }
 
 func TestWhatIsNoSettingIsNamed(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	s := h.service()
 	s.write(map[string]string{
 		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "AWS_IOT_CORE_THINGNAME": "hub",
@@ -386,9 +386,9 @@ func TestTheFileCountsBeforeTheEnvironment(t *testing.T) {
 
 // TestReloadsMeetStartStopAndEachOther is for the race detector.
 func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
-	s := &serviceOf{house: h, file: filepath.Join(h.Dir, "agent.env")}
+	s := &serviceOf{rig: h, file: filepath.Join(h.Dir, "agent.env")}
 	s.write(nil)
 	source := settings.NewEnvSource(s.file, nil)
 	initial, err := source.Read()
@@ -444,7 +444,7 @@ func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
 
 // replace puts a new file in the place of the old one.
 func (s *serviceOf) replace(changes map[string]string) {
-	next := &serviceOf{house: s.house, file: s.file + ".new"}
+	next := &serviceOf{rig: s.rig, file: s.file + ".new"}
 	next.write(changes)
 	if err := os.Rename(next.file, s.file); err != nil {
 		s.t.Error(err)
@@ -453,7 +453,7 @@ func (s *serviceOf) replace(changes map[string]string) {
 
 // TestOnlyOtherRootsRestartRecordings changes the name of the file, then what is in it.
 func TestOnlyOtherRootsRestartRecordings(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
 	roots := copyOf(t, h.Env[settings.EnvCACert])
 	h.Env[settings.EnvRTSPSCACert] = roots

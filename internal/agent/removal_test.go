@@ -22,7 +22,7 @@ func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	h := newHouse(t)
+	h := newRig(t)
 	cloud := h.Cloud
 	camera := h.Camera(fakecam.Options{})
 	h.Configure("door", h.Secret("door", camera.URL()), site.Always)

@@ -21,7 +21,7 @@ import (
 const tooLarge = "900000TB"
 
 func TestAReloadRefusesAReserveLargerThanTheDisk(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	s := h.service()
 	before := s.agent.settings().MinFreeDisk
 	s.write(map[string]string{settings.EnvMinFreeDisk: tooLarge})
@@ -39,7 +39,7 @@ func TestAReloadRefusesAReserveLargerThanTheDisk(t *testing.T) {
 
 // TestAStartWithAReserveLargerThanTheDiskRecords goes on with the default, and says so.
 func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvMinFreeDisk] = tooLarge
 	camera := h.Camera(fakecam.Options{})
 	h.Configure("door", h.Secret("door", camera.URL()), site.Always)
@@ -47,7 +47,7 @@ func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 	running, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Run(running) }()
-	s := &serviceOf{house: h, agent: a}
+	s := &serviceOf{rig: h, agent: a}
 	s.await("it records", func() bool {
 		return a.health.Component("door", health.JobRecorder).Value(health.FramesRecorded) > 30
 	})
@@ -69,7 +69,7 @@ func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 // TestAnAgentWithoutItsConfigurationDeletesNothing has media of a stream whose configuration is lost, and and a
 // person who wants to delete it meanwhile.
 func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 500, "InternalFailure")
 	store, err := segment.Open(segment.Options{Dir: h.Env[settings.EnvRecordingDirectory]})
 	must(t, err)
@@ -82,7 +82,7 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	running, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Run(running) }()
-	s := &serviceOf{house: h, agent: a}
+	s := &serviceOf{rig: h, agent: a}
 	s.await("the control plane was asked", func() bool {
 		for _, c := range a.health.Component("", health.JobConfig).Snapshot().Conditions {
 			if c.Code == "control-plane" {

@@ -29,7 +29,7 @@ import (
 const cameraPassword = "hunter2"
 
 // withStreamFiles gives the hub a directory of stream files, and returns what writes one.
-func (h *house) withStreamFiles() (write func(stream, url, more string)) {
+func (h *rig) withStreamFiles() (write func(stream, url, more string)) {
 	h.t.Helper()
 	dir := filepath.Join(h.Dir, "streams.d")
 	must(h.t, os.Mkdir(dir, 0o750))
@@ -45,7 +45,7 @@ func (h *house) withStreamFiles() (write func(stream, url, more string)) {
 }
 
 // runAgent runs the hub's agent until the test ends or stop is called.
-func (h *house) runAgent() (s *serviceOf, stop func()) {
+func (h *rig) runAgent() (s *serviceOf, stop func()) {
 	h.t.Helper()
 	a := h.agent()
 	ctx, cancel := context.WithCancel(h.t.Context())
@@ -54,7 +54,7 @@ func (h *house) runAgent() (s *serviceOf, stop func()) {
 	var once sync.Once
 	stop = func() { once.Do(func() { cancel(); must(h.t, <-stopped) }) }
 	h.t.Cleanup(stop)
-	return &serviceOf{house: h, agent: a}, stop
+	return &serviceOf{rig: h, agent: a}, stop
 }
 
 func streamIn(s status.Snapshot, name string) (status.Stream, bool) {
@@ -69,7 +69,7 @@ const always = `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 * *
 
 // TestAHubWithoutTheEdgeAPIFollowsItsFiles has a role without the rights that AWS grants on request only, and no MQTT.
 func TestAHubWithoutTheEdgeAPIFollowsItsFiles(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	for _, operation := range []string{"ListEdgeAgentConfigurations", "DescribeEdgeConfiguration", "ListTagsForStream"} {
 		h.Cloud.Faults().RefuseOperation(operation, 403, "AccessDeniedException")
 	}
@@ -110,7 +110,7 @@ func TestAHubWithoutTheEdgeAPIFollowsItsFiles(t *testing.T) {
 // without an upload, and nobody calls that a loss.
 func TestAPlainRecorderMakesNoCall(t *testing.T) {
 	calls := new(testtools.Text)
-	h := newHouse(t, func(o *localcloud.Options) { o.Calls = calls })
+	h := newRig(t, func(o *localcloud.Options) { o.Calls = calls })
 	h.Env[settings.EnvCloud], h.Env[settings.EnvCloudWatchEnabled] = "off", "TRUE"
 	write := h.withStreamFiles()
 	store, err := segment.Open(segment.Options{Dir: h.Env[settings.EnvRecordingDirectory]})
@@ -149,7 +149,7 @@ func TestAPlainRecorderMakesNoCall(t *testing.T) {
 
 // TestACamerasFaultNamesTheFileWithItsURL has a camera that refuses the password of a stream file.
 func TestACamerasFaultNamesTheFileWithItsURL(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvCloud] = "off"
 	write := h.withStreamFiles()
 	url := h.Camera(fakecam.Options{User: "admin", Pass: cameraPassword}).URL()
@@ -166,7 +166,7 @@ func TestACamerasFaultNamesTheFileWithItsURL(t *testing.T) {
 // TestTheOriginOfAStreamChanges from the cloud to a file and back, while it is recorded and uploaded: what is on the disk and
 // how far the upload is stay, and another stream never notices.
 func TestTheOriginOfAStreamChanges(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	write := h.withStreamFiles()
 	url := h.Camera(fakecam.Options{}).URL()
 	h.Configure("door", h.Secret("door", url), site.Always, func(c *types.EdgeConfig) {

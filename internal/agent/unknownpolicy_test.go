@@ -15,7 +15,7 @@ import (
 )
 
 // recorded has media of streams on the disk that ended that long ago and is not uploaded.
-func (h *house) recorded(ago time.Duration, streams ...string) {
+func (h *rig) recorded(ago time.Duration, streams ...string) {
 	h.t.Helper()
 	store, err := segment.Open(segment.Options{Dir: h.Env[settings.EnvRecordingDirectory]})
 	must(h.t, err)
@@ -33,35 +33,35 @@ func (h *house) recorded(ago time.Duration, streams ...string) {
 func TestNoMediaGoesWhosePolicyIsLost(t *testing.T) {
 	const camera = "rtsp://127.0.0.1:1/live"
 	for name, row := range map[string]struct {
-		change func(h *house, dir string)
-		unset  func(h *house, dir string) // what keeps it from being known; then gate is an orphan
-		await  string                     // the advice to a person who deletes it
+		change func(h *rig, dir string)
+		unset  func(h *rig, dir string) // what keeps it from being known; then gate is an orphan
+		await  string                   // the advice to a person who deletes it
 	}{
 		"the cloud cannot be reached": {
-			change: func(h *house, _ string) {
+			change: func(h *rig, _ string) {
 				h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 500, "InternalFailure")
 			},
-			unset: func(h *house, _ string) { h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") },
+			unset: func(h *rig, _ string) { h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") },
 			await: "wait until the cloud has answered",
 		},
 		"its file is wrong, and the cloud is off": {
-			change: func(h *house, dir string) {
+			change: func(h *rig, dir string) {
 				h.Env[settings.EnvCloud] = "off"
 				must(h.t, os.WriteFile(filepath.Join(dir, "gate.json"), []byte(`{"StreamName": "gate"}`), 0o640))
 			},
-			unset: func(h *house, dir string) { must(h.t, os.Remove(filepath.Join(dir, "gate.json"))) },
+			unset: func(h *rig, dir string) { must(h.t, os.Remove(filepath.Join(dir, "gate.json"))) },
 			await: "make the stream files",
 		},
 		"a file of nobody knows which stream is wrong, and the cloud answers": {
-			change: func(h *house, dir string) {
+			change: func(h *rig, dir string) {
 				must(h.t, os.WriteFile(filepath.Join(dir, "gate.json"), []byte(`{"StreamName": "gate"`), 0o640))
 			},
-			unset: func(h *house, dir string) { must(h.t, os.Remove(filepath.Join(dir, "gate.json"))) },
+			unset: func(h *rig, dir string) { must(h.t, os.Remove(filepath.Join(dir, "gate.json"))) },
 			await: "make the stream files",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newRig(t)
 			write := h.withStreamFiles()
 			dir := h.Env[settings.EnvStreamsDirectory]
 			write("yard", camera, "")

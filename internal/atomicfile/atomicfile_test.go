@@ -1,4 +1,4 @@
-package atomicfile
+package atomicfile_test
 
 import (
 	"errors"
@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // noted is the real file system, with a list of the steps and one step that fails.
 type noted struct {
-	OS
+	atomicfile.OS
 	fails string
 	steps []string
 }
@@ -26,7 +28,7 @@ func (n *noted) step(name string) error {
 	return nil
 }
 
-func (n *noted) OpenFile(name string, flag int, mode fs.FileMode) (File, error) {
+func (n *noted) OpenFile(name string, flag int, mode fs.FileMode) (atomicfile.File, error) {
 	if err := n.step("open"); err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (n *noted) whenGood(do func() error) error {
 }
 
 type notedFile struct {
-	File
+	atomicfile.File
 	n *noted
 }
 
@@ -74,7 +76,7 @@ func TestReplaceLeavesTheOldOrTheNew(t *testing.T) {
 				t.Fatal(err)
 			}
 			files := &noted{fails: fails}
-			err := Replace(files, path, []byte("new"), 0o600)
+			err := atomicfile.Replace(files, path, []byte("new"), 0o600)
 			if (err != nil) != (fails != "") || (err != nil && !errors.Is(err, errPlanted)) {
 				t.Errorf("it says %v", err)
 			}

@@ -1,4 +1,4 @@
-package backoff
+package backoff_test
 
 import (
 	"context"
@@ -6,11 +6,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 )
 
 func TestWaitsGrowToTheCapAndStartAnewAfterReset(t *testing.T) {
 	t.Parallel()
-	b := New(Policy{Min: time.Second, Max: 5 * time.Second, Rand: func() float64 { return 1 }})
+	b := backoff.New(backoff.Policy{Min: time.Second, Max: 5 * time.Second, Rand: func() float64 { return 1 }})
 	for i, want := range []time.Duration{1, 2, 4, 5, 5} {
 		if got := b.Next(); got != want*time.Second {
 			t.Errorf("wait %d: got %v, want %v s", i, got, want)
@@ -24,7 +26,7 @@ func TestWaitsGrowToTheCapAndStartAnewAfterReset(t *testing.T) {
 
 func TestJitterNeverFallsBelowTheFloor(t *testing.T) {
 	t.Parallel()
-	b := New(Policy{Min: time.Second, Max: time.Minute, Rand: func() float64 { return 0 }})
+	b := backoff.New(backoff.Policy{Min: time.Second, Max: time.Minute, Rand: func() float64 { return 0 }})
 	for range 10 {
 		if got := b.Next(); got != 500*time.Millisecond {
 			t.Fatalf("got %v, want the floor of 500ms", got)
@@ -38,7 +40,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		err := New(Policy{Min: time.Hour, Max: time.Hour}).Wait(ctx)
+		err := backoff.New(backoff.Policy{Min: time.Hour, Max: time.Hour}).Wait(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the context's error", err)
 		}

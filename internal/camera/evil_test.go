@@ -1,4 +1,4 @@
-package camera
+package camera_test
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 )
 
 // entries are where a camera can place text in its answers, by method, with the text at %s.
@@ -129,7 +131,7 @@ func mustShowClean(t *testing.T, url string, shown chan<- string) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 	defer cancel()
-	_, err := Probe(ctx, secret.New(url), Options{Transport: TransportTCP})
+	_, err := camera.Probe(ctx, secret.New(url), camera.Options{Transport: camera.TransportTCP})
 	var fault *health.Fault
 	if !errors.As(err, &fault) {
 		return // it waits for more
@@ -158,7 +160,7 @@ func TestManyCodecsMakeOneSentence(t *testing.T) {
 	for i := range 1500 {
 		media += fmt.Sprintf("m=video 0 RTP/AVP 96\r\na=rtpmap:96 C%d/90000\r\n", i)
 	}
-	_, err := Probe(t.Context(), secret.New(evilCamera(t, nil, media)), Options{Transport: TransportTCP})
+	_, err := camera.Probe(t.Context(), secret.New(evilCamera(t, nil, media)), camera.Options{Transport: camera.TransportTCP})
 	if err == nil || len(err.Error()) > 1000 || !strings.HasSuffix(err.Error(), "set its stream to H.264 or H.265.") {
 		t.Errorf("%v", err)
 	}

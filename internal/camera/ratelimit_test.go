@@ -1,4 +1,4 @@
-package camera
+package camera_test
 
 import (
 	"bufio"
@@ -16,6 +16,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 )
 
 const floodSDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n" +
@@ -117,9 +119,9 @@ func TestFloodsBeforePlayAreShort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFlooder(t, row.method, row.after, row.flood)
 			began := time.Now()
-			source := NewSource(Options{
+			source := camera.NewSource(camera.Options{
 				URL:       func(context.Context) (secret.String, error) { return secret.New(f.url()), nil },
-				Transport: TransportTCP, Limits: Limits{Bytes: 1_000_000},
+				Transport: camera.TransportTCP, Limits: camera.Limits{Bytes: 1_000_000},
 			})
 			var end *accessunit.SessionEnd
 			err := source.Play(t.Context(), accessunit.NewProbeSink(func() {}))
@@ -137,7 +139,7 @@ func TestFloodsBeforePlayAreShort(t *testing.T) {
 func TestAFloodIsGivenUpByCheck(t *testing.T) {
 	t.Parallel()
 	f := newFlooder(t, "OPTIONS", false, "\x00")
-	_, err := Probe(t.Context(), secret.New(f.url()), Options{})
+	_, err := camera.Probe(t.Context(), secret.New(f.url()), camera.Options{})
 	if err == nil || !strings.Contains(err.Error(), "before it is asked to play") {
 		t.Error(err)
 	}

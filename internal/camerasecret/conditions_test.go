@@ -16,8 +16,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
 
-// world is a cache that runs, with all around it faked.
-type world struct {
+// rig is a cache that runs, with all around it faked.
+type rig struct {
 	*Cache
 	path    string
 	secrets *fakeSecrets
@@ -26,12 +26,12 @@ type world struct {
 // conditionRows are the conditions of cameras' secrets, in synctest's time.
 var conditionRows = []conditiontest.Row{
 	{Code: "camera-secret", Job: health.JobConfig, Limit: rereadFailed * 6 / 5, Reason: "each answer costs money; a reload reads it at once",
-		Start: running(func(w *world) (undo func()) {
+		Start: running(func(w *rig) (undo func()) {
 			w.secrets.fail(health.UserFault("secret-not-found", nil, "The secret does not exist."))
 			w.ReadNow()
 			return func() { w.secrets.set(testSecret, cameraURL) }
 		})},
-	{Code: "camera-store", Job: health.JobConfig, Start: running(func(w *world) (undo func()) {
+	{Code: "camera-store", Job: health.JobConfig, Start: running(func(w *rig) (undo func()) {
 		w.mu.Lock()
 		w.unsaved = true
 		w.mu.Unlock()
@@ -63,10 +63,10 @@ func removeState(path string) {
 	_ = os.WriteFile(path, nil, 0o600)
 }
 
-func running(arrange func(*world) (undo func())) func(*testing.T) conditiontest.Case {
+func running(arrange func(*rig) (undo func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		registry := health.NewRegistry(time.Now)
-		w := &world{path: t.TempDir(), secrets: newFakeSecrets()}
+		w := &rig{path: t.TempDir(), secrets: newFakeSecrets()}
 		dir, err := statefile.Open(w.path, atomicfile.OS{})
 		if err != nil {
 			t.Fatal(err)

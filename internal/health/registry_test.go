@@ -1,4 +1,4 @@
-package health
+package health_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 func fixedClock() func() time.Time {
@@ -16,10 +18,10 @@ func fixedClock() func() time.Time {
 
 func TestWorstConditionComesFirst(t *testing.T) {
 	t.Parallel()
-	p := NewRegistry(fixedClock()).Component("door", JobRecorder)
-	p.Report("1", Info, UserFault("a", nil, "a"))
-	p.Report("2", Failed, UserFault("z", nil, "z"))
-	p.Report("3", Degraded, UserFault("b", nil, "b"))
+	p := health.NewRegistry(fixedClock()).Component("door", health.JobRecorder)
+	p.Report("1", health.Info, health.UserFault("a", nil, "a"))
+	p.Report("2", health.Failed, health.UserFault("z", nil, "z"))
+	p.Report("3", health.Degraded, health.UserFault("b", nil, "b"))
 	worst, ok := p.Snapshot().Worst()
 	if !ok || worst.Code != "z" {
 		t.Errorf("got %v %v, want z", worst, ok)
@@ -28,8 +30,8 @@ func TestWorstConditionComesFirst(t *testing.T) {
 
 func TestWatchersHearOfChangesOnly(t *testing.T) {
 	t.Parallel()
-	r := NewRegistry(fixedClock())
-	p := r.Component("door", JobRecorder)
+	r := health.NewRegistry(fixedClock())
+	p := r.Component("door", health.JobRecorder)
 	changes, stop := r.Watch()
 	defer stop()
 	heard := func() bool {
@@ -47,9 +49,9 @@ func TestWatchersHearOfChangesOnly(t *testing.T) {
 	}{
 		{"a state", func() { p.SetState("recording") }, true},
 		{"the same state", func() { p.SetState("recording") }, false},
-		{"a condition", func() { p.Report(ScopeRecord, Failed, UserFault("x", nil, "x")) }, true},
-		{"the same condition", func() { p.Report(ScopeRecord, Failed, UserFault("x", nil, "x")) }, false},
-		{"a number", func() { p.Counter(FramesRecorded).Add(1) }, false},
+		{"a condition", func() { p.Report(health.ScopeRecord, health.Failed, health.UserFault("x", nil, "x")) }, true},
+		{"the same condition", func() { p.Report(health.ScopeRecord, health.Failed, health.UserFault("x", nil, "x")) }, false},
+		{"a number", func() { p.Counter(health.FramesRecorded).Add(1) }, false},
 		{"its end", func() { p.End() }, true},
 		{"nothing to end", func() { p.End() }, false},
 		{"a stream removed", func() { r.RemoveStream("door") }, true},
@@ -67,12 +69,12 @@ func TestWatchersHearOfChangesOnly(t *testing.T) {
 
 func TestSeverityReadsWhatItWrites(t *testing.T) {
 	t.Parallel()
-	for _, s := range []Severity{Info, Degraded, Failed} {
+	for _, s := range []health.Severity{health.Info, health.Degraded, health.Failed} {
 		text, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var back Severity
+		var back health.Severity
 		if err := json.Unmarshal(text, &back); err != nil || back != s {
 			t.Errorf("%s: read back as %v, %v", text, back, err)
 		}
@@ -81,17 +83,17 @@ func TestSeverityReadsWhatItWrites(t *testing.T) {
 
 func TestFaultOfFindsTheSentenceInAChain(t *testing.T) {
 	t.Parallel()
-	inner := UserFault("auth", io.ErrUnexpectedEOF, "The camera refused the password.")
-	if got := FaultOf(fmt.Errorf("session: %w", inner), "x"); got != inner {
+	inner := health.UserFault("auth", io.ErrUnexpectedEOF, "The camera refused the password.")
+	if got := health.FaultOf(fmt.Errorf("session: %w", inner), "x"); got != inner {
 		t.Errorf("got %+v", got)
 	}
 	if !errors.Is(inner, io.ErrUnexpectedEOF) {
 		t.Error("the cause must stay reachable")
 	}
-	if got := FaultOf(io.EOF, "x"); got.Class != SystemError || got.Code != "x" {
+	if got := health.FaultOf(io.EOF, "x"); got.Class != health.SystemError || got.Code != "x" {
 		t.Errorf("got %+v", got)
 	}
-	if FaultOf(nil, "x") != nil {
+	if health.FaultOf(nil, "x") != nil {
 		t.Error("nil must stay nil")
 	}
 }

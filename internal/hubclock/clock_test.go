@@ -1,4 +1,4 @@
-package hubclock
+package hubclock_test
 
 import (
 	"sync/atomic"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 // hub is a hub's clock, whose wall part may be stepped.
@@ -22,12 +24,12 @@ func (h *hub) sleep(d time.Duration) { h.elapsed += d }
 
 func (h *hub) truth() time.Time { return h.start.Add(h.elapsed).Round(0) }
 
-func (h *hub) clock() *Clock {
-	return New(Options{Now: h.now, Synchronised: func() bool { return h.kernel }})
+func (h *hub) clock() *hubclock.Clock {
+	return hubclock.New(hubclock.Options{Now: h.now, Synchronised: func() bool { return h.kernel }})
 }
 
 // ask has a service, whose clock is off by so much, answer a request that takes so long.
-func (h *hub) ask(c *Clock, off, takes time.Duration) {
+func (h *hub) ask(c *hubclock.Clock, off, takes time.Duration) {
 	sent := h.now()
 	h.sleep(takes)
 	c.Heard(h.truth().Add(off).Truncate(time.Second), sent, h.now())
@@ -36,46 +38,47 @@ func (h *hub) ask(c *Clock, off, takes time.Duration) {
 func TestTrust(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		life func(*hub, *Clock)
-		want Trust
+		life func(*hub, *hubclock.Clock)
+		want hubclock.Trust
 	}{
-		"nobody's word": {func(*hub, *Clock) {}, Untrusted},
-		"the kernel's":  {func(h *hub, _ *Clock) { h.kernel = true }, ByKernel},
-		"a service's":   {func(h *hub, c *Clock) { h.ask(c, 0, 50*time.Millisecond) }, ByService},
-		"4 s off":       {func(h *hub, c *Clock) { h.step = 4 * time.Second; h.ask(c, 0, 50*time.Millisecond) }, ByService},
-		"4 s off, the other way": {func(h *hub, c *Clock) {
+		"nobody's word": {func(*hub, *hubclock.Clock) {}, hubclock.Untrusted},
+		"the kernel's":  {func(h *hub, _ *hubclock.Clock) { h.kernel = true }, hubclock.ByKernel},
+		"a service's":   {func(h *hub, c *hubclock.Clock) { h.ask(c, 0, 50*time.Millisecond) }, hubclock.ByService},
+		"4 s off":       {func(h *hub, c *hubclock.Clock) { h.step = 4 * time.Second; h.ask(c, 0, 50*time.Millisecond) }, hubclock.ByService},
+		"4 s off, the other way": {func(h *hub, c *hubclock.Clock) {
 			h.step = -4 * time.Second
 			h.ask(c, 0, 50*time.Millisecond)
-		}, ByService},
-		"7 s off":           {func(h *hub, c *Clock) { h.step = 7 * time.Second; h.ask(c, 0, 50*time.Millisecond) }, Untrusted},
-		"an hour ago":       {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.sleep(59 * time.Minute) }, ByService},
-		"more than an hour": {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.sleep(61 * time.Minute) }, Untrusted},
-		"then another disagrees": {func(h *hub, c *Clock) {
+		}, hubclock.ByService},
+		"7 s off":           {func(h *hub, c *hubclock.Clock) { h.step = 7 * time.Second; h.ask(c, 0, 50*time.Millisecond) }, hubclock.Untrusted},
+		"an hour ago":       {func(h *hub, c *hubclock.Clock) { h.ask(c, 0, 0); h.sleep(59 * time.Minute) }, hubclock.ByService},
+		"more than an hour": {func(h *hub, c *hubclock.Clock) { h.ask(c, 0, 0); h.sleep(61 * time.Minute) }, hubclock.Untrusted},
+		"then another disagrees": {func(h *hub, c *hubclock.Clock) {
 			h.ask(c, 0, 0)
 			h.ask(c, time.Hour, 0)
-		}, Untrusted},
-		"a slow answer says nothing":   {func(h *hub, c *Clock) { h.ask(c, 0, 20*time.Second) }, Untrusted},
-		"and takes nothing away":       {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.ask(c, 0, 20*time.Second) }, ByService},
-		"a slow answer that disagrees": {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.ask(c, -time.Hour, 20*time.Second) }, Untrusted},
-		"stepped since":                {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.step = 2 * time.Hour }, Untrusted},
-		"stepped within a request": {func(h *hub, c *Clock) {
+		}, hubclock.Untrusted},
+		"a slow answer says nothing": {func(h *hub, c *hubclock.Clock) { h.ask(c, 0, 20*time.Second) }, hubclock.Untrusted},
+		"and takes nothing away":     {func(h *hub, c *hubclock.Clock) { h.ask(c, 0, 0); h.ask(c, 0, 20*time.Second) }, hubclock.ByService},
+		"a slow answer that disagrees": {func(h *hub, c *hubclock.Clock) { h.ask(c, 0, 0); h.ask(c, -time.Hour, 20*time.Second) },
+			hubclock.Untrusted},
+		"stepped since": {func(h *hub, c *hubclock.Clock) { h.ask(c, 0, 0); h.step = 2 * time.Hour }, hubclock.Untrusted},
+		"stepped within a request": {func(h *hub, c *hubclock.Clock) {
 			sent := h.now()
 			h.step = time.Hour
 			c.Heard(h.truth().Truncate(time.Second), sent, h.now())
-		}, Untrusted},
-		"stepped right": {func(h *hub, c *Clock) {
+		}, hubclock.Untrusted},
+		"stepped right": {func(h *hub, c *hubclock.Clock) {
 			h.step = 2 * time.Hour
 			h.ask(c, 0, 0)
 			h.step = 0
 			h.ask(c, 0, 0)
-		}, ByService},
+		}, hubclock.ByService},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &hub{start: time.Now()}
 			c := h.clock()
 			row.life(h, c)
-			if got := c.Trust(); got != row.want || c.Trusted() != (row.want != Untrusted) {
+			if got := c.Trust(); got != row.want || c.Trusted() != (row.want != hubclock.Untrusted) {
 				t.Errorf("%s, want %s", got, row.want)
 			}
 		})
@@ -86,7 +89,7 @@ func TestTrust(t *testing.T) {
 func TestAClockIsAskedWhileItHears(t *testing.T) {
 	t.Parallel()
 	var stop atomic.Bool
-	c := New(Options{Synchronised: func() bool { return false }})
+	c := hubclock.New(hubclock.Options{Synchronised: func() bool { return false }})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -108,30 +111,30 @@ func TestAClockIsAskedWhileItHears(t *testing.T) {
 // How far a clock is off is known from the last answer, and from how it was set since.
 func TestAhead(t *testing.T) {
 	t.Parallel()
-	clear := func(h *hub, c *Clock, off time.Duration) {
+	clear := func(h *hub, c *hubclock.Clock, off time.Duration) {
 		sent := h.now()
 		c.HeardInTheClear(h.truth().Add(off).Truncate(time.Second), sent, h.now())
 	}
 	for name, row := range map[string]struct {
-		life func(*hub, *Clock)
+		life func(*hub, *hubclock.Clock)
 		want time.Duration
 	}{
-		"nobody was asked":      {func(h *hub, _ *Clock) { h.step = time.Hour }, 0},
-		"it agrees":             {func(h *hub, c *Clock) { h.step = 4 * time.Second; h.ask(c, 0, 0) }, 0},
-		"7 s ahead":             {func(h *hub, c *Clock) { h.step = 7 * time.Second; h.ask(c, 0, 0) }, 7 * time.Second},
-		"10 min behind":         {func(h *hub, c *Clock) { h.step = -10 * time.Minute; h.ask(c, 0, 0) }, -10 * time.Minute},
-		"a day ahead":           {func(h *hub, c *Clock) { h.step = 24 * time.Hour; h.ask(c, 0, 0) }, 24 * time.Hour},
-		"the kernel thinks not": {func(h *hub, c *Clock) { h.kernel = true; h.step = time.Hour; h.ask(c, 0, 0) }, time.Hour},
-		"it is a day later":     {func(h *hub, c *Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.sleep(24 * time.Hour) }, time.Hour},
-		"set right":             {func(h *hub, c *Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.step = 0 }, 0},
-		"set wrong":             {func(h *hub, c *Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.step = 2 * time.Hour }, 2 * time.Hour},
-		"another answer agrees": {func(h *hub, c *Clock) { h.ask(c, time.Hour, 0); h.ask(c, 0, 0) }, 0},
-		"a slow one says too little": {func(h *hub, c *Clock) {
+		"nobody was asked":      {func(h *hub, _ *hubclock.Clock) { h.step = time.Hour }, 0},
+		"it agrees":             {func(h *hub, c *hubclock.Clock) { h.step = 4 * time.Second; h.ask(c, 0, 0) }, 0},
+		"7 s ahead":             {func(h *hub, c *hubclock.Clock) { h.step = 7 * time.Second; h.ask(c, 0, 0) }, 7 * time.Second},
+		"10 min behind":         {func(h *hub, c *hubclock.Clock) { h.step = -10 * time.Minute; h.ask(c, 0, 0) }, -10 * time.Minute},
+		"a day ahead":           {func(h *hub, c *hubclock.Clock) { h.step = 24 * time.Hour; h.ask(c, 0, 0) }, 24 * time.Hour},
+		"the kernel thinks not": {func(h *hub, c *hubclock.Clock) { h.kernel = true; h.step = time.Hour; h.ask(c, 0, 0) }, time.Hour},
+		"it is a day later":     {func(h *hub, c *hubclock.Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.sleep(24 * time.Hour) }, time.Hour},
+		"set right":             {func(h *hub, c *hubclock.Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.step = 0 }, 0},
+		"set wrong":             {func(h *hub, c *hubclock.Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.step = 2 * time.Hour }, 2 * time.Hour},
+		"another answer agrees": {func(h *hub, c *hubclock.Clock) { h.ask(c, time.Hour, 0); h.ask(c, 0, 0) }, 0},
+		"a slow one says too little": {func(h *hub, c *hubclock.Clock) {
 			h.ask(c, time.Hour, 0)
 			h.ask(c, 0, 20*time.Second)
 		}, -time.Hour},
-		"in the clear":            {func(h *hub, c *Clock) { clear(h, c, 10*time.Minute) }, -10 * time.Minute},
-		"in the clear, it agrees": {func(h *hub, c *Clock) { clear(h, c, time.Hour); clear(h, c, 0) }, 0},
+		"in the clear":            {func(h *hub, c *hubclock.Clock) { clear(h, c, 10*time.Minute) }, -10 * time.Minute},
+		"in the clear, it agrees": {func(h *hub, c *hubclock.Clock) { clear(h, c, time.Hour); clear(h, c, 0) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

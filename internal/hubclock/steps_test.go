@@ -1,10 +1,12 @@
-package hubclock
+package hubclock_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 func TestAClockThatWasNeverSet(t *testing.T) {
@@ -16,7 +18,7 @@ func TestAClockThatWasNeverSet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Unset(when); got != want {
+		if got := hubclock.Unset(when); got != want {
 			t.Errorf("%s: %v", at, got)
 		}
 	}
@@ -26,13 +28,13 @@ func TestStep(t *testing.T) {
 	t.Parallel()
 	from := time.Now()
 	to := from.Add(time.Minute)
-	if got := Step(from, to); got != 0 {
+	if got := hubclock.Step(from, to); got != 0 {
 		t.Errorf("a minute passed: %s", got)
 	}
-	if got := Step(from, testtools.Stepped(to, -time.Hour)); got != -time.Hour {
+	if got := hubclock.Step(from, testtools.Stepped(to, -time.Hour)); got != -time.Hour {
 		t.Errorf("an hour back: %s", got)
 	}
-	if got := Step(from.Round(0), to); got != 0 {
+	if got := hubclock.Step(from.Round(0), to); got != 0 {
 		t.Errorf("without a monotonic reading: %s", got)
 	}
 }

@@ -1,4 +1,4 @@
-package humanize
+package humanize_test
 
 import (
 	"math/rand/v2"
@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata" // the machine may lack the database
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 // zones have whole hours, half and quarter hours, both signs, and changes of the clock.
@@ -26,7 +28,7 @@ var printed = []struct {
 	write func(time.Time) string
 	unit  time.Duration
 }{
-	{Time, time.Second}, {Millis, time.Millisecond}, {Minute, time.Minute}, {Weekday, time.Second},
+	{humanize.Time, time.Second}, {humanize.Millis, time.Millisecond}, {humanize.Minute, time.Minute}, {humanize.Weekday, time.Second},
 	{func(t time.Time) string { return t.Format(time.RFC3339) }, time.Second},                      // JSON
 	{func(t time.Time) string { return t.Format(time.RFC3339Nano) }, 1},                            // JSON
 	{func(t time.Time) string { return t.UTC().Format("20060102T150405.000Z") }, time.Millisecond}, // file names
@@ -37,13 +39,13 @@ var printed = []struct {
 
 func checkRoundTrip(t *testing.T, at time.Time, here *time.Location) {
 	t.Helper()
-	if text := Soon(at, at.Add(-time.Minute)); !sameMinute(t, text, at) {
+	if text := humanize.Soon(at, at.Add(-time.Minute)); !sameMinute(t, text, at) {
 		t.Errorf("%q is not read as %s", text, at)
 	}
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, here)
 	for _, form := range printed {
 		text := form.write(at)
-		got, err := ParseTime(text, now)
+		got, err := humanize.ParseTime(text, now)
 		want := at.Truncate(form.unit)
 		if form.unit == time.Minute { // zones have offsets of whole minutes since the 20th century
 			want = time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, at.Location())
@@ -60,7 +62,7 @@ func checkRoundTrip(t *testing.T, at time.Time, here *time.Location) {
 // sameMinute reads what Soon has written, a moment before the time.
 func sameMinute(t *testing.T, text string, at time.Time) bool {
 	t.Helper()
-	got, err := ParseTime(text, at.Add(-time.Minute))
+	got, err := humanize.ParseTime(text, at.Add(-time.Minute))
 	return err == nil && at.Sub(got) >= 0 && at.Sub(got) < time.Minute
 }
 
@@ -94,8 +96,8 @@ func FuzzParseTimeNeverPanics(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(_ *testing.T, text string) {
-		_, _ = ParseTime(text, time.Unix(0, 0))
-		_, _ = ParseSpan(text)
+		_, _ = humanize.ParseTime(text, time.Unix(0, 0))
+		_, _ = humanize.ParseSpan(text)
 	})
 }
 
@@ -133,7 +135,7 @@ func TestTimesAreTakenAsPeopleWriteThem(t *testing.T) {
 		"1795771200123":               "2026-11-27T09:20:00.123Z",
 		"20261121T042048.123Z":        "2026-11-21T04:20:48.123Z",
 	} {
-		got, err := ParseTime(text, now)
+		got, err := humanize.ParseTime(text, now)
 		if err != nil || got.UTC().Format(time.RFC3339Nano) != want {
 			t.Errorf("%q is read as %s, want %s: %v", text, got.UTC().Format(time.RFC3339Nano), want, err)
 		}
@@ -143,7 +145,7 @@ func TestTimesAreTakenAsPeopleWriteThem(t *testing.T) {
 		"2026-02-30": "not in the calendar", "25:00": "no clock shows", "2026-11-27 09:20 +99": "more than a day",
 		"2026-11-27 09:20 mars/base": "not known",
 	} {
-		if got, err := ParseTime(text, now); err == nil || !strings.Contains(err.Error(), says) {
+		if got, err := humanize.ParseTime(text, now); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q is read as %s, %v; want %q", text, got, err, says)
 		}
 	}
@@ -155,12 +157,12 @@ func TestSpansAreRead(t *testing.T) {
 		"60s": time.Minute, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "1w": 168 * time.Hour, "1d12h": 36 * time.Hour,
 		"0.5d": 12 * time.Hour, "0": 0,
 	} {
-		if got, err := ParseSpan(text); err != nil || got != want {
+		if got, err := humanize.ParseSpan(text); err != nil || got != want {
 			t.Errorf("%q is read as %s, want %s: %v", text, got, want, err)
 		}
 	}
 	for _, text := range []string{"60", "", "d", "9999999d", "1d-2h", "soon"} {
-		if got, err := ParseSpan(text); err == nil || !strings.Contains(err.Error(), "such as 60s") {
+		if got, err := humanize.ParseSpan(text); err == nil || !strings.Contains(err.Error(), "such as 60s") {
 			t.Errorf("%q is read as %s, %v", text, got, err)
 		}
 	}
@@ -169,17 +171,20 @@ func TestSpansAreRead(t *testing.T) {
 func TestUnitsAndPlurals(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ got, want string }{
-		{Span(400 * time.Millisecond), "0.4 s"}, {Span(12 * time.Second), "12 s"}, {Span(4 * time.Minute), "4 min"},
-		{Span(30 * time.Hour), "30 h"}, {Span(72 * time.Hour), "3 days"}, {Span(-time.Second), "0 s"},
-		{Length(9900 * time.Millisecond), "9.9 s"}, {Length(5 * time.Minute), "5 min 00 s"}, {Length(25*time.Hour + 3*time.Minute),
+		{humanize.Span(400 * time.Millisecond), "0.4 s"}, {humanize.Span(12 * time.Second), "12 s"}, {humanize.Span(4 * time.Minute), "4 min"},
+		{humanize.Span(30 * time.Hour), "30 h"}, {humanize.Span(72 * time.Hour), "3 days"}, {humanize.Span(-time.Second), "0 s"},
+		{humanize.Length(9900 * time.Millisecond), "9.9 s"}, {humanize.Length(5 * time.Minute), "5 min 00 s"},
+		{humanize.Length(25*time.Hour + 3*time.Minute),
 			"25 h 03 min"},
-		{Bytes(14_000), "14 kB"}, {Bytes(45e6), "45.0 MB"}, {Bytes(3e9), "3.0 GB"}, {Bytes(2e12), "2.0 TB"}, {Bytes(0), "0 kB"},
-		{Days(0.75), "18.0 hours"}, {Days(1.5), "36.0 hours"}, {Days(3.5), "3.5 days"},
-		{ShortDays(0.75), "18.0 h"}, {ShortDays(1.5), "1.5 days"},
-		{Bitrate(700_000), "700 kbit/s"}, {Bitrate(4_000_000), "4.0 Mbit/s"},
-		{Count(1, "secret"), "1 secret"}, {Count(2, "secret"), "2 secrets"}, {Count(0, "file"), "0 files"},
-		{Count(int64(2), "day"), "2 days"}, {Count(3, "key"), "3 keys"}, {Count(2, "loss"), "2 losses"}, {Count(2, "query"), "2 queries"},
-		{List([]string{"a", "b"}), "a, b"}, {List(nil), "none"},
+		{humanize.Bytes(14_000), "14 kB"}, {humanize.Bytes(45e6), "45.0 MB"}, {humanize.Bytes(3e9), "3.0 GB"}, {humanize.Bytes(2e12),
+			"2.0 TB"}, {humanize.Bytes(0), "0 kB"},
+		{humanize.Days(0.75), "18.0 hours"}, {humanize.Days(1.5), "36.0 hours"}, {humanize.Days(3.5), "3.5 days"},
+		{humanize.ShortDays(0.75), "18.0 h"}, {humanize.ShortDays(1.5), "1.5 days"},
+		{humanize.Bitrate(700_000), "700 kbit/s"}, {humanize.Bitrate(4_000_000), "4.0 Mbit/s"},
+		{humanize.Count(1, "secret"), "1 secret"}, {humanize.Count(2, "secret"), "2 secrets"}, {humanize.Count(0, "file"), "0 files"},
+		{humanize.Count(int64(2), "day"), "2 days"}, {humanize.Count(3, "key"), "3 keys"}, {humanize.Count(2, "loss"), "2 losses"},
+		{humanize.Count(2, "query"), "2 queries"},
+		{humanize.List([]string{"a", "b"}), "a, b"}, {humanize.List(nil), "none"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)

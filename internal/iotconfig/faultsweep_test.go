@@ -94,13 +94,12 @@ func TestFaultSweepOfTheState(t *testing.T) {
 	t.Parallel()
 	key := iottest.NewAuthority(t).Device(testThing)
 	total, table := 0, []string{}
+	growth := testtools.Proof(t, "faults", testtools.Sizes[int]{Short: 100, Middle: 20, Long: 0}) // of n, in per cent
 	for _, sc := range stateScenarios {
 		for _, fault := range faultdisk.Faults {
 			runs, failed := 0, 0
 			for n := 1; ; n++ {
-				if !testtools.Long() {
-					n += n
-				}
+				n += n * growth / 100
 				var struck string
 				var wrong []string
 				dir := t.TempDir()

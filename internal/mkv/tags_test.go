@@ -1,4 +1,4 @@
-package mkv
+package mkv_test
 
 import (
 	"os"
@@ -9,22 +9,24 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
 // mkvinfo, an independent program, finds the tags between clusters.
 func TestTagsBetweenClustersAreMatroska(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "mkvinfo")
-	if got := AppendTags([]byte("x"), nil); string(got) != "x" {
+	if got := mkv.AppendTags([]byte("x"), nil); string(got) != "x" {
 		t.Errorf("no tags are written as % x", got[1:])
 	}
-	tags := []Tag{{"name", "Haustür"}, {"AWS_KINESISVIDEO_NOTIFICATION", ""}, {strings.Repeat("n", 128), strings.Repeat("v", 256)}}
-	video := Track{Number: 1, Kind: Video, CodecID: CodecAVC, CodecPrivate: []byte{1}, Width: 640, Height: 480}
-	body := AppendStreamHeader(nil, Header{Start: time.UnixMilli(0), Title: "door", Tracks: []Track{video}})
+	tags := []mkv.Tag{{"name", "Haustür"}, {"AWS_KINESISVIDEO_NOTIFICATION", ""}, {strings.Repeat("n", 128), strings.Repeat("v", 256)}}
+	video := mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, CodecPrivate: []byte{1}, Width: 640, Height: 480}
+	body := mkv.AppendStreamHeader(nil, mkv.Header{Start: time.UnixMilli(0), Title: "door", Tracks: []mkv.Track{video}})
 	for range 2 {
-		var head [ClusterHeadSize]byte
-		PutClusterHead(head[:], ClusterHeadSize, 0)
-		body = AppendTags(append(body, head[:]...), tags)
+		var head [mkv.ClusterHeadSize]byte
+		mkv.PutClusterHead(head[:], mkv.ClusterHeadSize, 0)
+		body = mkv.AppendTags(append(body, head[:]...), tags)
 	}
 	path := filepath.Join(t.TempDir(), "tags.mkv")
 	if err := os.WriteFile(path, body, 0o600); err != nil {

@@ -50,7 +50,7 @@ func (all findings) String() string {
 
 // TestACheckWithoutABundle is that of most hubs: AWS_CA_BUNDLE is not set, and the roots are the system's.
 func TestACheckWithoutABundle(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	roots := h.Env[settings.EnvCACert]
 	for name, value := range map[string]string{settings.EnvCABundle: "", settings.EnvCertFile: roots} {
 		h.Env[name] = value
@@ -67,7 +67,7 @@ func TestACheckWithoutABundle(t *testing.T) {
 var zoned = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)\.`)
 
 func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	camera := h.Camera(fakecam.Options{Bitrate: 4_000_000, User: "admin", Pass: "hunter2"})
 	h.Configure("door", h.Secret("door", camera.URL()), site.Always)
 
@@ -125,7 +125,7 @@ func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
 }
 
 func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	set := func(name, value string) func() {
 		old, had := h.Env[name]
 		h.Env[name] = value
@@ -212,7 +212,7 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 }
 
 func TestACheckNamesWhatIsWrongWithAStream(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	good := h.Camera(fakecam.Options{User: "admin", Pass: "hunter2"})
 	off := h.Camera(fakecam.Options{})
 	off.Unplug()
@@ -352,7 +352,7 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 
 // TestACheckNamesTheRightsThatAWSsGuideLacks with the role and the IoT policy of that guide.
 func TestACheckNamesTheRightsThatAWSsGuideLacks(t *testing.T) {
-	h := newHouse(t, func(o *localcloud.Options) { o.AsAWS = true })
+	h := newRig(t, func(o *localcloud.Options) { o.AsAWS = true })
 	all, ok := h.check()
 	for _, right := range []string{"iot:RetainPublish", "kinesisvideo:ListEdgeAgentConfigurations"} {
 		if ok || strings.Count(all.bad(), right) != 1 {

@@ -25,7 +25,7 @@ import (
 func TestAComponentWithoutThePrivateKeyRecordsAndUploads(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	h := newHouse(t)
+	h := newRig(t)
 	core := h.Cloud.NewTokenExchange(thing, "ticket")
 	service := httptest.NewServer(core)
 	defer service.Close()

@@ -57,7 +57,7 @@ func TestHostsSayWhichSettingIsWrong(t *testing.T) {
 
 // TestACheckAsksNoHostThatIsNamedWrongly says what is wrong at once, where each question would end in a time-out.
 func TestACheckAsksNoHostThatIsNamedWrongly(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvCredentialEndpoint], h.Env[settings.EnvDataEndpoint] = dataOfOregon, credentialsOfOregon
 	h.Env[settings.EnvThingName] = "site:7"
 	watch := testtools.Stopwatch(t)
@@ -77,7 +77,7 @@ func TestACheckAsksNoHostThatIsNamedWrongly(t *testing.T) {
 
 // TestACheckComparesWithThisHub what its settings say of account, ports, socket and disk.
 func TestACheckComparesWithThisHub(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	taken, err := net.Listen("tcp", ownHost+":0")
 	must(t, err)
 	defer func() { _ = taken.Close() }()
@@ -125,7 +125,7 @@ func TestACheckComparesWithThisHub(t *testing.T) {
 }
 
 func TestARunningAgentsOwnPortIsFree(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Env[settings.EnvMetricsAddress] = freeAddress(t, ownHost)
 	h.run(agent.Options{})
 	h.awaitRunning()

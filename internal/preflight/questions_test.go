@@ -58,7 +58,7 @@ func TestACheckNeverHangs(t *testing.T) {
 
 // TestACheckSaysWhatItWaitsFor has a note of each question, and none that stays open.
 func TestACheckSaysWhatItWaitsFor(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	camera := h.Camera(fakecam.Options{User: "admin", Pass: "hunter2"})
 	h.Configure("door", h.Secret("door", camera.URL()))
 	asked := make(chan string, 1000)
@@ -94,7 +94,7 @@ func TestACheckSaysWhatItWaitsFor(t *testing.T) {
 
 // TestCheckAndStatusDoNotContradictEachOther when a secret was corrected that the running agent has not read since.
 func TestCheckAndStatusDoNotContradictEachOther(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	camera := h.Camera(fakecam.Options{})
 	for _, name := range []string{"door", "yard"} {
 		h.Configure(name, h.Secret(name, camera.URL()))

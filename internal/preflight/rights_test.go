@@ -46,7 +46,7 @@ func TestACheckNamesExactlyTheRightThatIsMissing(t *testing.T) {
 		"cloudwatch:PutMetricData":                 {"cloudwatch:PutMetricData"},
 	} {
 		t.Run(strings.ReplaceAll(right, ":", "-"), func(t *testing.T) {
-			h := newHouse(t, func(o *localcloud.Options) {
+			h := newRig(t, func(o *localcloud.Options) {
 				o.AsAWS, o.Allow = true, hubRights
 				if right != "" {
 					o.Deny = []string{right}
@@ -71,7 +71,7 @@ func TestACheckNamesExactlyTheRightThatIsMissing(t *testing.T) {
 
 // TestACheckTriesNoUploadBesideARunningAgent whose connection it would end.
 func TestACheckTriesNoUploadBesideARunningAgent(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
 	h.Env[settings.EnvUploadMode] = "live"
 	h.run(agent.Options{})
@@ -87,7 +87,7 @@ func TestACheckTriesNoUploadBesideARunningAgent(t *testing.T) {
 
 // TestACheckEndsNoConnectionOfAnAgentThatItMayNotAsk since its socket is for others, or it is stuck.
 func TestACheckEndsNoConnectionOfAnAgentThatItMayNotAsk(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	camera := h.Camera(fakecam.Options{})
 	camera.Unplug()
 	h.Configure("door", h.Secret("door", camera.URL()))

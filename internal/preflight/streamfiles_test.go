@@ -20,7 +20,7 @@ func (c countedCalls) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (h *house) streamFile(name, text string) {
+func (h *rig) streamFile(name, text string) {
 	h.t.Helper()
 	dir := filepath.Join(h.Dir, "streams.d")
 	must(h.t, os.MkdirAll(dir, 0o750))
@@ -29,7 +29,7 @@ func (h *house) streamFile(name, text string) {
 	h.Env[settings.EnvStreamsDirectory] = dir
 }
 
-func (h *house) doorFile() {
+func (h *rig) doorFile() {
 	h.t.Helper()
 	h.streamFile("door.json", `{"StreamName":"door","EdgeConfig":{"RecorderConfig":{"MediaSourceConfig":{"MediaURI":"`+
 		h.Camera(fakecam.Options{User: "admin", Pass: "hunter2"}).URL()+`"}}}}`)
@@ -37,7 +37,7 @@ func (h *house) doorFile() {
 
 // TestACheckOfAHubThatFollowsItsFiles is content without the rights and the messages that such a hub needs not.
 func TestACheckOfAHubThatFollowsItsFiles(t *testing.T) {
-	h := newHouse(t)
+	h := newRig(t)
 	for _, operation := range []string{"ListEdgeAgentConfigurations", "ListTagsForStream"} {
 		h.Cloud.Faults().RefuseOperation(operation, 403, "AccessDeniedException")
 	}
@@ -64,7 +64,7 @@ func TestACheckOfAHubThatFollowsItsFiles(t *testing.T) {
 }
 
 func TestACheckWithoutTheCloudAsksItNothing(t *testing.T) {
-	h := newHouse(t, func(o *localcloud.Options) { o.Calls = countedCalls{t} })
+	h := newRig(t, func(o *localcloud.Options) { o.Calls = countedCalls{t} })
 	h.Env[settings.EnvCloud] = "off"
 	h.doorFile()
 	all, ok := h.check()

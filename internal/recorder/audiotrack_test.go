@@ -13,7 +13,7 @@ import (
 // A disk that fails while audio is written costs what was being written, and nothing is written twice.
 func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS},
 		&accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
 			Number: accessunit.AudioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x14, 0x08},
@@ -90,7 +90,7 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
+			b := newSegmenterRig(t)
 			started := time.Now()
 			if c.recorded > 0 {
 				b.recording.newest = started.Add(c.recorded).Round(time.Millisecond).UTC()

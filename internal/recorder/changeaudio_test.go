@@ -15,7 +15,7 @@ import (
 // segment has a track for the audio that it holds, no picture is lost, and no fragment has audio of another format than its track.
 func TestAudioThatChanges(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	track := func(f audio.Format) *accessunit.AudioTrack { return accessunit.NewAudioTrack(f, f.Rate) }
 	aac, _ := audio.AACFormat([]byte{0x14, 0x08})
@@ -106,7 +106,7 @@ func TestAudioThatIsLearnedWhileAllIsHeldBack(t *testing.T) {
 
 // TestASegmenterBeginsWithTheAudioOfNow has audio that alternates for long: the cost of starting a segmenter does not grow with it.
 func TestASegmenterBeginsWithTheAudioOfNow(t *testing.T) {
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	v := newSupervisor(b.o)
 	first, second := &accessunit.AudioTrack{Rate: 8000}, &accessunit.AudioTrack{Rate: 16_000}
 	v.Begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
@@ -138,7 +138,7 @@ func TestASegmenterBeginsWithTheAudioOfNow(t *testing.T) {
 // TestLostAudioIsCountedAndSaid: the condition ends when nothing more is lost.
 func TestLostAudioIsCountedAndSaid(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	for range 400 {
 		b.audioFrame([]byte{1}, 0, noon)
 	}

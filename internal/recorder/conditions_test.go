@@ -161,7 +161,7 @@ func fromSource(raise, repair func(*source)) func(*testing.T) conditiontest.Case
 // writeClip makes a media file of two seconds.
 func writeClip(t *testing.T, path string) {
 	t.Helper()
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	for i := range 50 {
 		at, nal := time.Duration(i)*tick, slice1
 		if i%25 == 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// bench is a segmenter with a store and a clock, fed without a camera.
-type bench struct {
+// segmenterRig is a segmenter with a store and a clock, fed without a camera.
+type segmenterRig struct {
 	t     *testing.T
 	store *segment.Store
 	*segmenter
@@ -28,7 +28,7 @@ var (
 	realPPS = []byte{0x68, 0xee, 0x3c, 0x80}
 )
 
-func newBench(t *testing.T) *bench {
+func newSegmenterRig(t *testing.T) *segmenterRig {
 	t.Helper()
 	store, err := segment.Open(segment.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -37,13 +37,13 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(func() { _ = store.Close() })
 	r := New(Options{Stream: "door", Store: store, Now: func() time.Time { return noon },
 		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
-	b := &bench{t, store, newSegmenter(&r.o)}
+	b := &segmenterRig{t, store, newSegmenter(&r.o)}
 	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	return b
 }
 
 // frame sends NAL units that are shown at pts, and arrive at at.
-func (b *bench) frame(pts, at time.Duration, nals ...string) {
+func (b *segmenterRig) frame(pts, at time.Duration, nals ...string) {
 	units := make([][]byte, len(nals))
 	for i, nal := range nals {
 		units[i] = []byte(nal)
@@ -52,7 +52,7 @@ func (b *bench) frame(pts, at time.Duration, nals ...string) {
 }
 
 // fragments ends the recording and lists what KVS would receive; it checks the order that KVS demands.
-func (b *bench) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
+func (b *segmenterRig) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
 	b.t.Helper()
 	if err := b.recording.seal(); err != nil {
 		b.t.Fatal(err)
@@ -94,7 +94,7 @@ func (b *bench) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
 	return list, blocks
 }
 
-func (b *bench) says(code string) bool {
+func (b *segmenterRig) says(code string) bool {
 	for _, c := range b.part.Snapshot().Conditions {
 		if c.Code == code {
 			return true
@@ -105,7 +105,7 @@ func (b *bench) says(code string) bool {
 
 func TestLongGOP(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	const frames = 25 * 70 // one keyframe, then none for 70 s
 	for i := range frames {
 		at := time.Duration(i) * tick
@@ -143,7 +143,7 @@ func TestLongGOP(t *testing.T) {
 func TestOpenGOP(t *testing.T) {
 	t.Parallel()
 	const recovery = "\x06\x06\x01\x84\x80"
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	at := time.Duration(0)
 	send := func(pts time.Duration, nals ...string) {
 		at += tick
@@ -183,7 +183,7 @@ const idrLike = "\x61\x88\x80islice"
 // TestDamageIsToldOnceAnEpisode has malformed data first, then a loss, then a flood, then a quiet time.
 func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newSegmenterRig(t)
 	now := noon
 	b.o.Now = func() time.Time { return now }
 	told := func() string {

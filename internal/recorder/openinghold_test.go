@@ -115,7 +115,7 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
+			b := newSegmenterRig(t)
 			track := muLawTrack()
 			s := newSupervisor(b.o)
 			s.segmenter = b.segmenter
@@ -159,7 +159,7 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 }
 
 // eachBlock reads the recorded blocks, with times since noon.
-func eachBlock(t *testing.T, b *bench, f func(at time.Duration, block mkv.Block)) {
+func eachBlock(t *testing.T, b *segmenterRig, f func(at time.Duration, block mkv.Block)) {
 	t.Helper()
 	if err := b.recording.seal(); err != nil {
 		t.Fatal(err)

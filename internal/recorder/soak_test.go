@@ -18,20 +18,29 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-const soakCameras = 16
+// soak is how many cameras are recorded, and for how long.
+type soak struct {
+	cameras  int
+	duration time.Duration
+}
 
-// TestSoak records many cameras that misbehave at random for as long as KVS_EDGE_SOAK says, and
-// accounts for every frame: what they sent is recorded or reported lost. make soak-cameras.
+// TestSoak records many cameras that misbehave at random, and accounts for every frame: what they sent is recorded or
+// reported lost. KVS_EDGE_SOAK is another duration than that of `make long-cameras`, and KVS_EDGE_SOAK_SEED the seed of a
+// run that is repeated.
 func TestSoak(t *testing.T) {
-	text := os.Getenv("KVS_EDGE_SOAK")
-	if text == "" {
-		t.Skip("set KVS_EDGE_SOAK to a duration such as 30m")
-	}
-	duration, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatal(err)
+	t.Parallel()
+	proof := testtools.Proof(t, "cameras", testtools.Sizes[soak]{
+		Short: soak{2, 5 * time.Second}, Middle: soak{16, time.Minute}, Long: soak{16, 30 * time.Minute},
+	})
+	duration := proof.duration
+	var err error
+	if text := os.Getenv("KVS_EDGE_SOAK"); text != "" {
+		if duration, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	seed := uint64(time.Now().UnixNano())
 	if set := os.Getenv("KVS_EDGE_SOAK_SEED"); set != "" {
@@ -43,7 +52,7 @@ func TestSoak(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), duration)
 	defer cancel()
 	var rigs []*rig
-	for i := range soakCameras {
+	for i := range proof.cameras {
 		o := fakecam.Options{H265: i%4 == 3, NearWrap: i%5 == 0}
 		switch i % 8 {
 		case 1:
@@ -61,12 +70,15 @@ func TestSoak(t *testing.T) {
 		}))
 	}
 	var misbehaving sync.WaitGroup
-	deeds := make([]map[string]int, soakCameras)
+	deeds := make([]map[string]int, proof.cameras)
 	for i, r := range rigs {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
-		misbehaving.Go(func() { deeds[i] = misbehave(ctx, r.camera, random) })
+		misbehaving.Go(func() { deeds[i] = misbehave(ctx, r.camera, random, min(15*time.Second, duration/2)) })
 	}
-	memory := watchMemory(ctx, max(duration/60, time.Second))
+	var memory []float64
+	if duration >= time.Minute { // shorter ones share the process with other tests
+		memory = watchMemory(ctx, max(duration/60, time.Second))
+	}
 	misbehaving.Wait()
 
 	var sent, recorded, lost, reconnects, gaps int64
@@ -80,22 +92,22 @@ func TestSoak(t *testing.T) {
 			total[deed] += n
 		}
 	}
+	t.Logf("%s with %d cameras: %d frames sent = %d recorded + %d reported lost; %d reconnects, %d gaps, %v",
+		duration, proof.cameras, sent, recorded, lost, reconnects, gaps, total)
 	early, late := median(memory[len(memory)/4:len(memory)/2]), median(memory[len(memory)*3/4:])
-	t.Logf("%s with %d cameras: %d frames sent = %d recorded + %d reported lost; %d reconnects, %d gaps, %v; "+
-		"memory %.1f MiB in the second quarter, %.1f MiB in the last",
-		duration, soakCameras, sent, recorded, lost, reconnects, gaps, total, early, late)
+	t.Logf("memory %.1f MiB in the second quarter, %.1f MiB in the last", early, late)
 	if late > early*1.15+8 {
 		t.Errorf("memory grew from %.1f to %.1f MiB", early, late)
 	}
 }
 
-// misbehave applies random camera faults until ctx ends, and leaves the camera working.
-func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[string]int {
+// misbehave applies random camera faults, with pauses of at most that length, until ctx ends, and leaves the camera working.
+func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand, pause time.Duration) map[string]int {
 	deeds := make(map[string]int)
 	between := func(least, most time.Duration) time.Duration {
 		return least + time.Duration(random.Int64N(int64(most-least)))
 	}
-	for backoff.Sleep(ctx, between(time.Second, 15*time.Second)) == nil {
+	for backoff.Sleep(ctx, between(time.Second, pause)) == nil {
 		deed := []string{"drop", "hiccup", "stall", "unplug", "jump", "jump back", "parameters"}[random.IntN(7)]
 		deeds[deed]++
 		switch deed {

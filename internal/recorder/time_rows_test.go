@@ -237,9 +237,12 @@ func resetStorm(t *testing.T) {
 // TestOddTimestamps has other faults of cameras' timestamps.
 func TestOddTimestamps(t *testing.T) {
 	t.Parallel()
-	t.Run("pace", rtpPace)
-	t.Run("stray", rtpStray)
-	t.Run("backlog", rtpBacklog)
+	for name, test := range map[string]func(*testing.T){"pace": rtpPace, "stray": rtpStray, "backlog": rtpBacklog} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
 }
 
 // rtpPace has cameras whose timestamps run too fast or too slow: nothing is lost, and times follow the hub's clock.

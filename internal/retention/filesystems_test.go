@@ -16,22 +16,27 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// fileSystemsEnv has the tests on real file systems run: `make long-filesystems`.
-const fileSystemsEnv = "KVS_EDGE_FILESYSTEMS"
+// realFiles are the file systems of a run, and how large and how fast.
+type realFiles struct {
+	kinds []string
+	mb    int64         // what the sizes below are multiples of, in bytes
+	pace  time.Duration // how many seconds pass for the keeper in one
+}
 
-// The disks of these tests, in bytes.
+// The disks of these tests, in multiples of realFiles.mb.
 const (
-	diskBytes    = 800 << 20
-	diskReserve  = 100 << 20
-	diskMissing  = 25 << 20
-	segmentBytes = 10 << 20
+	diskSize     = 800
+	diskReserve  = 100
+	diskMissing  = 25
+	segmentSize  = 10
 	segmentCount = 40
 )
 
 // mounted makes a file system of that kind on a loop device and mounts it, until the test ends.
-func mounted(t *testing.T, kind string) (dir string) {
+func mounted(t *testing.T, kind string, size int64) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	command := func(name string, args ...string) {
@@ -44,10 +49,10 @@ func mounted(t *testing.T, kind string) (dir string) {
 		t.Skip("only root may mount a file system")
 	}
 	if kind == "tmpfs" {
-		command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", diskBytes), "none", dir)
+		command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size), "none", dir)
 	} else {
 		image := filepath.Join(t.TempDir(), "disk")
-		if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, diskBytes)); err != nil {
+		if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, size)); err != nil {
 			t.Fatal(err)
 		}
 		command("mkfs."+kind, "-q", image)
@@ -61,9 +66,10 @@ func mounted(t *testing.T, kind string) (dir string) {
 	return dir
 }
 
-// realDisk is a real store on a real disk with an agent's keeper, in real time but for what is added to its uptime.
+// realDisk is a real store on a real disk with an agent's keeper, in real time or faster.
 type realDisk struct {
-	t      *testing.T
+	t *testing.T
+	realFiles
 	dir    string
 	store  *segment.Store
 	part   *health.Component // retention's of the stream
@@ -76,14 +82,14 @@ type realDisk struct {
 }
 
 // newRealDisk records and fills the disk so that something is missing.
-func newRealDisk(t *testing.T, kind string) *realDisk {
+func newRealDisk(t *testing.T, files realFiles, kind string) *realDisk {
 	t.Helper()
-	d := &realDisk{t: t, dir: mounted(t, kind)}
+	d := &realDisk{t: t, realFiles: files, dir: mounted(t, kind, diskSize*files.mb)}
 	var err error
 	if d.store, err = segment.Open(segment.Options{Dir: filepath.Join(d.dir, "recordings")}); err != nil {
 		t.Fatal(err)
 	}
-	frame := make([]byte, segmentBytes)
+	frame := make([]byte, segmentSize*d.mb)
 	for i := range segmentCount {
 		w, err := d.store.Create("door", mkv.Header{Start: begin.Add(time.Duration(i) * 10 * time.Second),
 			Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
@@ -95,10 +101,10 @@ func newRealDisk(t *testing.T, kind string) *realDisk {
 		}
 		d.keys = append(d.keys, w.Key())
 	}
-	d.fill(diskReserve - diskMissing)
-	missing := diskReserve - d.free() // some file systems take more for themselves than others
-	if d.few = (missing+segmentBytes-1)/segmentBytes + 1; missing <= 0 || d.few > segmentCount/3 {
-		t.Fatalf("%d MB are missing, want about %d", missing>>20, diskMissing>>20)
+	d.fill((diskReserve - diskMissing) * d.mb)
+	missing := diskReserve*d.mb - d.free() // some file systems take more for themselves than others
+	if d.few = (missing+segmentSize*d.mb-1)/(segmentSize*d.mb) + 1; missing <= 0 || d.few > segmentCount/3 {
+		t.Fatalf("%d bytes are missing, want about %d", missing, diskMissing*d.mb)
 	}
 	d.later.Store(int64(settleTime)) // a start waits, which is not the matter here
 	return d
@@ -142,8 +148,9 @@ func (d *realDisk) run() {
 	d.part, d.disk = registry.Component("door", health.JobRetention), registry.Component("", health.JobRetention)
 	started := time.Now()
 	k := New(Options{
-		Store: d.store, Health: registry, MinFree: func(uint64) uint64 { return diskReserve },
-		Uptime: func() time.Duration { return time.Since(started) + time.Duration(d.later.Load()) },
+		Store: d.store, Health: registry, MinFree: func(uint64) uint64 { return uint64(diskReserve * d.mb) },
+		Uptime:   func() time.Duration { return time.Since(started)*d.pace + time.Duration(d.later.Load()) },
+		Interval: DefaultInterval / d.pace,
 	})
 	ctx, cancel := context.WithCancel(d.t.Context())
 	d.cancel, d.done = cancel, make(chan error, 1)
@@ -157,10 +164,10 @@ func (d *realDisk) run() {
 
 func (d *realDisk) deleted() int64 { return d.part.Value(health.DeletedBeforeUpload) }
 
-// watch looks for a time, until enough says so, and returns whether it did.
+// watch looks for a time of the keeper's, until enough says so, and returns whether it did.
 func (d *realDisk) watch(most time.Duration, enough func() bool) bool {
-	end := time.After(most)
-	tick := time.NewTicker(time.Second)
+	end := time.After(most / d.pace)
+	tick := time.NewTicker(time.Second / d.pace)
 	defer tick.Stop()
 	for !enough() {
 		select {
@@ -173,19 +180,21 @@ func (d *realDisk) watch(most time.Duration, enough func() bool) bool {
 }
 
 // served reports whether the reserve is free.
-func (d *realDisk) served() bool { return d.free() >= diskReserve }
+func (d *realDisk) served() bool { return d.free() >= diskReserve*d.mb }
 
 // TestRealFileSystems has an agent's keeper reclaim space on file systems that free at once, in the background, and
 // with the next commit; with nobody who reads, and with a reader that has the oldest open.
 func TestRealFileSystems(t *testing.T) {
 	t.Parallel()
-	if os.Getenv(fileSystemsEnv) == "" {
-		t.Skip("`make long-filesystems` runs this: it takes minutes, and root")
-	}
-	for _, kind := range []string{"tmpfs", "ext4", "xfs", "btrfs"} {
+	files := testtools.Proof(t, "filesystems", testtools.Sizes[realFiles]{
+		Short:  realFiles{[]string{"tmpfs"}, 1 << 17, 60}, // too fast and too small for the others
+		Middle: realFiles{[]string{"tmpfs", "ext4"}, 1 << 20, 2},
+		Long:   realFiles{[]string{"tmpfs", "ext4", "xfs", "btrfs"}, 1 << 20, 1},
+	})
+	for _, kind := range files.kinds {
 		t.Run(kind+"/nobody reads", func(t *testing.T) {
 			t.Parallel()
-			d := newRealDisk(t, kind)
+			d := newRealDisk(t, files, kind)
 			d.run()
 			if !d.watch(90*time.Second, d.served) {
 				t.Errorf("%d MB are free", d.free()>>20)
@@ -194,11 +203,11 @@ func TestRealFileSystems(t *testing.T) {
 			if n := d.deleted(); n > d.few || n < 1 {
 				t.Errorf("%d of %d segments are deleted, %d would have been too many", n, segmentCount, d.few)
 			}
-			t.Logf("%d of %d segments of %d MB are deleted, %d suffice", d.deleted(), segmentCount, segmentBytes>>20, d.few-1)
+			t.Logf("%d of %d segments of %d bytes are deleted, %d suffice", d.deleted(), segmentCount, segmentSize*d.mb, d.few-1)
 		})
 		t.Run(kind+"/a reader", func(t *testing.T) {
 			t.Parallel()
-			d := newRealDisk(t, kind)
+			d := newRealDisk(t, files, kind)
 			reader := d.read(30)
 			d.run()
 			if d.watch(70*time.Second, func() bool { return d.deleted() > 0 }) {

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // filling is a camera that fills a stream's limit, recorded as the recorder does, in time of its own.
@@ -178,7 +179,8 @@ func (f *filling) check(n int) {
 // to twice what takes the smallest limit in 12 s, and keepers from one that deletes at once to one that takes a second.
 func TestALimitIsNeverExceeded(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(24) {
+	seeds := testtools.Proof(t, "limits", testtools.Sizes[uint64]{Short: 4, Middle: 24, Long: 500})
+	for seed := range seeds {
 		for _, onFull := range []desired.OnFull{DeleteOldest, DenyNew} {
 			t.Run(fmt.Sprintf("%d/%d", seed, onFull), func(t *testing.T) {
 				t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // modelled is a segment as the model knows it.
@@ -44,7 +44,7 @@ type modelStream struct {
 	lost     int64
 }
 
-// model is the world of a random test: what the store and the keeper should have come to.
+// model is a random test: what the store and the keeper should have come to.
 type model struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -500,18 +500,10 @@ func memoryDir(t *testing.T) string {
 	return dir
 }
 
-// modelStepsEnv runs the model test for longer: a million steps take some minutes.
-const modelStepsEnv = "KVS_EDGE_MODEL_STEPS"
-
 func TestTheStoreAndRetentionAgreeWithAModel(t *testing.T) {
 	t.Parallel()
-	steps, runs := 40_000, 2
-	if text := os.Getenv(modelStepsEnv); text != "" {
-		var err error
-		if steps, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	const runs = 2
+	steps := testtools.Proof(t, "model", testtools.Sizes[int]{Short: 3_000, Middle: 40_000, Long: 1_000_000})
 	for run := range runs {
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
 			t.Parallel()

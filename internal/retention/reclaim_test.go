@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // freeingKind is when a file system frees what is deleted.
@@ -40,8 +39,8 @@ type ghost struct {
 	known bool          // to the process that runs
 }
 
-// world is a disk with streams, in memory, with a file system of its kind.
-type world struct {
+// rig is a disk with streams, in memory, with a file system of its kind.
+type rig struct {
 	t        *testing.T
 	random   *rand.Rand
 	kind     freeingKind
@@ -57,7 +56,7 @@ type world struct {
 	written  int64 // since then
 
 	keeper  *Keeper
-	now     time.Duration // of the world
+	now     time.Duration // of the rig
 	born    time.Duration // of the process
 	policy  map[string]Policy
 	nextKey int64
@@ -74,8 +73,8 @@ type world struct {
 
 const mb = 1 << 20
 
-func newWorld(t *testing.T, random *rand.Rand) *world {
-	w := &world{
+func newRig(t *testing.T, random *rand.Rand) *rig {
+	w := &rig{
 		t: t, random: random, kind: freeingKind(random.IntN(int(freeingKinds))), readers: random.IntN(2) == 0, unsynced: random.IntN(2) == 0,
 		total: int64(400+random.IntN(2000)) * mb, files: make(map[string][]*file), heldSince: make(map[segment.Key]time.Duration),
 		lastAsked: make(map[segment.Key]time.Duration),
@@ -92,7 +91,7 @@ func newWorld(t *testing.T, random *rand.Rand) *world {
 }
 
 // start begins a process that knows nothing of the one before.
-func (w *world) start() {
+func (w *rig) start() {
 	w.born, w.counted, w.written = w.now, 0, 0
 	for i := range w.ghosts { // what somebody has open is not free for long yet, and nobody knows of it
 		w.ghosts[i].known = w.ghosts[i].until <= w.now
@@ -111,9 +110,9 @@ func (w *world) start() {
 
 // The Store of a Keeper.
 
-func (w *world) Streams() []string { return []string{"door", "gate", "yard"} }
+func (w *rig) Streams() []string { return []string{"door", "gate", "yard"} }
 
-func (w *world) Walk(stream string, which segment.Kinds) iter.Seq[segment.Info] {
+func (w *rig) Walk(stream string, which segment.Kinds) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
 		for _, f := range slices.Clone(w.files[stream]) {
 			kind := segment.NotUploaded
@@ -129,7 +128,7 @@ func (w *world) Walk(stream string, which segment.Kinds) iter.Seq[segment.Info] 
 	}
 }
 
-func (w *world) Usage(stream string) (u segment.Usage) {
+func (w *rig) Usage(stream string) (u segment.Usage) {
 	for _, f := range w.files[stream] {
 		u.Segments++
 		u.Bytes += f.Bytes
@@ -140,7 +139,7 @@ func (w *world) Usage(stream string) (u segment.Usage) {
 	return u
 }
 
-func (w *world) Delete(k segment.Key) error {
+func (w *rig) Delete(k segment.Key) error {
 	i := slices.IndexFunc(w.files[k.Stream], func(f *file) bool { return f.Key == k })
 	if i < 0 {
 		return segment.ErrNotFound
@@ -155,7 +154,7 @@ func (w *world) Delete(k segment.Key) error {
 	return nil
 }
 
-func (w *world) Held(k segment.Key) (held, known bool) {
+func (w *rig) Held(k segment.Key) (held, known bool) {
 	for _, f := range w.files[k.Stream] {
 		if f.Key == k {
 			if held = f.openUntil > w.now; held {
@@ -169,17 +168,17 @@ func (w *world) Held(k segment.Key) (held, known bool) {
 	return false, false
 }
 
-func (w *world) Misdated(string) []segment.Misdated { return nil }
+func (w *rig) Misdated(string) []segment.Misdated { return nil }
 
-func (w *world) NewestBefore(string, time.Time) time.Time { return time.Time{} }
+func (w *rig) NewestBefore(string, time.Time) time.Time { return time.Time{} }
 
-func (w *world) SetLimit(string, segment.Limit) {}
+func (w *rig) SetLimit(string, segment.Limit) {}
 
-func (w *world) Pause(string, *health.Fault) {}
+func (w *rig) Pause(string, *health.Fault) {}
 
-func (w *world) Resume(string) {}
+func (w *rig) Resume(string) {}
 
-func (w *world) Commit() error {
+func (w *rig) Commit() error {
 	if w.unsynced {
 		return errors.New("not supported")
 	}
@@ -187,16 +186,16 @@ func (w *world) Commit() error {
 	return nil
 }
 
-func (w *world) SameDisk(string) bool { return true }
+func (w *rig) SameDisk(string) bool { return true }
 
-func (w *world) Deleted() int64 { return w.counted }
+func (w *rig) Deleted() int64 { return w.counted }
 
-func (w *world) DiskFree() (free, total uint64, err error) {
+func (w *rig) DiskFree() (free, total uint64, err error) {
 	return uint64(w.free()), uint64(w.total), nil
 }
 
 // free is what the file system shows.
-func (w *world) free() int64 {
+func (w *rig) free() int64 {
 	commit := w.now.Truncate(settleTime)
 	w.ghosts = slices.DeleteFunc(w.ghosts, func(g ghost) bool {
 		freed := g.until <= w.now
@@ -215,7 +214,7 @@ func (w *world) free() int64 {
 	return max(0, free)
 }
 
-func (w *world) ours() (bytes int64) {
+func (w *rig) ours() (bytes int64) {
 	for _, list := range w.files {
 		for _, f := range list {
 			bytes += f.Bytes
@@ -225,7 +224,7 @@ func (w *world) ours() (bytes int64) {
 }
 
 // coming is what was deleted and comes free by itself within a commit.
-func (w *world) coming() (bytes int64) {
+func (w *rig) coming() (bytes int64) {
 	for _, g := range w.ghosts {
 		if w.kind != atNoTime && g.until <= w.now && g.known {
 			bytes += g.bytes
@@ -235,7 +234,7 @@ func (w *world) coming() (bytes int64) {
 }
 
 // act lets something happen to the disk.
-func (w *world) act() {
+func (w *rig) act() {
 	name := w.Streams()[w.random.IntN(3)]
 	switch n := w.random.IntN(100); {
 	case n < 55:
@@ -255,7 +254,7 @@ func (w *world) act() {
 }
 
 // others write to the disk, or delete from it; now and then much.
-func (w *world) others() {
+func (w *rig) others() {
 	change := (w.random.Int64N(60) - 30) * mb
 	if w.random.IntN(10) == 0 {
 		change *= 20
@@ -267,7 +266,7 @@ func (w *world) others() {
 }
 
 // record writes a segment, if there is room for it.
-func (w *world) record(name string) {
+func (w *rig) record(name string) {
 	bytes := int64(1+w.random.IntN(20)) * mb
 	if bytes > w.free() {
 		return
@@ -280,7 +279,7 @@ func (w *world) record(name string) {
 }
 
 // hold has a reader open the oldest of a stream, as an export does.
-func (w *world) hold(name string) {
+func (w *rig) hold(name string) {
 	for i, f := range w.files[name] {
 		if i >= 1+w.random.IntN(10) {
 			return
@@ -290,7 +289,7 @@ func (w *world) hold(name string) {
 }
 
 // pass has the keeper make a pass, and holds what it did against the rules.
-func (w *world) pass() {
+func (w *rig) pass() {
 	w.gone, w.asked = nil, make(map[segment.Key]bool)
 	free, coming, floor := w.free(), w.coming(), min(w.need/2, floorBytes)
 	possible := w.total - w.foreign
@@ -323,7 +322,7 @@ func (w *world) pass() {
 }
 
 // judgeHeld looks at what others have open.
-func (w *world) judgeHeld(free, floor, missing, bytes, last int64) {
+func (w *rig) judgeHeld(free, floor, missing, bytes, last int64) {
 	var passed int64
 	for _, list := range w.files {
 		for _, f := range list {
@@ -351,14 +350,14 @@ func (w *world) judgeHeld(free, floor, missing, bytes, last int64) {
 
 const maxFile = 20 * mb
 
-func (w *world) fail(format string, args ...any) {
+func (w *rig) fail(format string, args ...any) {
 	w.t.Helper()
 	w.t.Fatalf("kind %d, after %s, reserve %d of %d MB, free %d: %s\n%+v", w.kind, w.now-time.Hour, w.need/mb, w.total/mb, w.free()/mb,
 		fmt.Sprintf(format, args...), w.keeper.account)
 }
 
 // rest has passes alone until the disk must be as it should.
-func (w *world) rest() {
+func (w *rig) rest() {
 	lost, hours := w.lost, 3
 	if w.kind == atNoTime {
 		hours = 1
@@ -387,26 +386,22 @@ func (w *world) rest() {
 	}
 }
 
-// reclaimStepsEnv runs the model of reclaiming for longer: `make long-reclaim`.
-const reclaimStepsEnv = "KVS_EDGE_RECLAIM_STEPS"
+// reclaimRuns is how many disks are modelled, and how many steps of each.
+type reclaimRuns struct{ disks, steps int }
 
 // TestReclaimingAgreesWithAModel holds what passes delete for the disk against file systems that free at once,
 // with a commit, and never, with readers, and with others that fill the disk.
 func TestReclaimingAgreesWithAModel(t *testing.T) {
 	t.Parallel()
-	steps, each := 60_000, 4000
-	if text := os.Getenv(reclaimStepsEnv); text != "" {
-		var err error
-		if steps, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	runs := testtools.Proof(t, "reclaim", testtools.Sizes[reclaimRuns]{
+		Short: reclaimRuns{5, 300}, Middle: reclaimRuns{15, 4000}, Long: reclaimRuns{250, 4000},
+	})
 	var lost int64
 	kinds := make(map[freeingKind]int)
-	for seed := range uint64(max(1, steps/each)) {
-		w := newWorld(t, rand.New(rand.NewPCG(seed, 16)))
+	for seed := range uint64(runs.disks) {
+		w := newRig(t, rand.New(rand.NewPCG(seed, 16)))
 		kinds[w.kind]++
-		for range each {
+		for range runs.steps {
 			w.now += time.Duration(1+w.random.IntN(8)) * time.Second
 			w.act()
 			w.pass()
@@ -416,7 +411,7 @@ func TestReclaimingAgreesWithAModel(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d steps in worlds of the kinds %v; %d GB were deleted before their upload", steps, kinds, lost>>30)
+	t.Logf("%d steps on rigs of the kinds %v; %d GB were deleted before their upload", runs.disks*runs.steps, kinds, lost>>30)
 }
 
 // TestADiskThatFreesNothingIsNotEmptied is for snapshots of the file system: what is deleted there is lost in vain.

@@ -7,15 +7,15 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// wallSchedule is an expression by the wall clock of a stage, which steps, in the times of the runtime,
+// wallSchedule is an expression by the wall clock of a rig, which steps, in the times of the runtime,
 // which do not.
 type wallSchedule struct {
-	stage *stage
+	rig *rig
 	*Expression
 }
 
 func (w wallSchedule) Next(t time.Time) time.Time {
-	ahead := -time.Since(w.stage.now())
+	ahead := -time.Since(w.rig.now())
 	return w.Expression.Next(t.Add(ahead)).Add(-ahead)
 }
 
@@ -31,7 +31,7 @@ func TestTheLibrarysRunnerSleepsThroughSteps(t *testing.T) {
 		"clock-1970":    {"1970-01-01 10:00:00", 56*365*24*time.Hour + 23*time.Hour + 30*time.Minute, "08:30:00"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onStage(t, c.begin, "0 0 9 * * ?", time.Hour, func(t *testing.T, s *stage, plan Plan) {
+			onRig(t, c.begin, "0 0 9 * * ?", time.Hour, func(t *testing.T, s *rig, plan Plan) {
 				runner := cron.New(cron.WithLocation(s.zone))
 				runner.Schedule(wallSchedule{s, mustParse(t, "0 0 9 * * ?", s.zone)}, cron.FuncJob(func() { s.note("library") }))
 				runner.Start()

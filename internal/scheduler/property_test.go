@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // naiveLimit is how far the naive search looks.
@@ -11,7 +13,8 @@ const naiveLimit = 10 * 365 * 24 * time.Hour
 
 func TestNextIsTheFirstSecondThatTheFieldsAllow(t *testing.T) {
 	t.Parallel()
-	for i := range uint64(4000) {
+	draws := testtools.Proof(t, "schedules", testtools.Sizes[uint64]{Short: 600, Middle: 4000, Long: 200_000})
+	for i := range draws {
 		w := writer{rand.New(rand.NewPCG(5, i))}
 		n := w.schedule()
 		e := mustParse(t, n.text, time.UTC)

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// stage is a wall clock that a test steps, and a runner on it whose job writes down what happens.
+// rig is a wall clock that a test steps, and a runner on it whose job writes down what happens.
 // It lives in a bubble of synctest, in which time passes only while all goroutines wait.
-type stage struct {
+type rig struct {
 	t     *testing.T
 	clock *Clock
 	zone  *time.Location
@@ -28,46 +29,46 @@ type stage struct {
 	running int
 }
 
-// newStage begins at a local time of a zone.
-func newStage(t *testing.T, local string, zone *time.Location, slice time.Duration) *stage {
-	s := &stage{t: t, zone: zone, system: zone, began: time.Now(), base: at(t, local, zone)}
+// newRig begins at a local time of a zone.
+func newRig(t *testing.T, local string, zone *time.Location, slice time.Duration) *rig {
+	s := &rig{t: t, zone: zone, system: zone, began: time.Now(), base: at(t, local, zone)}
 	s.clock = newClock(ClockOptions{Wall: s.now, Zone: s.systemZone}, slice)
 	t.Cleanup(s.clock.Close)
 	return s
 }
 
-func (s *stage) now() time.Time {
+func (s *rig) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.base.Add(time.Since(s.began))
 }
 
-func (s *stage) systemZone() *time.Location {
+func (s *rig) systemZone() *time.Location {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.system
 }
 
-func (s *stage) setZone(zone *time.Location) {
+func (s *rig) setZone(zone *time.Location) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.system = zone
 }
 
 // step sets the wall clock and waits the second in which the clock has to notice.
-func (s *stage) step(by time.Duration) {
+func (s *rig) step(by time.Duration) {
 	s.mu.Lock()
 	s.base = s.base.Add(by)
 	s.mu.Unlock()
 	s.pass(time.Second)
 }
 
-func (s *stage) pass(d time.Duration) {
+func (s *rig) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-func (s *stage) note(format string, args ...any) {
+func (s *rig) note(format string, args ...any) {
 	line := s.now().In(s.zone).Format(time.TimeOnly) + " " + fmt.Sprintf(format, args...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +76,7 @@ func (s *stage) note(format string, args ...any) {
 }
 
 // job notes its start and its end and works until its context ends.
-func (s *stage) job(ctx context.Context) error {
+func (s *rig) job(ctx context.Context) error {
 	s.mu.Lock()
 	s.running++
 	if s.running > 1 {
@@ -92,7 +93,7 @@ func (s *stage) job(ctx context.Context) error {
 }
 
 // run starts a runner and returns what ends it.
-func (s *stage) run(o RunnerOptions) (stop func()) {
+func (s *rig) run(o RunnerOptions) (stop func()) {
 	o.Clock = s.clock
 	if o.Job == nil {
 		o.Job = s.job
@@ -110,7 +111,7 @@ func (s *stage) run(o RunnerOptions) (stop func()) {
 }
 
 // saw compares all events since the last call.
-func (s *stage) saw(want ...string) {
+func (s *rig) saw(want ...string) {
 	s.t.Helper()
 	synctest.Wait()
 	s.mu.Lock()
@@ -123,18 +124,18 @@ func (s *stage) saw(want ...string) {
 
 const windowClosed = "end: the window closed"
 
-// onStage runs a test of windows of a schedule in Berlin.
-func onStage(t *testing.T, local string, expr string, d time.Duration, test func(*testing.T, *stage, Plan)) {
+// onRig runs a test of windows of a schedule in Berlin.
+func onRig(t *testing.T, local string, expr string, d time.Duration, test func(*testing.T, *rig, Plan)) {
 	t.Parallel()
 	zone := location(t, "Europe/Berlin")
 	plan := Windows(mustParse(t, expr, nil), d)
 	synctest.Test(t, func(t *testing.T) {
-		test(t, newStage(t, local, zone, clockSlice), plan)
+		test(t, newRig(t, local, zone, clockSlice), plan)
 	})
 }
 
 func TestAJobRunsInItsWindowsToTheSecond(t *testing.T) {
-	onStage(t, "2026-05-01 08:00:00", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 08:00:00", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *rig, plan Plan) {
 		defer s.run(RunnerOptions{Plan: plan})()
 		s.pass(time.Hour - time.Nanosecond)
 		s.saw()
@@ -150,7 +151,7 @@ func TestAJobRunsInItsWindowsToTheSecond(t *testing.T) {
 }
 
 func TestTouchingWindowsAreNotInterrupted(t *testing.T) {
-	onStage(t, "2026-05-01 00:30:00", "0 0 * * * ?", time.Hour, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 00:30:00", "0 0 * * * ?", time.Hour, func(_ *testing.T, s *rig, plan Plan) {
 		stop := s.run(RunnerOptions{Plan: plan})
 		s.pass(24 * time.Hour)
 		s.saw("00:30:00 begin")
@@ -160,7 +161,7 @@ func TestTouchingWindowsAreNotInterrupted(t *testing.T) {
 }
 
 func TestOverlappingWindowsAreOne(t *testing.T) {
-	onStage(t, "2026-05-01 08:59:00", "0 0,20,40 9 * * ?", 30*time.Minute, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 08:59:00", "0 0,20,40 9 * * ?", 30*time.Minute, func(_ *testing.T, s *rig, plan Plan) {
 		defer s.run(RunnerOptions{Plan: plan})()
 		s.pass(3 * time.Hour)
 		s.saw("09:00:00 begin", "10:10:00 "+windowClosed)
@@ -168,7 +169,7 @@ func TestOverlappingWindowsAreOne(t *testing.T) {
 }
 
 func TestAWindowIsJoinedInItsMiddle(t *testing.T) {
-	onStage(t, "2026-05-01 09:59:59", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 09:59:59", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *rig, plan Plan) {
 		defer s.run(RunnerOptions{Plan: plan})()
 		s.saw("09:59:59 begin")
 		s.pass(time.Second)
@@ -177,7 +178,7 @@ func TestAWindowIsJoinedInItsMiddle(t *testing.T) {
 }
 
 func TestAFailedJobIsRetriedUntilItsWindowEnds(t *testing.T) {
-	onStage(t, "2026-05-01 08:59:00", "0 0 9 * * ?", time.Minute, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 08:59:00", "0 0 9 * * ?", time.Minute, func(_ *testing.T, s *rig, plan Plan) {
 		attempts := 0
 		defer s.run(RunnerOptions{
 			Plan: plan,
@@ -197,7 +198,7 @@ func TestAFailedJobIsRetriedUntilItsWindowEnds(t *testing.T) {
 }
 
 func TestALongRunMakesTheNextPauseShort(t *testing.T) {
-	onStage(t, "2026-05-01 09:00:00", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 09:00:00", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *rig, plan Plan) {
 		attempts := 0
 		defer s.run(RunnerOptions{
 			Plan: plan,
@@ -217,7 +218,7 @@ func TestALongRunMakesTheNextPauseShort(t *testing.T) {
 }
 
 func TestTheNextWindowWaitsForAJobThatIsStillEnding(t *testing.T) {
-	onStage(t, "2026-05-01 09:00:00", "0 0/10 9 * * ?", time.Minute, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 09:00:00", "0 0/10 9 * * ?", time.Minute, func(_ *testing.T, s *rig, plan Plan) {
 		first := true
 		stop := s.run(RunnerOptions{Plan: plan, Job: func(ctx context.Context) error {
 			err := s.job(ctx)
@@ -235,7 +236,7 @@ func TestTheNextWindowWaitsForAJobThatIsStillEnding(t *testing.T) {
 }
 
 func TestRunWaitsForItsJob(t *testing.T) {
-	onStage(t, "2026-05-01 09:00:00", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 09:00:00", "0 0 9 * * ?", time.Hour, func(_ *testing.T, s *rig, plan Plan) {
 		stop := s.run(RunnerOptions{Plan: plan, Job: func(ctx context.Context) error {
 			<-ctx.Done()
 			time.Sleep(10 * time.Second)
@@ -248,7 +249,7 @@ func TestRunWaitsForItsJob(t *testing.T) {
 }
 
 func TestAPanicOfTheJobReachesTheCallerOfRun(t *testing.T) {
-	onStage(t, "2026-05-01 09:00:00", "0 0 9 * * ?", time.Hour, func(t *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 09:00:00", "0 0 9 * * ?", time.Hour, func(t *testing.T, s *rig, plan Plan) {
 		defer func() {
 			if p := recover(); p != "broken" {
 				t.Errorf("got panic %v, want the job's", p)
@@ -259,7 +260,7 @@ func TestAPanicOfTheJobReachesTheCallerOfRun(t *testing.T) {
 }
 
 func TestOnStateTellsEveryChange(t *testing.T) {
-	onStage(t, "2026-05-01 08:00:00", "0 0 9 1 5 ? 2026", time.Hour, func(_ *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 08:00:00", "0 0 9 1 5 ? 2026", time.Hour, func(_ *testing.T, s *rig, plan Plan) {
 		defer s.run(RunnerOptions{
 			Plan: plan,
 			Job:  func(ctx context.Context) error { <-ctx.Done(); return nil },
@@ -296,7 +297,7 @@ func TestStepsOfTheClockTakeEffectWithinASecond(t *testing.T) {
 		"a day: another window":        {"2026-05-01 09:30:00", 24 * time.Hour, []string{"09:30:00 begin"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onStage(t, c.begin, "0 0 9 * * ?", time.Hour, func(t *testing.T, s *stage, plan Plan) {
+			onRig(t, c.begin, "0 0 9 * * ?", time.Hour, func(t *testing.T, s *rig, plan Plan) {
 				stop := s.run(RunnerOptions{Plan: plan, Job: func(ctx context.Context) error {
 					s.note("begin")
 					<-ctx.Done()
@@ -316,7 +317,7 @@ func TestStepsOfTheClockTakeEffectWithinASecond(t *testing.T) {
 }
 
 func TestAChangeOfTheSystemZoneTakesEffect(t *testing.T) {
-	onStage(t, "2026-05-01 09:30:00", "0 0 9 * * ?", time.Hour, func(t *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 09:30:00", "0 0 9 * * ?", time.Hour, func(t *testing.T, s *rig, plan Plan) {
 		defer s.run(RunnerOptions{Plan: plan})()
 		s.pass(time.Second)
 		s.setZone(time.UTC) // 07:30 there
@@ -329,10 +330,13 @@ func TestAChangeOfTheSystemZoneTakesEffect(t *testing.T) {
 
 func TestAYearOfHourlyWindowsInEachZone(t *testing.T) {
 	t.Parallel()
-	for _, zone := range vectorZones(t) {
+	durations := []time.Duration{time.Hour, time.Minute, 3599 * time.Second}
+	most := testtools.Proof(t, "schedules", testtools.Sizes[int]{Short: 1, Middle: len(durations), Long: len(durations)})
+	for i, zone := range vectorZones(t) {
 		t.Run(zone.String(), func(t *testing.T) {
 			t.Parallel()
-			for _, d := range []time.Duration{time.Minute, 3599 * time.Second, time.Hour} {
+			for n := range most {
+				d := durations[(i+n)%len(durations)]
 				synctest.Test(t, func(t *testing.T) { yearOfHours(t, zone, d) })
 			}
 		})
@@ -341,7 +345,7 @@ func TestAYearOfHourlyWindowsInEachZone(t *testing.T) {
 
 func yearOfHours(t *testing.T, zone *time.Location, d time.Duration) {
 	// No step comes, so that the clock need not look about: it sleeps from window to window.
-	s := newStage(t, "2026-01-01 00:00:00", zone, 1000*time.Hour)
+	s := newRig(t, "2026-01-01 00:00:00", zone, 1000*time.Hour)
 	begin := s.now()
 	end := begin.AddDate(1, 0, 0)
 	type window struct{ start, end time.Time }
@@ -409,7 +413,7 @@ func (p *countingPlan) At(t time.Time, system *time.Location) (bool, time.Time) 
 }
 
 func TestIdleStreamsAreLeftAlone(t *testing.T) {
-	onStage(t, "2026-05-01 10:00:00", "0 0 9 * * ?", time.Hour, func(t *testing.T, s *stage, plan Plan) {
+	onRig(t, "2026-05-01 10:00:00", "0 0 9 * * ?", time.Hour, func(t *testing.T, s *rig, plan Plan) {
 		counting := &countingPlan{Plan: plan}
 		const streams = 500
 		for range streams {

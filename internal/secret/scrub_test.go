@@ -1,8 +1,10 @@
-package secret
+package secret_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
 func TestScrubTakesSecretsAndLeavesTheRest(t *testing.T) {
@@ -28,7 +30,7 @@ func TestScrubTakesSecretsAndLeavesTheRest(t *testing.T) {
 			`at 25.0 fps, https://docs.example/a`,
 		`The camera refuses the password: correct it in the secret arn:aws:secretsmanager:us-west-2:1:secret:cam`: "",
 	} {
-		got := string(Scrub([]byte(text)))
+		got := string(secret.Scrub([]byte(text)))
 		if strings.Contains(got, "PLANTED") {
 			t.Errorf("%s is left in %s", "PLANTED", got)
 		}

@@ -1,4 +1,4 @@
-package secret
+package secret_test
 
 import (
 	"encoding/json"
@@ -9,13 +9,15 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
 func TestNoWayOfPrintingShowsTheValue(t *testing.T) {
 	t.Parallel()
 	const planted = "rtsp://admin:hunter2@10.0.0.9/"
-	s := New(planted)
-	holder := struct{ URL String }{s}
+	s := secret.New(planted)
+	holder := struct{ URL secret.String }{s}
 	encoded, err := json.Marshal(map[string]any{"a": s, "b": &s, "c": holder})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // journal notes what a store does to its files, in order, so that a test can work out what a power
@@ -651,7 +652,7 @@ func TestPowerCutsAtEveryPointLoseNothingThatWasSynced(t *testing.T) {
 	if err := y.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	const variants = 8
+	variants := testtools.Proof(t, "powercuts", testtools.Sizes[int]{Short: 2, Middle: 8, Long: 100})
 	t.Logf("%d operations, %d power cuts", len(y.j.events), variants*len(y.j.events))
 	for n := range len(y.j.events) + 1 {
 		for v := range variants {
@@ -671,7 +672,8 @@ func TestPowerCutsDuringRecoveryLoseNothingMore(t *testing.T) {
 	if err := y.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for seed := range uint64(60) {
+	seeds := testtools.Proof(t, "powercuts", testtools.Sizes[uint64]{Short: 8, Middle: 60, Long: 2000})
+	for seed := range seeds {
 		random := rand.New(rand.NewPCG(seed, 99))
 		n := random.IntN(len(y.j.events) + 1)
 		recovery := newJournal(y.j.cut(t, n, random))

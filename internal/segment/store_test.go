@@ -19,9 +19,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
+// epochChecks are how many streams TestEpochsAgreeWithAModel draws: the proof epochs.
+var epochChecks = testtools.Sizes[int]{Short: 20, Middle: 100, Long: 5000}
+
 func TestMain(m *testing.M) {
+	if err := testtools.RapidChecks(epochChecks); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		removePopulated()
 		os.Exit(code)

@@ -1,8 +1,10 @@
-package signal
+package signal_test
 
 import (
 	"sync"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 func received(c <-chan struct{}) bool {
@@ -16,7 +18,7 @@ func received(c <-chan struct{}) bool {
 
 func TestASignalIsReceivedOnce(t *testing.T) {
 	t.Parallel()
-	s := New()
+	s := signal.New()
 	if received(s.C()) {
 		t.Error("it is set before anybody set it")
 	}
@@ -33,7 +35,7 @@ func TestASignalIsReceivedOnce(t *testing.T) {
 
 func TestTheZeroSignalIsNeverReceived(t *testing.T) {
 	t.Parallel()
-	var s Signal
+	var s signal.Signal
 	s.Set()
 	if received(s.C()) || s.Clear() {
 		t.Error("a signal that was never made was set")
@@ -42,7 +44,7 @@ func TestTheZeroSignalIsNeverReceived(t *testing.T) {
 
 func TestWatchersAreNotifiedUntilTheyStop(t *testing.T) {
 	t.Parallel()
-	var w Watchers
+	var w signal.Watchers
 	w.Notify() // nobody is there
 	first, stopFirst := w.Watch()
 	second, stopSecond := w.Watch()
@@ -65,7 +67,7 @@ func TestWatchersAreNotifiedUntilTheyStop(t *testing.T) {
 func TestWatchersFromManyGoroutines(t *testing.T) {
 	t.Parallel()
 	var (
-		w     Watchers
+		w     signal.Watchers
 		group sync.WaitGroup
 	)
 	for range 8 {

@@ -1,4 +1,4 @@
-package supervise
+package supervise_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 func TestWhatPanicsIsBegunAnewAndSaysSo(t *testing.T) {
@@ -22,8 +24,9 @@ func TestWhatPanicsIsBegunAnewAndSaysSo(t *testing.T) {
 		runs, left := 0, context.Context(nil)
 		ended := make(chan error, 1)
 		go func() {
-			o := Options{What: "Deleting old media", Component: part, Log: zap.NewNop(), Pause: backoff.Policy{Min: time.Second, Max: time.Minute}}
-			ended <- Keep(ctx, o, func(ctx context.Context) error {
+			o := supervise.Options{What: "Deleting old media", Component: part, Log: zap.NewNop(), Pause: backoff.Policy{Min: time.Second,
+				Max: time.Minute}}
+			ended <- supervise.Keep(ctx, o, func(ctx context.Context) error {
 				if runs++; runs == 1 {
 					left = ctx
 				}
@@ -56,17 +59,17 @@ func TestWhatPanicsIsBegunAnewAndSaysSo(t *testing.T) {
 func TestAnErrorIsPassedOn(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("no luck")
-	o := Options{What: "It", Component: health.NewRegistry(time.Now).Component("", health.JobConfig), Log: zap.NewNop()}
-	if err := Keep(t.Context(), o, func(context.Context) error { return failed }); !errors.Is(err, failed) {
+	o := supervise.Options{What: "It", Component: health.NewRegistry(time.Now).Component("", health.JobConfig), Log: zap.NewNop()}
+	if err := supervise.Keep(t.Context(), o, func(context.Context) error { return failed }); !errors.Is(err, failed) {
 		t.Error(err)
 	}
 }
 
 func TestTheCauseNamesWhatPanicked(t *testing.T) {
 	t.Parallel()
-	err := Do("It", func() error { breakDown(); return nil })
+	err := supervise.Do("It", func() error { breakDown(); return nil })
 	fault := health.FaultOf(err, "")
-	for _, part := range []string{"panic: planted", "supervise.breakDown"} {
+	for _, part := range []string{"panic: planted", "supervise_test.breakDown"} {
 		if !strings.Contains(fault.Err.Error(), part) {
 			t.Errorf("the cause lacks %q: %v", part, fault.Err)
 		}

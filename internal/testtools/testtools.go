@@ -26,6 +26,3 @@ func Need(tb testing.TB, programs ...string) {
 		tb.Skipf("%s is not installed: run `make tools` to run this test", program)
 	}
 }
-
-// Long reports whether tests that make a sweep are to go through all of it, as `make long-faults` has them do.
-func Long() bool { return os.Getenv("KVS_EDGE_LONG_FAULTS") != "" }

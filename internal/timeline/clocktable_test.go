@@ -167,11 +167,12 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 	rows["stalls"] = simcam.Camera{Late: simcam.Sum(simcam.StallsOf(5*time.Second, 37*time.Second), simcam.Jitter(20*time.Millisecond))}
 	rows["stalls, 1000 ppm"] = simcam.Camera{Factor: simcam.Steady(1.001),
 		Late: simcam.Sum(simcam.StallsOf(3*time.Second, 37*time.Second), simcam.Jitter(20*time.Millisecond))}
+	length := testtools.Proof(t, "timeline", testtools.Sizes[time.Duration]{Short: 5 * time.Minute, Middle: time.Hour, Long: 24 * time.Hour})
 	for name, camera := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tl := New(90000, time.Time{})
-			units := camera.Frames(time.Hour)
+			units := camera.Frames(length)
 			play(&tl, units)
 			expectDistances(t, units)
 		})

@@ -73,7 +73,7 @@ func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 	for _, event := range []kvs.EventType{kvs.Buffering, kvs.Received} {
 		t.Run(string(event), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(1, 4)
 			took := testtools.Stopwatch(t)
 			var sessions atomic.Int64

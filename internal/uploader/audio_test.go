@@ -36,7 +36,7 @@ func trackOf(d audio.Description) mkv.Track {
 }
 
 // createWith begins a segment with sound, none with noSound.
-func (w *world) createWith(sound mkv.Track) *segment.Writer {
+func (w *rig) createWith(sound mkv.Track) *segment.Writer {
 	w.t.Helper()
 	tracks := []mkv.Track{videoTrack(640)}
 	if sound.Number > 0 {
@@ -48,7 +48,7 @@ func (w *world) createWith(sound mkv.Track) *segment.Writer {
 }
 
 // heard adds a fragment of 2 s with sound between its pictures.
-func (w *world) heard(writer *segment.Writer, sound, video bool) {
+func (w *rig) heard(writer *segment.Writer, sound, video bool) {
 	w.t.Helper()
 	at := w.next.Sub(time.UnixMilli(writer.Key().Start))
 	must(w.t, writer.BeginFragment(at, true))
@@ -75,7 +75,7 @@ func (w *world) heard(writer *segment.Writer, sound, video bool) {
 }
 
 // recordWith makes a sealed segment of 3 fragments.
-func (w *world) recordWith(sound mkv.Track) {
+func (w *rig) recordWith(sound mkv.Track) {
 	w.t.Helper()
 	writer := w.createWith(sound)
 	for range 3 {
@@ -85,7 +85,7 @@ func (w *world) recordWith(sound mkv.Track) {
 }
 
 // sounds lists the sound of each stored fragment, as GetMedia returns it.
-func (w *world) sounds() (list []string) {
+func (w *rig) sounds() (list []string) {
 	w.t.Helper()
 	path := filepath.Join(w.t.TempDir(), "got.mkv")
 	w.getMedia(path, len(w.service.Fragments(door)))
@@ -104,7 +104,7 @@ func (w *world) sounds() (list []string) {
 	return list
 }
 
-func (w *world) expectSounds(want ...string) {
+func (w *rig) expectSounds(want ...string) {
 	w.t.Helper()
 	if got := w.sounds(); !slices.Equal(got, want) {
 		w.t.Errorf("the fragments are stored with %q, want %q", got, want)
@@ -112,7 +112,7 @@ func (w *world) expectSounds(want ...string) {
 }
 
 // expectPictures checks that the service has 5 in each fragment, each in the place of its time.
-func (w *world) expectPictures() {
+func (w *rig) expectPictures() {
 	w.t.Helper()
 	n := 0
 	for frame, err := range w.service.Frames(door) {
@@ -161,7 +161,7 @@ func TestWhichSoundOfABacklogIsSent(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, audible())
+			w := newRig(t, 24, audible())
 			var want []string
 			for i, codec := range tc.recorded {
 				w.recordWith(codecsOf[codec])
@@ -186,7 +186,7 @@ func TestWhichSoundOfABacklogIsSent(t *testing.T) {
 
 func TestTheSentenceOnSoundThatIsLeftOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.recordWith(muLaw)
 	w.drain(w.uploader())
 	says := func(text string) {
@@ -208,7 +208,7 @@ func TestAChangeOfTheSettingLosesAndRepeatsNothing(t *testing.T) {
 	for _, live := range []bool{false, true} {
 		t.Run(fmt.Sprintf("live=%v", live), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, audible())
+			w := newRig(t, 24, audible())
 			var audio atomic.Uint32
 			u := w.uploader(func(o *Options) { o.Audio = func() Audio { return Audio(audio.Load()) } })
 			var stop func()
@@ -251,7 +251,7 @@ func TestAChangeOfTheSettingLosesAndRepeatsNothing(t *testing.T) {
 // The setting changes while fragments wait for their acknowledgement, again and again.
 func TestChangesOfTheSettingAtAnyMoment(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, audible())
+	w := newRig(t, 24, audible())
 	for range 8 {
 		w.recordWith(muLaw)
 	}
@@ -271,7 +271,7 @@ func TestChangesOfTheSettingAtAnyMoment(t *testing.T) {
 // that the others go with, so it is sent again.
 func TestAPartInFlightIsNotOneOfThoseOfAnotherSetting(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, audible())
+	w := newRig(t, 24, audible())
 	writer := w.createWith(muLaw)
 	must(t, writer.BeginFragment(0, true))
 	for at := time.Duration(0); at < 8*time.Second; at += 400 * time.Millisecond {
@@ -321,7 +321,7 @@ func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
 	for name, place := range map[string]int{"first": 0, "between": 1, "last": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, audible())
+			w := newRig(t, 24, audible())
 			writer := w.createWith(muLaw)
 			for i := range 3 {
 				w.heard(writer, true, i != place)
@@ -342,7 +342,7 @@ func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
 // nothing of what the camera sends now.
 func TestOlderMediaDoesNotBringTheSentenceBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, audible())
+	w := newRig(t, 24, audible())
 	w.recordWith(muLaw)
 	w.recordWith(aac)
 	stop := w.runLive(w.uploader())
@@ -359,7 +359,7 @@ func TestOlderMediaDoesNotBringTheSentenceBack(t *testing.T) {
 
 func TestADiskThatFailsWhileSoundIsLeftOutCostsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, audible())
+	w := newRig(t, 24, audible())
 	w.recordWith(muLaw)
 	w.recordWith(muLaw)
 	w.cloud.trouble(0, 1, w.tear, nil)

@@ -9,7 +9,7 @@ import (
 
 func TestTheBandwidthHoldsUploadsBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	writer := w.create(640)
 	for range 5 {
 		w.fragment(writer, 2*time.Second, 5000)

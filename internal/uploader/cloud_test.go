@@ -20,7 +20,7 @@ import (
 // The whole local cloud checks signatures and refuses what is signed in another way than KVS wants.
 func TestTheLocalCloudTakesOurSignature(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, media.Limits{})
+	w := newRig(t, 24, media.Limits{})
 	w.record(2, 3)
 	cloud, err := localcloud.Start(localcloud.Options{Dir: t.TempDir(),
 		Seed: &localcloud.Seed{Streams: []localcloud.SeedStream{{Name: door, RetentionHours: 24}}}})

@@ -21,19 +21,19 @@ import (
 
 // conditionRows are the conditions that an uploader reports.
 var conditionRows = []conditiontest.Row{
-	{Code: "upload", Job: health.JobUploader, Start: uploading("upload", func(w *world, u *Uploader) (mend func()) {
+	{Code: "upload", Job: health.JobUploader, Start: uploading("upload", func(w *rig, u *Uploader) (mend func()) {
 		w.network.breakDown(func(context.Context) (net.Conn, error) { return nil, syscall.ECONNREFUSED })
 		return func() { w.network.breakDown(nil) }
 	})},
 	{
 		Code: "upload-refused", Job: health.JobUploader, Limit: rememberRefused + time.Minute,
 		Reason: "a refused fragment is an event; it is shown for a day",
-		Start: uploading("upload-refused", func(w *world, u *Uploader) (mend func()) {
+		Start: uploading("upload-refused", func(w *rig, u *Uploader) (mend func()) {
 			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4006).Times(2))
 			return func() {}
 		}),
 	},
-	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(codeBreaks, func(w *world, _ *Uploader) (mend func()) {
+	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(codeBreaks, func(w *rig, _ *Uploader) (mend func()) {
 		var mended atomic.Bool
 		mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(w.want[1]))
 		w.filter = func(r io.Reader) io.Reader {
@@ -47,18 +47,18 @@ var conditionRows = []conditiontest.Row{
 	{
 		Code: "upload-tags", Job: health.JobUploader, Limit: withoutTagsFor + time.Minute,
 		Reason: "tags that were refused are tried again when they change, and once a day",
-		Start: uploading("upload-tags", func(w *world, u *Uploader) (mend func()) {
+		Start: uploading("upload-tags", func(w *rig, u *Uploader) (mend func()) {
 			must(w.t, u.SetTags(someTags))
 			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1))
 			return func() {}
 		}),
 	},
-	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading("audio-not-uploaded", func(w *world, _ *Uploader) (mend func()) {
+	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading("audio-not-uploaded", func(w *rig, _ *Uploader) (mend func()) {
 		w.recordWith(muLaw)
 		return func() {} // the camera is set to send none
 	})},
 	{Code: "upload-disk", Job: health.JobUploader, Limit: queue.UnreadableFor, Reason: "a disk that fails is not worn by more tries",
-		Start: uploading("upload-disk", func(w *world, u *Uploader) (mend func()) {
+		Start: uploading("upload-disk", func(w *rig, u *Uploader) (mend func()) {
 			files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
 			must(w.t, err)
 			whole, err := os.ReadFile(files[0])
@@ -85,9 +85,9 @@ func TestConditionsEnd(t *testing.T) {
 
 // uploading drains what was recorded again and again, with the seconds of an injected clock in between: for as long as
 // it takes for the condition to be there, and to end where an upload that goes on ends it.
-func uploading(code string, arrange func(*world, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
+func uploading(code string, arrange func(*rig, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(1, 3)
 		var passed atomic.Int64
 		now := func() time.Time { return begin.Add(time.Duration(passed.Load())) }

@@ -47,7 +47,7 @@ func TestWhoMayNotUploadIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(1, 3)
 			var denied atomic.Int32
 			server := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ import (
 )
 
 // recordAt makes a sealed segment that is dated at, with fragments of 2 s, and gives their times.
-func (w *world) recordAt(at time.Time, fragments int) (list []int64) {
+func (w *rig) recordAt(at time.Time, fragments int) (list []int64) {
 	w.t.Helper()
 	w.next, w.want = at, nil
 	w.record(1, fragments)
@@ -27,7 +27,7 @@ func moved(list []int64, add time.Duration) []int64 {
 	return out
 }
 
-func (w *world) endEpoch(from time.Time, add time.Duration, at time.Time) {
+func (w *rig) endEpoch(from time.Time, add time.Duration, at time.Time) {
 	w.t.Helper()
 	must(w.t, w.store.BeginEpoch(door, from, time.Time{}, add, at))
 }
@@ -35,7 +35,7 @@ func (w *world) endEpoch(from time.Time, add time.Duration, at time.Time) {
 const twoHours = 2 * time.Hour
 
 // ahead records right media, some two hours ahead, and again right media; it gives the times in the cloud.
-func (w *world) ahead(add time.Duration) (want []int64) {
+func (w *rig) ahead(add time.Duration) (want []int64) {
 	w.t.Helper()
 	want = w.recordAt(begin, 3)
 	wrong := w.recordAt(begin.Add(twoHours+10*time.Second), 3)
@@ -48,7 +48,7 @@ func TestEpochsAreUploadedInTheirOrder(t *testing.T) {
 	for name, add := range map[string]time.Duration{"with the corrected time": -twoHours, "with the files' times": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.want = w.ahead(add)
 			w.drain(w.uploader())
 			w.expectOnce()
@@ -66,7 +66,7 @@ func TestEpochsAreUploadedInTheirOrder(t *testing.T) {
 
 func TestMediaOfAnUnsetClockIsUploadedWithTheRightTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	boot := time.Unix(20, 0)
 	wrong := w.recordAt(boot, 3)
 	add := begin.Sub(boot)
@@ -80,7 +80,7 @@ func TestMediaOfAnUnsetClockIsUploadedWithTheRightTime(t *testing.T) {
 // What was sent before the offset was known stays as it is; the rest goes with the right time, in the same segment.
 func TestAnOffsetThatIsNotedLaterHoldsForWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	u := w.uploader()
 	stop := w.run(u)
 	w.next = begin.Add(twoHours)
@@ -105,7 +105,7 @@ func TestOnDemandGoesByWhenItWasRecorded(t *testing.T) {
 	for name, add := range map[string]time.Duration{"known": -twoHours, "unknown": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			all := w.ahead(add)
 			var last Progress
 			must(t, w.uploader().Range(w.context(), begin.Add(9*time.Second), begin.Add(19900*time.Millisecond), func(p Progress) { last = p }))
@@ -135,7 +135,7 @@ func TestLiveSendsTheNewestOfTheLastEpochFirst(t *testing.T) {
 	for name, add := range map[string]time.Duration{"known": -twoHours, "unknown": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.want = w.ahead(add)
 			newest := w.want[len(w.want)-1]
 			ctx, cancel := context.WithCancel(w.context())

@@ -43,7 +43,7 @@ func (m moment) skip() int {
 
 // breakOff ends the first session at that moment, so that another has to be opened, and gives how
 // many sessions come before that one. Before the response there is none to end.
-func (m moment) breakOff(w *world) (before int) {
+func (m moment) breakOff(w *rig) (before int) {
 	if m.point == media.BeforeResponse {
 		return 0
 	}
@@ -56,7 +56,7 @@ type faultCase struct {
 	name   string
 	rule   rules.Rule
 	named  bool // an ERROR that names its fragment, but before the response
-	inject func(w *world, m moment)
+	inject func(w *rig, m moment)
 	change func(*Options)
 }
 
@@ -71,7 +71,7 @@ func faultTable() []faultCase {
 		if r.ID == 0 && r.Name != "MIN_FRAGMENT_DURATION_REACHED" {
 			ack = kvs.Ack{EventType: kvs.Error, ErrorID: 4321} // of no rule
 		}
-		table = append(table, faultCase{name: r.Title(), rule: r, named: true, inject: func(w *world, m moment) {
+		table = append(table, faultCase{name: r.Title(), rule: r, named: true, inject: func(w *rig, m moment) {
 			fault := media.ErrorAt(m.point, ack.ErrorID)
 			if ack.ErrorID == 0 {
 				fault = media.NamedErrorAt(m.point, ack.ErrorCode)
@@ -81,7 +81,7 @@ func faultTable() []faultCase {
 	}
 	answer := func(name string, status int, exception string) {
 		rule := rules.OfResponse(awserr.Classify(status, exception, ""))
-		table = append(table, faultCase{name: name, rule: rule, change: oneByOne, inject: func(w *world, m moment) {
+		table = append(table, faultCase{name: name, rule: rule, change: oneByOne, inject: func(w *rig, m moment) {
 			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.breakOff(w)).Times(2))
 		}})
 	}
@@ -104,8 +104,8 @@ func faultTable() []faultCase {
 
 func networkFaults() []faultCase {
 	// unreachable fails three connections, the first or those after the session broke off.
-	unreachable := func(dial func(context.Context) (net.Conn, error)) func(*world, moment) {
-		return func(w *world, m moment) {
+	unreachable := func(dial func(context.Context) (net.Conn, error)) func(*rig, moment) {
+		return func(w *rig, m moment) {
 			w.cloud.trouble(m.breakOff(w), 3, func() { w.network.breakDown(dial) }, func() { w.network.breakDown(nil) })
 		}
 	}
@@ -117,21 +117,21 @@ func networkFaults() []faultCase {
 	stalled, broken := rules.Stalled().Rule, rules.OfEnd(nil).Rule
 	impatient := func(o *Options) { o.StallTimeout, o.MaxInFlight = 400*time.Millisecond, 1 }
 	return []faultCase{
-		{name: broken.Title(), rule: broken, change: oneByOne, inject: func(w *world, m moment) {
+		{name: broken.Title(), rule: broken, change: oneByOne, inject: func(w *rig, m moment) {
 			// Before the response it is the next one's. The first fragment comes when the response is read:
 			// a reset sooner than that may take the response with it.
 			point := max(m.point, media.AtFragmentStart)
 			w.service.Faults().Inject(door, media.ResetAt(point).Skip(m.skip()).Times(2))
 		}},
-		{name: stalled.Title(), rule: stalled, change: impatient, inject: func(w *world, m moment) {
+		{name: stalled.Title(), rule: stalled, change: impatient, inject: func(w *rig, m moment) {
 			point := max(m.point, media.BeforeBody)
 			w.service.Faults().Inject(door, media.BlackHoleAt(point).Skip(m.skip()).Times(1))
 		}},
-		{name: "1 kB/s", change: oneByOne, inject: func(w *world, m moment) {
+		{name: "1 kB/s", change: oneByOne, inject: func(w *rig, m moment) {
 			m.breakOff(w)
 			w.service.Faults().Inject(door, media.Slow(1000))
 		}},
-		{name: "reset before the response", rule: connect, change: oneByOne, inject: func(w *world, m moment) {
+		{name: "reset before the response", rule: connect, change: oneByOne, inject: func(w *rig, m moment) {
 			w.service.Faults().Inject(door, media.ResetAt(media.BeforeResponse).Skip(m.breakOff(w)).Times(2))
 		}},
 		{name: "DNS failure", rule: connect, change: oneByOne,
@@ -141,13 +141,13 @@ func networkFaults() []faultCase {
 		{name: "untrusted CA", rule: rules.OfOpen(x509.UnknownAuthorityError{}).Rule, change: oneByOne,
 			inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
 		{name: "TLS failure", rule: connect, change: oneByOne, inject: unreachable(notTLS)},
-		{name: credentials.Title(), rule: credentials, change: oneByOne, inject: func(w *world, m moment) {
+		{name: credentials.Title(), rule: credentials, change: oneByOne, inject: func(w *rig, m moment) {
 			w.cloud.trouble(m.breakOff(w), 2, func() {
 				w.cloud.Client.InvalidateCredentials() // as if they had expired
 				w.keys.lost.Store(true)
 			}, func() { w.keys.lost.Store(false) })
 		}},
-		{name: disk.Title(), rule: disk, change: oneByOne, inject: func(w *world, m moment) {
+		{name: disk.Title(), rule: disk, change: oneByOne, inject: func(w *rig, m moment) {
 			w.cloud.trouble(m.breakOff(w), 1, w.tear, nil)
 		}},
 	}
@@ -188,7 +188,7 @@ func atEveryMoment(t *testing.T, these func(faultCase) bool) {
 		for _, m := range moments {
 			t.Run(c.name+" "+m.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, 24, roomy)
+				w := newRig(t, 24, roomy)
 				for range 2 {
 					writer := w.create(640)
 					for range 3 {
@@ -209,7 +209,7 @@ func atEveryMoment(t *testing.T, these func(faultCase) bool) {
 }
 
 // expectConsequence checks what a rule did; named says that the error named the second fragment.
-func (w *world) expectConsequence(rule rules.Rule, named bool) {
+func (w *rig) expectConsequence(rule rules.Rule, named bool) {
 	w.t.Helper()
 	refused := int64(0)
 	if rule.Action == rules.Refuse && named {

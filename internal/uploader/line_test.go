@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -17,11 +16,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 )
 
-// longLine is the variable that `make long-line` sets.
-const longLine = "KVS_EDGE_LONG_LINE"
+// brokenLines is how many fragments are sent, and for how many of them the connections of each line last.
+type brokenLines struct {
+	fragments int
+	means     []float64
+}
 
 // fallible is a line whose connections break after a random number of bytes, counted in both directions.
 type fallible struct {
@@ -94,7 +97,7 @@ const (
 )
 
 // film records fragments of 10 s with a keyframe every 2 s, so that each can go as five.
-func (w *world) film(random *rand.Rand, fragments, inSegment int) filmed {
+func (w *rig) film(random *rand.Rand, fragments, inSegment int) filmed {
 	w.t.Helper()
 	frames := filmed{}
 	var writer *segment.Writer
@@ -133,15 +136,16 @@ func (w *world) film(random *rand.Rand, fragments, inSegment int) filmed {
 // A line that breaks at random never costs a fragment, however short its connections live.
 func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 	t.Parallel()
-	fragments, means := 40, []float64{0.3, 1, 4}
-	if os.Getenv(longLine) != "" {
-		fragments, means = 1000, []float64{0.3, 0.5, 0.7, 1, 2, 4, 8}
-	}
-	for i, mean := range means {
+	lines := testtools.Proof(t, "line", testtools.Sizes[brokenLines]{
+		Short: brokenLines{40, []float64{0.3, 1, 4}}, Middle: brokenLines{150, []float64{0.3, 0.7, 1, 4}},
+		Long: brokenLines{1000, []float64{0.3, 0.5, 0.7, 1, 2, 4, 8}},
+	})
+	fragments := lines.fragments
+	for i, mean := range lines.means {
 		t.Run(fmt.Sprint(mean), func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			frames := w.film(rand.New(rand.NewPCG(uint64(i), 1)), fragments, 25)
 			line := &fallible{mean: mean * lineBytes, random: rand.New(rand.NewPCG(uint64(i), 2))}
 			w.network.through(line.dial)
@@ -172,7 +176,7 @@ func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 
 // expectFrames checks that the service has every frame as it was recorded, and in order within each of
 // its fragments.
-func (w *world) expectFrames(want filmed) {
+func (w *rig) expectFrames(want filmed) {
 	w.t.Helper()
 	got := make(filmed)
 	fragment, last := -1, time.Time{}
@@ -211,7 +215,7 @@ func strict() media.Limits {
 // A fragment that the service says is too long goes in parts; one that cannot be split is refused.
 func TestAFragmentThatIsTooLongGoesInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, strict())
+	w := newRig(t, 24, strict())
 	frames := w.film(rand.New(rand.NewPCG(5, 6)), 4, 2)
 	u := w.uploader()
 	must(t, u.SetTags(someTags))
@@ -260,7 +264,7 @@ func (s *short) Read(p []byte) (int, error) {
 // A fragment goes in parts when the line broke five times, and the next ones sooner.
 func TestWhenFragmentsGoInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	random := rand.New(rand.NewPCG(9, 10))
 	w.filter = func(r io.Reader) io.Reader { return &short{r, lineBytes / 2} } // two parts pass
 	u := w.uploader()
@@ -285,7 +289,7 @@ func TestWhenFragmentsGoInParts(t *testing.T) {
 // What the service refuses of a part is refused of the fragment; the other parts are sent.
 func TestARefusedPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, strict())
+	w := newRig(t, 24, strict())
 	w.film(rand.New(rand.NewPCG(7, 8)), 2, 2)
 	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4007).Of(w.want[0]+lineGOP))
 	w.drain(w.uploader())

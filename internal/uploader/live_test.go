@@ -15,7 +15,7 @@ import (
 )
 
 // runLive runs a live upload beside the test.
-func (w *world) runLive(u *Uploader) (stop func()) {
+func (w *rig) runLive(u *Uploader) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = u.RunLive(ctx) }()
@@ -26,7 +26,7 @@ func (w *world) runLive(u *Uploader) (stop func()) {
 
 func TestLiveFollowsInOneSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	stop := w.runLive(w.uploader())
 	for range 2 {
 		writer := w.create(640)
@@ -45,7 +45,7 @@ func TestLiveFollowsInOneSession(t *testing.T) {
 
 func TestLiveSendsTheNewestBeforeTheGap(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 4) // during an outage
 	writer := w.create(640)
 	for range 3 {
@@ -72,7 +72,7 @@ func TestLiveSendsTheNewestBeforeTheGap(t *testing.T) {
 
 func TestTheGapGivesWayToWhatIsNewer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(4, 10)
 	writer := w.create(640)
 	w.fragment(writer, 2*time.Second, 300)
@@ -102,7 +102,7 @@ func TestTheGapGivesWayToWhatIsNewer(t *testing.T) {
 func TestTheGapIsSentWhereSessionsTakeLongToOpen(t *testing.T) {
 	t.Parallel()
 	const missed, sessions = 4, 20
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, missed)
 	writer := w.create(640)
 	w.fragment(writer, 2*time.Second, 300)
@@ -143,7 +143,7 @@ func (f *fickle) OpenSegment(k segment.Key) (*segment.Reader, error) {
 
 func TestWhatWasMissedIsSentWhenTheNewestCannotBeRead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 2)
 	store := &fickle{watchedStore: w.store, segment: w.store.Segments(door, time.Time{}, time.Time{})[1].Key}
 	w.runLive(w.uploader(func(o *Options) { o.Store = store }))
@@ -158,7 +158,7 @@ func TestWhatWasMissedIsSentWhenTheNewestCannotBeRead(t *testing.T) {
 func TestTheGapIsSentWhereAcknowledgementsComeLate(t *testing.T) {
 	t.Parallel()
 	const missed, most = 5, 100
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.service.Faults().Inject(door, media.DelayPersisted(300*time.Millisecond))
 	writer := w.create(640)
 	for range missed + 1 {
@@ -194,7 +194,7 @@ func fragmentsOf(t *testing.T, p Progress) Progress {
 
 func TestOnDemandSendsTheRangeOnlyAndTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(3, 4)
 	var told []Progress
 	u := w.uploader(oneByOne)
@@ -217,7 +217,7 @@ func TestOnDemandSendsTheRangeOnlyAndTellsHowFarItIs(t *testing.T) {
 
 func TestOnDemandSendsAllFragmentsWithMediaOfTheRange(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 4) // fragments of 2 s with frames up to 1.6 s
 	u := w.uploader()
 	for _, c := range []struct {
@@ -242,7 +242,7 @@ func TestOnDemandSendsAllFragmentsWithMediaOfTheRange(t *testing.T) {
 
 func TestOnDemandTellsWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	demand := func(t *testing.T, w *world, u *Uploader) {
+	demand := func(t *testing.T, w *rig, u *Uploader) {
 		err := u.Range(w.context(), begin, begin.Add(time.Hour), func(p Progress) {
 			if p.Finished {
 				t.Errorf("it is said to be done: %+v", p)
@@ -254,13 +254,13 @@ func TestOnDemandTellsWhatCannotBeRead(t *testing.T) {
 	}
 	t.Run("never", func(t *testing.T) {
 		t.Parallel()
-		w := newWorldWithAnUnreadableSegment(t)
+		w := newRigWithAnUnreadableSegment(t)
 		demand(t, w, w.uploader())
 		w.expectAll(w.want[2], w.want[3])
 	})
 	t.Run("for a moment", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(2, 2)
 		store := &fickle{watchedStore: w.store, segment: w.store.Segments(door, time.Time{}, time.Time{})[1].Key}
 		var last Progress
@@ -275,7 +275,7 @@ func TestOnDemandTellsWhatCannotBeRead(t *testing.T) {
 
 func TestOnDemandTellsWhatTheServiceRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 4)
 	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4002).Skip(1).Times(1))
 	var last Progress
@@ -287,7 +287,7 @@ func TestOnDemandTellsWhatTheServiceRefuses(t *testing.T) {
 
 func TestARunningUploadGivesWayToDemand(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(8, 5)
 	u := w.uploader(oneByOne)
 	u.pace = pace.New(pace.Options{Fragments: 40, FragmentBurst: 1, Sessions: 1e6})
@@ -310,7 +310,7 @@ func TestARunningUploadGivesWayToDemand(t *testing.T) {
 
 func TestDemandIsServedWhileTheUploadWaitsForTheCloud(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 3)
 	fault := w.service.Faults().Inject(door, media.Refuse(404, "ResourceNotFoundException"))
 	u := w.uploader(func(o *Options) { o.AskUser.Min, o.AskUser.Max, o.AskUser.Floor = time.Hour, time.Hour, time.Hour })
@@ -332,7 +332,7 @@ func TestDemandIsServedWhileTheUploadWaitsForTheCloud(t *testing.T) {
 // What the service lacks is pending, and nothing else, wherever in the segment being written it is.
 func TestTheBacklogOfALiveUploadIsWhatTheServiceLacks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	writer := w.create(640)
 	add := func(n int) {
 		for range n {
@@ -362,7 +362,7 @@ func TestTheBacklogOfALiveUploadIsWhatTheServiceLacks(t *testing.T) {
 
 // expectBacklog compares what is pending with the fragments of the only segment that the service
 // lacks, of which there are that many, or has not acknowledged.
-func (w *world) expectBacklog(writer *segment.Writer, fragments int, unacknowledged ...int64) {
+func (w *rig) expectBacklog(writer *segment.Writer, fragments int, unacknowledged ...int64) {
 	w.t.Helper()
 	reader, err := w.store.OpenSegment(writer.Key())
 	must(w.t, err)

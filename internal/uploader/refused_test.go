@@ -21,7 +21,7 @@ import (
 )
 
 // pass lets time pass for the store, and gives the clock for the uploader.
-func (w *world) pass(d time.Duration) func(*Options) {
+func (w *rig) pass(d time.Duration) func(*Options) {
 	now := begin
 	if before := w.now.Load(); before != nil {
 		now = *before
@@ -32,7 +32,7 @@ func (w *world) pass(d time.Duration) func(*Options) {
 }
 
 // refusing makes the service refuse these fragments, by their index.
-func (w *world) refusing(code int, of ...int) *media.Injected {
+func (w *rig) refusing(code int, of ...int) *media.Injected {
 	var times []int64
 	for _, i := range of {
 		times = append(times, w.want[i])
@@ -40,14 +40,14 @@ func (w *world) refusing(code int, of ...int) *media.Injected {
 	return w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, code).Of(times...))
 }
 
-func (w *world) refused() (n int) { return len(w.store.Refused(door)) }
+func (w *rig) refused() (n int) { return len(w.store.Refused(door)) }
 
 func TestRefusedFragmentsAreSentAgainOnceADayAndThreeTimes(t *testing.T) {
 	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		t.Run(fmt.Sprint("restart ", restart), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			clock := w.pass(0)
 			w.record(2, 3)
 			fault := w.refusing(4007, 1, 4)
@@ -87,7 +87,7 @@ func TestRefusedFragmentsAreSentAgainOnceADayAndThreeTimes(t *testing.T) {
 
 func TestOneThatIsTakenAfterAllFreesThoseOfItsCode(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	clock := w.pass(0)
 	w.record(4, 3)
 	times, other := w.refusing(4007, 1, 4, 5, 9), w.refusing(4010, 7)
@@ -121,7 +121,7 @@ func TestOneThatIsTakenAfterAllFreesThoseOfItsCode(t *testing.T) {
 
 func TestAtMostAHundredADay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	clock := w.pass(0)
 	const all = 130
 	w.record(13, 10)
@@ -155,7 +155,7 @@ func TestAtMostAHundredADay(t *testing.T) {
 // What is live goes first, always: nothing refused is queued while anything else is pending.
 func TestRefusedFragmentsNeverGoBesideLive(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	clock := w.pass(0)
 	w.record(1, 8)
 	fault := w.refusing(4007, 0, 1, 2, 3, 4, 5, 6, 7)
@@ -226,7 +226,7 @@ func (s *stubborn) count() int {
 
 func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	clock := w.pass(0)
 	w.record(1, 2)
 	w.refusing(4007, 0)
@@ -274,7 +274,7 @@ func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
 
 func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	clock := w.pass(0)
 	w.record(3, 1)
 	w.refusing(4007, 0, 1, 2)
@@ -309,7 +309,7 @@ func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoOther(t *testing.T) {
 
 func TestRefusedFragmentsAreSentOnDemand(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	clock := w.pass(0)
 	w.record(3, 3)
 	w.refusing(4007, 1, 7)
@@ -356,7 +356,7 @@ func TestRefusedFragmentsAreSentOnDemand(t *testing.T) {
 // and no tags are left out.
 func TestAnErrorBehindAnotherIsNoVerdict(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 3)
 	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4011).Of(w.want[2]).Then(4006))
 	u := w.uploader()
@@ -376,14 +376,14 @@ func TestAnErrorBehindAnotherIsNoVerdict(t *testing.T) {
 // A hub without a free file descriptor, or a disk that fails once, costs seconds.
 func TestASegmentThatCannotBeOpenedOnceIsTriedAgainInSeconds(t *testing.T) {
 	t.Parallel()
-	for name, run := range map[string]func(w *world, u *Uploader) (stop func()){
-		"live":   func(w *world, u *Uploader) func() { return w.runLive(u) },
-		"window": func(w *world, u *Uploader) func() { return w.run(u) },
-		"hourly": func(w *world, u *Uploader) func() { w.drain(u); return func() {} },
+	for name, run := range map[string]func(w *rig, u *Uploader) (stop func()){
+		"live":   func(w *rig, u *Uploader) func() { return w.runLive(u) },
+		"window": func(w *rig, u *Uploader) func() { return w.run(u) },
+		"hourly": func(w *rig, u *Uploader) func() { w.drain(u); return func() {} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(3, 2)
 			store := &fickle{watchedStore: w.store, segment: w.store.Segments(door, time.Time{}, time.Time{})[1].Key, opened: 1}
 			watch := testtools.Stopwatch(t)
@@ -401,7 +401,7 @@ func TestASegmentThatCannotBeOpenedOnceIsTriedAgainInSeconds(t *testing.T) {
 // A service that repeats that a fragment is coming in, and never says that it is there, holds no session for ever.
 func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 3)
 	var babbled atomic.Int32
 	data := w.server.Config.Handler

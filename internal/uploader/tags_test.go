@@ -30,7 +30,7 @@ func tagsOf(f media.Fragment) []media.Tag {
 }
 
 // expectTags checks that every stored fragment has exactly these tags, and perhaps the one that ends it.
-func (w *world) expectTags(want []mkv.Tag) {
+func (w *rig) expectTags(want []mkv.Tag) {
 	w.t.Helper()
 	for i, f := range w.service.Fragments(door) {
 		if got := tagsOf(f); fmt.Sprint(got) != fmt.Sprint(want) {
@@ -47,19 +47,19 @@ func TestFragmentsThatMayBeTheLastForAWhileAreEnded(t *testing.T) {
 		many[i].Name = fmt.Sprint("tag", i)
 	}
 	for name, row := range map[string]struct {
-		run   func(*world, *Uploader) (stop func())
+		run   func(*rig, *Uploader) (stop func())
 		tags  []mkv.Tag
 		ended bool
 		error int // ErrorId that the first fragment gets
 	}{
-		"live":                     {(*world).runLive, someTags, true, 0},
-		"live, without tags":       {(*world).runLive, nil, true, 0},
-		"live, without room":       {(*world).runLive, many, false, 0},
-		"live, refused":            {(*world).runLive, someTags, false, 4009},
-		"live, only it, refused":   {(*world).runLive, nil, false, 4009},
-		"oldest first":             {(*world).run, someTags, true, 0},
-		"until nothing is pending": {func(w *world, u *Uploader) func() { w.drain(u); return func() {} }, someTags, false, 0},
-		"one in flight": {func(w *world, u *Uploader) func() {
+		"live":                     {(*rig).runLive, someTags, true, 0},
+		"live, without tags":       {(*rig).runLive, nil, true, 0},
+		"live, without room":       {(*rig).runLive, many, false, 0},
+		"live, refused":            {(*rig).runLive, someTags, false, 4009},
+		"live, only it, refused":   {(*rig).runLive, nil, false, 4009},
+		"oldest first":             {(*rig).run, someTags, true, 0},
+		"until nothing is pending": {func(w *rig, u *Uploader) func() { w.drain(u); return func() {} }, someTags, false, 0},
+		"one in flight": {func(w *rig, u *Uploader) func() {
 			u.o.MaxInFlight = 1
 			w.drain(u)
 			return func() {}
@@ -67,7 +67,7 @@ func TestFragmentsThatMayBeTheLastForAWhileAreEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			if row.error != 0 {
 				w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, row.error).Times(1))
 			}
@@ -123,7 +123,7 @@ func TestTheServiceRefusesWhatCheckTagsDoes(t *testing.T) {
 			if err := CheckTags(test.tags); (err == nil) != test.good {
 				t.Errorf("CheckTags: %v", err)
 			}
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(1, 2)
 			u := w.uploader()
 			u.tags.current.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
@@ -144,21 +144,21 @@ func TestTheServiceRefusesWhatCheckTagsDoes(t *testing.T) {
 
 func TestEveryFragmentHasItsTagsOnce(t *testing.T) {
 	t.Parallel()
-	upload := map[string]func(*world, *Uploader){
-		"oldest first": func(w *world, u *Uploader) { w.drain(u) },
-		"live": func(w *world, u *Uploader) {
+	upload := map[string]func(*rig, *Uploader){
+		"oldest first": func(w *rig, u *Uploader) { w.drain(u) },
+		"live": func(w *rig, u *Uploader) {
 			stop := w.runLive(u)
 			w.await(len(w.want))
 			stop()
 		},
-		"on demand": func(w *world, u *Uploader) {
+		"on demand": func(w *rig, u *Uploader) {
 			must(w.t, u.Range(w.context(), begin, w.next, func(Progress) {}))
 		},
-		"one by one": func(w *world, u *Uploader) {
+		"one by one": func(w *rig, u *Uploader) {
 			u.o.MaxSession = time.Nanosecond
 			w.drain(u)
 		},
-		"after an interruption": func(w *world, u *Uploader) {
+		"after an interruption": func(w *rig, u *Uploader) {
 			w.service.Faults().Inject(door, media.ResetAt(media.MidFragment).Skip(3).Times(2))
 			w.drain(u)
 		},
@@ -166,7 +166,7 @@ func TestEveryFragmentHasItsTagsOnce(t *testing.T) {
 	for name, run := range upload {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(2, 5)
 			u := w.uploader()
 			must(t, u.SetTags(someTags))
@@ -180,7 +180,7 @@ func TestEveryFragmentHasItsTagsOnce(t *testing.T) {
 
 func TestOtherTagsHoldFromTheNextFragmentOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	u := w.uploader()
 	must(t, u.SetTags(someTags[:2]))
 	stop := w.run(u)
@@ -214,7 +214,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 		for _, point := range []media.Point{media.BeforeBody, media.AtFragmentStart, media.AfterReceived, media.AfterStored} {
 			t.Run(fmt.Sprint(id, " ", point), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, 24, roomy)
+				w := newRig(t, 24, roomy)
 				w.record(2, 3)
 				w.service.Faults().Inject(door, media.ErrorAt(point, id).Times(1))
 				u := w.uploader()
@@ -250,7 +250,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 
 func TestRefusedTagsAreTriedAgainNextDay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 2)
 	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1))
 	now := begin
@@ -269,7 +269,7 @@ func TestRefusedTagsAreTriedAgainNextDay(t *testing.T) {
 // A fragment that is refused without tags too is to blame itself.
 func TestABadFragmentDoesNotCostTheOthersTheirTags(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 6)
 	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4006).Skip(2).Times(2))
 	u := w.uploader(func(o *Options) { o.MaxInFlight = 1 })
@@ -286,7 +286,7 @@ func TestOtherProgramsReadTheTags(t *testing.T) {
 	testtools.Need(t, "mkvinfo", "ffprobe")
 	limits := roomy
 	limits.GetMediaIdle = 50 * time.Millisecond
-	w := newWorld(t, 24, limits)
+	w := newRig(t, 24, limits)
 	w.record(1, 3)
 	u := w.uploader()
 	must(t, u.SetTags(someTags))
@@ -337,7 +337,7 @@ func inMKVInfo(t *testing.T, media string) (list []string, output []byte) {
 }
 
 // getMedia writes to a file what the service gives back of that many fragments.
-func (w *world) getMedia(path string, fragments int) {
+func (w *rig) getMedia(path string, fragments int) {
 	w.t.Helper()
 	if n := len(w.service.Fragments(door)); n != fragments {
 		w.t.Fatalf("%d fragments are stored, want %d", n, fragments)

@@ -28,7 +28,7 @@ import (
 
 func TestEverythingArrivesOnceAndInOrderInOneSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(4, 5)
 	w.drain(w.uploader())
 	w.expectOnce()
@@ -50,7 +50,7 @@ func TestEverythingArrivesOnceAndInOrderInOneSession(t *testing.T) {
 
 func TestFollowsTheSegmentBeingWritten(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	stop := w.run(w.uploader())
 	for range 2 {
 		writer := w.create(640)
@@ -72,7 +72,7 @@ func TestFollowsTheSegmentBeingWritten(t *testing.T) {
 
 func TestRestartGoesOnBehindWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 4)
 	w.service.Faults().Inject(door, media.BlackHoleAt(media.AtFragmentStart).Skip(5))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -106,7 +106,7 @@ func TestResetsLoseNothingAndRepeatNothingThatWasAcknowledged(t *testing.T) {
 		media.AfterStored} {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(2, 4)
 			skip := 2
 			if at <= media.BeforeBody {
@@ -132,7 +132,7 @@ func TestAStallEndsTheSession(t *testing.T) {
 	for _, at := range []media.Point{media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived} {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(1, 5)
 			fault := w.service.Faults().Inject(door, media.BlackHoleAt(at).Times(1))
 			w.drain(w.uploader(func(o *Options) { o.StallTimeout = 300 * time.Millisecond }))
@@ -149,7 +149,7 @@ func TestAStallEndsTheSession(t *testing.T) {
 
 func TestPatienceGrowsUntilASlowServiceGetsThrough(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 4)
 	w.service.Faults().Inject(door, media.Slow(8_000)) // 0.2 s a fragment
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 50 * time.Millisecond }))
@@ -164,7 +164,7 @@ func TestLateAndMissingAcknowledgements(t *testing.T) {
 	t.Parallel()
 	t.Run("late", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(2, 4)
 		w.service.Faults().Inject(door, media.DelayPersisted(300*time.Millisecond))
 		w.drain(w.uploader())
@@ -173,7 +173,7 @@ func TestLateAndMissingAcknowledgements(t *testing.T) {
 	for _, event := range []media.EventType{media.EventBuffering, media.EventReceived} {
 		t.Run("no "+string(event), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(1, 4)
 			w.service.Faults().Inject(door, media.Drop(event))
 			w.drain(w.uploader())
@@ -182,7 +182,7 @@ func TestLateAndMissingAcknowledgements(t *testing.T) {
 	}
 	t.Run("one PERSISTED lost", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(1, 5)
 		w.service.Faults().Inject(door, media.Drop(media.EventPersisted).Skip(1).Times(1))
 		// The window is full with it and the next, which is acknowledged when the session ends.
@@ -196,7 +196,7 @@ func TestLateAndMissingAcknowledgements(t *testing.T) {
 	})
 	t.Run("one PERSISTED lost while more is recorded", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.service.Faults().Inject(door, media.Drop(media.EventPersisted).Times(1))
 		writer := w.create(640)
 		w.fragment(writer, 2*time.Second, 300)
@@ -208,7 +208,7 @@ func TestLateAndMissingAcknowledgements(t *testing.T) {
 
 func TestSessionsChangeWithoutGapOrRepeat(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 6)
 	u := w.uploader(func(o *Options) { o.MaxSession = 150 * time.Millisecond })
 	u.pace = pace.New(pace.Options{Fragments: 20, FragmentBurst: 1, Sessions: 1e6})
@@ -222,7 +222,7 @@ func TestSessionsChangeWithoutGapOrRepeat(t *testing.T) {
 
 func TestOtherTracksNeedAnotherSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	for _, width := range []int{640, 640, 1280} {
 		writer := w.create(width)
 		w.fragment(writer, 2*time.Second, 300)
@@ -238,7 +238,7 @@ func TestOtherTracksNeedAnotherSession(t *testing.T) {
 
 func TestAShortFragmentIsTheLastOfItsSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	for range 2 {
 		writer := w.create(640)
 		w.fragment(writer, 2*time.Second, 300)
@@ -254,7 +254,7 @@ func TestAShortFragmentIsTheLastOfItsSession(t *testing.T) {
 
 func TestAnIdleSessionEndsAndAnotherBegins(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	stop := w.run(w.uploader(func(o *Options) { o.IdleTimeout = 100 * time.Millisecond }))
 	writer := w.create(640)
 	for range 2 {
@@ -275,7 +275,7 @@ func TestAnIdleSessionEndsAndAnotherBegins(t *testing.T) {
 
 func TestAStreamWithoutRetentionIsDoneAtReceived(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0, roomy)
+	w := newRig(t, 0, roomy)
 	w.record(2, 3)
 	w.drain(w.uploader())
 	w.expectOnce()
@@ -286,7 +286,7 @@ func TestAStreamWithoutRetentionIsDoneAtReceived(t *testing.T) {
 // until it gets through.
 func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(3, 6)
 	bad := w.want[4]
 	mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(bad))
@@ -323,7 +323,7 @@ func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 func TestAFragmentThatTheServiceFailsWithIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, id := range []int{4321, 5000, 5001} {
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(2, 6)
 		fault := w.service.Faults().Inject(door, media.ErrorAt(media.AfterReceived, id).Of(w.want[4]))
 		w.drain(w.uploader())
@@ -339,7 +339,7 @@ func TestAFragmentThatTheServiceFailsWithIsRefused(t *testing.T) {
 
 func TestSuspectsThatWereDeletedAreForgotten(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 1)
 	u := w.uploader()
 	k := w.store.Segments(door, time.Time{}, time.Time{})[0].Key
@@ -355,7 +355,7 @@ func TestSuspectsThatWereDeletedAreForgotten(t *testing.T) {
 
 func TestABrokenNetworkBlamesNoFragment(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 4)
 	w.service.Faults().Inject(door, media.ResetAt(media.MidFragment).Times(40))
 	w.drain(w.uploader())
@@ -368,7 +368,7 @@ func TestABrokenNetworkBlamesNoFragment(t *testing.T) {
 
 func TestTheEndpointMoves(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 4)
 	gone := httptest.NewTLSServer(http.NotFoundHandler())
 	old := gone.URL
@@ -394,7 +394,7 @@ func TestTheEndWaitsForAcknowledgementsButNotForLong(t *testing.T) {
 	t.Parallel()
 	t.Run("they come", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(1, 3)
 		w.service.Faults().Inject(door, media.DelayPersisted(500*time.Millisecond))
 		stop := w.run(w.uploader())
@@ -406,7 +406,7 @@ func TestTheEndWaitsForAcknowledgementsButNotForLong(t *testing.T) {
 	})
 	t.Run("they do not come", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(1, 3)
 		fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment))
 		stop := w.run(w.uploader())
@@ -421,7 +421,7 @@ func TestTheEndWaitsForAcknowledgementsButNotForLong(t *testing.T) {
 
 func TestThePaceStaysBelowTheLimits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, media.Limits{})
+	w := newRig(t, 24, media.Limits{})
 	w.record(2, 8)
 	u := w.uploader()
 	u.pace = pace.New(pace.Options{})
@@ -432,10 +432,10 @@ func TestThePaceStaysBelowTheLimits(t *testing.T) {
 	}
 }
 
-// newWorldWithAnUnreadableSegment has three segments, of which the second is cut off.
-func newWorldWithAnUnreadableSegment(t *testing.T) *world {
+// newRigWithAnUnreadableSegment has three segments, of which the second is cut off.
+func newRigWithAnUnreadableSegment(t *testing.T) *rig {
 	t.Helper()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(3, 2)
 	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
 	must(t, err)
@@ -445,7 +445,7 @@ func newWorldWithAnUnreadableSegment(t *testing.T) *world {
 
 func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 	t.Parallel()
-	w := newWorldWithAnUnreadableSegment(t)
+	w := newRigWithAnUnreadableSegment(t)
 	w.drain(w.uploader())
 	w.expectAll(w.want[2], w.want[3])
 	if !w.sawCondition(codeStore, health.SystemError) {
@@ -458,10 +458,10 @@ func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 
 func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	t.Parallel()
-	reported := func(w *world) bool { return w.reports(codeStore) }
+	reported := func(w *rig) bool { return w.reports(codeStore) }
 	t.Run("segment", func(t *testing.T) {
 		t.Parallel()
-		w := newWorldWithAnUnreadableSegment(t)
+		w := newRigWithAnUnreadableSegment(t)
 		u := w.uploader()
 		w.drain(u)
 		if !reported(w) {
@@ -475,7 +475,7 @@ func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	})
 	t.Run("progress", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(1, 2)
 		store := &forgetful{watchedStore: w.store, reported: func() bool { return reported(w) }}
 		w.drain(w.uploader(func(o *Options) { o.Store = store }))
@@ -489,7 +489,7 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 	t.Parallel()
 	t.Run("not uploaded", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(1, 1)
 		w.network.breakDown(func(context.Context) (net.Conn, error) { return nil, syscall.ENETUNREACH })
 		ctx, cancel := context.WithCancel(w.context())
@@ -506,7 +506,7 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
+		w := newRig(t, 24, roomy)
 		w.record(1, 1)
 		w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4001).Times(1))
 		now := begin
@@ -526,7 +526,7 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 
 func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(3, 2)
 	store := &immovable{watchedStore: w.store, oldest: w.store.Segments(door, time.Time{}, time.Time{})[0].Key}
 	u := w.uploader(func(o *Options) { o.Store = store })
@@ -581,7 +581,7 @@ func (s *forgetful) MarkPersisted(k segment.Key, f mkv.Fragment) error {
 
 func TestWhatIsInFlightIsBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 12)
 	w.service.Faults().Inject(door, media.DelayPersisted(200*time.Millisecond))
 	stop := w.run(w.uploader(func(o *Options) { o.MaxInFlight = 3 }))
@@ -604,7 +604,7 @@ func (s *watchedStore) done() []int64 {
 // Whatever on the way swallows a certain fragment: it is tried until it gets through.
 func TestAFragmentThatStallsTheLineIsNeverGivenUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(2, 4)
 	fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment).Of(w.want[2]).Times(poison.RefusedAfter+4))
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 20 * time.Millisecond }))
@@ -617,7 +617,7 @@ func TestAFragmentThatStallsTheLineIsNeverGivenUp(t *testing.T) {
 
 func TestAnErrorWithoutTimecodeIsProvenBeforeItRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
+	w := newRig(t, 24, roomy)
 	w.record(1, 4)
 	w.service.Faults().Inject(door, media.ErrorAt(media.BeforeBody, 4006).Times(2))
 	w.drain(w.uploader())

@@ -20,7 +20,7 @@ func TestTheWireIsTheFile(t *testing.T) {
 	for name, tags := range map[string][]mkv.Tag{"plain": nil, "tagged": someTags} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 24, roomy)
+			w := newRig(t, 24, roomy)
 			w.record(3, 4)
 			var body bytes.Buffer
 			w.filter = func(r io.Reader) io.Reader { return io.TeeReader(r, &body) }
@@ -37,7 +37,7 @@ func TestTheWireIsTheFile(t *testing.T) {
 }
 
 // wire is the body of one session with everything that was recorded, put together from the files.
-func (w *world) wire(tags []mkv.Tag) []byte {
+func (w *rig) wire(tags []mkv.Tag) []byte {
 	w.t.Helper()
 	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
 	must(w.t, err)
@@ -57,7 +57,7 @@ func (w *world) wire(tags []mkv.Tag) []byte {
 	return body
 }
 
-func (w *world) appendFragments(body, file []byte, reader *segment.Reader, tags []mkv.Tag) []byte {
+func (w *rig) appendFragments(body, file []byte, reader *segment.Reader, tags []mkv.Tag) []byte {
 	w.t.Helper()
 	list, _, err := reader.Fragments()
 	must(w.t, err)

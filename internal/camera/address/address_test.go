@@ -1,10 +1,12 @@
-package address
+package address_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 )
 
 func TestPasswordsNeedNoEscaping(t *testing.T) {
@@ -15,7 +17,7 @@ func TestPasswordsNeedNoEscaping(t *testing.T) {
 		"rtsp://admin:p@ss:w/rd%1#?@127.0.0.1:554/a":  "p@ss:w/rd%1#?",
 		"rtsp://admin:100%@127.0.0.1:554/a?channel=1": "100%",
 	} {
-		at, err := Parse(secret.New(raw))
+		at, err := address.Parse(secret.New(raw))
 		if err != nil {
 			t.Errorf("%s: %v", raw, err)
 			continue
@@ -55,7 +57,7 @@ func TestAURLIsOfOneHost(t *testing.T) {
 		"rtsp://user:100%@camera.example/a?mail=x@b.example": "",
 		"rtsp://user:p@camera/live@1":                        "camera:554",
 	} {
-		at, err := Parse(secret.New(raw))
+		at, err := address.Parse(secret.New(raw))
 		switch {
 		case host != "" && (err != nil || at.At != host):
 			t.Errorf("%s: host %s, want %s; %v", raw, at.At, host, err)
@@ -79,12 +81,12 @@ func TestAnySourceIsNotSentToTheCamera(t *testing.T) {
 		"rtsp://camera/live?source=1":                   {"source=1", false},
 		"rtsp://camera/live?source=anybody&xsource=any": {"source=anybody&xsource=any", false},
 	} {
-		at, err := Parse(secret.New(raw))
+		at, err := address.Parse(secret.New(raw))
 		if err != nil || at.URL.RawQuery != want.query || at.AnySource != want.found {
 			t.Errorf("%s: query %q, %v; %v", raw, at.URL.RawQuery, at.AnySource, err)
 		}
 	}
-	at, err := Parse(secret.New("rtsp://camera/live?source=any&channel=2"))
+	at, err := address.Parse(secret.New("rtsp://camera/live?source=any&channel=2"))
 	if err != nil || at.Query().Encode() != "channel=2" {
 		t.Errorf("got %+v, %v", at, err)
 	}
@@ -92,7 +94,7 @@ func TestAnySourceIsNotSentToTheCamera(t *testing.T) {
 
 func TestAFileIsNoCamera(t *testing.T) {
 	t.Parallel()
-	if _, err := Parse(secret.New("file:///inside.mkv")); err == nil || !strings.Contains(err.Error(), "RTSP_URI") {
+	if _, err := address.Parse(secret.New("file:///inside.mkv")); err == nil || !strings.Contains(err.Error(), "RTSP_URI") {
 		t.Errorf("a file for a camera: %v", err)
 	}
 }

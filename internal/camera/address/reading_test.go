@@ -1,4 +1,4 @@
-package address
+package address_test
 
 import (
 	"net/url"
@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 )
 
 // TestURLsAreReadAsPlayersDo: the requested URL is the one in ffmpeg's requests, with invalid bytes escaped.
@@ -67,7 +69,7 @@ func TestURLsAreReadAsPlayersDo(t *testing.T) {
 		{"rtsp://", "", "", ""}, {"rtsp://10.0.0.5:live/1", "", "", ""}, {"rtmp://10.0.0.5/live", "", "", ""},
 		{"http://10.0.0.5/live", "", "", ""}, {"rtsp://10.0.0.5/li\r\nve", "", "", ""}, {"hunter2://x", "", "", ""},
 	} {
-		a, err := Parse(secret.New(c.raw))
+		a, err := address.Parse(secret.New(c.raw))
 		if c.url == "" {
 			if err == nil {
 				t.Errorf("%q is read as %s", c.raw, a.URL)
@@ -106,7 +108,7 @@ func TestASentenceForEachKindOfURL(t *testing.T) {
 		"rtsp://u:hunter2@10.0.0.5:8443/x?fingerprint=12":   "fingerprint",
 		"rtsps://u:hunter2@10.0.0.5/x?fingerprint=%zz":      "fingerprint",
 	} {
-		_, err := Parse(secret.New(raw))
+		_, err := address.Parse(secret.New(raw))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", raw, err)
 		}
@@ -119,7 +121,7 @@ func TestWhatLooksLikeACamera(t *testing.T) {
 		"rtsp://x": true, "RTSPT://u:p@x": true, " \"rtsph://x/y\"\n": true, "rtsps+http://x": true,
 		"": false, "rtsp:///x": false, "rtsp://": false, "http://x": false, "x": false, "rtsp://x\r\ny": false,
 	} {
-		if Looks(raw) != want {
+		if address.Looks(raw) != want {
 			t.Errorf("%q: %v", raw, !want)
 		}
 	}
@@ -139,12 +141,12 @@ func TestTheFingerprintIsNotSent(t *testing.T) {
 		"rtspu://c/x?a=2&fingerprint=" + colons:       "rtsp://c/x?a=2",
 		"rtsph://c/x?fingerprint=" + escaped:          "rtsp://c:80/x",
 	} {
-		a, err := Parse(secret.New(raw))
+		a, err := address.Parse(secret.New(raw))
 		if err != nil || a.URL.String() != want || a.Pinned == nil || a.Pinned[31] != 0xab {
 			t.Errorf("%s: %+v, %v", raw, a, err)
 		}
 	}
-	a, err := Parse(secret.New("rtsp://c/x?fingerprint=1"))
+	a, err := address.Parse(secret.New("rtsp://c/x?fingerprint=1"))
 	if err != nil || a.Pinned != nil || a.URL.RawQuery != "fingerprint=1" {
 		t.Errorf("a parameter of the camera's: %+v, %v", a, err)
 	}
@@ -168,7 +170,7 @@ func TestWhereACameraSendsUs(t *testing.T) {
 		"rtsp://10.0.0.6:99999999x/x": "",
 	} {
 		got := ""
-		if u := Location(text, from); u != nil {
+		if u := address.Location(text, from); u != nil {
 			got = u.String()
 		}
 		if got != want {
@@ -179,8 +181,8 @@ func TestWhereACameraSendsUs(t *testing.T) {
 
 func TestWhereAWebServerSendsUs(t *testing.T) {
 	t.Parallel()
-	from := Page{At: "10.0.0.5:8080", Target: "/live?a=1"}
-	for text, want := range map[string]Page{
+	from := address.Page{At: "10.0.0.5:8080", Target: "/live?a=1"}
+	for text, want := range map[string]address.Page{
 		"http://10.0.0.6/x":         {At: "10.0.0.6:80", Target: "/x"},
 		"https://10.0.0.6/x?b":      {At: "10.0.0.6:443", Target: "/x?b", TLS: true},
 		"HTTPS://Camera:8443":       {At: "camera:8443", Target: "/", TLS: true},
@@ -194,11 +196,11 @@ func TestWhereAWebServerSendsUs(t *testing.T) {
 		"http://10.0.0.6:port/x":    {},
 		"http://10.0.0.6/x\r\nA: b": {At: "10.0.0.6:80", Target: "/x%0D%0AA:%20b"},
 	} {
-		if got, ok := from.Follow(text); got != want || ok != (want != Page{}) {
+		if got, ok := from.Follow(text); got != want || ok != (want != address.Page{}) {
 			t.Errorf("%q leads to %+v, want %+v", text, got, want)
 		}
 	}
-	if to, _ := (Page{At: "10.0.0.5:443", TLS: true}).Follow("/x"); !to.TLS || to.At != "10.0.0.5:443" {
+	if to, _ := (address.Page{At: "10.0.0.5:443", TLS: true}).Follow("/x"); !to.TLS || to.At != "10.0.0.5:443" {
 		t.Errorf("it leads to %+v", to)
 	}
 }
@@ -211,10 +213,11 @@ func FuzzParse(f *testing.F) {
 	}
 	from := &url.URL{Scheme: "rtsp", Host: "camera", Path: "/live"}
 	f.Fuzz(func(t *testing.T, raw string) {
-		if to := Location(raw, from); to != nil && (to.Hostname() == "" || to.User != nil || to.Scheme != "rtsp" && to.Scheme != "rtsps") {
+		if to := address.Location(raw, from); to != nil && (to.Hostname() == "" || to.User != nil || to.Scheme != "rtsp" &&
+			to.Scheme != "rtsps") {
 			t.Errorf("%q leads to %s", raw, to)
 		}
-		a, err := Parse(secret.New(raw))
+		a, err := address.Parse(secret.New(raw))
 		if err != nil {
 			return
 		}

@@ -1,24 +1,26 @@
-package keepalive
+package keepalive_test
 
 import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/keepalive"
 )
 
 // camera is a camera that handles keepalives in its own way.
 type camera struct {
 	announces time.Duration
-	preferred Method        // according to its Public header
-	takes     string        // methods that it answers with 200
-	refuses   string        // methods that it answers with an error
-	hangsUp   string        // methods on which it hangs up at once, or after the answer if in takes
-	keeps     string        // methods that keep its session
-	ends      time.Duration // its time-out; 0: never
+	preferred keepalive.Method // according to its Public header
+	takes     string           // methods that it answers with 200
+	refuses   string           // methods that it answers with an error
+	hangsUp   string           // methods on which it hangs up at once, or after the answer if in takes
+	keeps     string           // methods that keep its session
+	ends      time.Duration    // its time-out; 0: never
 }
 
 // session plays one session for at most a life, and returns how long it lasted and the methods received.
-func (c camera) session(m *Memory, start time.Time, life time.Duration) (lasted time.Duration, methods []string) {
+func (c camera) session(m *keepalive.Memory, start time.Time, life time.Duration) (lasted time.Duration, methods []string) {
 	m.Announced(c.announces)
 	m.Begin(start)
 	kept := start
@@ -53,31 +55,38 @@ func (c camera) session(m *Memory, start time.Time, life time.Duration) (lasted 
 var cameras = map[string]struct {
 	camera
 	deaths int
-	want   Method // the final method; None: not checked
+	want   keepalive.Method // the final method; None: not checked
 }{
-	"all is well":      {camera{60e9, GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 60e9}, 0, GetParameter},
-	"says no time-out": {camera{0, GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 60e9}, 0, GetParameter},
-	"refuses":          {camera{60e9, GetParameter, "OPTIONS", "GET_PARAMETER", "", "OPTIONS", 60e9}, 0, Options},
+	"all is well":      {camera{60e9, keepalive.GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 60e9}, 0, keepalive.GetParameter},
+	"says no time-out": {camera{0, keepalive.GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 60e9}, 0, keepalive.GetParameter},
+	"refuses":          {camera{60e9, keepalive.GetParameter, "OPTIONS", "GET_PARAMETER", "", "OPTIONS", 60e9}, 0, keepalive.Options},
 	"refuses two": {
-		camera{9e9, GetParameter, "SET_PARAMETER", "GET_PARAMETER OPTIONS", "", "SET_PARAMETER", 9e9}, 0, SetParameter,
+		camera{9e9, keepalive.GetParameter, "SET_PARAMETER", "GET_PARAMETER OPTIONS", "", "SET_PARAMETER", 9e9}, 0, keepalive.SetParameter,
 	},
-	"does not answer":      {camera{8e9, GetParameter, "OPTIONS", "", "", "OPTIONS", 8e9}, 0, Options},
-	"does not answer two":  {camera{8e9, GetParameter, "SET_PARAMETER", "", "", "SET_PARAMETER", 8e9}, 0, SetParameter},
-	"answers none, counts": {camera{8e9, GetParameter, "", "", "", "SET_PARAMETER GET_PARAMETER OPTIONS", 8e9}, 0, None},
-	"refuses all, counts":  {camera{8e9, Options, "", "GET_PARAMETER OPTIONS SET_PARAMETER", "", "GET_PARAMETER", 8e9}, 0, None},
-	"hangs up":             {camera{6e9, GetParameter, "OPTIONS", "", "GET_PARAMETER", "OPTIONS", 6e9}, 1, Options},
-	"answers and hangs up": {camera{6e9, GetParameter, "OPTIONS GET_PARAMETER", "", "GET_PARAMETER", "OPTIONS", 6e9}, 1, Options},
-	"refuses and hangs up": {camera{6e9, GetParameter, "OPTIONS", "GET_PARAMETER", "GET_PARAMETER", "OPTIONS", 6e9}, 1, Options},
-	"hangs up on OPTIONS":  {camera{6e9, Options, "GET_PARAMETER", "", "OPTIONS", "GET_PARAMETER", 6e9}, 1, GetParameter},
+	"does not answer":      {camera{8e9, keepalive.GetParameter, "OPTIONS", "", "", "OPTIONS", 8e9}, 0, keepalive.Options},
+	"does not answer two":  {camera{8e9, keepalive.GetParameter, "SET_PARAMETER", "", "", "SET_PARAMETER", 8e9}, 0, keepalive.SetParameter},
+	"answers none, counts": {camera{8e9, keepalive.GetParameter, "", "", "", "SET_PARAMETER GET_PARAMETER OPTIONS", 8e9}, 0, keepalive.None},
+	"refuses all, counts": {camera{8e9, keepalive.Options, "", "GET_PARAMETER OPTIONS SET_PARAMETER", "", "GET_PARAMETER", 8e9}, 0,
+		keepalive.None},
+	"hangs up": {camera{6e9, keepalive.GetParameter, "OPTIONS", "", "GET_PARAMETER", "OPTIONS", 6e9}, 1, keepalive.Options},
+	"answers and hangs up": {camera{6e9, keepalive.GetParameter, "OPTIONS GET_PARAMETER", "", "GET_PARAMETER", "OPTIONS", 6e9}, 1,
+		keepalive.Options},
+	"refuses and hangs up": {camera{6e9, keepalive.GetParameter, "OPTIONS", "GET_PARAMETER", "GET_PARAMETER", "OPTIONS", 6e9}, 1,
+		keepalive.Options},
+	"hangs up on OPTIONS": {camera{6e9, keepalive.Options, "GET_PARAMETER", "", "OPTIONS", "GET_PARAMETER", 6e9}, 1, keepalive.GetParameter},
 	"hangs up on two": {
-		camera{6e9, GetParameter, "SET_PARAMETER", "", "GET_PARAMETER OPTIONS", "SET_PARAMETER", 6e9}, 2, SetParameter,
+		camera{6e9, keepalive.GetParameter, "SET_PARAMETER", "", "GET_PARAMETER OPTIONS", "SET_PARAMETER", 6e9}, 2, keepalive.SetParameter,
 	},
-	"hangs up on all":         {camera{60e9, GetParameter, "", "", "GET_PARAMETER OPTIONS SET_PARAMETER", "", 0}, 3, None},
-	"another counts":          {camera{60e9, GetParameter, "GET_PARAMETER OPTIONS", "", "", "OPTIONS", 60e9}, 1, Options},
-	"OPTIONS does not count":  {camera{60e9, Options, "GET_PARAMETER OPTIONS", "", "", "GET_PARAMETER", 60e9}, 1, GetParameter},
-	"ends before it says":     {camera{60e9, GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 10e9}, 1, GetParameter},
-	"ends long before":        {camera{600e9, GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 5e9}, 1, GetParameter},
-	"says a day, ends sooner": {camera{86400e9, GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 40e9}, 0, GetParameter},
+	"hangs up on all": {camera{60e9, keepalive.GetParameter, "", "", "GET_PARAMETER OPTIONS SET_PARAMETER", "", 0}, 3, keepalive.None},
+	"another counts":  {camera{60e9, keepalive.GetParameter, "GET_PARAMETER OPTIONS", "", "", "OPTIONS", 60e9}, 1, keepalive.Options},
+	"OPTIONS does not count": {camera{60e9, keepalive.Options, "GET_PARAMETER OPTIONS", "", "", "GET_PARAMETER", 60e9}, 1,
+		keepalive.GetParameter},
+	"ends before it says": {camera{60e9, keepalive.GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 10e9}, 1,
+		keepalive.GetParameter},
+	"ends long before": {camera{600e9, keepalive.GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 5e9}, 1,
+		keepalive.GetParameter},
+	"says a day, ends sooner": {camera{86400e9, keepalive.GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 40e9}, 0,
+		keepalive.GetParameter},
 }
 
 func TestSessionsAreKeptAlive(t *testing.T) {
@@ -85,13 +94,13 @@ func TestSessionsAreKeptAlive(t *testing.T) {
 	for name, row := range cameras {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := new(Memory)
+			m := new(keepalive.Memory)
 			now := time.Unix(1_000_000, 0)
 			for deaths := 0; ; deaths++ {
 				lasted, methods := row.session(m, now, time.Hour)
 				now = now.Add(lasted + time.Second)
 				if lasted == time.Hour {
-					if n := len(methods); row.want != None && methods[n-1] != string(row.want) {
+					if n := len(methods); row.want != keepalive.None && methods[n-1] != string(row.want) {
 						t.Errorf("it chose %s, want %s", methods[n-1], row.want)
 					}
 					break
@@ -113,14 +122,14 @@ func TestSessionsAreKeptAlive(t *testing.T) {
 // TestAnEndByChanceIsNotBlamed has a camera that ends its sessions now and then, also just after an accepted keepalive.
 func TestAnEndByChanceIsNotBlamed(t *testing.T) {
 	t.Parallel()
-	m := new(Memory)
+	m := new(keepalive.Memory)
 	now := time.Unix(1_000_000, 0)
 	for range 20 {
 		m.Announced(60 * time.Second)
 		m.Begin(now)
 		for range 100 {
 			now = now.Add(m.Period())
-			if method := m.Next(GetParameter, now); method != GetParameter {
+			if method := m.Next(keepalive.GetParameter, now); method != keepalive.GetParameter {
 				t.Fatalf("it chose %s", method)
 			}
 			m.Answered(true)
@@ -136,16 +145,16 @@ func TestAnEndByChanceIsNotBlamed(t *testing.T) {
 // TestASilentCameraIsNotBlamedOnTheKeepalive has a camera that stops sending after 6 s, and hangs up at the next request.
 func TestASilentCameraIsNotBlamedOnTheKeepalive(t *testing.T) {
 	t.Parallel()
-	m := new(Memory)
+	m := new(keepalive.Memory)
 	start := time.Unix(1_000_000, 0)
 	m.Announced(60 * time.Second)
 	m.Begin(start)
 	sent := start.Add(m.Period())
-	m.Next(GetParameter, sent)
+	m.Next(keepalive.GetParameter, sent)
 	m.End(true, start.Add(6*time.Second), sent.Add(100*time.Millisecond))
 	m.Announced(60 * time.Second)
 	m.Begin(sent)
-	if method := m.Next(GetParameter, sent); method != GetParameter || m.Period() > 2*time.Second {
+	if method := m.Next(keepalive.GetParameter, sent); method != keepalive.GetParameter || m.Period() > 2*time.Second {
 		t.Errorf("%s comes every %v", method, m.Period())
 	}
 }
@@ -172,7 +181,7 @@ func TestSessionHeaders(t *testing.T) {
 		{"1234;timeout=x;timeout=7", "1234", 7 * time.Second},
 		{"1234;timeout=99999999999999999999", "1234", 1_000_000 * time.Second},
 	} {
-		id, timeout := ParseSession(strings.Split(row.values, "|"))
+		id, timeout := keepalive.ParseSession(strings.Split(row.values, "|"))
 		if id != row.id || timeout != row.want {
 			t.Errorf("%q is %q with %v", row.values, id, timeout)
 		}

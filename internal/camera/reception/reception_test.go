@@ -1,10 +1,12 @@
-package reception
+package reception_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 )
 
 const (
@@ -64,7 +66,7 @@ func TestReports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := Source{Clock: clock}
+			s := reception.Source{Clock: clock}
 			begin := time.Unix(1_800_000_000, 0)
 			for _, p := range row.packets {
 				s.Add(ssrc, p.sequence, p.timestamp+4_294_960_000, begin.Add(p.at)) // timestamps wrap
@@ -84,7 +86,7 @@ func TestReports(t *testing.T) {
 }
 
 // reportOf makes the report that is sent, and reads it as a camera does.
-func reportOf(t *testing.T, s *Source, now time.Time) rtcp.ReceptionReport {
+func reportOf(t *testing.T, s *reception.Source, now time.Time) rtcp.ReceptionReport {
 	t.Helper()
 	compound, ok := s.Report(42, "hub", now)
 	if !ok {
@@ -109,7 +111,7 @@ func reportOf(t *testing.T, s *Source, now time.Time) rtcp.ReceptionReport {
 // TestAReportIsOfWhatCameSinceTheLastOne has losses that end.
 func TestAReportIsOfWhatCameSinceTheLastOne(t *testing.T) {
 	t.Parallel()
-	s := Source{Clock: clock}
+	s := reception.Source{Clock: clock}
 	now := time.Unix(1_800_000_000, 0)
 	add := func(sequences ...uint16) {
 		for _, n := range sequences {
@@ -132,7 +134,7 @@ func TestAReportIsOfWhatCameSinceTheLastOne(t *testing.T) {
 // TestAReportEchoesTheCamera: the camera can measure the round-trip time.
 func TestAReportEchoesTheCamera(t *testing.T) {
 	t.Parallel()
-	s := Source{Clock: clock}
+	s := reception.Source{Clock: clock}
 	now := time.Unix(1_800_000_000, 0)
 	s.SenderReport(ssrc, 0x1111_2222_3333_4444, now) // without a source
 	s.Add(ssrc, 1, 0, now)
@@ -154,7 +156,7 @@ func TestAReportEchoesTheCamera(t *testing.T) {
 // TestPacketsOfOtherPayloadTypesHaveNumbers: of the same source they count, of another they do not.
 func TestPacketsOfOtherPayloadTypesHaveNumbers(t *testing.T) {
 	t.Parallel()
-	s := Source{Clock: clock}
+	s := reception.Source{Clock: clock}
 	now := time.Unix(1_800_000_000, 0)
 	s.Pass(ssrc, 9)
 	s.Add(ssrc, 10, 0, now)
@@ -170,14 +172,14 @@ func TestPacketsOfOtherPayloadTypesHaveNumbers(t *testing.T) {
 // TestNothingIsReportedOfNothing has no packets.
 func TestNothingIsReportedOfNothing(t *testing.T) {
 	t.Parallel()
-	if _, ok := new(Source).Report(1, "hub", time.Now()); ok {
+	if _, ok := new(reception.Source).Report(1, "hub", time.Now()); ok {
 		t.Error("there is a report")
 	}
 }
 
 // TestAPacketAllocatesNothing is the hot path.
 func TestAPacketAllocatesNothing(t *testing.T) {
-	s := Source{Clock: clock}
+	s := reception.Source{Clock: clock}
 	now, n := time.Now(), uint16(0)
 	if allocated := testing.AllocsPerRun(1000, func() {
 		n++

@@ -1,6 +1,10 @@
-package sdp
+package sdp_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
+)
 
 func TestWhatIsLeftOutIsNamed(t *testing.T) {
 	t.Parallel()
@@ -29,7 +33,7 @@ func TestWhatIsLeftOutIsNamed(t *testing.T) {
 		h264 + "m=video 0 RTP/AVP 98 97\na=rtpmap:98 VP8/90000\n" +
 			"a=rtpmap:97 H265/90000\n": {"a video (VP8, H265)"},
 	} {
-		c := Parse([]byte(text)).Choose()
+		c := sdp.Parse([]byte(text)).Choose()
 		if got := [2]string{c.MoreVideo, c.MoreAudio}; got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}

@@ -1,4 +1,4 @@
-package srtpkey
+package srtpkey_test
 
 import (
 	"encoding/base64"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/srtpkey"
 )
 
 // message returns a message like a camera's.
@@ -50,7 +52,7 @@ func TestMessagesAreWrittenAsTheLibraryReadsThem(t *testing.T) {
 		"no message":                   {"AAAA", false},
 		"nothing":                      {"", false},
 	} {
-		got := Readable(row.encoded, now)
+		got := srtpkey.Readable(row.encoded, now)
 		if (got != "") != row.readable {
 			t.Errorf("%s: %q", name, got)
 			continue
@@ -69,7 +71,7 @@ func TestMessagesAreWrittenAsTheLibraryReadsThem(t *testing.T) {
 		if sp, ok := m.Payloads[1].(*mikey.PayloadSP); !ok || len(sp.PolicyParams) != 7 || sp.PolicyParams[3].Value[0] != 10 {
 			t.Errorf("%s: the policies are %+v", name, m.Payloads[1])
 		}
-		if again := Readable(got, now); again != got {
+		if again := srtpkey.Readable(got, now); again != got {
 			t.Errorf("%s: %q, and then %q", name, got, again)
 		}
 	}
@@ -79,12 +81,12 @@ func TestHeadersKeepWhatIsAroundTheMessage(t *testing.T) {
 	t.Parallel()
 	encoded := message(t)
 	value := `prot=mikey;uri="rtsps://h/1";data="` + encoded + `"`
-	got := Header(value, time.Now())
+	got := srtpkey.Header(value, time.Now())
 	if !strings.HasPrefix(got, `prot=mikey;uri="rtsps://h/1";data="`) || !strings.HasSuffix(got, `"`) || got == value {
 		t.Errorf("%q", got)
 	}
 	for _, odd := range []string{"", "prot=mikey", `prot=mikey;data="?"`} {
-		if got := Header(odd, time.Now()); got != odd {
+		if got := srtpkey.Header(odd, time.Now()); got != odd {
 			t.Errorf("%q became %q", odd, got)
 		}
 	}
@@ -95,7 +97,7 @@ func FuzzReadable(f *testing.F) {
 	f.Add("AQAFAKwSc+IBAADA5aUtAAAAAAsA7rSI")
 	f.Fuzz(func(t *testing.T, encoded string) {
 		now := time.Unix(1_800_000_000, 0)
-		if got := Readable(encoded, now); got != "" && Readable(got, now) != got {
+		if got := srtpkey.Readable(encoded, now); got != "" && srtpkey.Readable(got, now) != got {
 			t.Errorf("%q becomes %q, which is not stable", encoded, got)
 		}
 	})

@@ -1,4 +1,4 @@
-package awserr
+package awserr_test
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
 // TestNothingOfAServiceIsKeptAsItCame puts evil texts into all that an answer says.
@@ -20,15 +22,15 @@ func TestNothingOfAServiceIsKeptAsItCame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range []Error{
-			Parse(http.StatusBadRequest, nil, body),
-			Parse(http.StatusForbidden, http.Header{"X-Amzn-Errortype": {text}}, []byte(text)),
-			Parse(http.StatusForbidden, nil, denied),
-			Classify(http.StatusInternalServerError, text, text),
-			Classify(http.StatusForbidden, "com.x#"+text+":http://y", text),
+		for _, e := range []awserr.Error{
+			awserr.Parse(http.StatusBadRequest, nil, body),
+			awserr.Parse(http.StatusForbidden, http.Header{"X-Amzn-Errortype": {text}}, []byte(text)),
+			awserr.Parse(http.StatusForbidden, nil, denied),
+			awserr.Classify(http.StatusInternalServerError, text, text),
+			awserr.Classify(http.StatusForbidden, "com.x#"+text+":http://y", text),
 		} {
 			for member, shown := range map[string]string{"name": e.Name, "message": e.Message, "action": e.Action, "resource": e.Resource} {
-				if why := testtools.Harm(shown, MaxText); why != "" {
+				if why := testtools.Harm(shown, awserr.MaxText); why != "" {
 					t.Errorf("%s: the %s %.100q %s", what, member, shown, why)
 				}
 			}

@@ -1,4 +1,4 @@
-package connfault
+package connfault_test
 
 import (
 	"testing"
@@ -6,22 +6,25 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
 )
 
 var (
-	broker = Server{Host: "a1-ats.example", Setting: "AWS_IOT_CORE_DATA_ATS_ENDPOINT", Endpoint: "IoT", Port: "8883",
+	broker = connfault.Server{Host: "a1-ats.example", Setting: "AWS_IOT_CORE_DATA_ATS_ENDPOINT", Endpoint: "IoT", Port: "8883",
 		DeviceCertificate: "active, attached to the thing, and not expired"}
-	keys = Server{Host: "c1.example", Setting: "AWS_IOT_CORE_CREDENTIAL_ENDPOINT", Endpoint: "credentials",
+	keys = connfault.Server{Host: "c1.example", Setting: "AWS_IOT_CORE_CREDENTIAL_ENDPOINT", Endpoint: "credentials",
 		Now:               time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
 		DeviceCertificate: "active, attached to thing hub-1, and that AWS_IOT_CORE_CERT is the file for this account and region"}
-	service = Server{Host: "sts.example", Setting: "AWS_REGION", Service: "STS", DeviceCertificate: "active and of this account and region"}
+	service = connfault.Server{Host: "sts.example", Setting: "AWS_REGION", Service: "STS", DeviceCertificate: "active and of this account " +
+		"and region"}
 )
 
 func TestEachKindHasItsSentence(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		kind   neterr.Kind
-		server Server
+		server connfault.Server
 		class  health.Class
 		want   string
 	}{
@@ -86,7 +89,7 @@ func TestTheHubsTimeMakesNoOtherFailure(t *testing.T) {
 	registry := health.NewRegistry(time.Now)
 	part := registry.Component("", health.JobCloud)
 	var since []time.Time
-	for _, server := range []Server{keys, later} {
+	for _, server := range []connfault.Server{keys, later} {
 		s := server.Sentence(neterr.CertExpired)
 		part.Report(health.ScopeJob, health.Degraded, health.NewFault(s.Class, "credentials-clock", nil, s.Format, s.Args...))
 		worst, _ := part.Snapshot().Worst()

@@ -78,13 +78,13 @@ func failing(status int, message string) http.HandlerFunc {
 	}
 }
 
-type fixture struct {
+type rig struct {
 	*Provider
 	clock *clock
 	part  *health.Component
 }
 
-func newFixture(t *testing.T, address string, config *tls.Config, at time.Time) *fixture {
+func newRig(t *testing.T, address string, config *tls.Config, at time.Time) *rig {
 	t.Helper()
 	c := newClock(at)
 	part := health.NewRegistry(c.Now).Component("", health.JobCloud)
@@ -95,12 +95,12 @@ func newFixture(t *testing.T, address string, config *tls.Config, at time.Time) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{Provider: p, clock: c, part: part}
+	return &rig{Provider: p, clock: c, part: part}
 }
 
-func (e *endpoint) fixture(t *testing.T) *fixture {
+func (e *endpoint) rig(t *testing.T) *rig {
 	t.Helper()
-	return newFixture(t, e.Listener.Addr().String(), e.ca.Device("hub-1"), time.Now())
+	return newRig(t, e.Listener.Addr().String(), e.ca.Device("hub-1"), time.Now())
 }
 
 func TestCredentialsComeOverMutualTLSWithTheThingName(t *testing.T) {
@@ -111,7 +111,7 @@ func TestCredentialsComeOverMutualTLSWithTheThingName(t *testing.T) {
 		path, thing, subject = r.URL.Path, r.Header.Get("x-amzn-iot-thingname"), r.TLS.PeerCertificates[0].Subject.CommonName
 		good(time.Now().Add(time.Hour))(w, r)
 	})
-	f := e.fixture(t)
+	f := e.rig(t)
 	c, err := f.Retrieve(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestManyCallersShareOneRequest(t *testing.T) {
 		<-release
 		good(time.Now().Add(time.Hour))(w, r)
 	})
-	f := e.fixture(t)
+	f := e.rig(t)
 	var group sync.WaitGroup
 	for range 50 {
 		group.Go(func() {
@@ -166,7 +166,7 @@ func TestACallerThatGivesUpDoesNotFailTheOthers(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	f := e.fixture(t)
+	f := e.rig(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() { _, err := f.Retrieve(ctx); first <- err }()
@@ -196,7 +196,7 @@ func TestRows(t *testing.T) {
 // the endpoint is away.
 func renewedEarly(t *testing.T) {
 	e := newEndpoint(t)
-	f := e.fixture(t)
+	f := e.rig(t)
 	e.answer(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", f.clock.Now().UTC().Format(http.TimeFormat))
 		good(f.clock.Now().Add(time.Hour))(w, r)
@@ -248,7 +248,7 @@ func TestInvalidatedCredentialsAreReplaced(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.answer(good(time.Now().Add(time.Hour)))
-	f := e.fixture(t)
+	f := e.rig(t)
 	retrieve := func(requests int64, why string) {
 		t.Helper()
 		if _, err := f.Retrieve(t.Context()); err != nil {
@@ -281,7 +281,7 @@ func TestAFailedRetrieveIsRetriedAFewTimes(t *testing.T) {
 		}
 		good(time.Now().Add(time.Hour))(w, r)
 	})
-	f := newFixture(t, e.Listener.Addr().String(), e.ca.Device("hub-1"), time.Now())
+	f := newRig(t, e.Listener.Addr().String(), e.ca.Device("hub-1"), time.Now())
 	f.o.Now = time.Now
 	if _, err := f.Retrieve(t.Context()); err != nil {
 		t.Errorf("after two bad answers and a good one: %v", err)
@@ -403,7 +403,7 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 			if row.at.IsZero() {
 				row.at = now
 			}
-			f := newFixture(t, row.address, row.device(e.ca), row.at)
+			f := newRig(t, row.address, row.device(e.ca), row.at)
 			if row.timeout > 0 {
 				f.client.Timeout = row.timeout
 			}
@@ -428,7 +428,7 @@ func TestAWrongClockDoesNotMakeGoodCredentialsLookExpired(t *testing.T) {
 	e := newEndpoint(t)
 	real := time.Now()
 	e.answer(good(real.Add(time.Hour)))
-	f := newFixture(t, e.Listener.Addr().String(), e.ca.Device("hub-1"), real.Add(20*time.Minute))
+	f := newRig(t, e.Listener.Addr().String(), e.ca.Device("hub-1"), real.Add(20*time.Minute))
 	// The device certificate of the test ends in an hour: 20 min ahead is still within it.
 	c, err := f.Retrieve(t.Context())
 	if err != nil {
@@ -446,7 +446,7 @@ func TestNothingPrintsTheCredentials(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.answer(good(time.Now().Add(time.Hour)))
-	f := e.fixture(t)
+	f := e.rig(t)
 	if _, err := f.Retrieve(t.Context()); err != nil {
 		t.Fatal(err)
 	}

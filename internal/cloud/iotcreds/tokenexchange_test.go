@@ -106,7 +106,7 @@ func says(status int, text string) http.HandlerFunc {
 
 // component is the agent's side.
 type component struct {
-	*fixture
+	*rig
 	lines *observer.ObservedLogs
 }
 
@@ -122,7 +122,7 @@ func (c *core) component(t *testing.T, token string) component {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return component{&fixture{Provider: p, clock: wall, part: part}, lines}
+	return component{&rig{Provider: p, clock: wall, part: part}, lines}
 }
 
 func (c component) worst() health.Condition {

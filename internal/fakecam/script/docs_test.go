@@ -1,9 +1,11 @@
-package script
+package script_test
 
 import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 const page = "../../../docs/like.md"
@@ -15,7 +17,7 @@ func TestThePageHasAllThatAFileCanHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(content)
-	for _, table := range Tables() {
+	for _, table := range script.Tables() {
 		mark := "<!-- like: " + table.Name + " -->\n"
 		before, after, found := strings.Cut(text, mark)
 		if !found {
@@ -36,7 +38,7 @@ func TestThePageHasAllThatAFileCanHold(t *testing.T) {
 }
 
 // markdown returns a table as the page has it.
-func markdown(t Table) string {
+func markdown(t script.Table) string {
 	lines := []string{"| line | meaning |", "|---|---|"}
 	for _, row := range t.Rows {
 		name, both := strings.CutSuffix(row[0], " *")
@@ -59,7 +61,7 @@ func TestTheExampleOfThePageCanBeRead(t *testing.T) {
 	if !found || !closed {
 		t.Fatal("the page has no example")
 	}
-	if _, err := Parse("example", []byte(example)); err != nil {
+	if _, err := script.Parse("example", []byte(example)); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package script
+package script_test
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 // files returns all existing camera files.
@@ -29,7 +31,7 @@ func files(t testing.TB) (list []string) {
 func TestAllFilesCanBeRead(t *testing.T) {
 	t.Parallel()
 	for _, file := range files(t) {
-		if _, err := Load(file); err != nil {
+		if _, err := script.Load(file); err != nil {
 			t.Error(err)
 		}
 	}
@@ -88,20 +90,20 @@ func TestWhatIsWrongWithAFileIsNamedWithItsLine(t *testing.T) {
 		"odd\n>>> audio\nticks 160\n":             "f:3: audio with interval or ticks needs payloads",
 		"odd\n>>> audio\nkeyframes: ticks 160\n":  "f:3: the rule ticks always applies",
 	} {
-		_, err := Parse("f", []byte(content))
-		var odd *Error
+		_, err := script.Parse("f", []byte(content))
+		var odd *script.Error
 		if !errors.As(err, &odd) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", content, err, want)
 		}
 	}
-	if _, err := Load("testdata/none.txt"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := script.Load("testdata/none.txt"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that does not exist: %v", err)
 	}
 }
 
 // ask sends a request to a camera, and returns the first line of the answer.
-func ask(c *Conversation, method, url string, header ...string) string {
-	r := Request{Method: method, URL: url, Header: textproto.MIMEHeader{"Cseq": {"1"}}}
+func ask(c *script.Conversation, method, url string, header ...string) string {
+	r := script.Request{Method: method, URL: url, Header: textproto.MIMEHeader{"Cseq": {"1"}}}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -115,7 +117,7 @@ func ask(c *Conversation, method, url string, header ...string) string {
 
 func TestWhichAnswerIsGiven(t *testing.T) {
 	t.Parallel()
-	f, err := Parse("f", []byte(`odd
+	f, err := script.Parse("f", []byte(`odd
 login: me p:w
 >>> OPTIONS times 2
 a
@@ -168,11 +170,11 @@ gone
 
 func TestPlaceholdersAndLines(t *testing.T) {
 	t.Parallel()
-	f, err := Parse("f", []byte("odd\nends: lf\n>>> DESCRIBE\nA {cseq} \\x7burl} {url}\\r\nContent-Length: {length}\n\n{sdp}\nx\\\n"))
+	f, err := script.Parse("f", []byte("odd\nends: lf\n>>> DESCRIBE\nA {cseq} \\x7burl} {url}\\r\nContent-Length: {length}\n\n{sdp}\nx\\\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Request{Method: "DESCRIBE", URL: "rtsp://h/a/", Header: textproto.MIMEHeader{"Cseq": {"7"}}}
+	r := script.Request{Method: "DESCRIBE", URL: "rtsp://h/a/", Header: textproto.MIMEHeader{"Cseq": {"7"}}}
 	a := f.Converse(1, time.Now()).Answer(r, map[string]string{"sdp": "v=0\ns=x"})
 	if want := "A 7 {url} rtsp://h/a\r\nContent-Length: 9\n\nv=0\ns=x\nx"; string(a.Bytes) != want || !a.Agreed {
 		t.Errorf("%q, want %q", a.Bytes, want)
@@ -189,9 +191,9 @@ func FuzzFiles(f *testing.F) {
 		f.Add(content)
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		file, err := Parse("f", content)
+		file, err := script.Parse("f", content)
 		if err != nil {
-			var odd *Error
+			var odd *script.Error
 			if !errors.As(err, &odd) {
 				t.Fatal(err)
 			}
@@ -205,13 +207,13 @@ func FuzzFiles(f *testing.F) {
 			p := file.Video(1, 96)
 			for i := range uint32(3) {
 				units := [][]byte{{0x67, 1, 2}, {0x42, 1, 2}, {0x65, 0x88, 3}, make([]byte, 3000)}
-				for _, s := range p.Pack(Picture{Units: units, H265: h265, Key: i == 0, Timestamp: i * 3600}) {
-					if s.Kind == RTP && len(s.Bytes) > 1<<16+1<<10 {
+				for _, s := range p.Pack(script.Picture{Units: units, H265: h265, Key: i == 0, Timestamp: i * 3600}) {
+					if s.Kind == script.RTP && len(s.Bytes) > 1<<16+1<<10 {
 						t.Fatalf("a packet of %d bytes", len(s.Bytes))
 					}
 				}
 			}
-			file.Sounds(1, 97).Pack(Picture{Payloads: [][]byte{{1}}})
+			file.Sounds(1, 97).Pack(script.Picture{Payloads: [][]byte{{1}}})
 		}
 	})
 }

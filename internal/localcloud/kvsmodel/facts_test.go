@@ -1,4 +1,4 @@
-package kvsmodel
+package kvsmodel_test
 
 import (
 	"encoding/json"
@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
 
 // debianModel is the service's model as AWS ships it with its command line, in Debian's package awscli.
@@ -50,7 +52,7 @@ type awsModel struct {
 // describe writes a member's facts down in one form for both sides.
 func (m awsModel) describe(out map[string]string, path string, ref awsRef) {
 	s := m.Shapes[ref.Shape]
-	least, most := int64(NoMin), int64(NoMax)
+	least, most := int64(kvsmodel.NoMin), int64(kvsmodel.NoMax)
 	if s.Min != nil {
 		least = *s.Min
 	}
@@ -75,20 +77,20 @@ func (m awsModel) describe(out map[string]string, path string, ref awsRef) {
 	}
 }
 
-func describe(out map[string]string, path string, s *Shape) {
+func describe(out map[string]string, path string, s *kvsmodel.Shape) {
 	kinds := []string{"string", "integer", "boolean", "structure", "list", "map"}
 	out[path] = fact(s.Name, kinds[s.Kind], s.Min, s.Max, s.Pattern, s.Enum, s.Sensitive)
 	describeMembers(out, path, s.Members)
 	switch s.Kind {
-	case List:
+	case kvsmodel.List:
 		describe(out, path+"[]", s.Element)
-	case Map:
+	case kvsmodel.Map:
 		describe(out, path+".key", s.Key)
 		describe(out, path+".value", s.Element)
 	}
 }
 
-func describeMembers(out map[string]string, path string, members []Member) {
+func describeMembers(out map[string]string, path string, members []kvsmodel.Member) {
 	for _, member := range members {
 		at := path + "." + member.Name
 		describe(out, at, member.Shape)
@@ -114,7 +116,7 @@ func TestTheTableSaysWhatTheModelOfAWSSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	compared := 0
-	for _, o := range Operations {
+	for _, o := range kvsmodel.Operations {
 		theirs, known := model.Operations[o.Name]
 		if !known {
 			if !slices.Contains(newer, o.Name) {
@@ -173,7 +175,7 @@ func TestTheNewerOperationsHaveTheMembersThatTheSDKHas(t *testing.T) {
 		"ListEdgeAgentConfigurations":        kinesisvideo.ListEdgeAgentConfigurationsInput{},
 	} {
 		var got, want []string
-		for _, member := range ByName(name).Members {
+		for _, member := range kvsmodel.ByName(name).Members {
 			got = append(got, member.Name)
 		}
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(input)) {

@@ -1,28 +1,31 @@
-package refusal
+package refusal_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
 func TestALineSaysWhatWhereAndWhy(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
-		r    Refusal
+		r    refusal.Refusal
 		want string
 	}{
-		{"whole", Refusal{What: "PutMedia", Of: "front-door", By: "hub-1", Code: "INVALID_MKV_DATA (4006)", Where: "SimpleBlock at byte 12",
-			Why: "is laced"},
+		{"whole", refusal.Refusal{What: "PutMedia", Of: "front-door", By: "hub-1", Code: "INVALID_MKV_DATA (4006)",
+			Where: "SimpleBlock at byte 12",
+			Why:   "is laced"},
 			"refused PutMedia of front-door by hub-1: INVALID_MKV_DATA (4006) at SimpleBlock at byte 12: is laced"},
-		{"least", Refusal{What: "CreateStream", Why: "no reason"}, "refused CreateStream: no reason"},
-		{"hostile", Refusal{What: "A\nB", Of: "\x1b[2J", Why: "bad \xff\u2028 text"}, "refused A?B of ?[2J: bad ?? text"},
-		{"long", Refusal{What: "X", Why: strings.Repeat("ü", 400)}, "refused X: " + strings.Repeat("ü", 150) + "…"},
+		{"least", refusal.Refusal{What: "CreateStream", Why: "no reason"}, "refused CreateStream: no reason"},
+		{"hostile", refusal.Refusal{What: "A\nB", Of: "\x1b[2J", Why: "bad \xff\u2028 text"}, "refused A?B of ?[2J: bad ?? text"},
+		{"long", refusal.Refusal{What: "X", Why: strings.Repeat("ü", 400)}, "refused X: " + strings.Repeat("ü", 150) + "…"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			NewLog(&out).Add(row.r)
+			refusal.NewLog(&out).Add(row.r)
 			if got := out.String(); got != row.want+"\n" {
 				t.Errorf("got  %q\nwant %q", got, row.want+"\n")
 			}
@@ -32,5 +35,5 @@ func TestALineSaysWhatWhereAndWhy(t *testing.T) {
 
 func TestNoLogWritesNothing(t *testing.T) {
 	t.Parallel()
-	NewLog(nil).Add(Refusal{What: "X"})
+	refusal.NewLog(nil).Add(refusal.Refusal{What: "X"})
 }

@@ -1,4 +1,4 @@
-package gaps
+package gaps_test
 
 import (
 	"testing"
@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 )
 
 func TestFinder(t *testing.T) {
@@ -29,7 +31,7 @@ func TestFinder(t *testing.T) {
 		"a frame every 5 s, and less": {[]time.Duration{0, 5000, 10_000, 15_000, 35_000, 40_000}, []layout.Span{{From: 15_000, To: 35_000}}},
 		"shown before the one before": {[]time.Duration{0, 120, 40, 80, 3000, 2960, 3040}, []layout.Span{{From: 120, To: 3000}}},
 	} {
-		var g Finder
+		var g gaps.Finder
 		for _, f := range tc.frames {
 			g.Frame(f * ms)
 		}

@@ -1,4 +1,4 @@
-package progress
+package progress_test
 
 import (
 	"os"
@@ -11,6 +11,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
 
 var key = layout.ID{Start: time.Date(2026, 11, 21, 4, 20, 48, 123e6, time.UTC).UnixMilli()}
@@ -24,8 +26,8 @@ func fragment(second int) mkv.Fragment {
 func TestASideFileSaysWhatWasNoted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := New(atomicfile.OS{}, dir, key)
-	refused := Refusal{Start: fragment(2).Start, Last: fragment(2).Last, Size: 1000, Code: "4006 INVALID_MKV_DATA", At: 1795233600000}
+	p := progress.New(atomicfile.OS{}, dir, key)
+	refused := progress.Refusal{Start: fragment(2).Start, Last: fragment(2).Last, Size: 1000, Code: "4006 INVALID_MKV_DATA", At: 1795233600000}
 	for _, second := range []int{0, 1, 2} {
 		p.Add(fragment(second))
 	}
@@ -48,11 +50,11 @@ func TestASideFileSaysWhatWasNoted(t *testing.T) {
 	if err := os.WriteFile(path, append(data, "persisted 30"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	again, list, err := Load(atomicfile.OS{}, dir, key, false)
+	again, list, err := progress.Load(atomicfile.OS{}, dir, key, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Refusal{refused}, list); diff != "" {
+	if diff := cmp.Diff([]progress.Refusal{refused}, list); diff != "" {
 		t.Errorf("refused (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]layout.Span{{From: 0, To: 2960}}, again.Spans()); diff != "" || again.Bytes() != 3000 {
@@ -65,7 +67,7 @@ func TestASideFileSaysWhatWasNoted(t *testing.T) {
 	if err := again.End(); err != nil {
 		t.Fatal(err)
 	}
-	if last, _, err := Load(atomicfile.OS{}, dir, key, true); err != nil || !last.Done(fragment(3).Start) {
+	if last, _, err := progress.Load(atomicfile.OS{}, dir, key, true); err != nil || !last.Done(fragment(3).Start) {
 		t.Errorf("a line behind a torn one is lost: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package volume
+package volume_test
 
 import (
 	"io/fs"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // asked notes when a path is looked at.
@@ -38,7 +40,7 @@ func TestReservedPlacesAreNotWaitedFor(t *testing.T) {
 	}
 	for name, want := range map[string]struct{ marked, looked bool }{"door": {true, false}, "yard": {}, "gate": {false, true}} {
 		files := &asked{path: away}
-		got, marked, err := New(Options{Dir: dir, Files: files, Reserved: []string{away}}).Choose(name)
+		got, marked, err := volume.New(volume.Options{Dir: dir, Files: files, Reserved: []string{away}}).Choose(name)
 		if err != nil || got != filepath.Join(dir, name) || marked != want.marked || files.was != want.looked {
 			t.Errorf("%s: %s, marked %t, looked %t, %v", name, got, marked, files.was, err)
 		}

@@ -23,15 +23,15 @@ const (
 	ownHost = "127.0.0.2"
 )
 
-// house is a site whose hub is checked.
-type house struct {
+// rig is a check in this process, with the hub, the cameras and the cloud of a site.
+type rig struct {
 	*site.Site
 	t *testing.T
 }
 
-func newHouse(t *testing.T, change ...func(*localcloud.Options)) *house {
+func newRig(t *testing.T, change ...func(*localcloud.Options)) *rig {
 	t.Helper()
-	return &house{Site: site.New(t, change...), t: t}
+	return &rig{Site: site.New(t, change...), t: t}
 }
 
 func must(t *testing.T, err error) {
@@ -44,7 +44,7 @@ func must(t *testing.T, err error) {
 // hundredGB is the disk of the hubs in these tests.
 func hundredGB(string) (free, total uint64, err error) { return 90e9, 100e9, nil }
 
-func (h *house) check(change ...func(*Options)) (findings, bool) {
+func (h *rig) check(change ...func(*Options)) (findings, bool) {
 	h.t.Helper()
 	var all findings
 	o := Options{Getenv: h.Lookup, Report: func(f Finding) { all = append(all, f) }, diskFree: hundredGB}
@@ -56,7 +56,7 @@ func (h *house) check(change ...func(*Options)) (findings, bool) {
 }
 
 // run has the hub's agent run until stop, or until the test ends.
-func (h *house) run(o agent.Options) (stop func()) {
+func (h *rig) run(o agent.Options) (stop func()) {
 	h.t.Helper()
 	o.Version = "test"
 	a, err := agent.New(h.Settings(), o)
@@ -78,7 +78,7 @@ func (h *house) run(o agent.Options) (stop func()) {
 }
 
 // snapshot is the status of the running agent.
-func (h *house) snapshot() status.Snapshot {
+func (h *rig) snapshot() status.Snapshot {
 	h.t.Helper()
 	s, err := localapi.NewClient(h.Env[settings.EnvSocket]).Status(h.t.Context())
 	must(h.t, err)
@@ -94,13 +94,13 @@ func freeAddress(t *testing.T, host string) string {
 }
 
 // conditions are those of one part of the running agent.
-func (h *house) conditions(job string) []status.Condition {
+func (h *rig) conditions(job string) []status.Condition {
 	h.t.Helper()
 	return slices.DeleteFunc(h.snapshot().Agent, func(c status.Condition) bool { return c.Job != job })
 }
 
 // awaitRunning waits until the agent answers on its socket.
-func (h *house) awaitRunning() {
+func (h *rig) awaitRunning() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()

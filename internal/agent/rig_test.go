@@ -17,15 +17,15 @@ const (
 	thing    = site.Hub
 )
 
-// house is a site whose hub has an agent.
-type house struct {
+// rig is an agent in this process, with the hub, the cameras and the cloud of a site.
+type rig struct {
 	*site.Site
 	t *testing.T
 }
 
-func newHouse(t *testing.T, change ...func(*localcloud.Options)) *house {
+func newRig(t *testing.T, change ...func(*localcloud.Options)) *rig {
 	t.Helper()
-	return &house{Site: site.New(t, change...), t: t}
+	return &rig{Site: site.New(t, change...), t: t}
 }
 
 func must(t *testing.T, err error) {
@@ -36,7 +36,7 @@ func must(t *testing.T, err error) {
 }
 
 // agent is the hub's, not yet running.
-func (h *house) agent() *Agent {
+func (h *rig) agent() *Agent {
 	h.t.Helper()
 	a, err := New(h.Settings(), Options{Version: "test"})
 	must(h.t, err)
@@ -44,7 +44,7 @@ func (h *house) agent() *Agent {
 }
 
 // recordings lists the files of all streams on the hub.
-func (h *house) recordings() []string {
+func (h *rig) recordings() []string {
 	h.t.Helper()
 	var list []string
 	root := h.Env[settings.EnvRecordingDirectory]

@@ -56,8 +56,8 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// world is a recording directory and a cloud over HTTPS.
-type world struct {
+// rig is a recording directory and a cloud over HTTPS.
+type rig struct {
 	t       testing.TB
 	dir     string
 	store   *watchedStore
@@ -88,9 +88,9 @@ func (s streams) Stream(name string) (media.StreamInfo, bool) {
 // roomy limits let tests be quick; only what is about pace keeps those of KVS.
 var roomy = media.Limits{FragmentsPerSecond: 1e6, PutMediaPerSecond: 1e6, BytesPerSecond: 1e12}
 
-func newWorld(t testing.TB, hours int, limits media.Limits) *world {
+func newRig(t testing.TB, hours int, limits media.Limits) *rig {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), next: begin, health: health.NewRegistry(time.Now)}
+	w := &rig{t: t, dir: t.TempDir(), next: begin, health: health.NewRegistry(time.Now)}
 	w.openStore()
 	var err error
 	w.service, err = media.New(media.Options{Dir: t.TempDir(), Streams: streams{hours}, Limits: limits})
@@ -109,7 +109,7 @@ func newWorld(t testing.TB, hours int, limits media.Limits) *world {
 	return w
 }
 
-func (w *world) openStore() {
+func (w *rig) openStore() {
 	w.t.Helper()
 	store, err := segment.Open(segment.Options{Dir: w.dir, Now: func() time.Time {
 		if now := w.now.Load(); now != nil {
@@ -122,7 +122,7 @@ func (w *world) openStore() {
 }
 
 // serve is the control plane for the two calls that the uploader makes, and the data plane.
-func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+func (w *rig) serve(rw http.ResponseWriter, r *http.Request) {
 	answer := func(v any) { _ = json.NewEncoder(rw).Encode(v) }
 	switch r.URL.Path {
 	case "/getDataEndpoint":
@@ -141,13 +141,13 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (w *world) hours() int {
+func (w *rig) hours() int {
 	w.cloud.mu.Lock()
 	defer w.cloud.mu.Unlock()
 	return w.cloud.hours
 }
 
-func (w *world) client() *kvs.Client {
+func (w *rig) client() *kvs.Client {
 	transport := w.server.Client().Transport.(*http.Transport).Clone()
 	transport.DialContext = w.network.dial
 	w.t.Cleanup(transport.CloseIdleConnections)
@@ -201,7 +201,7 @@ func (k *keys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // watchHealth keeps every condition that is raised.
-func (w *world) watchHealth() {
+func (w *rig) watchHealth() {
 	changes, stop := w.health.Watch()
 	done := make(chan struct{})
 	ended := make(chan struct{})
@@ -219,7 +219,7 @@ func (w *world) watchHealth() {
 	w.t.Cleanup(func() { stop(); close(done); <-ended })
 }
 
-func (w *world) keepConditions() {
+func (w *rig) keepConditions() {
 	snapshot := w.health.Component(door, health.JobUploader).Snapshot()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -227,14 +227,14 @@ func (w *world) keepConditions() {
 }
 
 // sawCondition tells whether a condition with that code and class was there at any time.
-func (w *world) sawCondition(code string, class health.Class) bool {
+func (w *rig) sawCondition(code string, class health.Class) bool {
 	w.keepConditions()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.conditions, func(c health.Condition) bool { return c.Code == code && c.Class == class })
 }
 
-func (w *world) number(name string) int64 {
+func (w *rig) number(name string) int64 {
 	return w.health.Component(door, health.JobUploader).Value(name)
 }
 
@@ -258,7 +258,7 @@ func (s *watchedStore) OpenSegment(k segment.Key) (*segment.Reader, error) {
 }
 
 // tear makes the second half of the oldest segment unreadable until a segment is opened again.
-func (w *world) tear() {
+func (w *rig) tear() {
 	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
 	must(w.t, err)
 	whole, err := os.ReadFile(files[0])
@@ -290,7 +290,7 @@ func (s *watchedStore) MarkRefused(k segment.Key, f mkv.Fragment, reason string)
 }
 
 // await waits until n fragments are done.
-func (w *world) await(n int) {
+func (w *rig) await(n int) {
 	w.t.Helper()
 	timeout := time.After(patience)
 	for {
@@ -365,13 +365,13 @@ func (c *watchedCloud) counts() (endpoints, credentials int) {
 }
 
 // reports tells whether the uploader has this condition now.
-func (w *world) reports(code string) bool {
+func (w *rig) reports(code string) bool {
 	return slices.ContainsFunc(w.health.Component(door, health.JobUploader).Snapshot().Conditions,
 		func(c health.Condition) bool { return c.Code == code })
 }
 
 // uploader makes one that is quick, but for what the test changes.
-func (w *world) uploader(change ...func(*Options)) *Uploader {
+func (w *rig) uploader(change ...func(*Options)) *Uploader {
 	o := Options{
 		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Component(door, health.JobUploader),
 		Retry:   backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
@@ -386,13 +386,13 @@ func (w *world) uploader(change ...func(*Options)) *Uploader {
 	return u
 }
 
-func (w *world) context() context.Context {
+func (w *rig) context() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	w.t.Cleanup(cancel)
 	return ctx
 }
 
-func (w *world) drain(u *Uploader) {
+func (w *rig) drain(u *Uploader) {
 	w.t.Helper()
 	if err := u.Drain(w.context()); err != nil {
 		w.t.Fatalf("Drain: %v; the service says %+v; health %+v", err, w.service.Stats(door), w.health.Snapshot())
@@ -400,7 +400,7 @@ func (w *world) drain(u *Uploader) {
 }
 
 // run runs the uploader beside the test; stop ends it and waits.
-func (w *world) run(u *Uploader) (stop func()) {
+func (w *rig) run(u *Uploader) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -419,7 +419,7 @@ func videoTrack(width int) mkv.Track {
 }
 
 // create begins a segment where the one before has ended.
-func (w *world) create(width int) *segment.Writer {
+func (w *rig) create(width int) *segment.Writer {
 	w.t.Helper()
 	writer, err := w.store.Create(door, mkv.Header{Start: w.next, Title: door, Tracks: []mkv.Track{videoTrack(width)}})
 	must(w.t, err)
@@ -427,7 +427,7 @@ func (w *world) create(width int) *segment.Writer {
 }
 
 // fragment adds one with frames every 400 ms that lasts until length, and completes it.
-func (w *world) fragment(writer *segment.Writer, length time.Duration, size int) {
+func (w *rig) fragment(writer *segment.Writer, length time.Duration, size int) {
 	w.t.Helper()
 	at := w.next.Sub(time.UnixMilli(writer.Key().Start))
 	must(w.t, writer.BeginFragment(at, true))
@@ -445,7 +445,7 @@ func (w *world) fragment(writer *segment.Writer, length time.Duration, size int)
 }
 
 // record makes sealed segments.
-func (w *world) record(segments, fragments int) {
+func (w *rig) record(segments, fragments int) {
 	w.t.Helper()
 	for range segments {
 		writer := w.create(640)
@@ -457,7 +457,7 @@ func (w *world) record(segments, fragments int) {
 }
 
 // stored lists the timecodes that the service has, in the order of arrival.
-func (w *world) stored() []int64 {
+func (w *rig) stored() []int64 {
 	var list []int64
 	for _, f := range w.service.Fragments(door) {
 		list = append(list, f.Producer.UnixMilli())
@@ -466,7 +466,7 @@ func (w *world) stored() []int64 {
 }
 
 // expectOnce checks that the service has every fragment, once and in order.
-func (w *world) expectOnce() {
+func (w *rig) expectOnce() {
 	w.t.Helper()
 	if got := w.stored(); !slices.Equal(got, w.want) {
 		w.t.Errorf("the service has %v\nwant %v", w.relative(got), w.relative(w.want))
@@ -475,7 +475,7 @@ func (w *world) expectOnce() {
 
 // expectAll checks that the service has every fragment but for those left out, and none twice that
 // was acknowledged before.
-func (w *world) expectAll(without ...int64) {
+func (w *rig) expectAll(without ...int64) {
 	w.t.Helper()
 	got := w.stored()
 	slices.Sort(got)
@@ -486,7 +486,7 @@ func (w *world) expectAll(without ...int64) {
 	}
 }
 
-func (w *world) relative(list []int64) []string {
+func (w *rig) relative(list []int64) []string {
 	var out []string
 	for _, at := range list {
 		out = append(out, fmt.Sprintf("%.1f", float64(at-begin.UnixMilli())/1000))
@@ -495,7 +495,7 @@ func (w *world) relative(list []int64) []string {
 }
 
 // expectUploaded checks that all segments are in that state, and how many have refused fragments.
-func (w *world) expectUploaded(refused int) {
+func (w *rig) expectUploaded(refused int) {
 	w.t.Helper()
 	for _, s := range w.store.Segments(door, time.Time{}, time.Time{}) {
 		if s.State != segment.Uploaded {

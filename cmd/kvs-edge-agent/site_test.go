@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
@@ -41,6 +42,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	path := filepath.Join(dir, "kvs-edge-agent")
 	build := exec.Command("go", "build", "-trimpath", "-o", path, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -50,16 +52,28 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+// programDir is where program has built it; "" when no test needed it.
+var programDir string
+
+// builtOnce runs all tests, and removes the program that they have built.
+type builtOnce struct{ *testing.M }
+
+// Run implements testscript.TestingM.
+func (m builtOnce) Run() int {
+	code := m.M.Run()
+	if programDir != "" {
+		_ = os.RemoveAll(programDir)
 	}
-	os.Exit(code)
+	return code
 }
 
-// stage is a local cloud and one agent as a process of its own.
-type stage struct {
+// TestMain has the tests' own binary run as the program, too, in the files of testdata/script.
+func TestMain(m *testing.M) {
+	testscript.Main(builtOnce{m}, map[string]func(){"kvs-edge-agent": main})
+}
+
+// site is a local cloud and one agent as a process of its own.
+type site struct {
 	t     *testing.T
 	world world
 	dir   string
@@ -69,14 +83,14 @@ type stage struct {
 	agent *agentProcess
 }
 
-func newStage(t *testing.T, w world) *stage {
+func newSite(t *testing.T, w world) *site {
 	t.Helper()
 	// Not t.TempDir: a socket's path must be short.
 	dir, err := os.MkdirTemp("", "kvs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, world: w, dir: dir, clock: new(shiftedClock)}
+	s := &site{t: t, world: w, dir: dir, clock: new(shiftedClock)}
 	refusals := new(testtools.Text) // what the local cloud writes about them
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -98,10 +112,10 @@ func newStage(t *testing.T, w world) *stage {
 	return s
 }
 
-// newRecordingStage is a stage whose agent records the stream door from a camera.
-func newRecordingStage(t *testing.T, w world) (*stage, *fakecam.Camera) {
+// newRecordingSite is a site whose agent records the stream door from a camera.
+func newRecordingSite(t *testing.T, w world) (*site, *fakecam.Camera) {
 	t.Helper()
-	s := newStage(t, w)
+	s := newSite(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startAgent()
@@ -122,9 +136,9 @@ func lastLines(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-func (s *stage) recordings() string { return filepath.Join(s.dir, "recordings") }
+func (s *site) recordings() string { return filepath.Join(s.dir, "recordings") }
 
-func (s *stage) env(more ...string) []string {
+func (s *site) env(more ...string) []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
 		"AWS_KVS_EDGE_RECORDING_DIRECTORY=" + s.recordings(),
@@ -142,7 +156,7 @@ func (s *stage) env(more ...string) []string {
 }
 
 // startAgent starts the agent (again), with the given variables over the usual ones.
-func (s *stage) startAgent(more ...string) {
+func (s *site) startAgent(more ...string) {
 	s.t.Helper()
 	path, err := program()
 	if err != nil {
@@ -152,7 +166,7 @@ func (s *stage) startAgent(more ...string) {
 }
 
 // startProgram is startAgent with another program.
-func (s *stage) startProgram(path string, more ...string) {
+func (s *site) startProgram(path string, more ...string) {
 	s.t.Helper()
 	var err error
 	if s.agent, err = startAgent(path, filepath.Join(s.dir, "agent.out"), s.env(more...)); err != nil {
@@ -162,7 +176,7 @@ func (s *stage) startProgram(path string, more ...string) {
 	s.t.Cleanup(a.kill)
 }
 
-func (s *stage) stopAgent() {
+func (s *site) stopAgent() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -172,7 +186,7 @@ func (s *stage) stopAgent() {
 }
 
 // configure makes the stream, puts the camera's URL into a secret and sends the edge configuration.
-func (s *stage) configure(stream, cameraURL string, edits ...func(*types.EdgeConfig)) {
+func (s *site) configure(stream, cameraURL string, edits ...func(*types.EdgeConfig)) {
 	s.t.Helper()
 	arn, err := s.cloud.PutSecret(stream, fmt.Sprintf(`{"MediaURI":%q}`, cameraURL))
 	if err != nil {
@@ -181,7 +195,7 @@ func (s *stage) configure(stream, cameraURL string, edits ...func(*types.EdgeCon
 	s.configureSecret(stream, arn, edits...)
 }
 
-func (s *stage) configureSecret(stream, secretARN string, edits ...func(*types.EdgeConfig)) {
+func (s *site) configureSecret(stream, secretARN string, edits ...func(*types.EdgeConfig)) {
 	s.t.Helper()
 	if _, err := s.cloud.CreateStream(stream, demoRetention); err != nil {
 		s.t.Fatal(err)
@@ -203,7 +217,7 @@ func (s *stage) configureSecret(stream, secretARN string, edits ...func(*types.E
 }
 
 // eventually waits until done returns nil, and fails with its last answer otherwise.
-func (s *stage) eventually(what string, done func() error) {
+func (s *site) eventually(what string, done func() error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -219,7 +233,7 @@ func (s *stage) eventually(what string, done func() error) {
 }
 
 // inTheEnd is eventually for what comes bit by bit: it waits for as long as there is less and less left, which done returns.
-func (s *stage) inTheEnd(what string, done func() (left int, err error)) {
+func (s *site) inTheEnd(what string, done func() (left int, err error)) {
 	s.t.Helper()
 	least := -1
 	for over := false; !over; {
@@ -238,7 +252,7 @@ func (s *stage) inTheEnd(what string, done func() (left int, err error)) {
 	}
 }
 
-func (s *stage) status() status.Snapshot {
+func (s *site) status() status.Snapshot {
 	s.t.Helper()
 	var snapshot status.Snapshot
 	s.eventually("asking for the status", func() (err error) {
@@ -248,7 +262,7 @@ func (s *stage) status() status.Snapshot {
 	return snapshot
 }
 
-func (s *stage) stream(name string) (status.Stream, error) {
+func (s *site) stream(name string) (status.Stream, error) {
 	for _, st := range s.status().Streams {
 		if st.Name == name {
 			return st, nil
@@ -258,7 +272,7 @@ func (s *stage) stream(name string) (status.Stream, error) {
 }
 
 // awaitRecorded waits until the agent has recorded at least n frames of the stream since it started.
-func (s *stage) awaitRecorded(stream string, n int64) {
+func (s *site) awaitRecorded(stream string, n int64) {
 	s.t.Helper()
 	s.inTheEnd(fmt.Sprintf("recording %d frames of %s", n, stream), func() (left int, err error) {
 		st, err := s.stream(stream)
@@ -270,7 +284,7 @@ func (s *stage) awaitRecorded(stream string, n int64) {
 }
 
 // awaitCondition waits until a condition of the stream says something that holds text.
-func (s *stage) awaitCondition(stream, text string) status.Condition {
+func (s *site) awaitCondition(stream, text string) status.Condition {
 	s.t.Helper()
 	var found status.Condition
 	s.eventually(fmt.Sprintf("a sentence of %s with %q", stream, text), func() error {
@@ -290,7 +304,7 @@ func (s *stage) awaitCondition(stream, text string) status.Condition {
 }
 
 // awaitAllInCloud waits until every frame of want is in the cloud, and returns what is there.
-func (s *stage) awaitAllInCloud(stream string, want func() (tally, error)) tally {
+func (s *site) awaitAllInCloud(stream string, want func() (tally, error)) tally {
 	s.t.Helper()
 	var inCloud tally
 	s.inTheEnd("everything of "+stream+" in the cloud", func() (left int, err error) {
