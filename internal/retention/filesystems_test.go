@@ -157,16 +157,16 @@ func (d *realDisk) run() {
 
 func (d *realDisk) deleted() int64 { return d.part.Value(health.DeletedBeforeUpload) }
 
-// watch looks for a time, until enough says so, and returns whether it did.
-func (d *realDisk) watch(most time.Duration, enough func() bool) bool {
+// watch polls for that time, until stop returns true, and returns whether it did.
+func (d *realDisk) watch(most time.Duration, stop func() bool) bool {
 	end := time.After(most)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for !enough() {
+	for !stop() {
 		select {
 		case <-tick.C:
 		case <-end:
-			return enough()
+			return stop()
 		}
 	}
 	return true
