@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// moveClock sets the wall clock ahead by the least there is, which the kernel tells as any other step.
+// moveClock sets the wall clock ahead by the least amount, which the kernel reports as any other step.
 func moveClock(t *testing.T) {
 	t.Helper()
 	ahead := unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO, Time: unix.Timeval{Usec: 1}} // in ns, with that mode
@@ -65,7 +65,7 @@ func TestTheSystemsClockIsLookedAtWhenItIsSet(t *testing.T) {
 		moveClock(t)
 		testtools.Eventually(t, time.Minute, func() error {
 			if !looked().After(before) {
-				return errors.New("it is not looked at")
+				return errors.New("it is not checked")
 			}
 			return nil
 		})

@@ -53,7 +53,7 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// Expressions that are told in the same words fire at the same times.
+// Expressions with the same description fire at the same times.
 func TestDescribeTellsExpressionsApart(t *testing.T) {
 	t.Parallel()
 	var exprs []string

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzParse feeds the parser anything. What it takes can be evaluated in no time and told in words;
+// FuzzParse feeds the parser anything. Accepted expressions are evaluated at once and have a description;
 // what it refuses it refuses in one sentence that names a place within the text.
 func FuzzParse(f *testing.F) {
 	for _, v := range vectors(f) {
@@ -31,7 +31,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("got %q back, want %q", e.String(), expr)
 		}
 		if Describe(e) == "" {
-			t.Errorf("%q is told in no words", expr)
+			t.Errorf("%q has no description", expr)
 		}
 		at := time.Unix(after%(1<<33), 0)
 		for range 3 {

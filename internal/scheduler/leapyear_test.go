@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// In a zone whose rule goes on for ever package time ends the last span of a leap year a day early;
+// In a zone whose rule has no end package time ends the last span of a leap year a day early;
 // the search once went round for ever there.
 func TestTheLastDayOfALeapYearIsFoundInEveryZone(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,7 @@ func (n *naiveSchedule) matches(t time.Time) bool {
 }
 
 // next tries one second after the other, leaving out days, hours and minutes that cannot match.
-// It is right where local time runs without a break, and gives up at limit.
+// It is right where local time runs without a break, and stops at limit.
 func (n *naiveSchedule) next(after, limit time.Time) (time.Time, bool) {
 	for t := after.Add(time.Second); !t.After(limit); {
 		year, month, day := t.Date()

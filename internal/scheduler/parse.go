@@ -41,7 +41,7 @@ func parseRules(expression string) (*rules, error) {
 	return p.rules, p.finish(tokens)
 }
 
-// finish checks what only the fields together show.
+// finish checks the rules that concern several fields.
 func (p *parser) finish(tokens []token) error {
 	for f := range p.rules.fields {
 		slices.Sort(p.rules.fields[f])
@@ -57,11 +57,11 @@ func (p *parser) finish(tokens []token) error {
 		return p.fault(daysOfWeek, tokens[daysOfWeek], "day of month and day of week cannot both be ?")
 	}
 	for f := seconds; f <= daysOfWeek; f++ {
-		// A year that never comes is valid, and the expression never fires. Quartz also takes these, and breaks down
-		// when it is asked for the next time.
+		// A year that never comes is valid, and the expression never fires. Quartz accepts these too, and fails when it
+		// computes the next time.
 		ignored := f == daysOfMonth && (!r.byDayOfMonth || r.lastDay) || f == daysOfWeek && r.byDayOfMonth
 		if len(r.fields[f]) == 0 && !ignored {
-			return p.fault(f, tokens[f], "gives no value")
+			return p.fault(f, tokens[f], "has no value")
 		}
 	}
 	return nil
@@ -71,9 +71,9 @@ func (p *parser) field(f field, t token) error {
 	hasLast, hasList := slices.Contains(t.text, 'L'), slices.Contains(t.text, ',')
 	switch {
 	case f == daysOfMonth && hasLast && hasList:
-		return p.fault(f, t, "L and LW cannot stand in a list with other days")
+		return p.fault(f, t, "L and LW cannot be in a list with other days")
 	case f == daysOfWeek && hasLast && hasList:
-		return p.fault(f, t, "L cannot stand in a list with other days")
+		return p.fault(f, t, "L cannot be in a list with other days")
 	case f == daysOfWeek && strings.Count(t.String(), "#") > 1:
 		return p.fault(f, t, "only one day can have #")
 	}
@@ -85,7 +85,7 @@ func (p *parser) field(f field, t token) error {
 	return nil
 }
 
-// isLast reports whether t is one of L, LW, L-n, L-nW, which begin with a letter but are no names.
+// isLast reports whether t is one of L, LW, L-n, L-nW, which begin with a letter but are not names.
 func isLast(t token) bool {
 	rest, ok := strings.CutPrefix(t.String(), "L")
 	if !ok {
@@ -97,7 +97,7 @@ func isLast(t token) bool {
 	return rest == "" || rest == "W"
 }
 
-// term reads one element of a field's list.
+// term parses one element of a field's list.
 func (p *parser) term(f field, t token) error {
 	switch c := t.at(0); {
 	case isLast(t):

@@ -54,7 +54,7 @@ func (s *stage) setZone(zone *time.Location) {
 	s.system = zone
 }
 
-// step sets the wall clock and gives the clock the second that it has to notice.
+// step sets the wall clock and waits the second in which the clock has to notice it.
 func (s *stage) step(by time.Duration) {
 	s.mu.Lock()
 	s.base = s.base.Add(by)
@@ -74,7 +74,7 @@ func (s *stage) note(format string, args ...any) {
 	s.events = append(s.events, line)
 }
 
-// job notes its begin and its end and works until its context ends.
+// job records its start and its end and works until its context ends.
 func (s *stage) job(ctx context.Context) error {
 	s.mu.Lock()
 	s.running++

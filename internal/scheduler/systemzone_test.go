@@ -97,7 +97,7 @@ func TestTheSystemZoneFollowsTZ(t *testing.T) {
 		{f.add("Africa/Cairo", "EET-2EEST,M4.5.5/0,M10.5.4/24"), "Africa/Cairo", 3},
 		{"CET-1CEST,M3.5.0,M10.5.0/3", "CET-1CEST,M3.5.0,M10.5.0/3", 2},
 		{"<+03>-3", "<+03>-3", 3},
-		{"Nowhere/Atlantis", "<+03>-3", 3}, // the one before stays
+		{"Nowhere/Atlantis", "<+03>-3", 3}, // the previous one stays
 	} {
 		f.env["TZ"] = c.tz
 		f.is(c.name, c.summer)
