@@ -161,7 +161,7 @@ func TestVerifyNamesTheDamagedFragment(t *testing.T) {
 	}
 	list := w.Fragments()
 	for name, tc := range map[string]struct {
-		spoil     func(data []byte, f Fragment)
+		corrupt   func(data []byte, f Fragment)
 		fragments int
 	}{
 		"a byte of a frame":     {func(data []byte, f Fragment) { data[f.Offset+100] ^= 4 }, 3},
@@ -174,7 +174,7 @@ func TestVerifyNamesTheDamagedFragment(t *testing.T) {
 	} {
 		for n, f := range list {
 			data := bytes.Clone(m.data)
-			tc.spoil(data, f)
+			tc.corrupt(data, f)
 			v, err := verified(data)
 			if err != nil || len(v.Fragments) != tc.fragments || len(v.Damaged) != 1 {
 				t.Errorf("%s of fragment %d: %+v %v", name, n, v, err)
@@ -252,13 +252,13 @@ func TestRecoverKeepsGoodFramesAndNoneThatChanged(t *testing.T) {
 		want := framesIn(t, m.data)
 		first := w.Fragments()[0].Offset
 		for at := first; at < int64(len(m.data)); at += 7 {
-			for what, spoil := range map[string]func([]byte){
+			for what, corrupt := range map[string]func([]byte){
 				"zeros":  func(data []byte) { clear(data[at:min(at+256, int64(len(data)))]) },
 				"a byte": func(data []byte) { data[at] ^= 0x10 },
 			} {
 				where := fmt.Sprintf("%s, %s at %d", name, what, at)
 				torn := &memory{data: bytes.Clone(m.data)}
-				spoil(torn.data)
+				corrupt(torn.data)
 				r, err := Recover(torn, int64(len(torn.data)))
 				if err != nil {
 					t.Errorf("%s: %v", where, err)
@@ -298,7 +298,7 @@ func orZeros(data []byte, from, to int64) []byte {
 	return data[from:to]
 }
 
-// framesOf gives a file's frames by track and time.
+// framesOf returns a file's frames by track and time.
 func framesIn(t *testing.T, data []byte) map[string]string {
 	t.Helper()
 	r, err := Open(sliceReader(data), int64(len(data)))

@@ -142,7 +142,7 @@ func checkParts(t *testing.T, r *bytes.Reader, f Fragment, selection Selection) 
 			t.Errorf("part %d ends at %v, Last says %v", i, last, p.Last)
 		}
 		if i > 0 && p.Start-parts[i-1].Start < time.Second {
-			t.Errorf("part %d begins %v behind the one before", i, p.Start-parts[i-1].Start)
+			t.Errorf("part %d begins %v after the previous one", i, p.Start-parts[i-1].Start)
 		}
 		before = last
 		got = append(got, frames...)

@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// How pictures are shown stands in the file, comes back from it, and is understood by others. The service's header stays
+// How video is displayed is stored in the file, comes back from it, and is understood by others. The service's header stays
 // what it was.
 func TestPicturesAreShownAsTheHeaderSays(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 }
 func (m *memory) Truncate(size int64) error { m.data = m.data[:size]; return nil }
 
-// A file cut at any byte keeps every frame that was whole, and is whole again afterwards.
+// A file cut at any byte keeps every complete frame, and is intact afterwards.
 func TestRecoverAtEveryCut(t *testing.T) {
 	t.Parallel()
 	s := encodeSample(t, 3)
@@ -68,7 +68,7 @@ func TestRecoverAtEveryCut(t *testing.T) {
 			}
 			r, err := Open(f, int64(len(f.data)))
 			if err != nil || !r.Complete() || recovered.Size != int64(len(f.data)) {
-				t.Fatalf("%s cut at %d: not whole afterwards: %v", name, cut, err)
+				t.Fatalf("%s cut at %d: not intact afterwards: %v", name, cut, err)
 			}
 			if again, err := Recover(f, int64(len(f.data))); err != nil || again.Finished {
 				t.Fatalf("%s cut at %d: recovering a whole file: %+v %v", name, cut, again, err)
@@ -77,7 +77,7 @@ func TestRecoverAtEveryCut(t *testing.T) {
 	}
 }
 
-// blockEnds gives the offset at which each frame is complete.
+// blockEnds returns the offset at which each frame is complete.
 func blockEnds(t *testing.T, data []byte, fragments []Fragment) []int {
 	t.Helper()
 	s := scanner{r: sliceReader(data), size: int64(len(data))}
@@ -209,7 +209,7 @@ func FuzzRecover(f *testing.F) {
 }
 
 // A size that is patched into an earlier cluster may straddle two sectors, of which a power cut
-// leaves one: the clusters that follow must not be taken for a part of it.
+// leaves one: the clusters that follow must not be treated as a part of it.
 func TestRecoverPassesOverATornSizeOfACluster(t *testing.T) {
 	t.Parallel()
 	for torn := 1; torn < 8; torn++ {
@@ -249,7 +249,7 @@ func TestRecoverPassesOverATornSizeOfACluster(t *testing.T) {
 func TestRecoverKeepsWhatIsSoundAfterDamage(t *testing.T) {
 	t.Parallel()
 	s := encodeSample(t, 5)
-	for name, spoil := range map[string]func(f Fragment) (from, n int64){
+	for name, corrupt := range map[string]func(f Fragment) (from, n int64){
 		"a cluster's head":     func(f Fragment) (int64, int64) { return f.Offset, 8 },
 		"a sector":             func(f Fragment) (int64, int64) { return f.Offset + f.Size/2, 512 },
 		"the whole cluster":    func(f Fragment) (int64, int64) { return f.Offset, f.Size },
@@ -260,7 +260,7 @@ func TestRecoverKeepsWhatIsSoundAfterDamage(t *testing.T) {
 		if _, err := w.EndFragment(); err != nil {
 			t.Fatal(err)
 		}
-		from, n := spoil(w.Fragments()[2])
+		from, n := corrupt(w.Fragments()[2])
 		if _, err := f.WriteAt(make([]byte, n), from); err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +281,7 @@ func TestRecoverKeepsWhatIsSoundAfterDamage(t *testing.T) {
 		if err != nil || again.Finished || len(again.Fragments) != len(r.Fragments) {
 			t.Errorf("%s: read again: %+v %v", name, again, err)
 		}
-		// What a player makes of it: all pictures that were not hit.
+		// A player shows all frames that were not hit.
 		if got := len(frameSums(t, "-v", "fatal", "-i", f.Name())); got < 100 {
 			t.Errorf("%s is damaged: %d pictures are left of 125", name, got)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// mkvinfo, which nobody here wrote, finds the tags where they stand between clusters.
+// mkvinfo, which is independent of this project, finds the tags between clusters.
 func TestTagsBetweenClustersAreMatroska(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "mkvinfo")

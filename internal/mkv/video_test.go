@@ -157,7 +157,7 @@ func frameSums(t testing.TB, args ...string) []string {
 	return sums
 }
 
-// annexB gives the sample as a raw stream for decoders.
+// annexB returns the sample as a raw stream for decoders.
 func (s sample) annexB(t testing.TB) string {
 	t.Helper()
 	var b bytes.Buffer

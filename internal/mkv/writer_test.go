@@ -42,7 +42,7 @@ func TestFinishedFileIsCleanSeekableAndHoldsEveryFrame(t *testing.T) {
 			}
 			// Seeking to the third second by the cues must give its keyframe's picture first.
 			if got := frameSums(t, "-ss", "2", "-noaccurate_seek", "-i", f.Name()); len(got) != 50 || got[0] != want[50] {
-				t.Errorf("seeking to 2 s gives %d pictures, want 50 beginning with picture 50", len(got))
+				t.Errorf("seeking to 2 s returns %d pictures, want 50 beginning with picture 50", len(got))
 			}
 		})
 	}

@@ -52,8 +52,8 @@ func wanted(between string) string {
 		made(IDAudio, 0, between, made(IDSamplingFrequency, 0, "\x45\xFA\x00\x00"), between), between)
 }
 
-// What ebml-go does not know, or knows and v does not ask for, changes nothing of what is read beside it, also when
-// its content looks like the elements that are.
+// Elements that ebml-go does not know, or that v has no field for, do not change how the others are read, even when
+// their content looks like elements that v asks for.
 func TestWhatIsNotAskedForIsPassedOver(t *testing.T) {
 	t.Parallel()
 	bait := made(IDTrackNumber, 0, "\x63") + made(IDTrackEntry, 0, made(IDTrackNumber, 0, "\x63"))
@@ -117,7 +117,7 @@ func TestSizesThatAreNotThereAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzUnmarshal holds that ebml-go reads whatever is let through to it, and finds the tracks that are there.
+// FuzzUnmarshal holds that ebml-go reads whatever is let through to it, and finds the tracks.
 func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte(wanted("")))
 	f.Add([]byte(wanted(made(IDName, 8, "x"))))
