@@ -54,14 +54,14 @@ func (o *fakecamOptions) camera() (*fakecam.Options, error) {
 	}
 	options := &fakecam.Options{
 		Addr: o.listen, User: o.user, Pass: password, Bitrate: o.bitrate, FPS: o.fps, Audio: o.audio,
-		MJPEG: o.codec == "mjpeg", HEVC: o.codec == "h265", NoStamps: !o.stamps, MPEGTS: o.mpegTS,
+		MJPEG: o.codec == "mjpeg", H265: o.codec == "h265", NoStamps: !o.stamps, MPEGTS: o.mpegTS,
 	}
 	if o.file != "" {
 		film, err := readFilm(o.file)
 		if err != nil {
 			return nil, err
 		}
-		if options.Film, options.HEVC = film.annexB, film.h265; o.fps == 0 {
+		if options.Film, options.H265 = film.annexB, film.h265; o.fps == 0 {
 			options.FPS = film.fps
 		}
 		if o.bitrate != 0 && film.h265 {

@@ -346,7 +346,7 @@ func TestWrongFlagsOfFakecamAreNamed(t *testing.T) {
 		"--listen " + host:                                 "another process listens on",
 		"--file /nowhere/film.mp4":                         "cannot read the film",
 		"--like /nowhere/camera.txt":                       "cannot read the camera's file",
-		"--like fakecam.go":                                "the file has no line that says",
+		"--like fakecam.go":                                "the file describes no behaviour",
 		"--file film.mp4 --codec h265":                     "--file decides on size and codec",
 		"--oddity rain":                                    "there is no oddity",
 		"--oddity drop":                                    "takes a duration",

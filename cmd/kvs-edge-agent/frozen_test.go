@@ -24,7 +24,7 @@ var frozenFor = regexp.MustCompile(`The hub did not run for (\d+)`)
 
 func frozenHub(t *testing.T, w world) {
 	s := newStage(t, w)
-	camera := startCamera(t, fakecam.Options{HEVC: true})
+	camera := startCamera(t, fakecam.Options{H265: true})
 	s.configure("door", camera.URL())
 	s.startAgent()
 	s.awaitRecorded("door", 50)

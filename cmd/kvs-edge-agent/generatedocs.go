@@ -10,17 +10,21 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func newGenerateDocsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "generate-docs DOCS FILES",
-		Short:  "Write settings.md, the API's table and openapi.json into the directory DOCS, man page and completions into FILES",
+		Short:  "Write settings.md, logs.md, the API's table and openapi.json into the directory DOCS, man page and completions into FILES",
 		Args:   arguments(2, 2, "name the directories DOCS and FILES"),
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.WriteFile(filepath.Join(args[0], "settings.md"), settingsPage(), 0o644); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(args[0], "logs.md"), logevent.Page(), 0o644); err != nil {
 				return err
 			}
 			if err := writeAPIPages(args[0]); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -21,6 +22,17 @@ func TestTheSettingsPageIsThatOfTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(page), string(settingsPage())); diff != "" {
+		t.Errorf("run make docs:\n%s", diff)
+	}
+}
+
+func TestTheLogPageIsThatOfTheCode(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/logs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(page), string(logevent.Page())); diff != "" {
 		t.Errorf("run make docs:\n%s", diff)
 	}
 }

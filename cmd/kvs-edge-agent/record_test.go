@@ -174,7 +174,7 @@ func TestWrongPortsAndSchemesAreSaidInPlainWords(t *testing.T) {
 	}()
 	for name, c := range map[string]struct{ url, says string }{
 		"rtsps to a plain port": {"rtsps://" + open.Addr().String() + "/live",
-			"does not speak TLS on that port: write rtsp:// in place of rtsps:// in the camera's URL, or correct the port."},
+			"does not speak TLS on that port: write rtsp:// instead of rtsps:// in the camera's URL, or correct the port."},
 		"rtsp to a port of TLS": {strings.Replace(sealed.URL(), "rtsps://", "rtsp://", 1),
 			"check the port, and write rtsps:// for one with TLS."},
 		"a port beyond all": {"rtsp://127.0.0.1:99999/live", "correct the host and the port, which is 1 to 65535, in the camera's URL."},

@@ -136,7 +136,7 @@ func aReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T, w world) {
 	s.expectLevel("DEBUG")
 	s.eventually("a line in the other directory", func() error {
 		text, err := os.ReadFile(filepath.Join(s.dir, "log2", "kvs-edge-agent.log"))
-		if err == nil && !bytes.Contains(text, []byte("the settings were reloaded")) {
+		if err == nil && !bytes.Contains(text, []byte(`"event":"settings-reloaded"`)) {
 			err = errors.New(string(text))
 		}
 		return err

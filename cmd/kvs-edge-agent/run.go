@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -55,7 +56,7 @@ the agent.`,
 				Version: version, Log: log, LogLevel: level, LogFile: file, Source: source, Initial: initial, ReloadRequests: hangups,
 			})
 			if err != nil {
-				log.Error("cannot start", zap.Error(err))
+				logevent.StartFailed.Log(log, zap.Error(err))
 				var wrong *settings.Error
 				if errors.As(err, &wrong) {
 					return &exitError{exitSettings, err}

@@ -211,7 +211,7 @@ func (u *upgrade) startCameras() {
 			}
 			return l.Close()
 		})
-		u.cameras[stream] = startCamera(u.t, fakecam.Options{Addr: addr, HEVC: true, User: "demo", Pass: "p@ss:word/1", Start: newFrames})
+		u.cameras[stream] = startCamera(u.t, fakecam.Options{Addr: addr, H265: true, User: "demo", Pass: "p@ss:word/1", Start: newFrames})
 	}
 }
 
@@ -392,7 +392,7 @@ func TestTheAgentGoesOnWhereAnEarlierVersionStopped(t *testing.T) {
 	u.cloud.Faults().Restore()
 	// Streams that nobody had configured any more, and one whose configuration has changed.
 	for _, stream := range []string{"attic", "yard", "barn"} {
-		u.cameras[stream] = startCamera(t, fakecam.Options{HEVC: true, Start: newFrames})
+		u.cameras[stream] = startCamera(t, fakecam.Options{H265: true, Start: newFrames})
 		u.configure(stream, u.cameras[stream].URL())
 		u.awaitRecorded(stream, 30)
 	}

@@ -292,3 +292,34 @@ func TestTheForeignReaderRefusesAStoreThatItDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+// TestTheForeignReaderReadsFilesThatAreCutOrChanged cuts a segment's file at each byte, and changes each of its bytes.
+func TestTheForeignReaderReadsFilesThatAreCutOrChanged(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("vectors", "store", "front-door", "20261121T041548.083Z+2750.sealed.mkv")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Cut, Changed []int } // numbers of fragments
+	python(t, nil, &got, "-c", "import json, sys; sys.path.insert(0, '.'); from segmentfile import read_segment\n"+
+		"data = open(sys.argv[1], 'rb').read(); count = lambda d: len(read_segment(d, 0)['fragments'])\n"+
+		"print(json.dumps({'Cut': [count(data[:n]) for n in range(len(data))], 'Changed': ["+
+		"count(data[:n] + bytes([data[n] ^ 1 << n % 8]) + data[n + 1:]) for n in range(len(data))]}))", path)
+	if len(got.Cut) != len(data) || len(got.Changed) != len(data) {
+		t.Fatalf("%d cuts and %d changes of %d bytes were read", len(got.Cut), len(got.Changed), len(data))
+	}
+	for n, fragments := range got.Cut {
+		want := 0
+		if m, err := mkv.Open(bytes.NewReader(data[:n]), int64(n)); err == nil {
+			list, err := m.Fragments()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = len(list)
+		}
+		if fragments != want {
+			t.Errorf("cut at %d: the reader has %d fragments, the agent %d", n, fragments, want)
+		}
+	}
+}

@@ -195,7 +195,7 @@ func expectMarks(t *testing.T, view storeView, want map[string]int) {
 // expectPrefix finds all that was read beside the recorder in what was read later, at the same places.
 func expectPrefix(t *testing.T, beside, after storeView) {
 	t.Helper()
-	later, writing := map[int64]fragmentView{}, 0
+	later, read := map[int64]fragmentView{}, 0
 	for _, s := range after.Streams[0].Segments {
 		for _, f := range s.Fragments {
 			f.Upload = "pending"
@@ -203,22 +203,20 @@ func expectPrefix(t *testing.T, beside, after storeView) {
 		}
 	}
 	for _, s := range beside.Streams[0].Segments {
-		if s.State == "writing" {
-			writing++
-		}
 		for _, f := range s.Fragments {
+			read++
 			if diff := cmp.Diff(f, later[f.Start]); diff != "" {
 				t.Errorf("a fragment that was complete has changed (-beside +after):\n%s", diff)
 			}
 		}
 	}
-	if writing != 1 {
-		t.Errorf("%d segments were being written, want 1", writing)
+	if read < 4 {
+		t.Errorf("%d fragments were read beside the recorder", read)
 	}
 }
 
-// expectSent finds each frame of the camera once, in order, a frame's time behind the one before, and near the time at which it
-// was sent. Only where nothing was recorded do more than a few frames' times lie between two.
+// expectSent finds each frame of the camera once, in order, each at a time behind that of the previous one and near
+// the one at which it was sent. Only where nothing was recorded do more than a few frames' times lie between two.
 func expectSent(t *testing.T, device *fakecam.Camera, dir string, view storeView) {
 	t.Helper()
 	sessions := device.Sessions()

@@ -58,7 +58,7 @@ def read_segment(data, zero):
             elif ident == TRACKS:
                 for _, _, entry, entry_end in elements(data, content, end):
                     fields = {i: data[c:e] for i, _, c, e in elements(data, entry, entry_end)}
-                    seg["tracks"].append([fields[0xD7][-1], fields[0x86].decode()])
+                    seg["tracks"].append([int.from_bytes(fields.get(0xD7, b""), "big"), fields.get(0x86, b"").decode(errors="replace")])
             elif ident == VOID and data[content:content + 4] == b"CRCH" and not seg["fragments"]:
                 covered = bytearray(data[:offset])
                 for a, b in changed:

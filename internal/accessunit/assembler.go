@@ -1,7 +1,7 @@
-// Package accessunit turns the RTP packets of a video track into access units, counts those that were lost, and knows
-// what H.264 and H.265 say of them. A Sink takes them: it is what stands between a source of video and a recorder.
-// It is pure: packets are given to it with the times of their arrival. It must not know where they come from, nor
-// what becomes of access units.
+// Package accessunit assembles the RTP packets of a video track into access units, counts lost ones, and reads the
+// NAL units of H.264 and H.265. A Sink receives the access units: it is the interface between a source of video and a recorder.
+// The package does no I/O: packets are passed to it with their times of arrival. It knows neither where they come from, nor
+// how access units are used.
 package accessunit
 
 import (
@@ -17,41 +17,41 @@ const (
 	MaxBytes = 16 << 20
 	// maxNALs bounds the NAL units in an access unit: 8K pictures have some hundred slices.
 	maxNALs = 4096
-	// keepBuffer is what the buffer may keep after a large access unit, in bytes.
+	// keepBuffer is the size of buffer that is kept after a large access unit, in bytes.
 	keepBuffer = 2 << 20
-	// restartPause is how long a camera must have been silent for thousands of packets to be lost. One that goes on at once
-	// began its numbers anew.
+	// restartPause is how long a camera must have been silent for thousands of packets to be lost. One that continues at once
+	// restarted its sequence numbers.
 	restartPause = 500 * time.Millisecond
-	// manyLeading is more packets than can stand before the first slice of a picture.
+	// manyLeading is more packets than can precede the first slice of a picture.
 	manyLeading = 8
-	// maxSkipped is how many parts of the picture that a session begins in may look like pictures: slices with timestamps
+	// maxSkipped is how many parts of the first, incomplete picture of a session may look like pictures: slices with timestamps
 	// of their own.
 	maxSkipped = 8
 )
 
 // assembler turns the RTP packets of a video track, in order of their sequence numbers, into access units. It copies
-// each payload once, into a buffer that it uses again for each access unit, and allocates nothing per packet.
-// An access unit of which a part is missing is never emitted, but reported as damage.
+// each payload once, into a buffer that it reuses for each access unit, and allocates nothing per packet.
+// An access unit with a missing part is never emitted, but reported as damage.
 //
-// What NAL units say of themselves decides where an access unit ends. Markers are often forgotten, or set on
-// each slice, and timestamps may differ within a picture. A marker that was right for a while is believed, so
+// The headers of NAL units decide where an access unit ends. Markers are often missing, or set on
+// each slice, and timestamps may differ within a picture. A marker that was right for a while is trusted, so
 // that a picture need not wait for the next; where packets are missing, timestamps decide.
 type assembler struct {
 	codec    Codec
 	to       Sink
 	maxBytes int // see MaxBytes
 
-	synced   bool   // a picture has begun, or there was a hole: from here on all is accounted for
-	skipped  int    // access units before that, of which the beginning did not come
+	synced   bool   // a picture has started, or there was a hole: from here on every access unit is counted
+	skipped  int    // access units before that, without their start
 	started  bool   // sequence is valid
 	sequence uint16 // of the last packet
-	hole     bool   // what came just before the next NAL unit is unknown
+	hole     bool   // packets are missing before the next NAL unit
 
 	arrival   time.Time // of the last packet
 	timestamp uint32    // of the last packet
-	undefined error     // why a packet could not be understood, since the last access unit
+	undefined error     // why a packet since the last access unit could not be read
 
-	buffer []byte // the bytes of the open access unit, and of the open NAL unit behind them
+	buffer []byte // the bytes of the open access unit, followed by those of the open NAL unit
 	units  []span // its NAL units, in buffer
 	open   openAU
 	nal    openNAL
@@ -60,15 +60,15 @@ type assembler struct {
 	habits habits
 	losses lossCounter
 
-	deinterleaver *payload.Deinterleaver // nil: NAL units come in the order of decoding
-	take          func(payload.Part)     // a.takePart, made once
+	deinterleaver *payload.Deinterleaver // nil: NAL units arrive in decoding order
+	take          func(payload.Part)     // a.takePart or a.deinterleave
 	nals          [][]byte               // reused
 }
 
-// openAU is what is known of the open access unit.
+// openAU is the state of the open access unit.
 type openAU struct {
 	picture   bool // it has a slice
-	slices    int  // so many
+	slices    int  // how many
 	first     bool // one of them is the first of the picture
 	last      Slice
 	timestamp uint32 // of its first slice, or else of its last NAL unit
@@ -79,14 +79,14 @@ type openAU struct {
 // known reports whether there is something to report.
 func (o openAU) known() bool { return o.picture || o.corrupt != nil }
 
-// openNAL is the NAL unit that comes, or came last.
+// openNAL is the open NAL unit, or the last one.
 type openNAL struct {
 	partial   bool // it is not complete
-	at        int  // where it begins in the buffer
+	at        int  // its start in the buffer
 	timestamp uint32
-	looked    bool // whether an access unit begins with it was decided
+	divided   bool // it has been decided whether an access unit starts with it
 
-	behindMarker bool // the packet before its first had the marker
+	behindMarker bool // the packet before its first one had the marker
 }
 
 // span is a part of the buffer.
@@ -103,13 +103,13 @@ func newAssembler(c Codec, maxBytes int, to Sink) *assembler {
 	return a
 }
 
-// expect says which packet the camera announced to begin with, before the first push.
+// expect sets the first packet that the camera announced, before the first push.
 func (a *assembler) expect(sequence uint16, timestamp uint32) {
 	a.started, a.sequence = true, sequence-1
 	a.losses.since(timestamp)
 }
 
-// push takes the next packet. An error ends the session.
+// push adds the next packet. An error ends the session.
 func (a *assembler) push(p Packet, now time.Time) error {
 	if ahead := int16(p.Sequence - a.sequence); a.started && ahead != 1 {
 		if ahead <= 0 && ahead > -sequence.MaxRepeat {
@@ -118,7 +118,7 @@ func (a *assembler) push(p Packet, now time.Time) error {
 		a.noteGap(p, ahead, now)
 	}
 	a.started, a.sequence = true, p.Sequence
-	if len(p.Payload) == 0 { // padding, by which cameras probe the bandwidth
+	if len(p.Payload) == 0 { // padding: cameras probe the bandwidth with it
 		return nil
 	}
 	if p.Timestamp != a.timestamp && a.deinterleaver == nil && a.hole && !a.nal.partial {
@@ -130,7 +130,7 @@ func (a *assembler) push(p Packet, now time.Time) error {
 	}
 	a.noteUnpacked(a.codec.Unpack(p.Payload, a.take))
 	if a.open.corrupt != nil {
-		a.hole = false // its access unit is known
+		a.hole = false // the access unit that misses packets is known
 	}
 	if a.deinterleaver == nil {
 		a.arrival, a.open.marked = now, p.Marker
@@ -144,7 +144,7 @@ func (a *assembler) push(p Packet, now time.Time) error {
 	return nil
 }
 
-// size is how much has come of what is not emitted, in bytes.
+// size is the number of received bytes that are not emitted yet.
 func (a *assembler) size() int {
 	if a.deinterleaver != nil {
 		return len(a.buffer) + a.deinterleaver.Bytes()
@@ -152,9 +152,9 @@ func (a *assembler) size() int {
 	return len(a.buffer)
 }
 
-// flush emits the last access unit when nothing more comes. One that was cut off in the middle
-// was never sent. One without a marker is whole when it has as many slices as all others;
-// otherwise it counts as lost, as nobody knows.
+// flush emits the last access unit at the end of the session. One that was cut off in the middle
+// was never sent completely. One without a marker is complete when it has as many slices as all others;
+// otherwise it counts as lost, as this is unknown.
 func (a *assembler) flush() {
 	left := 0
 	if a.deinterleaver != nil {
@@ -175,15 +175,15 @@ func (a *assembler) flush() {
 	a.losses.end()
 }
 
-// whole reports whether all slices of the open picture have come, as far as its last packet or other pictures tell.
+// whole reports whether all slices of the open picture have arrived, judging by its last packet or by other pictures.
 func (a *assembler) whole() bool {
 	return a.markedWhole() || a.open.slices == a.habits.slicesPerAU
 }
 
-// markedWhole reports whether the last packet had a marker that means that nothing more comes of the open access unit.
+// markedWhole reports whether the last packet had a marker that is known to end access units.
 func (a *assembler) markedWhole() bool { return a.open.marked && !a.habits.markers.unreliable }
 
-// noteGap notes that a packet is not the one after the last.
+// noteGap handles a packet that is not the successor of the last one.
 func (a *assembler) noteGap(p Packet, ahead int16, now time.Time) {
 	missing := max(int64(ahead)-1, 0)
 	if (missing == 0 || missing >= manyLeading) && a.unbroken(p.Timestamp) {
@@ -195,8 +195,8 @@ func (a *assembler) noteGap(p Packet, ahead int16, now time.Time) {
 	a.noteLoss(p.Timestamp, missing)
 }
 
-// unbroken reports whether a picture with a timestamp follows on the one before, so that the numbers of packets jumped but
-// none is missing: no time has passed that so many could be of. It emits the one before.
+// unbroken reports whether a picture with a timestamp directly follows the previous one: then sequence numbers jumped but
+// no packet is missing, as there is no time for the missing ones. It emits the previous picture.
 func (a *assembler) unbroken(timestamp uint32) bool {
 	last := a.losses.step.high
 	complete := a.open.picture && !a.nal.partial && a.open.corrupt == nil && a.whole()
@@ -212,7 +212,7 @@ func (a *assembler) unbroken(timestamp uint32) bool {
 	return true
 }
 
-// noteLoss notes that so many packets are missing before one with a timestamp.
+// noteLoss notes that a number of packets are missing before one with the timestamp.
 func (a *assembler) noteLoss(timestamp uint32, packets int64) {
 	if a.deinterleaver != nil {
 		a.deinterleaver.Hole()
@@ -220,10 +220,10 @@ func (a *assembler) noteLoss(timestamp uint32, packets int64) {
 	if !a.habits.markers.unreliable {
 		a.endNAL()
 	}
-	whole := a.open.picture && a.open.marked && a.habits.markersTell(a.open.slices)
+	whole := a.open.picture && a.open.marked && a.habits.markersDecide(a.open.slices)
 	if a.open.known() || len(a.buffer) > 0 {
 		switch {
-		case timestamp == a.timestamp: // all of them are of this access unit
+		case timestamp == a.timestamp: // all of them belong to this access unit
 			packets = 0
 		case !a.open.marked && a.habits.markers.established(): // its end is among them
 			packets = max(packets-1, 0)
@@ -243,7 +243,7 @@ func (a *assembler) noteLoss(timestamp uint32, packets int64) {
 	a.to.Damaged(0, errHole)
 }
 
-// noteUnpacked notes what was wrong with a payload.
+// noteUnpacked handles an error of unpacking a payload.
 func (a *assembler) noteUnpacked(err error) {
 	switch {
 	case err == nil:
@@ -259,15 +259,15 @@ func (a *assembler) noteUnpacked(err error) {
 	}
 }
 
-// endByTime ends the open access unit before something with another timestamp that cannot tell whether it belongs to it.
+// endByTime ends the open access unit before data of another timestamp that does not show by itself whether it belongs to it.
 func (a *assembler) endByTime(timestamp uint32) {
 	ended := a.open.corrupt == nil && a.markedWhole() && !a.habits.times.own
-	if a.open.known() && timestamp != a.open.timestamp && (ended || a.habits.timesTell()) {
+	if a.open.known() && timestamp != a.open.timestamp && (ended || a.habits.timesDecide()) {
 		a.finish()
 	}
 }
 
-// deinterleave takes a part of a NAL unit that may have come too early.
+// deinterleave passes on a part of a NAL unit that may have arrived before its turn.
 func (a *assembler) deinterleave(p payload.Part) {
 	if !a.deinterleaver.Push(p, a.timestamp+p.Later, a.arrival) {
 		a.deinterleaver.Hole()
@@ -278,7 +278,7 @@ func (a *assembler) deinterleave(p payload.Part) {
 	}
 }
 
-// takeUnit takes the next NAL unit in the order of decoding.
+// takeUnit adds the next NAL unit in decoding order.
 func (a *assembler) takeUnit(u payload.Unit) {
 	a.beginNAL(u.Timestamp)
 	a.buffer = append(a.buffer, u.NAL...)
@@ -289,7 +289,7 @@ func (a *assembler) takeUnit(u payload.Unit) {
 	}
 }
 
-// finish emits the open access unit, or reports what corrupted it, and begins an empty one.
+// finish emits the open access unit, or reports what corrupted it, and starts an empty one.
 func (a *assembler) finish() {
 	switch {
 	case a.open.corrupt != nil && a.synced:
@@ -312,7 +312,7 @@ func (a *assembler) finish() {
 	a.open, a.nal = openAU{}, openNAL{}
 }
 
-// learn learns from an access unit what others are like.
+// learn derives from an access unit how the camera sends others.
 func (a *assembler) learn() {
 	a.skipped++
 	a.synced = a.synced || a.open.first || a.open.corrupt == nil || a.skipped > maxSkipped

@@ -19,7 +19,7 @@ func TestRecoveryPointsAreFoundAmongMessages(t *testing.T) {
 	for sei, want := range map[string]bool{
 		"\x06\x01\x84\x80":                                 true,
 		"\x05\x02ab\x06\x01\x84\x80":                       true,
-		"\x05\x06\x00\x00\x03\x00\x00\x03\x06\x01\x80":     false, // 6 bytes without the two that are no content
+		"\x05\x06\x00\x00\x03\x00\x00\x03\x06\x01\x80":     false, // 6 bytes without the two of emulation prevention
 		"\x05\x05\x00\x00\x03\x01\x02\x03\x06\x01\x84\x80": true,
 		"\x05\x20short":                                    false,
 		"\xff\xff":                                         false,
@@ -44,12 +44,12 @@ func TestHugePictureEndsTheSession(t *testing.T) {
 			}
 			return
 		}
-		payload[1] &^= 0x80 // and the others
+		payload[1] &^= 0x80 // and its other fragments
 	}
-	t.Error("nothing was said")
+	t.Error("nothing was reported")
 }
 
-// intact checks that an assembler emits nothing but whole NAL units.
+// intact checks that an assembler emits only complete NAL units.
 type intact struct {
 	silent
 	t *testing.T

@@ -5,21 +5,21 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// The numbers of the tracks in a file.
+// The track numbers in a file.
 const (
 	VideoNumber = 1
 	AudioNumber = 2
 )
 
-// AudioTrack is a camera's audio, when it has some that can be recorded.
+// AudioTrack is a camera's audio that can be recorded.
 type AudioTrack struct {
 	Track   mkv.Track
 	Rate    int    // RTP ticks per second
-	Silence []byte // a frame of it, for fragments in which the camera sends none; nil: they need none
+	Silence []byte // a frame of silence, for fragments in which the camera sends no audio; nil: they need none
 	Most    int64  // bytes per second that are recorded
 }
 
-// NewAudioTrack describes audio whose timestamps have so many ticks per second.
+// NewAudioTrack describes audio with a clock rate in ticks per second.
 func NewAudioTrack(f audio.Format, rate int) *AudioTrack {
 	return &AudioTrack{Track: f.Track(AudioNumber), Rate: rate, Silence: f.Silence(), Most: f.MaxRate()}
 }

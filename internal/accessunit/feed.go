@@ -6,30 +6,30 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 )
 
-// Feed takes the RTP packets of a session's video, in order of their sequence numbers, and contains what panics on
-// their way to the sink. Then it counts access units by their RTP timestamps alone, which needs nothing of what broke,
-// until the sink wants to see access units again. One goroutine uses it at a time.
+// Feed accepts the RTP packets of a session's video, in order of their sequence numbers, and contains panics on
+// their way to the sink. After one it only counts access units, by their RTP timestamps and without any earlier state,
+// until the sink accepts access units again. One goroutine uses it at a time.
 type Feed struct {
 	codec     Codec
 	sink      Sink
 	maxBytes  int        // see MaxBytes
 	assembler *assembler // nil: it panicked, and access units are only counted
-	until     time.Time  // so long
+	until     time.Time  // the end of that
 	units     int64      // so far
 
 	started  bool // there was a packet
 	sequence uint16
-	present  unitState // the access unit of the present packet
-	before   unitState // that of the packet before it
+	present  unitState // the access unit of the current packet
+	before   unitState // that of the previous packet
 }
 
-// unitState is what is known of an access unit by its timestamp.
+// unitState is the state of an access unit, identified by its timestamp.
 type unitState struct {
 	timestamp uint32
-	reported  bool // the sink knows what became of it
+	reported  bool // the sink was notified of its result
 }
 
-// NewFeed makes a Feed whose access units have at most so many bytes: MaxBytes, or less.
+// NewFeed returns a Feed whose access units have at most maxBytes: MaxBytes, or less.
 func NewFeed(c Codec, maxBytes int, to Sink) *Feed {
 	f := &Feed{codec: c, maxBytes: maxBytes, sink: to}
 	f.assembler = f.newAssembler()
@@ -40,7 +40,7 @@ func (f *Feed) newAssembler() *assembler {
 	return newAssembler(f.codec, f.maxBytes, observedSink{f.sink, f})
 }
 
-// Push takes the next packet. An error ends the session.
+// Push adds the next packet. An error ends the session.
 func (f *Feed) Push(p Packet, now time.Time) error {
 	f.beginPacket(p)
 	defer f.recoverPacket()
@@ -50,7 +50,7 @@ func (f *Feed) Push(p Packet, now time.Time) error {
 	return f.assembler.push(p, now)
 }
 
-// beginPacket begins a packet; recoverPacket, deferred, ends it.
+// beginPacket starts a packet; recoverPacket, deferred, ends it.
 func (f *Feed) beginPacket(p Packet) {
 	reported := f.before.reported
 	if f.started && p.Timestamp != f.present.timestamp {
@@ -60,7 +60,7 @@ func (f *Feed) beginPacket(p Packet) {
 	f.present.timestamp, f.sequence = p.Timestamp, p.Sequence
 }
 
-// recoverPacket must be deferred itself, as it recovers.
+// recoverPacket must be the deferred function itself, as it calls recover.
 func (f *Feed) recoverPacket() {
 	if value := recover(); value != nil {
 		f.abandon(value)
@@ -68,7 +68,7 @@ func (f *Feed) recoverPacket() {
 	f.started = true
 }
 
-// abandon gives the assembler up with the access units of which it holds parts.
+// abandon discards the assembler with the access units of which it holds parts.
 func (f *Feed) abandon(value any) {
 	lost := int64(0)
 	if f.started && f.before.timestamp != f.present.timestamp && !f.before.reported {
@@ -82,7 +82,7 @@ func (f *Feed) abandon(value any) {
 	f.until = f.sink.Panicked(lost, value)
 }
 
-// resume counts an access unit, or begins to assemble again when it is time.
+// resume counts an access unit, or starts assembling again when it is time.
 func (f *Feed) resume(now time.Time) bool {
 	if f.present.reported {
 		return false
@@ -97,18 +97,18 @@ func (f *Feed) resume(now time.Time) bool {
 	return true
 }
 
-// Progress is how far the video of a session has come.
+// Progress is how much video a session has received.
 type Progress struct {
 	units int64
 	bytes int // of the next one
 }
 
-// After reports whether more has come than at last: another access unit, or more of one than there was of
-// any since. A large one may take long, on a slow network or while this machine is busy; but what
-// never makes an access unit is no video.
+// After reports whether more has arrived than at last: another access unit, or more of the next one than of
+// any since. A large one may take long, on a slow network or while this machine is busy; but data that
+// never becomes an access unit is not video.
 func (p Progress) After(last Progress) bool { return p.units != last.units || p.bytes > last.bytes }
 
-// Progress returns how far the video has come.
+// Progress returns how much video has arrived.
 func (f *Feed) Progress() Progress {
 	p := Progress{units: f.units}
 	if f.assembler != nil {
@@ -117,7 +117,7 @@ func (f *Feed) Progress() Progress {
 	return p
 }
 
-// Undefined says why packets could not be understood, if some came since the last access unit.
+// Undefined returns why packets since the last access unit could not be read, if there were any.
 func (f *Feed) Undefined() error {
 	if f.assembler == nil {
 		return nil
@@ -125,7 +125,7 @@ func (f *Feed) Undefined() error {
 	return f.assembler.undefined
 }
 
-// assemblerFrom is an assembler for what comes from a packet on with which an access unit begins.
+// assemblerFrom returns an assembler that starts at a packet which starts an access unit.
 func (f *Feed) assemblerFrom(sequence uint16) *assembler {
 	a := f.newAssembler()
 	a.synced, a.hole = true, false
@@ -133,9 +133,9 @@ func (f *Feed) assemblerFrom(sequence uint16) *assembler {
 	return a
 }
 
-// ChangeSSRC goes on to another SSRC, before its first packet is pushed: encoders that restart take
-// another SSRC (RFC 3550, section 8), and some do for each GOP. It reports whether it restarts the numbers of
-// its packets; then nothing of the last access unit is still to come.
+// ChangeSSRC switches to another SSRC, before its first packet is pushed: encoders that restart choose
+// another SSRC (RFC 3550, section 8), and some do so for each GOP. It reports whether the new SSRC has other sequence numbers;
+// then the last access unit is complete or lost.
 func (f *Feed) ChangeSSRC(number uint16) (restarts bool) {
 	if ahead := number - f.sequence - 1; !f.started || ahead < sequence.Window {
 		return false
@@ -150,14 +150,14 @@ func (f *Feed) ChangeSSRC(number uint16) (restarts bool) {
 	return true
 }
 
-// Expect says which packet the camera announced to begin with, before the first Push.
+// Expect sets the first packet that the camera announced, before the first Push.
 func (f *Feed) Expect(sequence uint16, timestamp uint32) {
 	if f.assembler != nil {
 		f.assembler.expect(sequence, timestamp)
 	}
 }
 
-// Flush emits the last access unit when nothing more comes.
+// Flush emits the last access unit at the end of the session.
 func (f *Feed) Flush() {
 	if f.assembler == nil {
 		return
@@ -167,7 +167,7 @@ func (f *Feed) Flush() {
 	f.assembler.flush()
 }
 
-// Contain does whatever else a session does. A panic there is reported as one that costs no frame.
+// Contain calls do for any other step of a session. A panic there is reported as one that costs no frame.
 func (f *Feed) Contain(do func()) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -177,7 +177,7 @@ func (f *Feed) Contain(do func()) {
 	do()
 }
 
-// observedSink notes what a sink is called with.
+// observedSink notes the calls of a sink.
 type observedSink struct {
 	Sink
 	feed *Feed
@@ -202,37 +202,37 @@ func (o observedSink) Damaged(frames int64, err error) {
 	o.Sink.Damaged(frames, err)
 }
 
-// Unit is an access unit of a source that cuts them itself, as the streams of a container do.
+// Unit is an access unit of a source that delimits them itself, such as the streams of a container.
 type Unit struct {
 	NALUs     [][]byte // in decode order
 	Timestamp uint32
-	// Missing is how many packets are missing before it, of which each may have been an access unit.
+	// Missing is how many packets are missing before it; each may have been an access unit.
 	Missing int
-	// Torn says that a part of it is missing.
+	// Torn: a part of it is missing.
 	Torn bool
 }
 
-// Units hands on what comes as whole access units, as Feed does with those that it puts together: it counts those that are missing,
-// leaves out what no decoder takes, and contains what panics on their way to the sink. One goroutine uses it at a time.
+// Units passes on complete access units, as Feed does with those that it assembles: it counts missing ones,
+// leaves out what decoders do not accept, and contains panics on their way to the sink. One goroutine uses it at a time.
 type Units struct {
 	codec  Codec
 	sink   Sink
 	losses lossCounter
 	nals   [][]byte // reused
-	count  int64    // so far
-	synced bool     // one has come, or is known to be missing: from here on all is accounted for
+	count  int64    // passed on or missing
+	synced bool     // one has arrived, or is known to be missing: from here on every access unit is counted
 
-	reported bool      // the sink knows what became of the present one
-	panicked bool      // and since then none is handed on
-	until    time.Time // so long
+	reported bool      // the sink was notified of the current one
+	panicked bool      // and none is passed on until the time below
+	until    time.Time // the end of that
 }
 
-// NewUnits makes a Units.
+// NewUnits returns a Units that passes on access units to a sink.
 func NewUnits(c Codec, to Sink) *Units {
 	return &Units{codec: c, sink: to, losses: lossCounter{report: to.Missed}}
 }
 
-// Push takes the next access unit.
+// Push adds the next access unit.
 func (u *Units) Push(unit Unit, now time.Time) {
 	u.reported = false
 	defer u.recoverUnit()
@@ -263,7 +263,7 @@ func (u *Units) Push(unit Unit, now time.Time) {
 	u.synced = true
 }
 
-// check gathers the NAL units that can be handed on, and returns why the access unit cannot be.
+// check collects the NAL units that can be passed on, and returns why the access unit cannot be.
 func (u *Units) check(unit Unit) (err error) {
 	u.nals = u.nals[:0]
 	if unit.Torn {
@@ -286,7 +286,7 @@ func (u *Units) check(unit Unit) (err error) {
 	return err
 }
 
-// recoverUnit must be deferred itself, as it recovers.
+// recoverUnit must be the deferred function itself, as it calls recover.
 func (u *Units) recoverUnit() {
 	if value := recover(); value != nil {
 		lost := int64(1)
@@ -297,12 +297,12 @@ func (u *Units) recoverUnit() {
 	}
 }
 
-// Flush counts what is missing before the last one, when nothing more comes.
+// Flush counts what is missing before the last access unit, at the end of the session.
 func (u *Units) Flush() {
 	u.reported = true
 	defer u.recoverUnit()
 	u.losses.end()
 }
 
-// Progress returns how far the video has come, with so many bytes of the next access unit.
+// Progress returns how much video has arrived, given the number of bytes of the next access unit.
 func (u *Units) Progress(pending int) Progress { return Progress{units: u.count, bytes: pending} }

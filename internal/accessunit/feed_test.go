@@ -12,9 +12,9 @@ import (
 // noon is when packets arrive.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// heard is a sink that writes down what it is called with.
+// heard is a sink that notes its calls.
 type heard struct {
-	accessunit.Sink          // what a Feed never calls
+	accessunit.Sink          // methods that a Feed never calls
 	units           []string // NAL units of each access unit
 	times           []uint32
 	lost            int64
@@ -31,7 +31,7 @@ func (h *heard) AccessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 	h.times = append(h.times, rtpTime)
 }
 
-// wire makes packets of a camera that counts its packets.
+// wire makes the packets of a camera, with consecutive sequence numbers.
 type wire struct {
 	feed  *accessunit.Feed
 	heard *heard
@@ -48,10 +48,10 @@ func (w *wire) send(t uint32, marker bool, payload string) {
 	w.next++
 }
 
-// lose is a packet that does not arrive.
+// lose skips a packet that does not arrive.
 func (w *wire) lose(uint32, bool, string) { w.next++ }
 
-// NAL units of H.264, as short as they may be.
+// The shortest valid NAL units of H.264.
 const (
 	aud    = "\x09\xf0"
 	sps    = "\x67sps"
@@ -68,10 +68,10 @@ const (
 	fuIDR3 = "\x7c\x45r"
 )
 
-// trustMarkers is after how many access units alike a habit of a camera is believed.
+// trustMarkers is how many similar access units it takes to trust a habit of a camera.
 const trustMarkers = 25
 
-// TestPacketisations pushes what cameras send, row by row of the ways there are.
+// TestPacketisations pushes the packets of cameras, one row for each way of packetisation.
 func TestPacketisations(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -108,13 +108,13 @@ func TestPacketisations(t *testing.T) {
 			w.send(2, true, slice1)
 			w.send(2, true, slice2)
 			w.send(3, true, slice1)
-		}, []string{idr + "|" + idr2, slice1 + "|" + slice2}, 1, 0}, // whether the last is whole is not known
+		}, []string{idr + "|" + idr2, slice1 + "|" + slice2}, 1, 0}, // whether the last is complete is unknown
 		{"no marker", accessunit.H264, func(w *wire) {
 			w.send(1, false, idr)
 			w.send(2, false, slice1)
 			w.send(3, false, slice1)
 		}, []string{idr, slice1, slice1}, 0, 0},
-		{"no marker, and the last picture has fewer slices than those before", accessunit.H264, func(w *wire) {
+		{"no marker, and the last picture has fewer slices than the previous ones", accessunit.H264, func(w *wire) {
 			w.send(1, false, idr)
 			w.send(1, false, idr2)
 			w.send(2, false, slice1)
@@ -205,7 +205,7 @@ func TestPacketisations(t *testing.T) {
 			w.send(50, true, slice1)
 			w.send(60, true, sps)
 			w.send(60, true, idr)
-		}, []string{idr, slice1, sps + "|" + idr}, 3, 0}, // that at 50 may lack what came before its slice
+		}, []string{idr, slice1, sps + "|" + idr}, 3, 0}, // the one at 50 may lack NAL units before its slice
 		{"a hole from one picture into the next", accessunit.H264, func(w *wire) {
 			w.send(10, true, idr)
 			w.send(20, false, slice1)
@@ -253,7 +253,7 @@ func TestPacketisations(t *testing.T) {
 					if t == 115 || t == 113 || t == 117 {
 						w.lose(t, true, slice1)
 					} else {
-						w.send(t, true, sps) // with a set it is sure where a picture begins
+						w.send(t, true, sps) // a parameter set marks the start of a picture
 						w.send(t, true, slice1)
 					}
 				}
@@ -305,7 +305,7 @@ type null struct{ heard }
 
 func (*null) AccessUnit([][]byte, uint32, time.Time) {}
 
-// BenchmarkAssembler takes a second of 25 pictures of 20 kB, the first of 200 kB, in packets of 1400 bytes.
+// BenchmarkAssembler assembles a second of 25 pictures of 20 kB, the first of 200 kB, in packets of 1400 bytes.
 func BenchmarkAssembler(b *testing.B) {
 	var packets []accessunit.Packet
 	for i := range 25 {

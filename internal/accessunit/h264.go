@@ -7,10 +7,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 )
 
-// H264 is the codec H.264, whose NAL units come in the order of decoding.
+// H264 is the codec H.264 with NAL units in decoding order.
 var H264 Codec = h264Codec{}
 
-// InterleavedH264 is H.264 whose slices may come so many others too early (sprop-interleaving-depth of RFC 6184).
+// InterleavedH264 is H.264 with slices that may arrive up to depth others too early (sprop-interleaving-depth of RFC 6184).
 func InterleavedH264(depth int) Codec { return h264Codec{depth} }
 
 type h264Codec struct{ depth int }
@@ -20,7 +20,7 @@ const (
 	h264TypeMask  = 0x1F
 	h264RefMask   = 0x60 // nal_ref_idc
 	h264Slice     = 1
-	h264PartB     = 3 // partitions of the data of a slice, behind its header
+	h264PartB     = 3 // partitions of a slice's data, after its header
 	h264PartC     = 4
 	h264IDR       = 5
 	h264SEI       = 6
@@ -71,8 +71,8 @@ func (h264Codec) Kind(nal []byte) NALKind {
 }
 
 // intraSlice reports whether slice_type, the second number of a slice header, is I (H.264, table
-// 7-6: 2, and 7 when all slices of the picture are). It looks at the first bytes only and needs no
-// memory: emulation prevention cannot occur there but after numbers that are too large for I.
+// 7-6: 2, and 7 when all slices of the picture are). It reads the first bytes only, without emulation
+// prevention, which can occur there only after numbers that are too large for I.
 func intraSlice(nal []byte) bool {
 	var b [8]byte
 	copy(b[:], nal[1:])
@@ -85,8 +85,8 @@ func intraSlice(nal []byte) bool {
 	return ok && (kind == 2 || kind == 7)
 }
 
-// Slice reads first_mb_in_slice (H.264, 7.3.3), and of the header what is the same in all slices of a picture: whether it
-// is an IDR picture, and whether others refer to it.
+// Slice reads first_mb_in_slice (H.264, 7.3.3), and from the header what all slices of a picture share: whether it
+// is an IDR picture, and whether others reference it.
 func (h264Codec) Slice(nal []byte) Slice {
 	var b [8]byte
 	copy(b[:], nal[1:])

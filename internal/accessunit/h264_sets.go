@@ -31,7 +31,7 @@ func (p h264Sets) Add(nal []byte) (changed bool) {
 	if len(nal) < 2 || len(nal) > maxParameterSet {
 		return false
 	}
-	if p.Holds(nal) { // as with almost every keyframe
+	if p.Holds(nal) { // as at almost every keyframe
 		return false
 	}
 	if nal[0]&h264TypeMask == h264SPS {
@@ -45,7 +45,7 @@ func (p h264Sets) Add(nal []byte) (changed bool) {
 	return true
 }
 
-// size is that of all sets, in bytes.
+// size is the size of all sets, in bytes.
 func (p h264Sets) size() (n int) {
 	for _, sets := range []map[uint32][]byte{p.sps, p.pps} {
 		for _, set := range sets {
@@ -62,7 +62,7 @@ func (p h264Sets) addSPS(nal []byte) (changed bool) {
 	}
 	var old h264.SPS
 	if before := p.sps[sps.ID]; before != nil && old.Unmarshal(before) == nil && reflect.DeepEqual(old, sps) {
-		return false // "smart" encoders repeat the same in other bytes
+		return false // "smart" encoders repeat the same set in other bytes
 	}
 	if !fits(p.size(), p.sps[sps.ID], nal) {
 		return false
@@ -111,7 +111,7 @@ func h264Picture(sps h264.SPS) mkv.Picture {
 	return u.picture(sps.Width(), sps.Height(), !sps.FrameMbsOnlyFlag)
 }
 
-// avcC makes an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
+// avcC returns an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
 func (p h264Sets) avcC(sps h264.SPS) []byte {
 	const (
 		reservedLength = 0xFC

@@ -2,10 +2,10 @@ package accessunit
 
 import "github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 
-// H265 is the codec H.265, whose NAL units come in the order of decoding.
+// H265 is the codec H.265 with NAL units in decoding order.
 var H265 Codec = h265Codec{}
 
-// NumberedH265 is H.265 whose NAL units have decoding order numbers, and may come so many others too early
+// NumberedH265 is H.265 with decoding order numbers; NAL units may arrive up to depth others too early
 // (sprop-depack-buf-nalus of RFC 7798).
 func NumberedH265(depth int) Codec { return h265Codec{numbered: true, depth: depth} }
 
@@ -29,12 +29,12 @@ const (
 	h265SuffixSEI = 40
 	h265Prefix    = 41 // reserved, up to 44
 	h265Suffix    = 45 // reserved, up to 47
-	h265Defined   = 48 // those from here on are not
+	h265Defined   = 48 // types from here on are undefined
 )
 
 func h265Type(nal []byte) byte { return nal[0] >> 1 & 0x3F }
 
-// h265Layer is nuh_layer_id: 0 but for extensions in several layers.
+// h265Layer returns nuh_layer_id: 0 except for extensions with several layers.
 func h265Layer(nal []byte) byte { return nal[0]&1<<5 | nal[1]>>3 }
 
 func (h265Codec) HeaderSize() int { return 2 }
@@ -44,7 +44,7 @@ func (h265Codec) Kind(nal []byte) NALKind {
 		return nalMalformed
 	}
 	switch t := h265Type(nal); {
-	case h265Layer(nal) > 0 && t < h265Defined: // decoders of what KVS takes pass over it
+	case h265Layer(nal) > 0 && t < h265Defined: // decoders of video that KVS accepts skip it
 		return nalSuffix
 	case t >= h265IDR && t < h265CRA:
 		return nalIDR
@@ -78,5 +78,5 @@ func (c h265Codec) Unpack(p []byte, take func(payload.Part)) error {
 
 func (c h265Codec) Depth() int { return c.depth }
 
-// Deep counts all (RFC 7798, section 7.1).
+// Deep: all count (RFC 7798, section 7.1).
 func (h265Codec) Deep([]byte) bool { return true }

@@ -30,7 +30,7 @@ func (p h265Sets) Add(nal []byte) (changed bool) {
 	if len(nal) < 3 || len(nal) > maxParameterSet {
 		return false
 	}
-	if p.Holds(nal) { // as with almost every keyframe
+	if p.Holds(nal) { // as at almost every keyframe
 		return false
 	}
 	key := h265SetKey{kind: h265Type(nal)}
@@ -60,7 +60,7 @@ func (p h265Sets) Add(nal []byte) (changed bool) {
 	return true
 }
 
-// size is that of all sets, in bytes.
+// size is the size of all sets, in bytes.
 func (p h265Sets) size() (n int) {
 	for _, set := range p {
 		n += len(set)
@@ -68,7 +68,7 @@ func (p h265Sets) size() (n int) {
 	return n
 }
 
-// maxPixels is the width or height beyond which a parameter set is not believed (H.265, level 6.2
+// maxPixels is the width or height up to which a parameter set is credible (H.265, level 6.2
 // allows 8192x4320, and 16888 in one direction).
 const maxPixels = 16888
 
@@ -136,7 +136,7 @@ func h265Picture(sps h265.SPS) mkv.Picture {
 	return u.picture(sps.Width(), sps.Height(), interlaced)
 }
 
-// hvcC makes an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1).
+// hvcC returns an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1).
 func (p h265Sets) hvcC(sps h265.SPS, raw []byte) []byte {
 	const (
 		version       = 1

@@ -1,19 +1,19 @@
 package accessunit
 
-// trustHabit is after how many access units alike a habit of a camera is believed.
+// trustHabit is how many similar access units it takes to trust a habit of a camera.
 const trustHabit = 25
 
-// habits is what a session has shown of how a camera makes packets of pictures.
+// habits is how a camera packetises pictures, as far as its session has shown.
 type habits struct {
 	markers     markerStreak
 	times       timeStreak
-	slicesPerAU int // slices of every access unit so far; 0: of none yet, -1: they differ
+	slicesPerAU int // slices in each access unit; 0: unknown, -1: they differ
 }
 
-// markerStreak is what is known of the camera's markers.
+// markerStreak is how the camera sets markers.
 type markerStreak struct {
 	length     int  // access units in a row that ended with a marker
-	unreliable bool // markers are set on packets that end no picture
+	unreliable bool // markers are also set on packets that do not end a picture
 }
 
 // believed reports whether a marker ends an access unit.
@@ -22,7 +22,7 @@ func (m markerStreak) believed() bool { return m.established() && !m.unreliable 
 // established reports whether access units have ended with a marker for a while.
 func (m markerStreak) established() bool { return m.length >= trustHabit }
 
-// timeStreak is what is known of the timestamps of slices.
+// timeStreak is how the camera sets the timestamps of slices.
 type timeStreak struct {
 	length int  // access units of several slices, all with one timestamp
 	own    bool // slices of a picture have had timestamps of their own
@@ -31,15 +31,17 @@ type timeStreak struct {
 // shared reports whether all slices of a picture have its timestamp.
 func (t timeStreak) shared() bool { return t.length >= trustHabit && !t.own }
 
-// markersTell reports whether a marker means that a picture of so many slices is whole.
-func (h *habits) markersTell(slices int) bool {
+// markersDecide reports whether a marker means that a picture with a number of slices is complete.
+func (h *habits) markersDecide(slices int) bool {
 	return !h.markers.unreliable && (h.markers.established() || h.slicesPerAU < 0 || h.slicesPerAU == slices)
 }
 
-// timesTell reports whether another timestamp means another picture, as far as is known.
-func (h *habits) timesTell() bool { return !h.times.own && (h.times.length > 0 || h.slicesPerAU == 1) }
+// timesDecide reports whether another timestamp means another picture, as far as is known.
+func (h *habits) timesDecide() bool {
+	return !h.times.own && (h.times.length > 0 || h.slicesPerAU == 1)
+}
 
-// learn takes an access unit.
+// learn updates the habits with an access unit.
 func (h *habits) learn(au openAU) {
 	switch {
 	case au.marked:

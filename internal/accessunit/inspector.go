@@ -1,24 +1,24 @@
 package accessunit
 
-// Contents is what an access unit holds.
+// Contents is what an access unit contains.
 type Contents struct {
 	Picture bool // it has a slice
 	Closed  bool // nothing after it needs anything before it
-	Open    bool // decoding may begin at it, but pictures that are shown before it may look back
+	Open    bool // decoding can start at it, but pictures that are shown before it may reference earlier ones
 }
 
-// Keyframe reports whether decoding may begin at the access unit.
+// Keyframe reports whether decoding can start at the access unit.
 func (c Contents) Keyframe() bool { return c.Closed || c.Open }
 
-// Inspector finds out what access units hold, and keeps the parameter sets that come in them.
+// Inspector determines what access units contain, and keeps the parameter sets in them.
 type Inspector struct {
 	Sets        ParameterSets
-	SetsChanged bool // since it was last unset
+	SetsChanged bool // set by Inspect; the caller clears it
 
 	codec Codec
 }
 
-// NewInspector begins with the parameter sets of the session description.
+// NewInspector starts with the parameter sets of the session description.
 func NewInspector(c Codec, parameterSets [][]byte) Inspector {
 	i := Inspector{codec: c, Sets: c.NewParameterSets(), SetsChanged: true}
 	for _, set := range parameterSets {
@@ -27,7 +27,7 @@ func NewInspector(c Codec, parameterSets [][]byte) Inspector {
 	return i
 }
 
-// Inspect notes parameter sets and returns what an access unit is.
+// Inspect stores parameter sets and returns what an access unit contains.
 func (i *Inspector) Inspect(nalus [][]byte) (c Contents) {
 	intra, sets, recovery := true, false, false
 	for _, nal := range nalus {
@@ -49,16 +49,16 @@ func (i *Inspector) Inspect(nalus [][]byte) (c Contents) {
 			}
 		}
 	}
-	// Some cameras send I pictures that are no IDR, and say with a recovery point or with
-	// parameter sets only that decoding may begin there.
+	// Some cameras send I pictures that are not IDR, and indicate only with a recovery point or with
+	// parameter sets that decoding can start there.
 	if c.Picture && !c.Closed && (recovery || sets && intra) {
 		c.Open = true
 	}
 	return c
 }
 
-// Keeps reports whether a NAL unit belongs into a file with those parameter sets in its header: delimiters do not
-// (ISO/IEC 14496-15, 5.3.2), nor what the header has already.
+// Keeps reports whether a NAL unit belongs in a file with the parameter sets in its header: delimiters do not
+// (ISO/IEC 14496-15, 5.3.2), nor do parameter sets that the header has.
 func (i *Inspector) Keeps(nal []byte, header ParameterSets) bool {
 	switch kindOf(i.codec, nal) {
 	case nalMalformed, nalDelimiter:

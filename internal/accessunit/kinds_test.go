@@ -9,15 +9,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
-// Slices of H.264 as short as they may be: of a picture that others refer to, of one that none does, and of an IDR picture,
-// with the number of their first macroblock as the second letter says.
+// The shortest valid slices of H.264: of a picture that others reference, of one that none does, and of an IDR picture.
+// The digit is the number of their first macroblock.
 const (
 	p0, p1, p2, p3 = "\x41\x9a", "\x41\x40", "\x41\x60", "\x41\x20" // 0, 1, 2, 3
 	b0, b1         = "\x01\x9a", "\x01\x40"
 	i0, i1, i2     = "\x65\x88", "\x65\x40", "\x65\x60"
 )
 
-// sendAll sends packets that are written as "timestamp[!] name", ! for a marker, with a - where one is lost.
+// sendAll sends packets that are written as "timestamp[!] name", ! for a marker, and - for one that is lost.
 func sendAll(w *wire, packets string, named map[string]string) {
 	for line := range strings.FieldsFuncSeq(packets, func(r rune) bool { return r == ',' || r == '\n' }) {
 		fields := strings.Fields(line)
@@ -34,7 +34,7 @@ func sendAll(w *wire, packets string, named map[string]string) {
 	}
 }
 
-// kinds are what the tables call their packets.
+// kinds are the packets that the tables name.
 var kinds = map[string]string{
 	"P0": p0 + "p0", "P1": p1 + "p1", "P2": p2 + "p2", "P3": p3 + "p3", "B0": b0 + "b0", "B1": b1 + "b1",
 	"I0": i0 + "i0", "I1": i1 + "i1", "I2": i2 + "i2", "sps": sps, "pps": pps, "sei": sei, "aud": aud, "filler": filler, "none": "",
@@ -58,7 +58,7 @@ func names(units []string) []string {
 	return list
 }
 
-// TestKindsOfPictures is the table of what cameras do to the timestamps and markers of pictures, and of what is lost then.
+// TestKindsOfPictures is the table of how cameras set the timestamps and markers of pictures, and of the access units lost.
 func TestKindsOfPictures(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -99,8 +99,8 @@ func TestKindsOfPictures(t *testing.T) {
 			[]string{"I0", "P0abc", "P0"}, nil, 0},
 		"empty packets, with a marker": {"10! I0, 10! none, 20 none, 20! P0, 20 none, 30! P0",
 			[]string{"I0", "P0", "P0"}, nil, 0},
-		"one of several slices is torn":   {"10! I0, 20 P0, 20 P1a, 30! P0", []string{"I0", "P0"}, nil, 1},
-		"lengths in place of start codes": {"10! avccI, 20! avccP, 30! avccP", []string{"ga long I0", "P0", "P0"}, nil, 0},
+		"one of several slices is torn":  {"10! I0, 20 P0, 20 P1a, 30! P0", []string{"I0", "P0"}, nil, 1},
+		"lengths instead of start codes": {"10! avccI, 20! avccP, 30! avccP", []string{"ga long I0", "P0", "P0"}, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,8 +117,8 @@ func TestKindsOfPictures(t *testing.T) {
 	}
 }
 
-// TestNumbersThatJump has sequence numbers go on elsewhere between pictures, where time says that none is missing, and where
-// it does not. With a parameter set in front it is sure where a picture begins.
+// TestNumbersThatJump has sequence numbers continue elsewhere between pictures, where the time shows that none is missing, and where
+// it does not. A parameter set in front marks the start of a picture.
 func TestNumbersThatJump(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -167,7 +167,7 @@ func TestNumbersThatJump(t *testing.T) {
 	}
 }
 
-// TestInterleaved sends pictures in another order than that of decoding.
+// TestInterleaved sends pictures in an order other than decoding order.
 func TestInterleaved(t *testing.T) {
 	t.Parallel()
 	stapB := func(don byte, nal string) string {
@@ -178,10 +178,10 @@ func TestInterleaved(t *testing.T) {
 	w.send(30, false, stapB(4, p0+"p0"))
 	w.send(10, false, "\x7d\x85\x00\x02\x88i")
 	w.send(20, false, stapB(3, p0+"p0"))
-	w.send(10, true, "\x7c\x450") // the end of what FU-B began? it is another NAL unit's: left out
+	w.send(10, true, "\x7c\x450") // the end of the FU-B's NAL unit? It is of another one, and left out
 	w.feed.Flush()
 	if len(w.heard.units) != 0 {
-		t.Errorf("%q without a whole keyframe", w.heard.units)
+		t.Errorf("%q without a complete keyframe", w.heard.units)
 	}
 	w = newWire(accessunit.InterleavedH264(2))
 	w.send(10, false, "\x79\x00\x00\x00\x04"+sps+"\x00\x04"+pps)

@@ -7,16 +7,16 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
 
-// What the NAL units of both codecs have in common.
+// What the NAL units of both codecs share.
 
 // nalForbidden is forbidden_zero_bit, in the first byte.
 const nalForbidden = 0x80
 
-// seiRecoveryPoint is that of both codecs (H.264, annex D.1; H.265, annex D.2.1).
+// seiRecoveryPoint is the payload type in both codecs (H.264, annex D.1; H.265, annex D.2.1).
 const seiRecoveryPoint = 6
 
-// hasRecoveryPoint looks for a recovery point among the messages of a SEI NAL unit, given without
-// its header.
+// hasRecoveryPoint reports whether the messages of a SEI NAL unit, without
+// its header, include a recovery point.
 func hasRecoveryPoint(b []byte) bool {
 	r := escaped{b: b}
 	for r.left() > 2 { // the last byte is the trailing bits
@@ -39,7 +39,7 @@ type escaped struct {
 	zeros int
 }
 
-// left is how many bytes are left at most.
+// left is how many bytes are left at most, as emulation prevention is among them.
 func (e *escaped) left() int { return len(e.b) }
 
 func (e *escaped) next() (v byte, ok bool) {
@@ -56,7 +56,7 @@ func (e *escaped) next() (v byte, ok bool) {
 	return v, true
 }
 
-// number reads a payload type or size of a SEI message: bytes of 255 and a last one, added up.
+// number reads the payload type or size of a SEI message: bytes of 255 and a last one, added up.
 func (e *escaped) number() (n int) {
 	for {
 		v, ok := e.next()

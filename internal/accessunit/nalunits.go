@@ -6,15 +6,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 )
 
-// form is how NAL units stand in what ought to be one of them.
+// form is how a camera delimits NAL units inside of what should be a single one.
 type form struct {
 	valid      func(nal []byte) bool
-	startCodes bool   // the camera puts them before NAL units
-	lengths    bool   // or lengths
+	startCodes bool   // the camera sends them before NAL units
+	lengths    bool   // or their lengths
 	scratch    []byte // reused
 }
 
-// lengths4 reports whether a NAL unit is in truth some behind their lengths. Start codes are likelier.
+// lengths4 reports whether a NAL unit is really a series of NAL units with their lengths. Start codes are likelier.
 func (f *form) lengths4(nal []byte) bool {
 	if nal[0] != 0 || f.startCodes {
 		return false
@@ -27,7 +27,7 @@ func (f *form) lengths4(nal []byte) bool {
 	return yes
 }
 
-// takePart takes a part of a NAL unit.
+// takePart adds a part of a NAL unit.
 func (a *assembler) takePart(p payload.Part) {
 	switch {
 	case p.Start:
@@ -39,7 +39,7 @@ func (a *assembler) takePart(p payload.Part) {
 		a.endByTime(a.timestamp)
 		a.corruptAt(a.timestamp, errFragment)
 		return
-	default: // it goes on
+	default: // another fragment of it
 		a.habits.times.own = a.habits.times.own || a.timestamp != a.nal.timestamp
 		a.habits.markers.unreliable = a.habits.markers.unreliable || a.open.marked
 	}
@@ -48,7 +48,7 @@ func (a *assembler) takePart(p payload.Part) {
 	case p.End:
 		a.closeNAL()
 	case p.Start:
-		a.look()
+		a.divideEarly()
 	}
 }
 
@@ -56,7 +56,7 @@ func (a *assembler) beginNAL(timestamp uint32) {
 	a.nal = openNAL{at: len(a.buffer), timestamp: timestamp, behindMarker: a.open.marked}
 }
 
-// endNAL ends a NAL unit of which no more comes. Some cameras forget the end bit, but set the marker.
+// endNAL ends a NAL unit whose rest does not arrive. Some cameras omit the end bit, but set the marker.
 func (a *assembler) endNAL() {
 	switch {
 	case a.nal.partial && a.open.marked:
@@ -66,13 +66,13 @@ func (a *assembler) endNAL() {
 	}
 }
 
-// dropNAL takes back a NAL unit that is not complete.
+// dropNAL removes a NAL unit that is not complete.
 func (a *assembler) dropNAL() {
 	a.nal.partial = false
 	at := a.nal.timestamp
 	nal := a.buffer[a.nal.at:]
 	switch kind := kindOf(a.codec, nal); {
-	case a.nal.looked:
+	case a.nal.divided:
 	case kind == nalMalformed:
 		a.endByTime(at)
 	default:
@@ -82,14 +82,14 @@ func (a *assembler) dropNAL() {
 	a.corruptAt(at, errFragment)
 }
 
-// markCorrupt keeps the open access unit from being emitted.
+// markCorrupt prevents the open access unit from being emitted.
 func (a *assembler) markCorrupt(err error) {
 	if a.open.corrupt == nil {
 		a.open.corrupt = err
 	}
 }
 
-// corruptAt is markCorrupt for something with a timestamp that is missing in it.
+// corruptAt is markCorrupt for missing data with a timestamp.
 func (a *assembler) corruptAt(timestamp uint32, err error) {
 	if !a.open.known() {
 		a.open.timestamp = timestamp
@@ -99,8 +99,8 @@ func (a *assembler) corruptAt(timestamp uint32, err error) {
 
 var startCode = payload.StartCode
 
-// closeNAL completes the NAL unit at nal.at. Start codes never occur in NAL units, and none begins with a zero: where it is
-// otherwise, the camera sends Annex B inside of RTP, or NAL units as a file has them.
+// closeNAL completes the NAL unit at nal.at. Start codes never occur in NAL units, and none starts with a zero: where this is
+// not so, the camera sends Annex B inside of RTP, or NAL units with lengths as in a file.
 func (a *assembler) closeNAL() {
 	a.nal.partial = false
 	nal := a.buffer[a.nal.at:]
@@ -132,16 +132,16 @@ func (a *assembler) closeNAL() {
 	}
 }
 
-// look decides by the beginning of a NAL unit whether an access unit begins with it, as the rest may take a while.
-func (a *assembler) look() {
-	const enough = 8 // bytes, behind which nothing matters
+// divideEarly decides from the start of a NAL unit whether an access unit starts with it, as the rest may take a while.
+func (a *assembler) divideEarly() {
+	const needed = 8 // bytes; those after them do not matter
 	nal := a.buffer[a.nal.at:]
-	if len(nal) < enough || !a.open.known() || a.form.startCodes || a.form.lengths {
+	if len(nal) < needed || !a.open.known() || a.form.startCodes || a.form.lengths {
 		return
 	}
 	if kind := kindOf(a.codec, nal); kind != nalMalformed {
 		a.divide(kind, a.sliceOf(kind, nal))
-		a.nal.looked = true
+		a.nal.divided = true
 	}
 }
 
@@ -157,7 +157,7 @@ func (a *assembler) divide(kind NALKind, s Slice) {
 	otherTime := a.nal.timestamp != a.open.timestamp
 	switch {
 	case !a.open.picture && (a.open.corrupt == nil || !otherTime):
-	case kind == nalSlicePrefix && !otherTime: // of the next slice
+	case kind == nalSlicePrefix && !otherTime: // it belongs to the next slice
 	case kind.begins() || s.First:
 		a.split()
 	case a.open.picture && kind.slice() && otherTime && (a.habits.times.shared() || !s.follows(a.open.last)):
@@ -166,7 +166,7 @@ func (a *assembler) divide(kind NALKind, s Slice) {
 	}
 }
 
-// appendNAL takes the NAL unit at nal.at, which is complete, into the access unit it belongs to.
+// appendNAL adds the complete NAL unit at nal.at to the access unit it belongs to.
 func (a *assembler) appendNAL() {
 	nal := a.buffer[a.nal.at:]
 	kind := kindOf(a.codec, nal)
@@ -175,12 +175,12 @@ func (a *assembler) appendNAL() {
 		return
 	}
 	slice := a.sliceOf(kind, nal)
-	if !a.nal.looked {
+	if !a.nal.divided {
 		a.divide(kind, slice)
 	}
 	lost := a.hole
 	if a.hole {
-		// What is missing may have belonged to this access unit, unless this begins one.
+		// The missing packets may have belonged to this access unit, unless this NAL unit starts one.
 		sure := kind == nalSet || kind == nalDelimiter
 		if !sure && (a.synced || !slice.First && !kind.begins()) {
 			a.markCorrupt(errHole)
@@ -200,7 +200,7 @@ func (a *assembler) appendNAL() {
 	a.units = append(a.units, span{a.nal.at, len(a.buffer)})
 }
 
-// dropMalformed leaves out a NAL unit that is none. It corrupts nothing, unless it was a slice.
+// dropMalformed leaves out an invalid NAL unit. It corrupts nothing, unless it was a slice.
 func (a *assembler) dropMalformed(nal []byte) {
 	nal[0] &^= nalForbidden
 	slice := kindOf(a.codec, nal).slice()
@@ -213,12 +213,12 @@ func (a *assembler) dropMalformed(nal []byte) {
 	a.to.Malformed(errMalformed)
 }
 
-// noteSlice notes a slice of the open access unit, and what it says of markers and timestamps; lost is whether packets are
+// noteSlice notes a slice of the open access unit, and what it shows about markers and timestamps; lost: packets are
 // missing before it.
 func (a *assembler) noteSlice(s Slice, lost bool) {
 	switch {
 	case !a.open.picture && !s.First:
-		// Unless the first slice was lost, it came with a marker and ended an access unit too early.
+		// Unless the first slice was lost, it arrived with a marker, which ended an access unit too early.
 		a.habits.markers.unreliable = a.habits.markers.unreliable || a.open.corrupt == nil && a.habits.markers.established()
 		a.markCorrupt(errSlice)
 	case a.open.picture && a.nal.behindMarker:
@@ -231,7 +231,7 @@ func (a *assembler) noteSlice(s Slice, lost bool) {
 	a.open.slices++
 }
 
-// split emits the open access unit, but for the NAL unit at nal.at, which begins the next one.
+// split emits the open access unit without the NAL unit at nal.at, which starts the next one.
 func (a *assembler) split() {
 	nal, to := a.nal, len(a.buffer)
 	a.finish()

@@ -12,7 +12,7 @@ type Packet = sequence.Packet
 // ErrHuge ends a session: an access unit is larger than MaxBytes, or has too many NAL units.
 var ErrHuge = errors.New("a picture is larger than 16 MiB")
 
-// What else can be wrong with packets. It corrupts the access unit they belong to only.
+// Other faults of packets. They corrupt only the access unit they belong to.
 var (
 	errHole      = errors.New("RTP packets were lost")
 	errFragment  = errors.New("a NAL unit came in fragments without its beginning or end")

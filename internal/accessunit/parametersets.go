@@ -2,10 +2,10 @@ package accessunit
 
 import "github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 
-// ParameterSets are those that are active, by their kinds and ids.
+// ParameterSets are the active parameter sets, by their kinds and ids.
 type ParameterSets interface {
-	// Add notes a parameter set, if it can be understood; it reports whether it is new or means
-	// something else than the one before it.
+	// Add stores a parameter set, if it can be read; it reports whether it is new or differs in meaning
+	// from the previous one.
 	Add(nal []byte) (changed bool)
 	// Holds reports whether a parameter set is, byte for byte, an active one.
 	Holds(nal []byte) bool
@@ -15,12 +15,12 @@ type ParameterSets interface {
 	Track() (track mkv.Track, ok bool)
 }
 
-// maxParameterSet is what avcC's 16-bit lengths hold.
+// maxParameterSet is the limit of avcC's 16-bit lengths.
 const maxParameterSet = 1<<16 - 1
 
-// maxSetBytes bounds all parameter sets of a stream, in bytes: they stand in the header of each file, of which readers take
-// 1 MiB at once. Real ones have some hundred. What is beyond stays in the stream, where decoders find it too.
+// maxSetBytes bounds all parameter sets of a stream, in bytes: they are in the header of each file, of which readers read
+// 1 MiB at once. Real ones have some hundred. Those beyond it stay in the stream, where decoders find them too.
 const maxSetBytes = 512 << 10
 
-// fits reports whether a parameter set may take the place of another, which may be nil, in a collection of so many bytes.
+// fits reports whether a parameter set may replace another, which may be nil, in a collection of size bytes.
 func fits(size int, old, set []byte) bool { return size-len(old)+len(set) <= maxSetBytes }

@@ -2,7 +2,7 @@ package accessunit
 
 import "github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 
-// extendedSAR says that the shape of a pixel is given in numbers (H.264, table E-1).
+// extendedSAR: the shape of a pixel is given in numbers (H.264, table E-1).
 const extendedSAR = 255
 
 // pixelShapes are the widths and heights of a pixel by their number (H.264, table E-1; H.265's is the same).
@@ -11,20 +11,20 @@ var pixelShapes = [...][2]int{
 	10: {18, 11}, 11: {15, 11}, 12: {64, 33}, 13: {160, 99}, 14: {4, 3}, 15: {3, 2}, 16: {2, 1},
 }
 
-// usability is the video usability information of a parameter set (VUI), as far as it says how pictures are shown.
+// usability is the part of a parameter set's video usability information (VUI) that describes how pictures are shown.
 type usability struct {
 	shape         bool // the shape of a pixel is given
 	shapeNumber   uint8
 	width, height uint16 // of a pixel, with extendedSAR
 	signal        bool   // the range is given
 	full          bool
-	colour        bool // and so are these
+	colour        bool // and these are given
 	primaries     uint8
 	transfer      uint8
 	matrix        uint8
 }
 
-// picture is how pictures of that many pixels are shown.
+// picture describes how pictures of width x height pixels are shown.
 func (u usability) picture(width, height int, interlaced bool) mkv.Picture {
 	p := mkv.Picture{Interlaced: interlaced}
 	if u.shape {
@@ -41,7 +41,7 @@ func (u usability) picture(width, height int, interlaced bool) mkv.Picture {
 	return p
 }
 
-// said is 0 for a number that says that nothing is known.
+// said returns 0 for a number that means unknown.
 func said(number uint8) int {
 	const unspecified = 2
 	if number == unspecified {
@@ -50,8 +50,8 @@ func said(number uint8) int {
 	return int(number)
 }
 
-// display is the size of a picture with square pixels; 0 when they are. It is of exactly its shape where one of the two
-// sizes can stay.
+// display returns the size of a picture with square pixels; 0 when they are square. It has exactly the picture's shape where one of the
+// two sizes can stay.
 func (u usability) display(width, height int) (w, h int) {
 	across, down := int(u.width), int(u.height)
 	if u.shapeNumber != extendedSAR {
@@ -61,7 +61,7 @@ func (u usability) display(width, height int) (w, h int) {
 		shape := pixelShapes[u.shapeNumber]
 		across, down = shape[0], shape[1]
 	}
-	const most = 64 // no pixel of a camera is longer than that
+	const most = 64 // no camera has pixels that are longer
 	switch {
 	case across == 0 || down == 0 || across == down || across > most*down || down > most*across:
 		return 0, 0

@@ -19,7 +19,7 @@ func TestHowPicturesAreShown(t *testing.T) {
 		width, height int
 		want          mkv.Picture
 	}{
-		"nothing is said":       {usability{}, 1920, 1080, mkv.Picture{}},
+		"nothing is given":      {usability{}, 1920, 1080, mkv.Picture{}},
 		"squares":               {shape(1, 0, 0), 1920, 1080, mkv.Picture{}},
 		"squares, in numbers":   {shape(255, 7, 7), 1920, 1080, mkv.Picture{}},
 		"12:11":                 {shape(2, 0, 0), 704, 576, mkv.Picture{DisplayWidth: 768, DisplayHeight: 576}},

@@ -8,7 +8,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// ProbeResult is what was seen of a source in a few seconds.
+// ProbeResult is what a probe observed of a source in a few seconds.
 type ProbeResult struct {
 	Host          string // host and port, or the name of a file
 	Codec         string // "H.264" or "H.265"
@@ -17,19 +17,19 @@ type ProbeResult struct {
 	BitrateBPS    int64
 	// KeyframeInterval is the longest time between two keyframes, or since the only one.
 	KeyframeInterval time.Duration
-	Damaged          bool // packets were lost or could not be understood
+	Damaged          bool // packets were lost or could not be read
 }
 
 const (
-	// probeLeast is what a bitrate is measured over.
+	// probeLeast is the least time over which a bitrate is measured.
 	probeLeast = 3 * time.Second
-	// ProbeMost is how long a probe takes: long enough to tell that a GOP is longer than KVS takes.
+	// ProbeMost is how long a probe takes at most: long enough to see that a GOP is longer than KVS accepts.
 	ProbeMost = 22 * time.Second
-	// probeKeyframes end a probe: two whole GOPs.
+	// probeKeyframes end a probe: two complete GOPs.
 	probeKeyframes = 3
 )
 
-// ProbeSink is a sink that only counts. Whoever plays into it has it to itself until the session has ended.
+// ProbeSink is a sink that only counts. Only the source that plays into it may use it until the session has ended.
 type ProbeSink struct {
 	stop      context.CancelFunc
 	inspector Inspector
@@ -48,7 +48,7 @@ type ProbeSink struct {
 	panicked  error
 }
 
-// NewProbeSink makes a ProbeSink that calls stop when it has seen enough.
+// NewProbeSink returns a ProbeSink that calls stop when it has measured enough.
 func NewProbeSink(stop context.CancelFunc) *ProbeSink { return &ProbeSink{stop: stop} }
 
 // Begin implements Sink.
@@ -65,7 +65,7 @@ func (p *ProbeSink) AccessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 		return
 	}
 	if p.keyframes > 0 {
-		// Signed: pictures that are shown before the one ahead of them go back.
+		// Signed: pictures that are shown before the previous one go back in time.
 		step := time.Duration(float64(int32(rtpTime-p.last)) / p.rate * float64(time.Second))
 		p.span += step
 		p.gop += step
@@ -77,7 +77,7 @@ func (p *ProbeSink) AccessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 		p.gop = 0
 	}
 	if p.keyframes >= probeKeyframes && time.Since(p.began) >= probeLeast {
-		p.done = true // frames come until the session has ended
+		p.done = true // more frames arrive until the session has ended
 		p.stop()
 		return
 	}
@@ -87,7 +87,7 @@ func (p *ProbeSink) AccessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 	}
 }
 
-// Damaged implements Sink. The end of the probe cuts a picture off, and so may its beginning.
+// Damaged implements Sink. Both ends of the probe may cut a picture off.
 func (p *ProbeSink) Damaged(int64, error) {
 	if p.keyframes > 0 && !p.done && time.Since(p.began) < ProbeMost {
 		p.damage = true
@@ -128,16 +128,16 @@ func (p *ProbeSink) Panicked(_ int64, value any) time.Time {
 	return time.Now().Add(ProbeMost)
 }
 
-// Panic is what panicked on the way to the sink, nil when nothing did.
+// Panic returns the panic on the way to the sink, nil when there was none.
 func (p *ProbeSink) Panic() error { return p.panicked }
 
-// Frames is how many frames came since the first keyframe.
+// Frames is the number of frames since the first keyframe.
 func (p *ProbeSink) Frames() int { return p.frames }
 
-// Keyframes is how many of them are keyframes.
+// Keyframes is the number of keyframes among them.
 func (p *ProbeSink) Keyframes() int { return p.keyframes }
 
-// Result is what was seen of a host.
+// Result returns what was measured of a host.
 func (p *ProbeSink) Result(host string) ProbeResult {
 	r := ProbeResult{Host: host, Codec: "H.264", KeyframeInterval: p.longest, Damaged: p.damage}
 	if track, ok := p.inspector.Sets.Track(); ok {

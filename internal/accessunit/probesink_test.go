@@ -13,7 +13,7 @@ func TestKeyframesTooFarApartAreSeen(t *testing.T) {
 	p := accessunit.NewProbeSink(func() {})
 	p.Begin(accessunit.H264, 90_000, nil, nil)
 	idr, slice := []byte{0x65, 0x88, 0x80}, []byte{0x41, 0x9a, 0x00}
-	const start = math.MaxUint32 - 90_000 // RTP times wrap on the way
+	const start = math.MaxUint32 - 90_000 // RTP times wrap during the test
 	for i := range 25*25 + 1 {
 		nal := slice
 		if i%(25*25) == 0 {

@@ -8,20 +8,20 @@ import (
 )
 
 const (
-	// reorderWindow is how many packets after a missing one are kept back in the hope that it still comes.
+	// reorderWindow is how many packets after a missing one are held back, as it may still arrive.
 	reorderWindow = sequence.Window
-	// reorderPatience is for how long: of a camera with few packets, so many would be seconds of video.
+	// reorderPatience is how long they are: with few packets per second, the window would be seconds of video.
 	reorderPatience = 500 * time.Millisecond
-	// maxEarly is how many packets may come before the answer to PLAY.
+	// maxEarly is how many packets may arrive before the answer to PLAY.
 	maxEarly = 1024
 )
 
-// Reorder puts packets that came over UDP into the order of their sequence numbers, and leaves out
-// what comes twice. A packet that is missing is given up when too many have come after it, or too
-// long ago: the next in line is then simply emitted, and whoever takes it sees the hole.
+// Reorder puts packets that arrived over UDP into the order of their sequence numbers, and removes
+// duplicates. It stops waiting for a missing packet when too many have arrived after it, or too
+// long ago: then it emits the next one, and the consumer sees the hole.
 //
-// The RTSP library could do this, but it waits for 64 packets however long that takes, and what it
-// still keeps back when the session ends is gone.
+// The RTSP library could do this, but it waits for 64 packets however long that takes, and loses what it
+// still holds back when the session ends.
 type Reorder struct {
 	emit    func(p Packet, arrival time.Time)
 	playing bool      // the camera has answered PLAY
@@ -29,25 +29,25 @@ type Reorder struct {
 	started bool      // next is valid
 	next    uint16    // sequence number to be emitted next
 
-	announced uint16 // where the camera says that it begins
-	believed  func() // nil: it says nothing
+	announced uint16 // the first number that the camera announced
+	believed  func() // nil: it announced none
 
-	suspect arrived // the last packet, if it was far off
+	suspect arrived // the last packet, if its number was far off
 
 	waiting [reorderWindow]arrived // by sequence number
-	kept    int                    // of them are there
+	kept    int                    // number of waiting packets
 }
 
-// arrived is a packet with the time of its arrival, which is zero where there is none.
+// arrived is a packet with its time of arrival, which is zero where there is no packet.
 type arrived struct {
 	Packet
 	at time.Time
 }
 
-// NewReorder makes a Reorder that emits packets with the times of their arrival.
+// NewReorder returns a Reorder that emits packets with their times of arrival.
 func NewReorder(emit func(Packet, time.Time)) *Reorder { return &Reorder{emit: emit} }
 
-// Push takes a packet. Its payload is the callee's to read until it returns: what has to wait is copied, and most has not.
+// Push adds a packet. The caller may reuse its payload afterwards: the few packets that have to wait are copied.
 func (r *Reorder) Push(p Packet, now time.Time) {
 	if r.playing {
 		r.sort(p, now)
@@ -58,13 +58,13 @@ func (r *Reorder) Push(p Packet, now time.Time) {
 	}
 }
 
-// Announce says with which packet the camera says that it begins, though it may not come. believed
-// is called if the first one that comes bears that out.
+// Announce sets the first packet that the camera announced, though it may not arrive. believed
+// is called if the first packet to arrive confirms it.
 func (r *Reorder) Announce(number uint16, believed func()) {
 	r.announced, r.believed = number, believed
 }
 
-// Play says that the camera has answered PLAY.
+// Play is called when the camera has answered PLAY.
 func (r *Reorder) Play() {
 	r.playing = true
 	for _, p := range r.early {
@@ -73,7 +73,7 @@ func (r *Reorder) Play() {
 	r.early = nil
 }
 
-// sort puts a packet in its place.
+// sort emits a packet, or queues it in order.
 func (r *Reorder) sort(p Packet, now time.Time) {
 	if !r.started {
 		r.started, r.next = true, p.Sequence
@@ -84,10 +84,10 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 	}
 	ahead := int16(p.Sequence - r.next)
 	if ahead < 0 && ahead >= -sequence.MaxRepeat {
-		return // it came before, or was given up
+		return // it is a duplicate, or no longer awaited
 	}
 	if ahead < 0 || ahead > sequence.MaxDropout {
-		// One packet may be a stray; a second one that follows it is none.
+		// One packet may be a stray; if a second one follows it, the numbers jumped.
 		first := r.suspect
 		if first.at.IsZero() || p.Sequence != first.Sequence+1 {
 			r.suspect = kept(p, now)
@@ -98,7 +98,7 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		r.emit(first.Packet, first.at)
 	}
 	r.suspect = arrived{}
-	if ahead == 0 { // as nearly all come
+	if ahead == 0 { // as nearly always
 		r.next++
 		r.emit(p, now)
 		r.drain()
@@ -120,7 +120,7 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 	r.Expire(now)
 }
 
-// kept is a packet that waits.
+// kept is a copy of a packet that waits.
 func kept(p Packet, now time.Time) arrived {
 	p.Payload = slices.Clone(p.Payload)
 	return arrived{Packet: p, at: now}
@@ -128,7 +128,7 @@ func kept(p Packet, now time.Time) arrived {
 
 func (r *Reorder) slot(number uint16) *arrived { return &r.waiting[number%reorderWindow] }
 
-// first is the first packet that is there.
+// first returns the number of the first waiting packet.
 func (r *Reorder) first() uint16 {
 	n := r.next
 	for r.slot(n).at.IsZero() {
@@ -137,13 +137,13 @@ func (r *Reorder) first() uint16 {
 	return n
 }
 
-// skip gives up what is missing before the first packet that is there.
+// skip stops waiting for the packets before the first waiting one.
 func (r *Reorder) skip() {
 	r.next = r.first()
 	r.drain()
 }
 
-// drain emits what is next in line.
+// drain emits the packets that are next in line.
 func (r *Reorder) drain() {
 	for {
 		slot := r.slot(r.next)
@@ -158,20 +158,20 @@ func (r *Reorder) drain() {
 	}
 }
 
-// Expire gives up what is missing before packets that came too long ago.
+// Expire stops waiting for packets before ones that arrived too long ago.
 func (r *Reorder) Expire(now time.Time) {
 	for r.kept > 0 && now.Sub(r.slot(r.first()).at) >= reorderPatience {
 		r.skip()
 	}
 }
 
-// Restart emits all that is there, and begins anew with the next packet, whatever its number.
+// Restart emits all waiting packets, and starts again with the next packet, whatever its number.
 func (r *Reorder) Restart() {
 	r.Flush()
 	r.started, r.suspect = false, arrived{}
 }
 
-// Flush emits all that is there.
+// Flush emits all waiting packets.
 func (r *Reorder) Flush() {
 	for r.kept > 0 {
 		r.skip()

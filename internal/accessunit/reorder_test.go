@@ -8,7 +8,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
-// TestReorder is about packets in the wrong order, or not at all.
+// TestReorder has packets in the wrong order, or missing.
 func TestReorder(t *testing.T) {
 	t.Parallel()
 	const first = 65_500 // wraps
@@ -55,7 +55,7 @@ func TestReorder(t *testing.T) {
 		}
 		r.Expire(noon.Add(reorderPatience))
 		if len(got) != 3 || got[2] != noon {
-			t.Errorf("emitted is what came at %v", got)
+			t.Errorf("the emitted packets arrived at %v", got)
 		}
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// smallSPS and smallPPS are of 352x288.
+// smallSPS and smallPPS describe pictures of 352x288.
 var (
 	smallSPS = []byte{
 		0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08,
@@ -14,7 +14,7 @@ var (
 	smallPPS = []byte{0x68, 0xee, 0x3c, 0x80}
 )
 
-// withID makes a parameter set of a size, whose id follows a header.
+// withID returns a parameter set of a size, with an id after a header.
 func withID(header []byte, id uint32, size int) []byte {
 	set := append(bytes.Clone(header), make([]byte, 8)...)
 	length := bits.Len32(id + 1)
@@ -25,7 +25,7 @@ func withID(header []byte, id uint32, size int) []byte {
 	return append(set, bytes.Repeat([]byte{0xA5}, size-len(set))...)
 }
 
-// lowMask is the part of the i-th byte that lies behind so many bits.
+// lowMask returns the bits of the i-th byte that are after the first used ones.
 func lowMask(used, i int) byte {
 	switch free := 8*(i+1) - used; {
 	case free <= 0:
@@ -37,10 +37,10 @@ func lowMask(used, i int) byte {
 	}
 }
 
-// TestParameterSetsFitTheHeaderOfAFile has a camera send all the sets that there may be, each as large as it may be.
+// TestParameterSetsFitTheHeaderOfAFile has a camera send all possible sets, each as large as possible.
 func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
 	t.Parallel()
-	const most = maxSetBytes + 64<<10 // well below what readers take
+	const most = maxSetBytes + 64<<10 // well below what readers accept
 	sets264 := H264.NewParameterSets()
 	for _, set := range [][]byte{smallSPS, smallPPS} {
 		sets264.Add(set)
@@ -56,7 +56,7 @@ func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
 		t.Errorf("H.264: %d bytes of %d sets, %v", n, taken, ok)
 	}
 	if !sets264.Add(withID([]byte{0x68}, 1, 100)) || sets264.Add(withID([]byte{0x68}, 1, 100)) {
-		t.Error("a smaller set does not take the place of a large one")
+		t.Error("a smaller set does not replace a large one")
 	}
 
 	sets265 := H265.NewParameterSets()

@@ -9,12 +9,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
-// habit is how a camera of TestPicturesAreWholeOrLost makes packets of pictures.
+// habit is how a camera of TestPicturesAreWholeOrLost packetises pictures.
 type habit struct {
 	slices            int
 	times, marks      int // one of the constants below
-	sets, sizes, lose int // parameter sets each so many pictures, largest payload, one of so many packets is lost; 0: none
-	cut               int // the session ends behind so many packets of the last picture; 0: behind all
+	sets, sizes, lose int // interval of parameter sets in pictures, largest payload, one in lose packets is lost; 0: none
+	cut               int // the session ends after this many packets of the last picture; 0: after all
 }
 
 const (
@@ -22,7 +22,7 @@ const (
 	lastMarked, noneMarked, slicesMarked, allMarked   = 0, 1, 2, 3
 )
 
-// wholePicture makes a picture of slices with a number, which all of them have.
+// wholePicture returns a picture of slices that all contain its number.
 func wholePicture(random *rand.Rand, h habit, number int) (nals [][]byte) {
 	if h.sets > 0 && number%h.sets == 0 {
 		nals = append(nals, fmt.Appendf(nil, "\x67set %d", number))
@@ -35,8 +35,8 @@ func wholePicture(random *rand.Rand, h habit, number int) (nals [][]byte) {
 	return nals
 }
 
-// TestPicturesAreWholeOrLost has cameras of all habits lose packets, and holds that a picture comes as it was sent or not at
-// all, that those that come are in order, and that no more are counted as lost than were.
+// TestPicturesAreWholeOrLost has cameras of all habits lose packets, and checks that a picture arrives as it was sent or not at
+// all, that those that arrive are in order, and that no more are counted as lost than were.
 func TestPicturesAreWholeOrLost(t *testing.T) {
 	t.Parallel()
 	for _, slices := range []int{1, 2, 3, 8} {
@@ -66,7 +66,7 @@ func sendWholePictures(t *testing.T, h habit, seed uint64) {
 	sequence := uint16(first)
 	const pictures = 200
 	send := func(timestamp uint32, marker bool, payload []byte) {
-		if h.lose == 0 || random.IntN(h.lose) > 0 || sequence == first { // before which nobody knows of anything
+		if h.lose == 0 || random.IntN(h.lose) > 0 || sequence == first { // before it no loss can be noticed
 			_ = feed.Push(accessunit.Packet{Sequence: sequence, Timestamp: timestamp, Marker: marker, Payload: payload}, noon)
 		}
 		sequence++
@@ -108,7 +108,7 @@ func sendWholePictures(t *testing.T, h habit, seed uint64) {
 	}
 }
 
-// cut makes payloads of a NAL unit.
+// cut returns the payloads of a NAL unit.
 func cut(nal []byte, size int) (list [][]byte) {
 	if len(nal) <= size {
 		return [][]byte{nal}

@@ -28,6 +28,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
@@ -196,11 +197,11 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		return nil, err
 	}
 	if err := dir.Sweep(); err != nil {
-		a.log.Warn("cannot clean the state directory", zap.Error(err))
+		logevent.StateNotCleaned.Log(a.log, zap.Error(err))
 	}
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
-		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health,
+		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health, Log: a.log,
 	})
 	// The sources, those that take precedence first.
 	for _, source := range []struct {
@@ -286,7 +287,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 // network, store. No recording is lost by it.
 func (a *Agent) Run(ctx context.Context) error {
 	s := a.settings()
-	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", s.IoT.ThingName),
+	logevent.AgentStarted.Log(a.log, zap.String("version", a.o.Version), zap.String("thing", s.IoT.ThingName),
 		zap.String("recordings", s.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
 	// The tasks outlive ctx until their turn to stop has come.
 	tasks, stopTasks := context.WithCancel(context.WithoutCancel(ctx))
@@ -309,7 +310,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.reloading.Lock()        // a reload that is under way ends first
 	a.running, a.export.launch = false, nil
 	a.reloading.Unlock()
-	a.log.Info("agent stopping")
+	logevent.AgentStopping.Log(a.log)
 	a.systemd.stopping()
 	a.streams.stopAll()
 	stopTasks()
@@ -317,7 +318,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		stopped = err
 	}
 	a.release()
-	a.log.Info("agent stopped")
+	logevent.AgentStopped.Log(a.log)
 	return stopped
 }
 
@@ -355,7 +356,7 @@ func (a *Agent) release() {
 	}
 	if a.store != nil {
 		if err := a.store.Close(); err != nil {
-			a.log.Error("cannot close the store", zap.Error(err))
+			logevent.StoreNotClosed.Log(a.log, zap.Error(err))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -25,11 +26,12 @@ const frozenShown = time.Hour
 func newFreezes(component *health.Component, log *zap.Logger, now func() time.Duration) *freeze.Watch {
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
-		component.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
+		fault := health.SystemFault(codeFrozen, nil,
 			"The hub did not run for %s until %s, so that only what connections had buffered was recorded meanwhile: if it recurs, look for "+
 				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
-			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
-		log.Warn("the hub did not run", zap.String("code", codeFrozen), zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
+			humanize.Length(f.Length), humanize.Time(until.Local()))
+		component.Note(scopeFrozen, health.Degraded, fault, frozenShown)
+		logevent.Condition(log, fault, zap.Duration("length", f.Length), zap.Time("until", until.UTC()))
 	}, now)
 }
 
@@ -61,7 +63,7 @@ func watchClock(component *health.Component, log *zap.Logger, ahead func() time.
 func judgeClock(component *health.Component, log *zap.Logger, ahead time.Duration) {
 	if ahead == 0 {
 		if component.OK(scopeClock) {
-			log.Info("the hub's clock agrees with that of AWS")
+			logevent.ClockAgrees.Log(log)
 		}
 		return
 	}
@@ -74,7 +76,7 @@ func judgeClock(component *health.Component, log *zap.Logger, ahead time.Duratio
 			"configuration continue, but recordings have the hub's times. Set the clock, and check its time synchronisation (NTP).",
 		health.Varying(humanize.Span(off)), hubclock.Direction(ahead))
 	if component.Report(scopeClock, health.Degraded, fault) {
-		log.Warn("the clock is off", zap.String("code", fault.Code), zap.Error(fault))
+		logevent.Condition(log, fault)
 	}
 }
 
@@ -91,9 +93,9 @@ func noteMisspelt(component *health.Component, log *zap.Logger, r settings.Readi
 		component.OK(scopeNames)
 		return
 	}
+	fault := health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r))
 	for _, m := range list {
-		log.Warn("unknown setting (see docs/settings.md)", zap.String("code", codeMisspelt),
-			zap.String("name", m.Name), zap.String("meant", m.Meant))
+		logevent.Condition(log, fault, zap.String("name", m.Name), zap.String("meant", m.Meant))
 	}
-	component.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r)))
+	component.Report(scopeNames, health.Info, fault)
 }

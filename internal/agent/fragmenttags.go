@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
@@ -33,13 +34,13 @@ func (f *fragmentTags) apply(stream desired.Tags) {
 	fit := wanted[:0]
 	for _, t := range wanted {
 		if err := uploader.CheckTags([]mkv.Tag{t}); err != nil {
-			f.log.Debug("a fragment tag is left out", zap.String("stream", f.stream), zap.Error(err))
+			f.log.Debug("fragment tag left out", zap.Error(err))
 			continue
 		}
 		fit = append(fit, t)
 	}
 	if err := f.set(fit); err != nil {
-		f.log.Warn("the fragment tags stay as they were", zap.String("stream", f.stream), zap.Error(err))
+		logevent.FragmentTagsRejected.Log(f.log, zap.Error(err))
 	}
 }
 

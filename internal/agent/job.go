@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -61,9 +62,7 @@ func startJob(o jobOptions) *job {
 				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is restarted.", o.name, o.stream)
 			}
 			if o.component.Report(health.ScopeJob, health.Failed, fault) {
-				o.log.Error("a job failed and is started again", zap.String("code", fault.Code), zap.String("stream", o.stream),
-					zap.String("job", o.name), zap.Error(fault),
-					zap.NamedError("cause", fault.Err))
+				logevent.Condition(o.log, fault, zap.String("stream", o.stream), zap.String("job", o.name))
 			}
 			if pause.Wait(ctx) != nil {
 				return

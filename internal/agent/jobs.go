@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -99,7 +100,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) fu
 		o.Changed = func() <-chan struct{} { return a.config.cameras.Changed(arn) }
 	}
 	r := recorder.New(o)
-	return a.scheduled(spec.Schedule.Plan(0), component, r.Run)
+	return a.scheduled(spec.Schedule.Plan(0), component, jobLog(a.log, stream, health.JobRecorder), r.Run)
 }
 
 // placeOf is where the URL of what a stream records is written.
@@ -126,7 +127,7 @@ func (a *Agent) mediaSource(stream string, spec jobspec.Record) recorder.Source 
 	}
 	return camera.NewSource(camera.Options{
 		URL: url, Transport: spec.Camera.Transport, NoAudio: spec.Camera.NoAudio, Roots: spec.Camera.Roots,
-		Log: a.log.With(zap.String("stream", stream), zap.String("job", health.JobRecorder)),
+		Log: jobLog(a.log, stream, health.JobRecorder),
 	})
 }
 
@@ -135,6 +136,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	thing := a.settings().IoT.ThingName
 	plan := spec.Schedule.Plan(hourlyOffset(thing))
 	component := a.health.Component(stream, health.JobUploader)
+	log := jobLog(a.log, stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
 		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
@@ -151,7 +153,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 			return nil
 		}
 	}
-	tags := fragmentTags{stream: stream, hub: thing, off: spec.NoFragmentTags, log: a.log, set: u.SetTags}
+	tags := fragmentTags{stream: stream, hub: thing, off: spec.NoFragmentTags, log: log, set: u.SetTags}
 	tags.apply(spec.Tags) // those of the stream in the cloud come later
 	var source tagSource
 	if spec.FromTags {
@@ -159,20 +161,27 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	}
 	modes := &uploadModes{
 		stream: stream, usual: a.uploadMode, initial: spec.Tags, tags: source, pace: defaultTagPace(), nudged: a.nudges.of(stream),
-		component: component, tagged: tags.apply, log: a.log,
-		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, run),
+		component: component, tagged: tags.apply, log: log,
+		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
 			settings.UploadLive: u.RunLive},
 	}
 	return a.onDemand.registerWhile(stream, u, modes.Run)
 }
 
+// jobLog is the log of a stream's job: its lines name both.
+func jobLog(log *zap.Logger, stream, job string) *zap.Logger {
+	return log.With(zap.String(logevent.KeyStream, stream), zap.String(logevent.KeyJob, job))
+}
+
 // scheduled runs a job in the windows of a plan and says so while it waits for one.
-func (a *Agent) scheduled(plan scheduler.Plan, component *health.Component, run func(context.Context) error) func(context.Context) error {
+func (a *Agent) scheduled(
+	plan scheduler.Plan, component *health.Component, log *zap.Logger, run func(context.Context) error,
+) func(context.Context) error {
 	return func(ctx context.Context) error {
 		defer setNextWindow(component, time.Time{})
 		off := ""
 		err := scheduler.Run(ctx, scheduler.RunnerOptions{
-			Plan: plan, Clock: a.clock, Log: a.log,
+			Plan: plan, Clock: a.clock, Log: log,
 			Job: func(ctx context.Context) error {
 				err := run(ctx)
 				if errors.Is(context.Cause(ctx), scheduler.ErrWindowClosed) {

@@ -154,7 +154,7 @@ func TestAWindowThatClosesIsCompletedAndAJobThatStopsIsNot(t *testing.T) {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- a.scheduled(plan, part, run)(ctx) }()
+	go func() { done <- a.scheduled(plan, part, zap.NewNop(), run)(ctx) }()
 	<-runs
 	close(plan.closed)
 	for part.Value(health.WindowsCompleted) == 0 {
@@ -164,7 +164,7 @@ func TestAWindowThatClosesIsCompletedAndAJobThatStopsIsNot(t *testing.T) {
 	must(t, <-done)
 
 	ctx, cancel = context.WithCancel(t.Context())
-	go func() { done <- a.scheduled(scheduler.Always(), part, run)(ctx) }()
+	go func() { done <- a.scheduled(scheduler.Always(), part, zap.NewNop(), run)(ctx) }()
 	<-runs
 	cancel()
 	must(t, <-done)

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
@@ -56,7 +57,7 @@ func (s *streams) removeOrphan(ctx context.Context, name string, refusal func(de
 	if err := s.deletion.run(ctx, name); err != nil {
 		return done, err
 	}
-	s.workers.log.Warn("the recordings of a stream that is not configured were deleted on request", zap.String("stream", name),
+	logevent.RecordingsDeleted.Log(s.workers.log, zap.String("stream", name),
 		zap.Int("segments", usage.Segments), zap.Int64("bytes", usage.Bytes), zap.Int64("bytesNotUploaded", usage.PendingBytes))
 	return localapi.DeletedStream{Stream: name, Segments: usage.Segments, Bytes: usage.Bytes}, nil
 }

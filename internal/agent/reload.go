@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
@@ -46,17 +47,19 @@ func (a *Agent) Reload() (localapi.Reloaded, error) {
 	if err != nil {
 		fault := refused(err)
 		component.Report(health.ScopeReload, health.Degraded, fault)
-		a.log.Error("the new settings are refused", zap.String("code", fault.Code), zap.Error(fault))
+		logevent.Condition(a.log, fault)
 		a.systemd.reloaded(fault.Text)
 		return localapi.Reloaded{}, fault
 	}
 	component.OK(health.ScopeReload)
 	if len(done.AfterRestart) > 0 {
-		component.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
+		if fault := restartNeeded(done.AfterRestart); component.Report(scopeRestart, health.Info, fault) {
+			logevent.Condition(a.log, fault)
+		}
 	} else {
 		component.OK(scopeRestart)
 	}
-	a.log.Info("the settings were reloaded", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
+	logevent.SettingsReloaded.Log(a.log, zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))
 	a.systemd.reloaded("")
 	return done, nil

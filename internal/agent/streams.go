@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -88,7 +89,7 @@ func (s *streams) Apply(_ context.Context, wanted desired.Set) []desired.Outcome
 			continue
 		}
 		s.stopStream(step.Stream.Name)
-		s.workers.log.Info("the stream is no longer configured for this hub; its media is kept", zap.String("stream", step.Stream.Name))
+		logevent.StreamStopped.Log(s.workers.log, zap.String("stream", step.Stream.Name))
 	}
 	return outcomes
 }
@@ -124,7 +125,7 @@ func (s *streams) remove(ctx context.Context, name string) error {
 	if err := s.deletion.run(ctx, name); err != nil {
 		return err
 	}
-	s.workers.log.Info("the stream's configuration and media are deleted", zap.String("stream", name))
+	logevent.StreamDeleted.Log(s.workers.log, zap.String("stream", name))
 	return nil
 }
 
@@ -166,7 +167,7 @@ func (s *streams) settle(name string, kind jobKind, current *job, spec any, agai
 	}
 	component := s.workers.health.Component(name, kind.Name)
 	component.End()
-	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", kind.Name))
+	logevent.JobStarted.Log(s.workers.log, zap.String("stream", name), zap.String("job", kind.Name))
 	return startJob(jobOptions{stream: name, name: kind.Name, spec: spec, component: component, log: s.workers.log,
 		run: kind.build(name, spec, continues)})
 }

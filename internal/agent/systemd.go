@@ -9,6 +9,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // systemd notifies the service manager of the agent's state.
@@ -24,7 +26,7 @@ func (s systemd) run(ctx context.Context) error {
 	s.notify(daemon.SdNotifyReady)
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		s.log.Warn("cannot read systemd's watchdog interval", zap.Error(err))
+		logevent.WatchdogUnreadable.Log(s.log, zap.Error(err))
 	}
 	if interval == 0 {
 		<-ctx.Done()
@@ -63,6 +65,6 @@ func (s systemd) stopping() { s.notify(daemon.SdNotifyStopping) }
 
 func (s systemd) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		s.log.Warn("cannot notify systemd", zap.Error(err))
+		logevent.SystemdNotNotified.Log(s.log, zap.Error(err))
 	}
 }

@@ -25,7 +25,7 @@ func trimRSS(log *zap.Logger) func(context.Context) error {
 		case <-time.After(trimDelay):
 		}
 		if err := unmapProgram(); err != nil {
-			log.Debug("the program's unused pages cannot be released", zap.Error(err))
+			log.Debug("pages of the program not released", zap.Error(err))
 		}
 		return nil
 	}

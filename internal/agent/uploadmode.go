@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -115,7 +116,7 @@ func (m *uploadModes) Run(ctx context.Context) error {
 		if next == "" || ctx.Err() != nil {
 			return err
 		}
-		m.log.Info("the upload mode changes", zap.String("stream", m.stream), zap.String("mode", string(next)))
+		logevent.UploadModeChanged.Log(m.log, zap.String("mode", string(next)))
 		mode = next
 	}
 }
@@ -204,16 +205,15 @@ func (m *uploadModes) reportTags(err error, denied bool) {
 	switch {
 	case err == nil:
 		if m.component.OK(scopeStreamTags) {
-			m.log.Info("the stream's tags are read again", zap.String("stream", m.stream))
+			logevent.StreamTagsReadable.Log(m.log)
 		}
 	case !denied:
-		m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
+		m.log.Debug("tags of the stream unknown", zap.Error(err))
 	default:
 		fault := health.UserFault(codeTags, err, "The hub's role may not read the tags of stream %s, so its upload mode stays as it is: "+
 			"allow kinesisvideo:ListTagsForStream.", m.stream)
 		if m.component.Report(scopeStreamTags, health.Info, fault) {
-			m.log.Warn("no permission to read the stream's tags", zap.String("code", fault.Code), zap.String("stream", m.stream), zap.Error(fault),
-				zap.NamedError("cause", err))
+			logevent.Condition(m.log, fault)
 		}
 	}
 }

@@ -28,6 +28,7 @@ var layers = [][]string{
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam",
 		"bench/keep", "bench/proc"},
+	{"internal/logevent"},
 	{"internal/testtools/faultdisk", "internal/camera/address",
 		"internal/mkv", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},

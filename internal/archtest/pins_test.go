@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -147,7 +148,15 @@ func (p *pinned) all() []string {
 	p.metrics()
 	p.topics()
 	p.commands()
-	p.add("log field", conditionField)
+	for _, key := range []string{logevent.KeyEvent, logevent.KeyCode, logevent.KeyClass, logevent.KeyStream, logevent.KeyJob,
+		logevent.KeyError, logevent.KeyCause} {
+		p.add("log field", key)
+	}
+	for _, group := range logevent.Groups {
+		for _, row := range group.Rows {
+			p.add("log event", string(row.Event))
+		}
+	}
 	for _, d := range health.Declarations {
 		p.add("condition", d.Code)
 	}

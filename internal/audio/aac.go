@@ -25,7 +25,7 @@ const (
 	typeEscape = 31
 )
 
-// aacNames are those of the types that decoders know, without SBR and PS.
+// aacNames are the names of the types that decoders know, without SBR and PS.
 var aacNames = map[int]string{
 	typeMain: "AAC Main", typeLC: "AAC", typeSSR: "AAC SSR", typeLTP: "AAC LTP", typeERLC: "AAC (error resilient)",
 	typeLTP2: "AAC LTP (error resilient)", typeLD: "AAC-LD", typeELD: "AAC-ELD", typeUSAC: "xHE-AAC",
@@ -34,14 +34,14 @@ var aacNames = map[int]string{
 // aacRates are the sampling rates by their index (ISO/IEC 14496-3, table 1.18).
 var aacRates = [...]int{96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350}
 
-// aacChannels are those of a channel configuration (ISO/IEC 14496-3, table 1.19).
+// aacChannels are the numbers of channels of a channel configuration (ISO/IEC 14496-3, table 1.19).
 var aacChannels = [...]int{0, 1, 2, 3, 4, 5, 6, 8, 0, 0, 0, 7, 8, 0, 8, 0}
 
-// AACConfig is what is read of an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1).
+// AACConfig is the part of an AudioSpecificConfig that is read (ISO/IEC 14496-3, 1.6.2.1).
 type AACConfig struct {
 	Type       int // object type of the core
 	Rate       int // samples per second of the core
-	OutputRate int // with SBR, where that is said; else 0
+	OutputRate int // with SBR, if it is given; else 0
 	Channels   int // of the core
 	PS         bool
 	Frame      int // samples of the core in a frame
@@ -49,13 +49,13 @@ type AACConfig struct {
 	bits int // its length
 }
 
-// ParseAAC reads an AudioSpecificConfig; ok is false for what no decoder of AAC knows.
+// ParseAAC reads an AudioSpecificConfig; ok is false for one that no AAC decoder supports.
 func ParseAAC(raw []byte) (c AACConfig, ok bool) {
 	b := bitReader{data: raw}
 	return parseAAC(&b, true)
 }
 
-// parseAAC reads one that may be followed by something else. extended is whether an extension may stand behind it.
+// parseAAC reads an AudioSpecificConfig that may be followed by other data. extended: an extension may follow it.
 func parseAAC(b *bitReader, extended bool) (c AACConfig, ok bool) {
 	from := b.at
 	c.Type, c.Rate = aacType(b), aacRate(b)
@@ -141,7 +141,7 @@ func (c *AACConfig) general(b *bitReader, configuration int) {
 func programChannels(b *bitReader) (channels int) {
 	from := b.at
 	b.skip(4 + 2 + 4)
-	pairs := b.read(4) + b.read(4) + b.read(4) // front, side, back: single ones or pairs
+	pairs := b.read(4) + b.read(4) + b.read(4) // front, side, back: single channels or pairs
 	lfe, data, coupling := b.read(2), b.read(3), b.read(4)
 	for _, bits := range []int{4, 4, 3} { // mixdowns
 		if b.flag() {
@@ -162,7 +162,7 @@ func programChannels(b *bitReader) (channels int) {
 	return channels + lfe
 }
 
-// usac reads the beginning of a UsacConfig (ISO/IEC 23003-3, 5.2).
+// usac reads the start of a UsacConfig (ISO/IEC 23003-3, 5.2).
 func (c *AACConfig) usac(b *bitReader) {
 	if b.read(5) == 0x1F {
 		b.skip(24)
@@ -174,7 +174,7 @@ func (c *AACConfig) usac(b *bitReader) {
 	}
 }
 
-// extension reads how SBR is announced so that older decoders do not notice.
+// extension reads the backward-compatible announcement of SBR.
 func (c *AACConfig) extension(b *bitReader) {
 	const syncSBR, syncPS = 0x2B7, 0x548
 	at := b.at
@@ -193,13 +193,13 @@ func (c *AACConfig) extension(b *bitReader) {
 	c.PS = b.flag()
 }
 
-// AACFormat is that of an AudioSpecificConfig; ok is false for what no decoder of AAC knows.
+// AACFormat returns the format of an AudioSpecificConfig; ok is false for one that no AAC decoder supports.
 func AACFormat(raw []byte) (f Format, ok bool) {
 	c, ok := ParseAAC(raw)
 	return Format{Codec: AAC, Rate: c.Rate, Channels: c.Channels, Config: bytes.Clone(raw)}, ok
 }
 
-// guessAAC is AAC-LC of a rate, ok is false when AAC does not have it.
+// guessAAC returns AAC-LC of a rate; ok is false when AAC does not have that rate.
 func guessAAC(rate, channels int) (f Format, ok bool) {
 	index := slices.Index(aacRates[:], rate)
 	configuration := slices.Index(aacChannels[:], channels)
@@ -209,7 +209,7 @@ func guessAAC(rate, channels int) (f Format, ok bool) {
 	return AACFormat(lowComplexity(typeLC, index, configuration))
 }
 
-// lowComplexity makes an AudioSpecificConfig of two bytes.
+// lowComplexity returns an AudioSpecificConfig of two bytes.
 func lowComplexity(objectType, rateIndex, configuration int) []byte {
 	return []byte{byte(objectType<<3 | rateIndex>>1), byte(rateIndex<<7 | configuration<<3)}
 }
@@ -229,8 +229,8 @@ func aacName(f Format) string {
 	return withChannels(name, f.Channels)
 }
 
-// aacPlayed reports whether browsers play it: AAC-LC, also with SBR and PS, in mono or stereo. What cannot be read is that
-// of a version that recorded no other.
+// aacPlayed reports whether browsers play it: AAC-LC, also with SBR and PS, in mono or stereo. A config that cannot be read is
+// from a version that recorded nothing else.
 func aacPlayed(f Format) bool {
 	c, ok := ParseAAC(f.Config)
 	return !ok || c.Type == typeLC && c.Channels <= 2
@@ -259,7 +259,7 @@ var silentAAC = map[int][]byte{
 
 func aacSilence(f Format) []byte { return silentAAC[f.Channels] }
 
-// adts reads the header of a frame in ADTS (ISO/IEC 13818-7, 6.2). size is that of the frame with its header; 0: it is none.
+// adts reads the header of an ADTS frame (ISO/IEC 13818-7, 6.2). size is the frame's size with its header; 0: not a frame.
 func adts(data []byte) (config []byte, header, size int) {
 	if len(data) < 7 || data[0] != 0xFF || data[1]&0xF6 != 0xF0 {
 		return nil, 0, 0
@@ -276,7 +276,7 @@ func adts(data []byte) (config []byte, header, size int) {
 	return lowComplexity(int(data[2]>>6)+1, rate, int(data[2]&1)<<2|int(data[3])>>6), header, size
 }
 
-// isADTS reports whether data is made of frames in ADTS.
+// isADTS reports whether data consists of ADTS frames.
 func isADTS(data []byte) bool {
 	for n := 0; ; n++ {
 		_, _, size := adts(data)

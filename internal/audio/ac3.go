@@ -1,12 +1,12 @@
 package audio
 
-// ac3Header is what the header of a frame of AC-3 or E-AC-3 says (ETSI TS 102 366, 4.4.1 and E.1.3.1).
+// ac3Header is the header of a frame of AC-3 or E-AC-3 (ETSI TS 102 366, 4.4.1 and E.1.3.1).
 type ac3Header struct {
 	codec          Codec
 	rate, channels int
 	size           int // of the frame, in bytes
 	samples        int
-	dependent      bool // it belongs to the frame before, as that of further channels
+	dependent      bool // it belongs to the previous frame, with further channels
 }
 
 var (
@@ -15,7 +15,7 @@ var (
 	ac3Channels = [...]int{2, 1, 2, 3, 3, 4, 4, 5}
 )
 
-// lastAC3 is the last version of the bit stream that is AC-3; E-AC-3 has 16.
+// lastAC3 is the highest bit stream version of AC-3; E-AC-3 has 16.
 const lastAC3 = 10
 
 // parseAC3 reads the header of a frame.
@@ -48,7 +48,7 @@ func parseAC3(data []byte) (h ac3Header, ok bool) {
 	if mode == 2 {
 		b.skip(2)
 	}
-	if b.flag() { // a channel for low frequencies
+	if b.flag() { // a low-frequency channel
 		h.channels++
 	}
 	if version > 8 { // half or quarter the rate
@@ -64,7 +64,7 @@ func parseEAC3(data []byte) (h ac3Header, ok bool) {
 	b.skip(3)
 	h = ac3Header{codec: EAC3, dependent: kind == dependent, size: 2 * (b.read(11) + 1)}
 	rate, blocks := b.read(2), 6
-	if rate == len(ac3Rates) { // half of one
+	if rate == len(ac3Rates) { // reduced sample rates
 		if rate = b.read(2); rate == len(ac3Rates) {
 			return h, false
 		}
@@ -77,7 +77,7 @@ func parseEAC3(data []byte) (h ac3Header, ok bool) {
 	return h, kind < 3
 }
 
-// AC3Format is that of a frame of AC-3 or E-AC-3.
+// AC3Format returns the format of a frame of AC-3 or E-AC-3.
 func AC3Format(frame []byte) (f Format, ok bool) {
 	h, ok := parseAC3(frame)
 	return Format{Codec: h.codec, Rate: h.rate, Channels: h.channels}, ok

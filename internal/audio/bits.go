@@ -1,6 +1,6 @@
 package audio
 
-// bitReader reads fields that are not bytes. Past the end it reads zeros and is short.
+// bitReader reads bit fields. Past the end it reads zeros and is short.
 type bitReader struct {
 	data  []byte
 	at    int // bits
@@ -35,7 +35,7 @@ func (b *bitReader) skip(n int) {
 
 func (b *bitReader) align() { b.at = (b.at + 7) &^ 7 }
 
-// appendBytes appends n bytes that lie anywhere.
+// appendBytes appends n bytes that need not be aligned.
 func (b *bitReader) appendBytes(to []byte, n int) []byte {
 	if n < 0 || 8*n > b.left() {
 		b.short = true
@@ -52,7 +52,7 @@ func (b *bitReader) appendBytes(to []byte, n int) []byte {
 	return to
 }
 
-// bits returns those from one place to another, with zeros behind them.
+// bits returns the bits from one position to another, padded with zeros.
 func (b *bitReader) bits(from, to int) []byte {
 	part := bitReader{data: b.data, at: from}
 	var list []byte

@@ -1,5 +1,5 @@
-// Package audio owns what is to be known of the codecs of audio: their names, how they come over RTP, how Matroska holds
-// them, and which of them Kinesis Video Streams plays. It knows neither cameras nor files, nor what becomes of a frame.
+// Package audio has the properties of audio codecs: their names, their RTP payload formats, their mapping to Matroska,
+// and which of them Kinesis Video Streams plays. It knows neither cameras nor files, nor how frames are used.
 package audio
 
 import (
@@ -9,10 +9,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// Codec is a codec that can be recorded.
+// Codec is an audio codec that can be recorded.
 type Codec uint8
 
-// The codecs. Other stands for those that are only copied from one Matroska file to another.
+// The codecs. Other stands for those that are only copied from Matroska to Matroska.
 const (
 	Unknown Codec = iota
 	AAC
@@ -32,14 +32,14 @@ const (
 	Other
 )
 
-// Upload says what Kinesis Video Streams does with audio.
+// Upload is how Kinesis Video Streams handles audio.
 type Upload uint8
 
 // The values of Upload.
 const (
-	// Never is audio that the service plays nowhere: it stays on the hub.
+	// Never is audio that the service cannot play: it stays on the hub.
 	Never Upload = iota
-	// Stored is audio that takes playback in the console and over HLS away from the video beside it.
+	// Stored is audio whose presence prevents playback of its video in the console and over HLS.
 	Stored
 	// Played is audio that is played with its video.
 	Played
@@ -49,9 +49,9 @@ const (
 var codecs = map[Codec]struct {
 	name    string
 	upload  Upload
-	track   func(f Format, t *mkv.Track) // completes it with the codec's ID and settings
+	track   func(f Format, t *mkv.Track) // sets the codec's ID and settings
 	samples func(f Format, frame []byte) int
-	silence func(f Format) []byte // a frame of it; nil where there need be none
+	silence func(f Format) []byte // returns a frame of silence; nil where none is needed
 }{
 	AAC:   {"AAC", Played, aacTrack, aacSamples, aacSilence},
 	Opus:  {"Opus", Never, opusTrack, opusSamples, nil},
@@ -70,10 +70,10 @@ var codecs = map[Codec]struct {
 	Other: {"", Never, func(f Format, t *mkv.Track) { t.CodecID = f.ID }, noSamples, nil},
 }
 
-// Format is audio with all that a decoder has to know.
+// Format is a format of audio with everything that a decoder needs.
 type Format struct {
 	Codec    Codec
-	Rate     int // samples per second of a channel; of AAC those of the core
+	Rate     int // samples per second of a channel; for AAC those of the core
 	Channels int
 	Bits     int    // of a sample: PCM and G.726
 	Little   bool   // PCM with the least significant byte first
@@ -82,22 +82,22 @@ type Format struct {
 	ID       string // CodecID of Other
 }
 
-// equal reports whether two are the same in everything: mostly they are, from one packet to the next.
+// equal reports whether all fields are equal: mostly they are, from one packet to the next.
 func (f Format) equal(o Format) bool {
 	return f.Codec == o.Codec && f.Rate == o.Rate && f.Channels == o.Channels && f.Bits == o.Bits && f.Little == o.Little &&
 		f.Float == o.Float && f.ID == o.ID && bytes.Equal(f.Config, o.Config)
 }
 
-// maxChannels of any format: no camera comes near it.
+// maxChannels bounds the channels of a format: no camera has nearly as many.
 const maxChannels = 64
 
-// Valid reports whether a recording can have the format.
+// Valid reports whether the format can be recorded.
 func (f Format) Valid() bool {
 	_, known := codecs[f.Codec]
 	return known && f.Rate > 0 && f.Rate <= 1<<24 && f.Channels > 0 && f.Channels <= maxChannels
 }
 
-// Name is the codec for people.
+// Name returns the codec's name for people.
 func (f Format) Name() string {
 	switch f.Codec {
 	case AAC:
@@ -110,8 +110,8 @@ func (f Format) Name() string {
 	return codecs[f.Codec].name
 }
 
-// Upload says what Kinesis Video Streams does with the audio. It plays AAC of the profiles that browsers play, and G.711 in
-// some of its answers (KVS developer guide, "HLS playback", "GetClip").
+// Upload returns how Kinesis Video Streams handles the audio. It plays AAC with the profiles that browsers play, and G.711 in
+// some of its APIs (KVS developer guide, "HLS playback", "GetClip").
 func (f Format) Upload() Upload {
 	if f.Codec == AAC && !aacPlayed(f) {
 		return Never
@@ -119,8 +119,8 @@ func (f Format) Upload() Upload {
 	return codecs[f.Codec].upload
 }
 
-// Silence is a frame of it, nil where there need be none: Kinesis Video Streams wants audio in each fragment, and what it
-// never gets needs none.
+// Silence returns a frame of silence, nil where none is needed: Kinesis Video Streams requires audio in each fragment, and audio that is
+// never uploaded needs none.
 func (f Format) Silence() []byte {
 	if silence := codecs[f.Codec].silence; silence != nil && f.Upload() > Never {
 		return silence(f)
@@ -128,7 +128,7 @@ func (f Format) Silence() []byte {
 	return nil
 }
 
-// Samples is how many of a channel are in a frame; 0: it is not known.
+// Samples returns the number of samples per channel in a frame; 0: unknown.
 func (f Format) Samples(frame []byte) int {
 	if row, ok := codecs[f.Codec]; ok {
 		return row.samples(f, frame)
@@ -138,14 +138,14 @@ func (f Format) Samples(frame []byte) int {
 
 func noSamples(Format, []byte) int { return 0 }
 
-// anyRate is what is recorded of audio that is compressed, in bytes per second: 2 Mbit/s. Source: AAC has at most 6144 bits
+// anyRate is the recorded rate of compressed audio, in bytes per second: 2 Mbit/s. Source: AAC has at most 6144 bits
 // in 1024 samples of a channel (ISO/IEC 14496-3, 4.5.3), which is 1.15 Mbit/s of stereo at 96 kHz; AC-3 has 640 kbit/s.
 const anyRate = 250_000
 
-// MaxRate is the most that the audio may have, in bytes per second.
+// MaxRate is the highest rate of the audio, in bytes per second.
 func (f Format) MaxRate() int64 {
 	switch f.Codec {
-	case PCM, MuLaw, ALaw: // with a quarter more, as clocks run fast
+	case PCM, MuLaw, ALaw: // a quarter more, as clocks may run fast
 		return max(anyRate, int64(f.Rate)*int64(f.blockBytes())*5/4)
 	case AAC, FLAC, ALAC, Other:
 		return anyRate * int64(max(1, (f.Channels+1)/2))
@@ -153,7 +153,7 @@ func (f Format) MaxRate() int64 {
 	return anyRate
 }
 
-// withChannels adds how many there are, where that is unusual.
+// withChannels adds the number of channels where it is unusual.
 func withChannels(name string, channels int) string {
 	if channels > 2 {
 		return fmt.Sprintf("%s with %d channels", name, channels)

@@ -19,7 +19,7 @@ func TestWhatIsMadeOfDescriptions(t *testing.T) {
 		upload       Upload
 		clock, rate  int
 		channels     int
-		id           string // of Matroska; "" when it cannot be recorded, or is not known yet
+		id           string // of Matroska; "" when it cannot be recorded, or is unknown yet
 	}{
 		{"MPEG4-GENERIC/16000/1", "config=1408", "AAC", Played, 16_000, 16_000, 1, "A_AAC"},
 		{"MPEG4-GENERIC/48000/2", "config=1190", "AAC", Played, 48_000, 48_000, 2, "A_AAC"},
@@ -84,7 +84,7 @@ func TestWhatIsMadeOfDescriptions(t *testing.T) {
 	}
 }
 
-// TestTracksOfOthers reads what other programs write to Matroska.
+// TestTracksOfOthers reads Matroska tracks of other programs.
 func TestTracksOfOthers(t *testing.T) {
 	t.Parallel()
 	head := append([]byte("OpusHead\x01\x02\x38\x01\x80\xbb\x00\x00"), 3, 0, 0)
@@ -98,10 +98,10 @@ func TestTracksOfOthers(t *testing.T) {
 		"Vorbis":         {mkv.Track{CodecID: "A_VORBIS", CodecPrivate: []byte{2}, SampleRate: 48_000, Channels: 2}, "VORBIS", true},
 		"a codec of Windows": {mkv.Track{CodecID: mkv.CodecACM, CodecPrivate: []byte("\x61\x01\x02\x00\x80\xbb\x00\x00"), SampleRate: 48_000,
 			Channels: 2}, "of a codec of Windows", true},
-		"a name that is none": {mkv.Track{CodecID: "A_\x00", SampleRate: 48_000, Channels: 2}, "", false},
-		"a rate that is none": {mkv.Track{CodecID: "A_AC3", Channels: 2}, "", false},
-		"AAC without config":  {mkv.Track{CodecID: mkv.CodecAAC, SampleRate: 48_000, Channels: 2}, "", false},
-		"a long head":         {mkv.Track{CodecID: "A_X", CodecPrivate: make([]byte, maxPrivate+1), SampleRate: 1}, "", false},
+		"an invalid name":    {mkv.Track{CodecID: "A_\x00", SampleRate: 48_000, Channels: 2}, "", false},
+		"a missing rate":     {mkv.Track{CodecID: "A_AC3", Channels: 2}, "", false},
+		"AAC without config": {mkv.Track{CodecID: mkv.CodecAAC, SampleRate: 48_000, Channels: 2}, "", false},
+		"a long head":        {mkv.Track{CodecID: "A_X", CodecPrivate: make([]byte, maxPrivate+1), SampleRate: 1}, "", false},
 	} {
 		f, skipped, ok := Of(row.track)
 		if ok != row.ok || ok && f.Name() != row.want {
@@ -113,7 +113,7 @@ func TestTracksOfOthers(t *testing.T) {
 	}
 }
 
-// TestG726IsTurnedAround compares both orders of bits as ffmpeg encodes the same sound.
+// TestG726IsTurnedAround compares both bit orders, as ffmpeg encodes the same audio.
 func TestG726IsTurnedAround(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
@@ -136,7 +136,7 @@ func TestG726IsTurnedAround(t *testing.T) {
 	}
 }
 
-// TestLostPackets counts what is missing, and nothing else.
+// TestLostPackets counts exactly the missing packets.
 func TestLostPackets(t *testing.T) {
 	t.Parallel()
 	const ticks = 160
@@ -149,15 +149,15 @@ func TestLostPackets(t *testing.T) {
 	}{
 		"nothing":               {[]Packet{packet(65_534, 0), packet(65_535, 1), packet(0, 2), packet(1, 3)}, 0, 4},
 		"two":                   {[]Packet{packet(5, 0), packet(6, 1), packet(9, 4)}, 2, 3},
-		"one came twice":        {[]Packet{packet(5, 0), packet(6, 1), packet(6, 1), packet(7, 2)}, 0, 3},
-		"one came late":         {[]Packet{packet(5, 0), packet(7, 2), packet(6, 1), packet(8, 3)}, 1, 3},
-		"numbers stand still":   {[]Packet{packet(5, 0), packet(5, 1), packet(5, 2)}, 0, 3},
-		"numbers begin again":   {[]Packet{packet(30_000, 0), packet(30_001, 1), packet(3, 2), packet(4, 3)}, 0, 4},
+		"a duplicate":           {[]Packet{packet(5, 0), packet(6, 1), packet(6, 1), packet(7, 2)}, 0, 3},
+		"one arrived late":      {[]Packet{packet(5, 0), packet(7, 2), packet(6, 1), packet(8, 3)}, 1, 3},
+		"numbers do not change": {[]Packet{packet(5, 0), packet(5, 1), packet(5, 2)}, 0, 3},
+		"numbers restart":       {[]Packet{packet(30_000, 0), packet(30_001, 1), packet(3, 2), packet(4, 3)}, 0, 4},
 		"others have numbers":   {[]Packet{packet(5, 0), packet(7, 1), packet(9, 2)}, 0, 3},
 		"a pause with others":   {[]Packet{packet(5, 0), packet(7, 50), packet(8, 51)}, 0, 3},
 		"a pause":               {[]Packet{packet(5, 0), packet(6, 50)}, 0, 2},
 		"an empty one":          {[]Packet{packet(5, 0), {Sequence: 6, Timestamp: ticks}, packet(7, 2)}, 0, 2},
-		"another source begins": {[]Packet{packet(5, 0), {Sequence: 90, Timestamp: 7, SSRC: 1, Payload: unitOf(1, ticks)}}, 0, 2},
+		"another source starts": {[]Packet{packet(5, 0), {Sequence: 90, Timestamp: 7, SSRC: 1, Payload: unitOf(1, ticks)}}, 0, 2},
 	} {
 		if g := readAll(t, described("PCMU/8000", ""), row.packets); g.lost != row.lost || len(g.frames) != row.frames {
 			t.Errorf("%s: %d lost and %d frames, want %d and %d", name, g.lost, len(g.frames), row.lost, row.frames)
@@ -206,15 +206,15 @@ func TestFramesThatSayWhatTheyAre(t *testing.T) {
 		want    []string
 		codec   Codec
 	}{
-		"MP3":                     {"MPA/90000", join("\x00\x00\x00\x00", mp3, mp3), []string{show(0, mp3), show(2351, mp3)}, MP3},
-		"MP3 of half the rate":    {"MPA/90000", join("\x00\x00\x00\x00", low, low), []string{show(0, low), show(3240, low)}, MP3},
-		"MP3 without a header":    {"MPA/90000", join("", mp3), []string{show(0, mp3)}, MP3},
-		"MP2":                     {"MPA/90000", join("\x00\x00\x00\x00", mp2), []string{show(0, mp2)}, MP2},
-		"MP3 in parts":            {"MPA/90000", parts(ofMPEG, mp3), []string{show(0, mp3)}, MP3},
-		"AC-3":                    {"AC3/48000", join("\x00\x02", ac3, ac3), []string{show(0, ac3), show(1536, ac3)}, AC3},
-		"AC-3 in parts":           {"AC3/48000", parts(ofAC3, ac3), []string{show(0, ac3)}, AC3},
-		"E-AC-3":                  {"EAC3/48000", join("\x00\x01", eac3), []string{show(0, eac3)}, EAC3},
-		"E-AC-3 with more beside": {"EAC3/48000", join("\x00\x02", eac3, more), []string{show(0, slices.Concat(eac3, more))}, EAC3},
+		"MP3":                       {"MPA/90000", join("\x00\x00\x00\x00", mp3, mp3), []string{show(0, mp3), show(2351, mp3)}, MP3},
+		"MP3 of half the rate":      {"MPA/90000", join("\x00\x00\x00\x00", low, low), []string{show(0, low), show(3240, low)}, MP3},
+		"MP3 without a header":      {"MPA/90000", join("", mp3), []string{show(0, mp3)}, MP3},
+		"MP2":                       {"MPA/90000", join("\x00\x00\x00\x00", mp2), []string{show(0, mp2)}, MP2},
+		"MP3 in parts":              {"MPA/90000", parts(ofMPEG, mp3), []string{show(0, mp3)}, MP3},
+		"AC-3":                      {"AC3/48000", join("\x00\x02", ac3, ac3), []string{show(0, ac3), show(1536, ac3)}, AC3},
+		"AC-3 in parts":             {"AC3/48000", parts(ofAC3, ac3), []string{show(0, ac3)}, AC3},
+		"E-AC-3":                    {"EAC3/48000", join("\x00\x01", eac3), []string{show(0, eac3)}, EAC3},
+		"E-AC-3 with more channels": {"EAC3/48000", join("\x00\x02", eac3, more), []string{show(0, slices.Concat(eac3, more))}, EAC3},
 	} {
 		g := readAll(t, described(row.rtpmap, ""), row.packets)
 		if !slices.Equal(g.frames, row.want) || g.lost > 0 || g.format.Codec != row.codec {

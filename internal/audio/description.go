@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// Description is what a session description says of a track (RFC 8866).
+// Description is the description of a track in a session description (RFC 8866).
 type Description struct {
 	Encoding   string // of rtpmap, in upper case
-	Clock      int    // ticks of the RTP timestamp per second; 0: it is not said
-	Channels   int    // 1 when it is not said
+	Clock      int    // ticks of the RTP timestamp per second; 0: not given
+	Channels   int    // 1 when not given
 	Parameters map[string]string
 }
 
-// Stream is audio that comes over RTP.
+// Stream is audio that is sent over RTP.
 type Stream struct {
-	Format Format // its Codec is Unknown where only the packets say what it is
+	Format Format // its Codec is Unknown where only the packets show it
 	Clock  int    // ticks of the RTP timestamp per second
-	// Pending is what it will be, for people, while the format is not known.
+	// Pending is its future name, for people, while the format is unknown.
 	Pending string
 	decoder func(s Stream) decoder
 }
 
-// encodings has a row for each encoding that can be recorded, by its name in rtpmap.
+// encodings has the encodings that can be recorded, by their names in rtpmap.
 var encodings = map[string]func(d Description) (Stream, bool){
 	"MPEG4-GENERIC": mpeg4Stream,
 	"MP4A-LATM":     latmStream,
@@ -35,7 +35,7 @@ var encodings = map[string]func(d Description) (Stream, bool){
 	"L16":           sampledStream(Format{Codec: PCM, Bits: 16}),
 	"L24":           sampledStream(Format{Codec: PCM, Bits: 24}),
 	"G722":          g722Stream,
-	"G721":          g726Stream(4, false), // the name that G726-32 had
+	"G721":          g726Stream(4, false), // the former name of G726-32
 	"G726-16":       g726Stream(2, false),
 	"G726-24":       g726Stream(3, false),
 	"G726-32":       g726Stream(4, false),
@@ -57,7 +57,7 @@ var otherEncodings = map[string]string{
 	"G7221": "G.722.1", "ATRAC3": "ATRAC", "X-QT": "a stream of QuickTime", "VDVI": "VDVI", "DTS": "DTS", "UEMCLIP": "UEMCLIP",
 }
 
-// Signals reports whether an encoding is no audio, but what comes beside it.
+// Signals reports whether an encoding is not audio, but an addition to it.
 func Signals(encoding string) bool {
 	switch encoding {
 	case "TELEPHONE-EVENT", "CN", "TONE", "RED", "PARITYFEC", "ULPFEC", "FLEXFEC", "RTX":
@@ -66,7 +66,7 @@ func Signals(encoding string) bool {
 	return false
 }
 
-// DefaultClock is that of an encoding for which none is said; 0: that of its samples.
+// DefaultClock returns the clock rate of an encoding for which none is given; 0: its sample rate.
 func DefaultClock(encoding string) int {
 	switch encoding {
 	case "OPUS", "MULTIOPUS":
@@ -81,7 +81,7 @@ func DefaultClock(encoding string) int {
 	return 8000
 }
 
-// Stream returns what of it can be recorded; ok is false when nothing can.
+// Stream returns the stream to record; ok is false when it cannot be recorded.
 func (d Description) Stream() (s Stream, ok bool) {
 	describe := encodings[d.Encoding]
 	if describe == nil {
@@ -92,7 +92,7 @@ func (d Description) Stream() (s Stream, ok bool) {
 	return s, ok && s.Clock > 0 && (s.Format.Codec == Unknown || s.Format.Valid())
 }
 
-// Name is the codec for people.
+// Name returns the codec's name for people.
 func (d Description) Name() string {
 	s, ok := d.Stream()
 	switch {
@@ -114,8 +114,8 @@ func (d Description) Name() string {
 	return "an unknown codec (" + d.Encoding + ")"
 }
 
-// Upload says what Kinesis Video Streams does with the audio; what is learned from packets is nothing that it plays,
-// but for AAC.
+// Upload returns how Kinesis Video Streams handles the audio; formats learned from packets are not played,
+// except AAC.
 func (s Stream) Upload() Upload {
 	if s.Format.Codec == Unknown && s.Pending == "AAC" {
 		return Played
@@ -123,7 +123,7 @@ func (s Stream) Upload() Upload {
 	return s.Format.Upload()
 }
 
-// number reads a parameter, 0 where there is none; most bounds it.
+// number reads a parameter, 0 if there is none; most bounds it.
 func (d Description) number(name string, most int) (n int) {
 	for _, r := range d.Parameters[name] {
 		if r < '0' || r > '9' {
@@ -136,7 +136,7 @@ func (d Description) number(name string, most int) (n int) {
 	return n
 }
 
-// config reads the parameter with what a decoder needs, in hexadecimal digits; nil is none.
+// config reads the parameter with the decoder's configuration, in hexadecimal digits; nil: there is none.
 func (d Description) config() []byte {
 	text := strings.Map(func(r rune) rune {
 		if r == ' ' || r == '\t' {
@@ -152,7 +152,7 @@ func (d Description) config() []byte {
 	return raw
 }
 
-// sampledStream is one whose packets are samples.
+// sampledStream is a stream whose packets consist of samples.
 func sampledStream(f Format) func(Description) (Stream, bool) {
 	return func(d Description) (Stream, bool) {
 		f := f
@@ -161,13 +161,13 @@ func sampledStream(f Format) func(Description) (Stream, bool) {
 	}
 }
 
-// g722Stream has twice the samples that its clock says (RFC 3551, section 4.5.2), unless that is right by mistake.
+// g722Stream has twice as many samples as its clock says (RFC 3551, section 4.5.2), unless the camera states the real rate.
 func g722Stream(d Description) (Stream, bool) {
 	const rate = 16_000
 	return Stream{Format: Format{Codec: G722, Rate: rate, Channels: d.Channels}, decoder: newPlainDecoder}, true
 }
 
-// g726Stream is one with so many bits a sample; most of RTP begins with the least significant ones.
+// g726Stream is G.726 with a number of bits per sample; most streams over RTP start with the least significant ones.
 func g726Stream(bits int, leftJustified bool) func(Description) (Stream, bool) {
 	return func(d Description) (Stream, bool) {
 		s := Stream{Format: Format{Codec: G726, Rate: d.Clock, Channels: 1, Bits: bits}, decoder: newPlainDecoder}
@@ -178,7 +178,7 @@ func g726Stream(bits int, leftJustified bool) func(Description) (Stream, bool) {
 	}
 }
 
-// opusStream has two channels, unless the camera says that it sends one (RFC 7587, section 6.1): a packet may have either.
+// opusStream has two channels, unless the camera announces one (RFC 7587, section 6.1): a packet may have either.
 func opusStream(d Description) (Stream, bool) {
 	channels := 2
 	if stereo, said := d.Parameters["sprop-stereo"]; said && stereo == "0" {
@@ -187,7 +187,7 @@ func opusStream(d Description) (Stream, bool) {
 	return Stream{Clock: opusRate, Format: opusFormat(channels, nil), decoder: newPlainDecoder}, true
 }
 
-// multiOpusStream has several streams of Opus in a packet, as browsers send surround.
+// multiOpusStream has several streams of Opus in a packet, which is how browsers send surround.
 func multiOpusStream(d Description) (Stream, bool) {
 	streams, coupled := d.number("num_streams", 255), d.number("coupled_streams", 255)
 	mapping := []byte{1, byte(streams), byte(coupled)}
@@ -200,7 +200,7 @@ func multiOpusStream(d Description) (Stream, bool) {
 	return Stream{Clock: opusRate, Format: opusFormat(d.Channels, mapping), decoder: newPlainDecoder}, ok
 }
 
-// learnedStream is one whose frames say what they are.
+// learnedStream is a stream whose frames show the format.
 func learnedStream(name string, decoder func(Stream) decoder) func(Description) (Stream, bool) {
 	return func(Description) (Stream, bool) { return Stream{Pending: name, decoder: decoder}, true }
 }

@@ -1,6 +1,6 @@
 package audio
 
-// Container is how frames lie in an elementary stream, as MPEG-TS and plain files have it.
+// Container is the framing of an elementary stream in MPEG-TS and in plain files.
 type Container uint8
 
 // The containers.
@@ -12,21 +12,21 @@ const (
 	TSOpus                      // Opus in MPEG-TS, with a control header before each packet
 )
 
-// elementaryClock is that of times in MPEG-TS, in ticks per second.
+// elementaryClock is the clock rate of times in MPEG-TS, in ticks per second.
 const elementaryClock = 90_000
 
-// Elementary reads the frames of an elementary stream, which may lie across the parts that it comes in. One goroutine uses it.
+// Elementary reads the frames of an elementary stream, which may be split across the data passed to it. One goroutine uses it.
 type Elementary struct {
 	container Container
-	reader    Reader // for what is known of the format
+	reader    Reader // keeps the format
 	latm      latmDecoder
-	rest      []byte // of a frame, of which more is to come
-	need      int    // bytes of it that there have to be before it can be read
-	next      uint32 // time of the frame that begins with it
-	bytes     []byte // of rest and what came last
+	rest      []byte // of an incomplete frame
+	need      int    // number of its bytes that are needed before it can be read
+	next      uint32 // time of the frame that starts with it
+	bytes     []byte // rest and the last data
 }
 
-// NewElementary makes an Elementary. known is what is known of the format, or the zero Format.
+// NewElementary returns a reader of a container. known is the format if it is known, or the zero Format.
 func NewElementary(c Container, known Format) *Elementary {
 	return &Elementary{
 		container: c, reader: Reader{format: known, clock: elementaryClock},
@@ -34,14 +34,14 @@ func NewElementary(c Container, known Format) *Elementary {
 	}
 }
 
-// Format returns the format of the frames that were read last; fresh is whether it is another than that of those before.
+// Format returns the format of the frames that were read last; fresh: it differs from that of earlier frames.
 func (e *Elementary) Format() (f Format, fresh bool) { return e.reader.Format() }
 
-// Lost says that something is missing before what comes next.
+// Lost notes that data is missing before the next Read.
 func (e *Elementary) Lost() { e.rest = e.rest[:0] }
 
-// Read returns the frames that data completes, with their times in ticks of 90 kHz; at is the time of the first that begins in
-// data. They are the caller's to read until the next call. lost counts what could not be read.
+// Read returns the frames that data completes, with their times in ticks of 90 kHz; at is the time of the first one that starts in
+// data. They are valid until the next call. lost counts frames that could not be read.
 func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
 	old := len(e.rest)
 	if old > 0 && old+len(data) < e.need {
@@ -60,7 +60,7 @@ func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
 		switch {
 		case !whole || size > len(left):
 			e.need = size
-		case size == 0: // no frame begins here
+		case size == 0: // no frame starts here
 			lost++
 			left = left[e.resync(left):]
 			continue
@@ -83,7 +83,7 @@ func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
 	return out.frames, lost
 }
 
-// resync returns how far it is to the next place where a frame may begin.
+// resync returns the distance to the next position where a frame may start.
 func (e *Elementary) resync(data []byte) int {
 	for n := 1; n < len(data); n++ {
 		if _, size, whole := e.head(data[n:]); size > 0 || !whole {
@@ -93,8 +93,8 @@ func (e *Elementary) resync(data []byte) int {
 	return len(data)
 }
 
-// head reads the head of the frame that data begins with: its own size and that of both. whole is false while more of it must
-// come, and size is 0 when there is none.
+// head reads the head of the frame at the start of data: the head's size and the total size. whole is false while more of it must
+// arrive, and size is 0 when there is none.
 func (e *Elementary) head(data []byte) (header, size int, whole bool) {
 	const longest = 9
 	switch e.container {
@@ -116,15 +116,15 @@ func (e *Elementary) head(data []byte) (header, size int, whole bool) {
 	return header, size, size > 0 || len(data) >= longest
 }
 
-// take takes a frame, without its head but for those that are of its format.
+// take passes on a frame, without its head unless that is part of its format.
 func (e *Elementary) take(data []byte, out *output) {
 	switch e.container {
 	case LOAS:
 		before := len(out.frames)
 		if e.latm.elements(data, e.next, out) != nil {
-			return // the config is still to come
+			return // the config has not arrived yet
 		}
-		for i := before; i < len(out.frames); i++ { // the decoder uses its memory again
+		for i := before; i < len(out.frames); i++ { // the decoder reuses its memory
 			out.frames[i].Data = append([]byte(nil), out.frames[i].Data...)
 		}
 		e.lasts((len(out.frames)-before)*out.format.Samples(nil), out.format.Rate)
@@ -138,7 +138,7 @@ func (e *Elementary) take(data []byte, out *output) {
 	e.lasts(out.format.Samples(data), out.format.Rate)
 }
 
-// learn takes a format, if it is one.
+// learn stores a format, if ok.
 func (o *output) learn(f Format, ok bool) {
 	if ok && f.Valid() {
 		o.format = f
@@ -149,7 +149,7 @@ func (e *Elementary) lasts(samples, rate int) {
 	e.next += uint32(int64(samples) * elementaryClock / int64(max(rate, 1)))
 }
 
-// tsOpus reads the control header of a packet of Opus (ETSI TS 103 491): its own size and that of both.
+// tsOpus reads the control header of a packet of Opus (ETSI TS 103 491): the header's size and the total size.
 func tsOpus(data []byte) (header, size int) {
 	b := bitReader{data: data}
 	if b.read(11) != 0x3FF {

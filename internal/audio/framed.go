@@ -1,20 +1,20 @@
 package audio
 
-// framedDecoder reads encodings whose frames say what they are and how long they are, so that one that comes in parts is
-// joined by that: MPEG audio (RFC 2250), AC-3 (RFC 4184) and E-AC-3 (RFC 4598).
+// framedDecoder reads encodings whose frames state their format and size, by which the parts of a split frame are
+// joined: MPEG audio (RFC 2250), AC-3 (RFC 4184) and E-AC-3 (RFC 4598).
 type framedDecoder struct {
 	clock int
-	// payload returns the frames of a packet, or a part of one; first is whether a frame begins with it.
+	// payload returns the frames of a packet, or a part of one; first: a frame starts with it.
 	payload func(data []byte) (frames []byte, first, ok bool)
-	// frame reads the head of a frame: its format, size and samples. joined is whether it belongs to the frame before.
+	// frame reads the head of a frame: its format, size and samples. joined: it belongs to the previous frame.
 	frame func(data []byte) (f Format, size, samples int, joined, ok bool)
-	part  []byte // of a frame, of which more is to come
+	part  []byte // of an incomplete frame
 	need  int    // its size
 	at    uint32 // its time
 }
 
 func newMPEGDecoder(s Stream) decoder {
-	const header = 4 // and where in a frame the packet begins
+	const header = 4 // and the packet's position in a frame
 	return &framedDecoder{
 		clock: s.Clock,
 		payload: func(data []byte) ([]byte, bool, bool) {
@@ -82,7 +82,7 @@ func (d *framedDecoder) read(p Packet, out *output) error {
 	return nil
 }
 
-// resume takes a further part of a frame.
+// resume adds a further part of a frame.
 func (d *framedDecoder) resume(data []byte, out *output) error {
 	if d.need == 0 || len(d.part)+len(data) > d.need {
 		d.broken()
@@ -96,7 +96,7 @@ func (d *framedDecoder) resume(data []byte, out *output) error {
 	return nil
 }
 
-// frames reads those that a packet begins with; the last may have only begun.
+// frames reads the frames of a packet; the last one may be incomplete.
 func (d *framedDecoder) frames(data []byte, at uint32, out *output) error {
 	samples := 0
 	for len(data) > 0 {
@@ -112,7 +112,7 @@ func (d *framedDecoder) frames(data []byte, at uint32, out *output) error {
 		case size > len(data):
 			d.part, d.need, d.at = append(d.part[:0], data...), size, time
 			return nil
-		case joined && n > 0: // they lie together
+		case joined && n > 0: // they belong together
 			last := &out.frames[n-1]
 			last.Data = last.Data[: len(last.Data)+size : len(last.Data)+size]
 		default:

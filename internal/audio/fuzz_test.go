@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fuzzed is what FuzzPackets reads, with what a camera says of it.
+// fuzzed are the encodings that FuzzPackets reads, with their parameters.
 var fuzzed = []string{
 	"MPEG4-GENERIC/16000/1 " + hbrFMTP, "MPEG4-GENERIC/16000/1 " + hbrFMTP + ";maxDisplacement=9216",
 	"MPEG4-GENERIC/48000/2 mode=generic;config=1190;" + allFields, "MPEG4-GENERIC/16000/1 mode=AAC-lbr;config=1408",
@@ -16,7 +16,7 @@ var fuzzed = []string{
 	"OPUS/48000/2 ", "PCMU/8000 ", "L24/48000/6 ", "G726-24/8000 ", "G722/8000 ", "MPA/90000 ", "AC3/48000/6 ", "EAC3/48000/6 ",
 }
 
-// FuzzPackets reads what cameras send: a length of two bytes before each packet, whose first five are its number, its
+// FuzzPackets reads packets from data: a length of two bytes before each packet, whose first five bytes are its number, its
 // marker and its time.
 func FuzzPackets(f *testing.F) {
 	f.Add(0, "config=1408", []byte{0, 12, 1, 0, 0, 0, 1, 0, 16, 0, 24, 1, 2, 3})
@@ -35,7 +35,7 @@ func FuzzPackets(f *testing.F) {
 		r := s.NewReader()
 		check := func(frames []Frame) {
 			if f, fresh := r.Format(); fresh && !f.Valid() {
-				t.Fatalf("the format %+v is none", f)
+				t.Fatalf("the format %+v is invalid", f)
 			}
 			for _, f := range frames {
 				if len(f.Data) == 0 || len(f.Data) > maxFrame {
@@ -58,7 +58,7 @@ func FuzzPackets(f *testing.F) {
 	})
 }
 
-// FuzzElementary reads elementary streams, in pieces of a size.
+// FuzzElementary reads elementary streams, in portions of a size.
 func FuzzElementary(f *testing.F) {
 	for c, text := range map[Container]string{
 		ADTS: "fff160400160fc01020304", LOAS: "56e00a20001408 1fe00401020304", MPEG: "fffb9064", Dolby: "0b77000014404300",
@@ -67,10 +67,10 @@ func FuzzElementary(f *testing.F) {
 		data, _ := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 		f.Add(uint8(c), uint8(5), data)
 	}
-	f.Fuzz(func(t *testing.T, container, piece uint8, data []byte) {
+	f.Fuzz(func(t *testing.T, container, portion uint8, data []byte) {
 		e := NewElementary(Container(container%5+1), opusFormat(2, nil))
 		for at := uint32(0); len(data) > 0; at += 1000 {
-			n := min(max(int(piece), 1), len(data))
+			n := min(max(int(portion), 1), len(data))
 			frames, _ := e.Read(data[:n], at)
 			for _, f := range frames {
 				if len(f.Data) == 0 || len(f.Data) > maxFrame {
@@ -82,7 +82,7 @@ func FuzzElementary(f *testing.F) {
 	})
 }
 
-// FuzzConfigs reads what files and cameras say of their codecs.
+// FuzzConfigs reads the configs of codecs.
 func FuzzConfigs(f *testing.F) {
 	for _, text := range []string{"1408", "2b098800", "130856e598", "f8e62000", "b98c00", "05908000080000", "400028103fc0"} {
 		data, _ := hex.DecodeString(text)

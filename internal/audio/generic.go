@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// unitHeader is how the units of a packet are announced, in bits (RFC 3640, section 3.2.1).
+// unitHeader is the header of each unit in a packet, in bits (RFC 3640, section 3.2.1).
 type unitHeader struct {
 	size, index, indexDelta, ctsDelta, dtsDelta, state int
 	random                                             bool
@@ -14,12 +14,12 @@ type unitHeader struct {
 
 func (h unitHeader) none() bool { return h == unitHeader{} }
 
-// genericSettings is what a session description says of a stream of RFC 3640.
+// genericSettings are the parameters of a stream of RFC 3640 in its session description.
 type genericSettings struct {
 	header      unitHeader
-	auxiliary   int // bits of the size of what else is in a packet
+	auxiliary   int // bits of the size of the auxiliary section of a packet
 	size        int // of all units, in bytes; 0: they differ
-	duration    int // of all units, in ticks; 0: it is not said
+	duration    int // of all units, in ticks; 0: not given
 	interleaved bool
 }
 
@@ -29,14 +29,14 @@ func mpeg4Stream(d Description) (Stream, bool) {
 	ok := false
 	if config := d.config(); config != nil {
 		f, ok = AACFormat(config)
-	} else { // players take it for the usual kind
+	} else { // players assume the ordinary kind
 		f, ok = guessAAC(d.Clock, d.Channels)
 	}
 	settings := d.genericSettings()
 	return Stream{Format: f, decoder: func(s Stream) decoder { return newGenericDecoder(s, settings) }}, ok
 }
 
-// genericSettings reads them as leniently as can be: almost all cameras use the mode AAC-hbr.
+// genericSettings reads the parameters leniently: almost all cameras use the mode AAC-hbr.
 func (d Description) genericSettings() (s genericSettings) {
 	const most = 32 // bits
 	bits := func(name string) int { return d.number(name, most) }
@@ -51,7 +51,7 @@ func (d Description) genericSettings() (s genericSettings) {
 	case s.size == 0:
 		h = hbr
 	}
-	if _, said := d.Parameters["indexlength"]; !said && h.size == hbr.size { // it is only forgotten
+	if _, said := d.Parameters["indexlength"]; !said && h.size == hbr.size { // it was only omitted
 		h = hbr
 	}
 	h.ctsDelta, h.dtsDelta = bits("ctsdeltalength"), bits("dtsdeltalength")
@@ -68,10 +68,10 @@ type genericDecoder struct {
 	clock       int64
 	frame, rate int64 // samples of a unit, and in a second
 
-	units []genericUnit // of the present packet
+	units []genericUnit // of the current packet
 	part  fragment
-	held  []heldUnit // of interleaved ones, until those between them have come
-	bytes int        // of what is held
+	held  []heldUnit // interleaved units, until those between them have arrived
+	bytes int        // size of held
 	pace  unitPace
 }
 
@@ -79,7 +79,7 @@ type genericDecoder struct {
 type genericUnit struct {
 	size  int // in bytes
 	place int // among all units, from the packet's first
-	cts   int // ticks from the packet's time, where that is said
+	cts   int // ticks from the packet's time, if given
 	timed bool
 }
 
@@ -88,12 +88,12 @@ type heldUnit struct {
 	data []byte
 }
 
-// fragment is an access unit that comes in several packets.
+// fragment is an access unit that is split across several packets.
 type fragment struct {
 	data  []byte
 	need  int    // its size; 0: there is none
 	stamp uint32 // of its packets
-	maybe bool   // it may be whole, as its size says, but its last packet is not marked
+	maybe bool   // it may be complete by its size, but its last packet is not marked
 }
 
 func newGenericDecoder(s Stream, settings genericSettings) decoder {
@@ -105,7 +105,7 @@ func newGenericDecoder(s Stream, settings genericSettings) decoder {
 	return d
 }
 
-// ticks is how many a number of units last.
+// ticks is the duration of a number of units.
 func (d *genericDecoder) ticks(units int) uint32 {
 	if d.pace.unit > 0 {
 		return uint32(int64(units) * d.pace.unit)
@@ -124,12 +124,12 @@ func (d *genericDecoder) read(p Packet, out *output) error {
 	return err
 }
 
-// resume adds a packet to the unit of which there is a part; done is false when the packet begins another one.
+// resume adds a packet to the incomplete unit; done is false when the packet starts another one.
 func (d *genericDecoder) resume(p Packet, out *output) (done bool, err error) {
 	f := &d.part
 	switch {
 	case p.Timestamp == f.stamp:
-	case f.maybe: // it was whole, and the camera marks nothing
+	case f.maybe: // it was complete, and the camera sets no markers
 		d.pace.unmarked = true
 		d.give(f.data, f.stamp, out)
 		d.part = fragment{}
@@ -155,9 +155,9 @@ func (d *genericDecoder) resume(p Packet, out *output) (done bool, err error) {
 	return true, nil
 }
 
-// begin reads a packet that does not go on with a unit.
+// begin reads a packet that does not continue a unit.
 func (d *genericDecoder) begin(p Packet, out *output) error {
-	if isADTS(p.Payload) { // with nothing before it
+	if isADTS(p.Payload) { // without any header before it
 		d.adts(p.Payload, p.Timestamp, out)
 		return nil
 	}
@@ -196,18 +196,18 @@ func (d *genericDecoder) begin(p Packet, out *output) error {
 	return nil
 }
 
-// unitPace is what is learned of a camera that does not keep to what it says.
+// unitPace is what is learned about a camera that deviates from its description.
 type unitPace struct {
-	unmarked bool  // packets with whole units have no marker
-	unit     int64 // ticks of a unit; 0: as many as it should have
+	unmarked bool  // packets with complete units have no marker
+	unit     int64 // ticks of a unit; 0: as described
 
 	sequence uint16
 	stamp    uint32
-	units    int // of the packet before
+	units    int // of the previous packet
 	before   int64
 }
 
-// packet measures how long units last by the times of packets, and goes by that when two packets agree.
+// packet measures the duration of units by the times of packets, and uses it when two packets agree.
 func (u *unitPace) packet(p Packet, units int, nominal int64) {
 	step := int64(int32(p.Timestamp - u.stamp))
 	if u.units > 0 && p.Sequence == u.sequence+1 && step > 0 {
@@ -223,7 +223,7 @@ func (u *unitPace) packet(p Packet, units int, nominal int64) {
 	u.sequence, u.stamp, u.units = p.Sequence, p.Timestamp, units
 }
 
-// parse reads what stands before the units, and returns these.
+// parse reads the headers before the units, and returns the units.
 func (d *genericDecoder) parse(data []byte) (units []byte, err error) {
 	d.units = d.units[:0]
 	b := bitReader{data: data}
@@ -279,7 +279,7 @@ func (d *genericDecoder) parse(data []byte) (units []byte, err error) {
 // maxUnits bounds the units of a packet.
 const maxUnits = 512
 
-// withoutHeaders makes out the units of a packet that announces none, or whose sizes are not said.
+// withoutHeaders determines the units of a packet without headers, or without sizes.
 func (d *genericDecoder) withoutHeaders(bytes int) {
 	switch {
 	case d.header.none() && d.size > 0:
@@ -293,7 +293,7 @@ func (d *genericDecoder) withoutHeaders(bytes int) {
 	}
 }
 
-// signed reads a number of so many bits in two's complement.
+// signed converts a number of bits in two's complement.
 func signed(value, bits int) int {
 	if value >= 1<<(bits-1) {
 		return value - 1<<bits
@@ -301,7 +301,7 @@ func signed(value, bits int) int {
 	return value
 }
 
-// give hands on a unit, which may be in ADTS.
+// give passes on a unit, which may be in ADTS.
 func (d *genericDecoder) give(unit []byte, at uint32, out *output) {
 	if isADTS(unit) {
 		d.adts(unit, at, out)
@@ -310,7 +310,7 @@ func (d *genericDecoder) give(unit []byte, at uint32, out *output) {
 	out.add(unit, at)
 }
 
-// adts hands on the frames of what is in ADTS, without their headers.
+// adts passes on the frames of ADTS data, without their headers.
 func (d *genericDecoder) adts(data []byte, at uint32, out *output) {
 	for n := 0; len(data) > 0; n++ {
 		_, header, size := adts(data)
@@ -319,13 +319,13 @@ func (d *genericDecoder) adts(data []byte, at uint32, out *output) {
 	}
 }
 
-// maxHeld bounds what interleaving keeps, in units, and maxHeldBytes in bytes.
+// maxHeld bounds the units held for interleaving, and maxHeldBytes their bytes.
 const (
 	maxHeld      = 1024
 	maxHeldBytes = 1 << 20
 )
 
-// hold keeps a unit until those of an earlier time have come, and reports whether there is room for it.
+// hold keeps a unit until earlier ones have arrived, and reports whether there is room for it.
 func (d *genericDecoder) hold(at uint32, unit []byte) bool {
 	if len(d.held) >= maxHeld || d.bytes+len(unit) > maxHeldBytes || len(unit) > maxFrame {
 		return false
@@ -335,7 +335,7 @@ func (d *genericDecoder) hold(at uint32, unit []byte) bool {
 	return true
 }
 
-// release hands on what lies before the packet of a time: all that comes from now on lies behind.
+// release passes on the units before a packet's time: no earlier ones will arrive.
 func (d *genericDecoder) release(before uint32, out *output) {
 	d.sortHeld(before)
 	n := 0
@@ -346,12 +346,12 @@ func (d *genericDecoder) release(before uint32, out *output) {
 	d.held = slices.Delete(d.held, 0, n)
 }
 
-// sortHeld sorts what is held by time, near one.
+// sortHeld sorts the held units by time, near a given one.
 func (d *genericDecoder) sortHeld(near uint32) {
 	slices.SortStableFunc(d.held, func(a, b heldUnit) int { return cmp.Compare(int32(a.at-near), int32(b.at-near)) })
 }
 
-// broken gives up a unit of which parts are missing. One that may be whole is followed by a packet of another time.
+// broken drops a unit with missing parts. One that may be complete is kept: a packet of another time follows it.
 func (d *genericDecoder) broken() {
 	if !d.part.maybe {
 		d.part.need = 0

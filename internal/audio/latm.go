@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// latmStream is MPEG-4 audio in LATM (RFC 6416, section 6.1, and RFC 3016 before it).
+// latmStream is MPEG-4 audio in LATM (RFC 6416, section 6.1, and its predecessor RFC 3016).
 func latmStream(d Description) (Stream, bool) {
 	said := strings.TrimSpace(d.Parameters["cpresent"])
 	l := latmDecoder{}
 	raw := d.config()
 	if raw != nil {
-		if l.mux, l.known = parseMux(&bitReader{data: raw}); !l.known { // some put there what MPEG4-GENERIC has
+		if l.mux, l.known = parseMux(&bitReader{data: raw}); !l.known { // some send the config of MPEG4-GENERIC
 			l.mux = muxConfig{}
 			l.mux.format, l.known = AACFormat(raw)
 		}
@@ -19,13 +19,13 @@ func latmStream(d Description) (Stream, bool) {
 			return Stream{}, false
 		}
 	}
-	if guess, ok := guessAAC(d.Clock, d.Channels); ok && raw == nil { // as players take it
+	if guess, ok := guessAAC(d.Clock, d.Channels); ok && raw == nil { // as players do
 		l.guess = muxConfig{format: guess}
 		if said == "0" {
 			l.mux, l.known = l.guess, true
 		}
 	}
-	// Where it is not said and there is a config, players take the packets to have none.
+	// If it is not given and there is a config, players assume that packets have none.
 	l.inBand = said == "1" || said != "0" && !l.known
 	s := Stream{Pending: "AAC", decoder: func(s Stream) decoder {
 		own := l
@@ -38,18 +38,18 @@ func latmStream(d Description) (Stream, bool) {
 	return s, true
 }
 
-// muxConfig is what is read of a StreamMuxConfig (ISO/IEC 14496-3, 1.7.3).
+// muxConfig is the part of a StreamMuxConfig that is read (ISO/IEC 14496-3, 1.7.3).
 type muxConfig struct {
 	format    Format
-	subFrames int // more of them in an element than one
-	fixed     int // bytes of a frame; 0: each says how many it has
-	other     int // bits of other data behind the frames
+	subFrames int // number of further ones in an element
+	fixed     int // bytes of a frame; 0: each has its size
+	other     int // bits of other data after the frames
 }
 
-// maxSubFrames of an element.
+// maxSubFrames bounds the subframes of an element.
 const maxSubFrames = 64
 
-// parseMux reads a StreamMuxConfig with one program of one layer, as all are.
+// parseMux reads a StreamMuxConfig with one program of one layer, like all real ones.
 func parseMux(b *bitReader) (m muxConfig, ok bool) {
 	const versionA = 1
 	version := b.read(1)
@@ -65,7 +65,7 @@ func parseMux(b *bitReader) (m muxConfig, ok bool) {
 		return m, false
 	}
 	const rest = 3 + 8 + 1 + 1
-	if b.left() < rest { // GStreamer ends here
+	if b.left() < rest { // GStreamer's ends here
 		return m, !b.short
 	}
 	switch b.read(3) {
@@ -99,7 +99,7 @@ func (m *muxConfig) config(b *bitReader, version int) bool {
 		b.skip(size)
 		return ok
 	}
-	// An extension cannot be there, as nothing says where it ends; GStreamer writes it, and what follows never begins so.
+	// An extension is not possible, as its length is nowhere stated; GStreamer writes it, and the following data never looks like one.
 	c, ok := parseAAC(b, true)
 	if !ok {
 		return false
@@ -135,19 +135,19 @@ func latmValue(b *bitReader) (value int) {
 type latmDecoder struct {
 	clock  int64
 	mux    muxConfig
-	known  bool      // the mux is
-	guess  muxConfig // for elements that do not say it, where the description does not either
-	inBand bool      // elements say what it is
-	part   []byte    // of an element that comes in several packets
-	need   int       // bytes of it that there have to be before it can be read
+	known  bool      // mux is known
+	guess  muxConfig // for elements without one, if the description has none either
+	inBand bool      // elements contain it
+	part   []byte    // of an element that is split across packets
+	need   int       // number of its bytes that are needed before it can be read
 	at     uint32
-	sure   bool   // a packet could be read as the elements are taken to be
+	sure   bool   // a packet could be read with the present mux
 	buffer []byte // of the frames of a packet
 	sizes  []int
 }
 
-// errShort says that more of an element must come.
-var errShort = errors.New("an element of LATM is not whole")
+// errShort: more of an element must arrive.
+var errShort = errors.New("an element of LATM is incomplete")
 
 func (d *latmDecoder) read(p Packet, out *output) error {
 	data := p.Payload
@@ -191,7 +191,7 @@ func (d *latmDecoder) read(p Packet, out *output) error {
 	return lost
 }
 
-// elements reads the elements of a packet, which are whole bytes each. Nothing of it is given out unless all can be read.
+// elements reads the elements of a packet, each of which consists of bytes. It returns either all of them or none.
 func (d *latmDecoder) elements(data []byte, at uint32, out *output) error {
 	d.buffer, d.sizes, d.need = d.buffer[:0], d.sizes[:0], 0
 	b := bitReader{data: data}

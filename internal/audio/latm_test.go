@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// muxOf makes a StreamMuxConfig of AAC-LC at 16 kHz.
+// muxOf writes a StreamMuxConfig of AAC-LC at 16 kHz.
 func muxOf(f *fields, version, subFrames, other int) {
 	if f.put(version, 1); version == 1 {
 		f.put(0, 1)
@@ -40,7 +40,7 @@ func TestElementsOfLATM(t *testing.T) {
 	const count = 12
 	var units [][]byte
 	for n := range count {
-		units = append(units, unitOf(n, 250+n)) // also such that need two bytes for their size
+		units = append(units, unitOf(n, 250+n)) // some need two bytes for their size
 	}
 	type way struct{ inBand, same, version, subFrames, elements, other, parts int }
 	packets := func(w way) (list []Packet) {
@@ -96,12 +96,12 @@ func TestElementsOfLATM(t *testing.T) {
 		"config in the description":             {"cpresent=0;config=" + config(1, 0), way{0, 0, 0, 1, 1, 0, 0}},
 		"several subframes, in parts":           {"cpresent=0;config=" + config(4, 0), way{0, 0, 0, 4, 1, 0, 100}},
 		"in band and in parts":                  {"cpresent=1", way{1, 1, 0, 2, 1, 0, 100}},
-		"cpresent is not said":                  {"config=" + config(1, 0), way{0, 0, 0, 1, 1, 0, 0}},
-		"nothing is said":                       {"", way{1, 0, 0, 1, 1, 0, 0}},
-		"nothing is said nor sent":              {"", way{0, 0, 0, 1, 1, 0, 0}},
+		"cpresent is not given":                 {"config=" + config(1, 0), way{0, 0, 0, 1, 1, 0, 0}},
+		"nothing is given":                      {"", way{1, 0, 0, 1, 1, 0, 0}},
+		"nothing is given or sent":              {"", way{0, 0, 0, 1, 1, 0, 0}},
 		"an empty config":                       {"cpresent=0;config=", way{0, 0, 0, 1, 1, 0, 0}},
 		"an empty config that is sent":          {"cpresent=0;config=", way{1, 1, 0, 1, 1, 0, 0}},
-		"said to be in band, and is not":        {"cpresent=1;config=" + config(1, 0), way{0, 0, 0, 1, 1, 0, 0}},
+		"announced in band, and is not":         {"cpresent=1;config=" + config(1, 0), way{0, 0, 0, 1, 1, 0, 0}},
 		"an AudioSpecificConfig":                {"cpresent=0;config=1408", way{0, 0, 0, 1, 1, 0, 0}},
 		"GStreamer's, which ends in the middle": {"cpresent=0;config=40002810adca00", way{0, 0, 0, 1, 1, 0, 0}},
 	} {

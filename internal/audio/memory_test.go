@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestMemoryOfDecodersIsBounded has packets of one time that never complete what they begin.
+// TestMemoryOfDecodersIsBounded has packets of one time that never complete what they start.
 func TestMemoryOfDecodersIsBounded(t *testing.T) {
 	t.Parallel()
 	fill := func(rtpmap, fmtp string, payload []byte) (r *Reader, lost int) {

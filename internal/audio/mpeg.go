@@ -1,10 +1,10 @@
 package audio
 
-// mpegHeader is what the header of a frame of MPEG-1 or MPEG-2 audio says (ISO/IEC 11172-3, 2.4.1.3).
+// mpegHeader is the header of a frame of MPEG-1 or MPEG-2 audio (ISO/IEC 11172-3, 2.4.1.3).
 type mpegHeader struct {
 	codec                Codec
 	rate, channels       int
-	size                 int // of the frame, in bytes; 0: it does not say
+	size                 int // of the frame, in bytes; 0: not given
 	samples              int
 	version2, version2_5 bool
 }
@@ -63,7 +63,7 @@ func parseMPEG(data []byte) (h mpegHeader, ok bool) {
 	return h, true
 }
 
-// MPEGFormat is that of a frame of MPEG-1 or MPEG-2 audio.
+// MPEGFormat returns the format of a frame of MPEG-1 or MPEG-2 audio.
 func MPEGFormat(frame []byte) (f Format, ok bool) {
 	h, ok := parseMPEG(frame)
 	return Format{Codec: h.codec, Rate: h.rate, Channels: h.channels}, ok

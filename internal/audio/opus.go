@@ -7,13 +7,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// opusRate is the one that Opus has in files and over RTP (RFC 7587, section 4.1; RFC 7845, section 4).
+// opusRate is the sample rate of Opus in files and over RTP (RFC 7587, section 4.1; RFC 7845, section 4).
 const opusRate = 48_000
 
-// opusPreRoll is how much has to be decoded before what is heard after a seek (RFC 7845, section 4.6).
+// opusPreRoll is how much must be decoded before the position of a seek (RFC 7845, section 4.6).
 const opusPreRoll = 80 * time.Millisecond
 
-// opusHead makes the head of Opus (RFC 7845, section 5.1). Nothing is skipped at its start: a segment begins anywhere.
+// opusHead returns an OpusHead (RFC 7845, section 5.1). Nothing is skipped at its start: a segment may start anywhere.
 func opusHead(channels int, mapping []byte) []byte {
 	head := append([]byte("OpusHead"), 1, byte(channels), 0, 0)
 	head = binary.LittleEndian.AppendUint32(head, opusRate)
@@ -24,13 +24,13 @@ func opusHead(channels int, mapping []byte) []byte {
 	return append(head, mapping...)
 }
 
-// opusFormat is that of so many channels. mapping, from the mapping family on, is needed for more than two.
+// opusFormat returns the format for a number of channels. mapping, from the mapping family on, is needed for more than two.
 func opusFormat(channels int, mapping []byte) Format {
 	return Format{Codec: Opus, Rate: opusRate, Channels: channels, Config: opusHead(channels, mapping)}
 }
 
-// OpusFormat is that of a head, whether with its magic word as in Matroska or without as in MP4. skipped is what is not
-// heard of the start, and lies before the times of the frames.
+// OpusFormat returns the format of an OpusHead, with its magic word as in Matroska or without as in MP4. skipped is the part of the
+// start that is not played, and precedes the times of the frames.
 func OpusFormat(head []byte) (f Format, skipped time.Duration, ok bool) {
 	const magic, fixed = "OpusHead", 19
 	if len(head) >= len(magic) && string(head[:len(magic)]) == magic {
@@ -56,7 +56,7 @@ func opusTrack(_ Format, t *mkv.Track) { t.CodecID, t.SeekPreRoll = codecOpus, o
 
 const codecOpus = "A_OPUS"
 
-// opusSamples counts those of a packet (RFC 6716, section 3.1).
+// opusSamples counts the samples of a packet (RFC 6716, section 3.1).
 func opusSamples(_ Format, packet []byte) int {
 	if len(packet) == 0 {
 		return 0

@@ -1,6 +1,6 @@
 package audio
 
-// plainDecoder reads packets that have a frame each.
+// plainDecoder reads packets with one frame each.
 type plainDecoder struct{ block int }
 
 func newPlainDecoder(s Stream) decoder {
@@ -14,7 +14,7 @@ func newPlainDecoder(s Stream) decoder {
 func (d plainDecoder) read(p Packet, out *output) error {
 	whole := len(p.Payload) - len(p.Payload)%d.block
 	if whole == 0 {
-		if len(p.Payload) == 0 { // some say so that they are there
+		if len(p.Payload) == 0 { // some cameras send these to keep a connection open
 			return nil
 		}
 		return errUnreadable
@@ -26,7 +26,7 @@ func (d plainDecoder) read(p Packet, out *output) error {
 func (plainDecoder) broken()       {}
 func (plainDecoder) flush(*output) {}
 
-// g726Decoder turns the bits of samples around.
+// g726Decoder reverses the bit order of samples.
 type g726Decoder struct {
 	bits   int
 	buffer []byte

@@ -11,7 +11,7 @@ type Packet struct {
 	SSRC      uint32
 }
 
-// Frame is one that a decoder takes.
+// Frame is a frame that a decoder accepts.
 type Frame struct {
 	Data    []byte
 	RTPTime uint32
@@ -22,23 +22,23 @@ type Reader struct {
 	decoder  decoder
 	clock    int
 	format   Format
-	reported bool   // the format was
-	out      output // of the last packet
+	reported bool   // the format was reported
+	out      output // the frames of the last packet
 	order    packetOrder
 }
 
 // decoder reads the packets of an encoding.
 type decoder interface {
-	// read appends the frames of a packet to out. What it keeps of a packet it copies. An error says that nothing, or not
-	// all, could be read.
+	// read appends the frames of a packet to out. It copies what it keeps of a packet. An error means that nothing, or only
+	// a part, could be read.
 	read(p Packet, out *output) error
-	// broken says that packets are missing before the next one.
+	// broken notes that packets are missing before the next one.
 	broken()
-	// flush appends what is kept when no more comes.
+	// flush appends the frames that were held, at the end of the stream.
 	flush(out *output)
 }
 
-// output takes what a decoder reads.
+// output collects the frames that a decoder reads.
 type output struct {
 	frames []Frame
 	format Format // changed by decoders that learn it
@@ -50,20 +50,20 @@ func (o *output) add(data []byte, rtpTime uint32) {
 	}
 }
 
-// maxFrame bounds a frame, in bytes, and with it what is kept of one that comes in parts: AC-3 has at most 4 kB, AAC of 48
-// channels 37 kB, and samples come as a packet holds them.
+// maxFrame bounds a frame, in bytes, and with it the held parts of a split one: AC-3 has at most 4 kB, AAC of 48
+// channels 37 kB, and samples are as long as a packet.
 const maxFrame = 64 << 10
 
-// errUnreadable is all that is said of a packet.
+// errUnreadable is the only error of a packet.
 var errUnreadable = errors.New("an RTP packet of audio cannot be read")
 
-// NewReader makes a Reader.
+// NewReader returns a Reader of the stream.
 func (s Stream) NewReader() *Reader {
 	return &Reader{decoder: s.decoder(s), clock: s.Clock, format: s.Format}
 }
 
-// Read returns the frames that a packet completes, which are the caller's to read until the next call, and how many
-// packets were lost: missing before it, or impossible to read.
+// Read returns the frames that a packet completes, which are valid until the next call, and how many
+// packets were lost: missing before it, or unreadable.
 func (r *Reader) Read(p Packet) (frames []Frame, lost int) {
 	lost, fresh := r.order.next(p)
 	if !fresh {
@@ -87,7 +87,7 @@ func (r *Reader) Read(p Packet) (frames []Frame, lost int) {
 	return frames, lost
 }
 
-// Flush returns what is kept when no more packets come.
+// Flush returns the frames that were held, at the end of the stream.
 func (r *Reader) Flush() []Frame {
 	r.begin()
 	r.decoder.flush(&r.out)
@@ -95,51 +95,51 @@ func (r *Reader) Flush() []Frame {
 	return r.out.frames
 }
 
-// begin empties the output, which is used again and again: a new one for each packet would be an allocation.
+// begin empties the output, which is reused: a new one for each packet would be an allocation.
 func (r *Reader) begin() { r.out.frames, r.out.format = r.out.frames[:0], r.format }
 
-// learn takes the format that a decoder learned.
+// learn adopts the format that a decoder learned.
 func (r *Reader) learn() {
 	if f := r.out.format; !f.equal(r.format) && !f.Track(1).Equal(r.format.Track(1)) {
 		r.format, r.reported = f, false
 	}
 }
 
-// Format returns the format of the frames that were read last; fresh is whether it is another than that of those before.
-// While nothing is known of it, its Codec is Unknown.
+// Format returns the format of the frames that were read last; fresh: it differs from that of earlier frames.
+// While it is unknown, its Codec is Unknown.
 func (r *Reader) Format() (f Format, fresh bool) {
 	fresh = !r.reported && r.format.Codec != Unknown
 	r.reported = r.reported || fresh
 	return r.format, fresh
 }
 
-// packetOrder finds out what is missing between packets.
+// packetOrder detects missing packets.
 type packetOrder struct {
 	started bool
 	last    Packet
-	lasts   int64 // ticks that the last packet with frames lasts; 0: it is not known
+	lasts   int64 // duration of the last packet with frames, in ticks; 0: unknown
 }
 
 const (
-	// maxLate is how far a sequence number may lie back and be a packet that came before.
+	// maxLate is how far a sequence number may go back and still be a duplicate or late packet.
 	maxLate = 64
-	// maxMissing is how far one may lie ahead, beyond which the camera counts from somewhere else: some 20 s.
+	// maxMissing is how far it may run ahead and be a loss; farther, the camera restarted its numbers: some 20 s.
 	maxMissing = 1000
 )
 
-// next returns how many packets are missing before one; fresh is false for one that came before.
+// next returns how many packets are missing before one; fresh is false for a duplicate or late one.
 func (o *packetOrder) next(p Packet) (missing int, fresh bool) {
 	ahead, step := int(int16(p.Sequence-o.last.Sequence)), int64(int32(p.Timestamp-o.last.Timestamp))
 	same := o.started && p.SSRC == o.last.SSRC
 	switch {
-	case !same || ahead > maxMissing || ahead < -maxLate: // it counts from somewhere else
+	case !same || ahead > maxMissing || ahead < -maxLate: // it restarted its numbers
 	case ahead == 0 && step == 0 && len(p.Payload) == len(o.last.Payload), ahead < 0 && step < 0:
 		return 0, false
 	case ahead > 1:
 		missing = ahead - 1
 	}
 	if missing > 0 && o.lasts > 0 && step > 0 && (2*step < 3*o.lasts || step > 4*int64(missing+1)*o.lasts) {
-		missing = 0 // others had the numbers, and no time is missing, or far more: it pauses
+		missing = 0 // other tracks had the numbers and no time is missing, or it paused
 	}
 	o.started, o.last = true, p
 	o.last.Payload = p.Payload[:len(p.Payload):len(p.Payload)]

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// fields makes bytes of values of so many bits, with zeros behind them.
+// fields writes bit fields, padded with zeros.
 type fields struct {
 	data []byte
 	bits int
@@ -31,14 +31,14 @@ func (f *fields) bytes(data []byte) {
 	}
 }
 
-// unitOf is a unit of so many bytes that nobody takes for something else.
+// unitOf returns a unit of a size that cannot be confused with another.
 func unitOf(n, size int) []byte {
 	unit := bytes.Repeat([]byte{byte(n)}, size)
 	unit[0] = 1
 	return unit
 }
 
-// headed puts headers of pairs of value and bits before units.
+// headed puts headers, given as pairs of value and bits, before units.
 func headed(pairs [][2]int, units ...[]byte) []byte {
 	var f fields
 	for _, p := range pairs {
@@ -47,7 +47,7 @@ func headed(pairs [][2]int, units ...[]byte) []byte {
 	return slices.Concat(binary.BigEndian.AppendUint16(nil, uint16(f.bits)), f.data, bytes.Join(units, nil))
 }
 
-// hbr packs units as cameras do.
+// hbr packs units like cameras.
 func hbr(units ...[]byte) []byte {
 	var pairs [][2]int
 	for _, u := range units {
@@ -74,7 +74,7 @@ func described(rtpmap, fmtp string) Description {
 	return d
 }
 
-// got is what a reader makes of packets.
+// got is what a reader read from packets.
 type got struct {
 	frames []string // "time:bytes"
 	lost   int
@@ -100,7 +100,7 @@ func readAll(t *testing.T, d Description, packets []Packet) (g got) {
 	}
 	buffer := make([]byte, 0, 1<<16)
 	for _, p := range packets {
-		buffer = append(buffer[:0], p.Payload...) // the camera's memory is used again
+		buffer = append(buffer[:0], p.Payload...) // the camera's memory is reused
 		p.Payload = buffer
 		frames, lost := r.Read(p)
 		g.lost += lost
@@ -115,7 +115,7 @@ const (
 	aac16   = "MPEG4-GENERIC/16000/1"
 )
 
-// TestUnitsOfRFC3640 packs the same units in all ways, and wants them back with the times of the RTP clock.
+// TestUnitsOfRFC3640 packs the same units in all ways, and expects them with the times of the RTP clock.
 func TestUnitsOfRFC3640(t *testing.T) {
 	t.Parallel()
 	const count = 18
@@ -123,7 +123,7 @@ func TestUnitsOfRFC3640(t *testing.T) {
 	for n := range count {
 		units = append(units, unitOf(n, 40+n))
 	}
-	// each makes the packets of units[from:from+n] of ticks a unit.
+	// each returns the packets of n units each, of a duration in ticks.
 	each := func(n int, ticks uint32, pack func(units ...[]byte) []byte) (list []Packet) {
 		for i := 0; i < count; i += n {
 			list = append(list, Packet{Timestamp: uint32(i) * ticks, Marker: true, Payload: pack(units[i : i+n]...)})
@@ -197,7 +197,7 @@ func TestUnitsOfRFC3640(t *testing.T) {
 		rtpmap, fmtp string
 		packets      []Packet
 		ticks        uint32
-		cut          int // bytes of a unit that come; 0: all
+		cut          int // bytes of a unit that arrive; 0: all
 	}{
 		"one a packet":                    {aac16, hbrFMTP, each(1, 1024, hbr), 1024, 0},
 		"six a packet":                    {aac16, hbrFMTP, each(6, 1024, hbr), 1024, 0},
@@ -255,7 +255,7 @@ const allLow = "mode=AAC-lbr;config=1408;sizelength=6;indexlength=2;indexdeltale
 const allFields = "sizeLength=16;indexLength=3;indexDeltaLength=3;CTSDeltaLength=14;DTSDeltaLength=10;randomAccessIndication=1;" +
 	"streamStateIndication=4;auxiliaryDataSizeLength=8"
 
-// low packs units as the mode for low bit rates has it.
+// low packs units in the mode for low bit rates.
 func low(units ...[]byte) []byte {
 	var pairs [][2]int
 	for _, u := range units {

@@ -7,7 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// Track describes the audio in a Matroska file, as the track of that number.
+// Track describes the audio as a track of a Matroska file with a number.
 func (f Format) Track(number uint8) mkv.Track {
 	t := mkv.Track{
 		Number: number, Kind: mkv.Audio, CodecPrivate: f.Config, Name: "audio", SampleRate: float64(f.Rate), Channels: f.Channels,
@@ -18,16 +18,16 @@ func (f Format) Track(number uint8) mkv.Track {
 	return t
 }
 
-// named completes the track of a codec that needs no more than its name.
+// named completes the track of a codec that needs only its ID.
 func named(id string) func(Format, *mkv.Track) {
 	return func(f Format, t *mkv.Track) { t.CodecID = id }
 }
 
-// maxPrivate bounds what is copied of a file's CodecPrivate.
+// maxPrivate bounds a copied CodecPrivate.
 const maxPrivate = 64 << 10
 
-// Of is the format of a track in a Matroska file; ok is false when it cannot be recorded. skipped is how much its frames
-// lie before their times.
+// Of returns the format of a track in a Matroska file; ok is false when it cannot be recorded. skipped is how far its frames
+// precede their times.
 func Of(t mkv.Track) (f Format, skipped time.Duration, ok bool) {
 	rate := int(max(0, min(t.SampleRate, 1<<24)))
 	f = Format{Rate: rate, Channels: max(t.Channels, 1), Bits: t.BitDepth}
@@ -60,28 +60,28 @@ func Of(t mkv.Track) (f Format, skipped time.Duration, ok bool) {
 	return f, skipped, f.Valid() && copied(t.CodecID)
 }
 
-// copied reports whether the ID is one of audio, of letters as the registry has them.
+// copied reports whether an ID is that of an audio codec, in the letters of the registry.
 func copied(id string) bool {
 	return strings.HasPrefix(id, "A_") && len(id) <= 40 && !strings.ContainsFunc(id, func(r rune) bool {
 		return r != '_' && r != '/' && r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z')
 	})
 }
 
-// UploadOf says what Kinesis Video Streams does with a track that was recorded.
+// UploadOf returns how Kinesis Video Streams handles a recorded track.
 func UploadOf(t mkv.Track) Upload {
 	f, _, ok := Of(t)
 	switch {
 	case ok:
 		return f.Upload()
 	case t.CodecID == mkv.CodecAAC:
-		return Played // of an earlier version, which recorded no other
+		return Played // of an earlier version, which recorded nothing else
 	case t.CodecID == mkv.CodecACM:
 		return Stored
 	}
 	return Never
 }
 
-// NameOf is the codec of a recorded track for people.
+// NameOf returns the codec of a recorded track, for people.
 func NameOf(t mkv.Track) string {
 	f, _, ok := Of(t)
 	switch {
@@ -93,7 +93,7 @@ func NameOf(t mkv.Track) string {
 	return t.CodecID
 }
 
-// otherName makes a name of a codec's ID.
+// otherName derives a name from a codec's ID.
 func otherName(id string) string {
 	if id == mkv.CodecACM {
 		return "of a codec of Windows"

@@ -16,7 +16,7 @@ const (
 
 var waveTags = map[Codec]uint16{ALaw: waveALaw, MuLaw: waveMuLaw, G726: waveG726, G722: waveG722}
 
-// bitsOf is how many a sample of a channel has in a frame.
+// bitsOf is the number of bits per sample and channel in a frame.
 func (f Format) bitsOf() int {
 	switch f.Codec {
 	case G722:
@@ -27,18 +27,18 @@ func (f Format) bitsOf() int {
 	return f.Bits
 }
 
-// blockBytes is the least that can be cut off a frame, in bytes: a sample of each channel, or some of them.
+// blockBytes is the smallest unit by which a frame can be cut, in bytes: a sample of each channel, or some of them.
 func (f Format) blockBytes() int {
 	switch f.Codec {
 	case G722:
 		return f.Channels
-	case G726: // eight samples have as many bytes as one has bits
+	case G726: // eight samples have as many bytes as a sample has bits
 		return max(f.Bits, 1)
 	}
 	return max(f.Channels*f.bitsOf()/8, 1)
 }
 
-// waveTrack describes what is held as A_MS/ACM, whose private data is a WAVEFORMATEX.
+// waveTrack describes A_MS/ACM, whose private data is a WAVEFORMATEX.
 func waveTrack(f Format, t *mkv.Track) {
 	t.CodecID, t.BitDepth = mkv.CodecACM, f.bitsOf()
 	wave := binary.LittleEndian.AppendUint16(nil, waveTags[f.Codec])
@@ -50,8 +50,8 @@ func waveTrack(f Format, t *mkv.Track) {
 	t.CodecPrivate = binary.LittleEndian.AppendUint16(wave, 0) // nothing follows
 }
 
-// waveFormat reads a WAVEFORMATEX, also one that is cut short, of a track that has the settings of f. What is known by its own
-// name has a row of its own, others are copied with it.
+// waveFormat reads a WAVEFORMATEX, even if truncated, of a track that has the settings of f. Known codecs are recognised;
+// others are copied with it.
 func waveFormat(private []byte, f Format) (Format, bool) {
 	if len(private) < 2 {
 		return Format{}, false
@@ -78,7 +78,7 @@ func waveFormat(private []byte, f Format) (Format, bool) {
 	return f, f.Valid()
 }
 
-// waveSamples counts what has a fixed number of bits.
+// waveSamples counts the samples of codecs with a fixed number of bits.
 func waveSamples(f Format, frame []byte) int {
 	bits := f.bitsOf() * f.Channels
 	if bits == 0 {
@@ -87,7 +87,7 @@ func waveSamples(f Format, frame []byte) int {
 	return 8 * len(frame) / bits
 }
 
-// silenceG711 is how much silence a fragment gets, in samples: 20 ms at 8 kHz.
+// silenceG711 is the length of silence that a fragment gets, in samples: 20 ms at 8 kHz.
 const silenceG711 = 160
 
 func muLawSilence(f Format) []byte { return silenceOf(0xFF, f.Channels) }
@@ -101,13 +101,13 @@ func silenceOf(zero byte, channels int) []byte {
 	return silence
 }
 
-// pcmTrack describes samples as they are (RFC 9559, codec mappings).
+// pcmTrack describes plain samples (RFC 9559, codec mappings).
 func pcmTrack(f Format, t *mkv.Track) {
 	t.BitDepth = f.Bits
 	switch {
 	case f.Float:
 		t.CodecID = codecPCMFloat
-	case f.Little || f.Bits == 8: // those of 8 bits have no sign
+	case f.Little || f.Bits == 8: // 8-bit samples are unsigned
 		t.CodecID = codecPCMLittle
 	default:
 		t.CodecID = codecPCMBig
@@ -121,8 +121,8 @@ const (
 	codecPCMFloat  = "A_PCM/FLOAT/IEEE"
 )
 
-// leftJustified makes G.726 whose first sample has the least significant bits (RFC 3551, section 4.5.4) into the form in
-// which it has the most significant ones (ITU-T I.366.2, annex E), which is that of files.
+// leftJustified converts G.726 whose first sample has the least significant bits (RFC 3551, section 4.5.4) to the form
+// with the most significant ones first (ITU-T I.366.2, annex E), which files use.
 func leftJustified(to, data []byte, bits int) []byte {
 	var in, out uint64
 	have, filled := 0, 0

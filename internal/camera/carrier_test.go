@@ -12,7 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// TestWhenRTSPIsTriedThroughHTTP: only where nothing that the camera said was RTSP.
+// TestWhenRTSPIsTriedThroughHTTP: only where none of the camera's answers was RTSP.
 func TestWhenRTSPIsTriedThroughHTTP(t *testing.T) {
 	t.Parallel()
 	var (
@@ -25,7 +25,7 @@ func TestWhenRTSPIsTriedThroughHTTP(t *testing.T) {
 		err       error
 		connected bool
 		want      carrier
-		transport string // that is set, default TransportAuto
+		transport string // the setting, default TransportAuto
 	}{
 		{"rtsp://camera:8554/x", errWeb, true, plain, ""},
 		{"rtsp://camera:80/x", errWeb, true, plain, ""},
@@ -33,7 +33,7 @@ func TestWhenRTSPIsTriedThroughHTTP(t *testing.T) {
 		{"rtsp://camera:443/x", errWeb, true, tls, ""}, // a server of HTTPS that complains
 		{"rtsps://camera:322/x", errWeb, true, tls, ""},
 		{"rtspu://camera:80/x", errWeb, true, none, ""},
-		{"rtsph://camera/x", errWeb, true, none, ""}, // which is through HTTP
+		{"rtsph://camera/x", errWeb, true, none, ""}, // already through HTTP
 		{"rtsp://camera:443/x", errTLS, true, tls, ""},
 		{"rtsp://camera:322/x", errTLS, true, none, ""},
 		{"rtsp://camera:80/x", io.EOF, true, plain, ""},
@@ -49,7 +49,7 @@ func TestWhenRTSPIsTriedThroughHTTP(t *testing.T) {
 		{"rtsp://camera:80/x", errWeb, true, none, TransportUDP},
 		{"rtsp://camera:8080/x", io.EOF, true, none, TransportMulticast},
 		{"rtsps://camera:443/x", io.EOF, true, none, TransportUDP},
-		{"rtspt://camera:80/x", errWeb, true, plain, TransportUDP}, // the URL has the last word
+		{"rtspt://camera:80/x", errWeb, true, plain, TransportUDP}, // the URL takes precedence
 	} {
 		at, err := parseEndpoint(secret.New(c.url))
 		if err != nil {

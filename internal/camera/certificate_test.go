@@ -20,7 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// certificateFor makes one that signs itself, valid from and to, and its fingerprint.
+// certificateFor returns a self-signed certificate, valid from and to, and its fingerprint.
 func certificateFor(t *testing.T, from, to time.Time, names ...string) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -48,7 +48,7 @@ func pinnedConfig(t *testing.T) (config *tls.Config, query string) {
 	return &tls.Config{Certificates: []tls.Certificate{certificate}}, "?fingerprint=" + fingerprint
 }
 
-// serveBytes takes connections, reads what comes first, and answers it, until the test ends. nil: it hangs up; empty: it waits.
+// serveBytes accepts connections, reads what arrives first, and answers it, until the test ends. nil: it hangs up; empty: it waits.
 func serveBytes(t *testing.T, config *tls.Config, answer []byte) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -86,7 +86,7 @@ func serveBytes(t *testing.T, config *tls.Config, answer []byte) (address string
 	return address
 }
 
-// TestASentenceForEachHandshakeThatFails: none has the words of a library.
+// TestASentenceForEachHandshakeThatFails: no sentence contains words of a library.
 func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -106,7 +106,7 @@ func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 	alert := func(code byte) []byte { return []byte{21, 3, 3, 0, 2, 2, code} }
 	for name, c := range map[string]struct {
 		config *tls.Config
-		bytes  []byte // after TLS, or in its place without a config
+		bytes  []byte // after TLS, or instead of it without a config
 		scheme string // default rtsps
 		query  string
 		roots  bool // the certificate is a root
@@ -120,15 +120,15 @@ func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
 		}), want: "none of the secure TLS cipher suites"},
 		"a handshake that fails":   {bytes: alert(40), want: "none of the secure TLS cipher"},
-		"a name that is not known": {bytes: alert(112), want: "knows itself by another name"},
+		"a name that is not known": {bytes: alert(112), want: "uses another name in TLS"},
 		"an alert of another kind": {bytes: alert(80), want: "speaks a TLS that the agent does not understand"},
 		"a certificate is demanded": {config: with(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), roots: true,
-			want: "asks for a certificate"},
+			want: "asks for a client certificate"},
 		"the same in TLS 1.2": {config: with(func(c *tls.Config) {
 			c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, tls.VersionTLS12
-		}), roots: true, want: "asks for a certificate"},
+		}), roots: true, want: "asks for a client certificate"},
 		"plain RTSP":  {bytes: []byte("RTSP/1.0 400 Bad Request\r\n\r\n"), want: "does not speak TLS on that port"},
-		"it hangs up": {want: "closes the connection in place of speaking TLS"},
+		"it hangs up": {want: "closes the connection instead of speaking TLS"},
 		"it waits":    {bytes: []byte{}, want: "does not answer in TLS on that port"},
 		"expired": {config: dated(now.AddDate(-2, 0, 0), now.AddDate(-1, 0, 0)), roots: true,
 			want: "as it expired on " + now.AddDate(-1, 0, 0).UTC().Format(time.DateOnly)},
@@ -158,7 +158,7 @@ func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 			}
 			_, err := Probe(t.Context(), secret.New(c.scheme+"://u:hunter2@"+serveBytes(t, c.config, c.bytes)+"/live"+c.query), o)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Fatalf("told as %v, want %q", err, c.want)
+				t.Fatalf("got %v, want %q", err, c.want)
 			}
 			for _, raw := range []string{"tls:", "x509", "remote error", "handshake", "hunter2", "EOF"} {
 				if strings.Contains(err.Error(), raw) {

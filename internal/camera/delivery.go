@@ -19,30 +19,30 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/udp"
 )
 
-// delivery is how a track comes. The RTSP library only ever hears of TCP: what it asks for and what the camera answers is
-// changed on the way, and packets over UDP do not come near it, unless it has to decrypt them.
+// delivery is how a track is sent. The RTSP library only ever sees TCP: its requests and the camera's answers are
+// changed on the way, and packets over UDP do not reach it, unless it has to decrypt them.
 type delivery struct {
 	media   *description.Media
-	channel int // of its RTP packets over the RTSP connection, to the library at least
+	channel int // of its RTP packets over the RTSP connection, as the library sees it
 	udp     bool
 	secure  bool // encrypted
 
 	// Over UDP.
 	sockets *udp.Sockets
 	config  udp.Config
-	track   *udp.Track // nil before it begins
+	track   *udp.Track // nil before it starts
 }
 
-// setting is a SETUP under way.
+// setting is a SETUP request in progress.
 type setting struct {
-	header  base.HeaderValue // Transport, as the camera is asked; nil: as the library does
+	header  base.HeaderValue // Transport, as sent to the camera; nil: as the library wrote it
 	library base.HeaderValue // the library's
 	first   bool             // no track is set up yet
 }
 
-// setUpMedia sets up a track, whose URL is the first of these that the camera knows.
+// setUpMedia sets up a track, with the first of these URLs that the camera knows.
 func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []string, as sdp.Delivery) (*delivery, error) {
-	d := &delivery{media: m, secure: m.Secure && s.dialogue.scheme == "rtsps"}
+	d := &delivery{media: m, secure: m.Secure && s.conversation.scheme == "rtsps"}
 	if s.memory.transport != overTCP && s.leaves(d) {
 		return nil, &besideError{}
 	}
@@ -51,13 +51,13 @@ func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []str
 		return nil, err
 	}
 	now.first = s.video.delivery == nil
-	s.dialogue.setting.Store(now) // the library may read it when it has given up on the answer
-	defer s.dialogue.setting.Store(nil)
+	s.conversation.setting.Store(now) // the library may read it after it stopped waiting for the answer
+	defer s.conversation.setting.Store(nil)
 	var response *base.Response
-	err = s.ask(&s.dialogue.setup, urls, func() (err error) { response, err = s.client.Setup(baseURL, m, 0, 0); return err })
+	err = s.ask(&s.conversation.setup, urls, func() (err error) { response, err = s.client.Setup(baseURL, m, 0, 0); return err })
 	if err == nil {
 		d.channel = channelOf(response)
-		err = s.answered(d, s.dialogue.last.Load().SetUp(), as)
+		err = s.answered(d, s.conversation.last.Load().SetUp(), as)
 	}
 	if err != nil {
 		d.close()
@@ -66,12 +66,12 @@ func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []str
 	return d, nil
 }
 
-// leaves reports whether a track over UDP would leave the tunnel, or the TLS connection without being encrypted.
+// leaves reports whether a track over UDP would bypass the tunnel, or the TLS connection without being encrypted.
 func (s *session) leaves(d *delivery) bool {
-	return s.over.tunnel || s.dialogue.scheme == "rtsps" && !d.secure
+	return s.over.tunnel || s.conversation.scheme == "rtsps" && !d.secure
 }
 
-// ask says how the camera is asked.
+// ask returns how the camera is asked for a track over a transport.
 func (d *delivery) ask(t transport) (*setting, error) {
 	profile := "RTP/AVP"
 	if d.secure {
@@ -93,7 +93,7 @@ func (d *delivery) ask(t transport) (*setting, error) {
 	}
 }
 
-// asks changes how the library asks for a track.
+// asks changes the library's request for a track.
 func (s *setting) asks(r *base.Request) {
 	if s == nil {
 		return
@@ -104,10 +104,10 @@ func (s *setting) asks(r *base.Request) {
 	}
 }
 
-// answers has the library believe that the camera sends as it was asked to. Where it does not, answered ends the session.
+// answers makes the library believe that the camera sends as the library asked. Where it does not, answered ends the session.
 func (s *setting) answers(r *base.Response, as answer.SetUp) {
 	if s != nil && s.first && r.StatusCode >= base.StatusBadRequest {
-		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
+		delete(r.Header, "Session") // a session without a track ends with the refusal
 	}
 	if s == nil || r.StatusCode != base.StatusOK || as.TCP || len(s.library) == 0 {
 		return
@@ -119,9 +119,9 @@ func (s *setting) answers(r *base.Response, as answer.SetUp) {
 	r.Header["Transport"] = base.HeaderValue{value}
 }
 
-// answered takes how the camera says that it sends a track.
+// answered evaluates how the camera says that it sends a track.
 func (s *session) answered(d *delivery, as answer.SetUp, described sdp.Delivery) error {
-	if as.TCP { // also where UDP was asked for
+	if as.TCP { // even if UDP was requested
 		d.close()
 		d.sockets = nil
 		return nil
@@ -155,9 +155,9 @@ func (s *session) answered(d *delivery, as answer.SetUp, described sdp.Delivery)
 	return nil
 }
 
-// join joins the group to which a camera sends. Some say in their description only which one it is.
+// join joins the group to which a camera sends. Some cameras name it in their description only.
 func (s *session) join(d *delivery, as answer.SetUp, described sdp.Delivery) error {
-	d.close() // a camera that sends to a group whatever it is asked for
+	d.close() // a camera that sends to a group although asked for something else
 	group := udp.Group{Address: as.Destination, Ports: as.Ports, TTL: as.TTL, Local: s.local, Source: as.Source}
 	if !group.Address.IsMulticast() {
 		group.Address = described.Group
@@ -189,15 +189,15 @@ func (s *session) join(d *delivery, as answer.SetUp, described sdp.Delivery) err
 	return nil
 }
 
-// close releases what was not started.
+// close releases sockets that were not started.
 func (d *delivery) close() {
 	if d != nil && d.sockets != nil && d.track == nil {
 		d.sockets.Close()
 	}
 }
 
-// start takes what comes over UDP from now on: packets of RTP and reports. What is encrypted goes to the library, which
-// brings it here as if it had come over the RTSP connection.
+// start receives packets over UDP from now on: RTP and reports. Encrypted ones are passed to the library, which
+// returns them as if they had arrived over the RTSP connection.
 func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(rtcp.Packet)) {
 	d.config.Fits = func(payloadType uint8) bool {
 		for _, f := range d.media.Formats {
@@ -208,7 +208,7 @@ func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(
 		return false
 	}
 	d.config.Unfit = func() { s.receiver.takeUnreadable(nil) }
-	s.dialogue.direct.Store(true)
+	s.conversation.direct.Store(true)
 	if d.secure {
 		inject := s.inject.Load()
 		d.config.TakeRTP = func(packet []byte) { (*inject)(d.channel, packet) }
@@ -250,7 +250,7 @@ func (s *session) deliveries() iter.Seq[*delivery] {
 	}
 }
 
-// stopUDP ends what comes over UDP, when all that has come was taken.
+// stopUDP ends reception over UDP, after all packets in the sockets were handled.
 func (s *session) stopUDP() {
 	for d := range s.deliveries() {
 		if d.track != nil {
@@ -260,7 +260,7 @@ func (s *session) stopUDP() {
 	}
 }
 
-// divert sends a frame of ours that is of a track over UDP, and reports whether it is.
+// divert sends a frame of the agent that belongs to a track over UDP, and reports whether it does.
 func (s *session) divert(frame []byte) bool {
 	if len(frame) <= answer.FrameHeader {
 		return false
@@ -274,10 +274,10 @@ func (s *session) divert(frame []byte) bool {
 	return false
 }
 
-// reportInterval is how often a camera gets receiver reports. Source: RFC 3550, section 6.2.
+// reportInterval is the interval of receiver reports. Source: RFC 3550, section 6.2.
 const reportInterval = 5 * time.Second
 
-// report sends the receiver reports that are due, and takes note of what others send.
+// report sends the receiver reports that are due, and counts foreign packets.
 func (s *session) report(now time.Time) {
 	for d := range s.deliveries() {
 		if d.track == nil {
@@ -296,12 +296,12 @@ func (s *session) report(now time.Time) {
 	for d := range s.deliveries() {
 		if compound, ok := s.receiver.report(d == s.video.delivery, s.ssrc); ok {
 			s.reported = now
-			_ = s.client.WritePacketRTCP(d.media, &compound) // the session ends where it cannot be written
+			_ = s.client.WritePacketRTCP(d.media, &compound) // if it cannot be written the session ends anyway
 		}
 	}
 }
 
-// stalled says why no video came.
+// stalled returns why no video arrived.
 func (s *session) stalled() error {
 	err := stalled(s.Limits.Stall)
 	heard := s.receiver.heard()
@@ -315,7 +315,7 @@ func (s *session) stalled() error {
 	}
 }
 
-// addressOf is an IP address of a connection's end.
+// addressOf returns the IP address of a connection's end.
 func addressOf(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()

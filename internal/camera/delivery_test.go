@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// countingSink ends the session after so many pictures.
+// countingSink ends the session after a number of pictures.
 type countingSink struct {
 	*accessunit.ProbeSink
 	stop     func()
@@ -42,8 +42,8 @@ func (s *countingSink) Foreign(_ int64, from string, stranger bool) {
 	}
 }
 
-// playPictures plays a camera until so many pictures came, for a session or several, and returns the end of the last one
-// if it was none of ours.
+// playPictures plays a camera until a number of pictures has arrived, in one session or several, and returns the end of the last one
+// if the test did not end it.
 func playPictures(t *testing.T, url, transport string, pictures int) (*countingSink, *accessunit.SessionEnd) {
 	t.Helper()
 	source := NewSource(Options{
@@ -66,13 +66,13 @@ func playPictures(t *testing.T, url, transport string, pictures int) (*countingS
 
 const refused = "461 Unsupported Transport"
 
-// asTold answers with what was asked for.
+// asTold answers with the requested transport.
 func asTold(transport, _ string) string { return transport }
 
 // withPorts names the camera's ports.
 func withPorts(transport, ports string) string { return transport + ";server_port=" + ports }
 
-// groupPort is a port that nobody has.
+// groupPort returns a port that nobody uses.
 func groupPort(t *testing.T) uint16 {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -83,7 +83,7 @@ func groupPort(t *testing.T) uint16 {
 	return uint16(portOf(conn))
 }
 
-// TestCamerasOverUDP plays cameras that send over UDP in one way each.
+// TestCamerasOverUDP plays cameras that each send over UDP in one way.
 func TestCamerasOverUDP(t *testing.T) {
 	t.Parallel()
 	group := func(last byte) netip.AddrPort {
@@ -98,7 +98,7 @@ func TestCamerasOverUDP(t *testing.T) {
 	for name, row := range map[string]struct {
 		camera *udpCamera
 		query  string
-		opened bool // packets came that open the way
+		opened bool // packets opened the way through firewalls
 	}{
 		"announced ports":       {&udpCamera{answer: withPorts}, "", true},
 		"it waits for a packet": {&udpCamera{answer: withPorts, needsRTP: true}, "", true},
@@ -141,7 +141,7 @@ func TestCamerasOverUDP(t *testing.T) {
 			}
 			sink, end := playPictures(t, c.serve(t)+row.query, TransportAuto, 30)
 			if end != nil || sink.pictures > 0 || sink.damaged || len(sink.foreign) > 0 {
-				t.Errorf("it ends with %v, %d pictures to go, damaged: %v, of others: %v", end, sink.pictures, sink.damaged, sink.foreign)
+				t.Errorf("it ends with %v, %d pictures missing, damaged: %v, foreign: %v", end, sink.pictures, sink.damaged, sink.foreign)
 			}
 			want := []string{"RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP;unicast;client_port=", "RTP/AVP;multicast"}
 			if c.accepts != "multicast" {
@@ -164,7 +164,7 @@ func udpPorts(g netip.AddrPort) string {
 	return strings.TrimPrefix(g.String(), g.Addr().String()+":") + "-" + strings.TrimPrefix(rtcp.String(), g.Addr().String()+":")
 }
 
-// TestCamerasThatCannotBePlayedOverUDP has a sentence each, which knows what is set.
+// TestCamerasThatCannotBePlayedOverUDP expects a sentence for each, which depends on the settings.
 func TestCamerasThatCannotBePlayedOverUDP(t *testing.T) {
 	t.Parallel()
 	const setting = "AWS_KVS_EDGE_RTSP_TRANSPORT"
@@ -172,7 +172,7 @@ func TestCamerasThatCannotBePlayedOverUDP(t *testing.T) {
 		camera    *udpCamera
 		transport string
 		want      string
-		knows     bool // it speaks of the setting
+		knows     bool // it names the setting
 	}{
 		"all are refused": {&udpCamera{accepts: "nothing"}, TransportAuto, "neither over TCP nor over UDP nor to a multicast group", false},
 		"TCP is refused":  {&udpCamera{accepts: "client_port", answer: asTold}, TransportTCP, "that was asked for, TCP: set", true},
@@ -182,7 +182,7 @@ func TestCamerasThatCannotBePlayedOverUDP(t *testing.T) {
 		"a group without an address": {&udpCamera{accepts: "multicast", answer: asTold}, TransportMulticast,
 			"that was asked for, UDP multicast: set", true},
 		"nothing comes": {&udpCamera{accepts: "client_port", answer: withPorts, silent: true}, TransportUDP,
-			"no video comes over UDP: let it through", true},
+			"no video arrives over UDP: allow it in", true},
 		"nothing comes over any": {&udpCamera{answer: withPorts, accepts: "client_port", silent: true}, TransportAuto,
 			"keeps the connection open but sends no video: the agent reconnects", false},
 		"a group for TCP": {&udpCamera{accepts: "TCP", answer: toGroup}, TransportTCP, "that was asked for, TCP: set", true},
@@ -209,7 +209,7 @@ func toPorts(_, ports string) string {
 	return "RTP/AVP;unicast;client_port=5000-5001;server_port=" + ports
 }
 
-// TestNothingLeavesTheTLSConnection has cameras answer with what would come beside it, not encrypted.
+// TestNothingLeavesTheTLSConnection has cameras answer with transports that would bypass it unencrypted.
 func TestNothingLeavesTheTLSConnection(t *testing.T) {
 	t.Parallel()
 	config, pin := pinnedConfig(t)
@@ -223,7 +223,7 @@ func TestNothingLeavesTheTLSConnection(t *testing.T) {
 			t.Parallel()
 			c := &udpCamera{accepts: "TCP", refusal: refused, answer: row.answer, tls: config}
 			_, end := playPictures(t, c.serve(t)+pin, row.transport, 1)
-			if end == nil || !strings.Contains(end.Fault.Text, "only beside the TLS connection") {
+			if end == nil || !strings.Contains(end.Fault.Text, "only outside the TLS connection") {
 				t.Errorf("it ends with %v after %q", end, c.transports())
 			}
 			if asked := c.transports(); slices.ContainsFunc(asked, func(s string) bool { return !strings.Contains(s, "TCP") }) {
@@ -233,7 +233,7 @@ func TestNothingLeavesTheTLSConnection(t *testing.T) {
 	}
 }
 
-// TestOthersAreCountedAndLeftOut has somebody send what looks like the camera's video, and the camera what it did not announce.
+// TestOthersAreCountedAndLeftOut has a stranger send packets like the camera's video, and the camera some that it did not announce.
 func TestOthersAreCountedAndLeftOut(t *testing.T) {
 	t.Parallel()
 	stranger := udpCamera{address: "127.0.0.9"}
@@ -259,11 +259,11 @@ func TestOthersAreCountedAndLeftOut(t *testing.T) {
 		t.Errorf("it ends with %v, damaged: %v", end, sink.damaged)
 	}
 	if !slices.Contains(sink.foreign, "127.0.0.9 stranger") {
-		t.Errorf("of others: %q", sink.foreign)
+		t.Errorf("foreign: %q", sink.foreign)
 	}
 }
 
-// TestACameraGetsReceiverReports looks at what a camera over UDP gets.
+// TestACameraGetsReceiverReports checks the reports that a camera over UDP receives.
 func TestACameraGetsReceiverReports(t *testing.T) {
 	t.Parallel()
 	c := &udpCamera{refusal: refused, accepts: "client_port", answer: asTold}

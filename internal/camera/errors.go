@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
-// codeCamera is the code of what ends a session: one camera has one sentence.
+// codeCamera is the code of conditions that end a session: one camera has one sentence.
 const codeCamera = accessunit.CodeCamera
 
 // statusError is an RTSP answer that is not 200.
@@ -32,67 +32,67 @@ const (
 	statusTransport    = 461
 )
 
-// errStall ends a session in which no video comes any more.
+// errStall ends a session in which no more video arrives.
 var errStall = errors.New("no video came")
 
-// stalled says for how long.
+// stalled returns errStall with its duration.
 func stalled(limit time.Duration) error { return fmt.Errorf("%w for %v", errStall, limit) }
 
-// What else ends a session.
+// Other reasons for ending a session.
 var (
 	errStale = errors.New("frames of an earlier session came")
-	// errTransport says that a camera does not send over the transport that it was asked for.
+	// errTransport: a camera does not send over the transport that it was asked for.
 	errTransport = errors.New("the camera does not send over this transport")
 	errRedirects = errors.New("redirected too often")
 	errWeb       = errors.New("the answer is one of HTTP")
 	errTLS       = errors.New("the answer is one of TLS")
-	errNowhere   = errors.New("redirected to what is no camera")
+	errNowhere   = errors.New("redirected to an address that is not a camera")
 	errDownward  = errors.New("redirected from TLS to an address without")
 	errMessages  = errors.New("more than 100 RTSP messages a second came")
-	// errNoKeyframe ends a probe: nothing could be recorded.
+	// errNoKeyframe ends a probe: the video cannot be recorded.
 	errNoKeyframe = errors.New("no keyframe came for " + accessunit.ProbeMost.String())
 )
 
-// unsupportedError says that a camera has nothing for us.
+// unsupportedError: a camera has no track that can be recorded.
 type unsupportedError struct{ codecs []string }
 
 func (e *unsupportedError) Error() string {
 	return "neither H.264 nor H.265 among the camera's formats: " + strings.Join(e.codecs, ", ")
 }
 
-// transportError says that a camera sends over none of the transports that it may be asked for.
+// transportError: a camera sends over none of the transports that it may be asked for.
 type transportError struct {
 	error   // of the first
 	tried   []transport
-	fromURL bool // the URL says how RTP comes
+	fromURL bool // the URL names the transport
 	beside  bool // one of them is a besideError
 }
 
 func (e *transportError) Unwrap() error { return e.error }
 
-// besideError says that video would not come through the TLS connection or the tunnel that carries RTSP, but beside it.
+// besideError: video would bypass the TLS connection or the tunnel that carries RTSP.
 type besideError struct{}
 
 func (e *besideError) Error() string {
 	return "what is not encrypted would leave the TLS connection, or the tunnel"
 }
 
-// Unwrap makes it a refusal of the transport.
+// Unwrap marks it as a refusal of the transport.
 func (e *besideError) Unwrap() error { return errTransport }
 
-// strangerError ends a session in which video came from an address only that is not the camera's.
+// strangerError ends a session in which video arrived only from an address that is not the camera's.
 type strangerError struct{ from string }
 
 func (e *strangerError) Error() string { return "video came from " + e.from + " only" }
 
-// Unwrap makes it a stall, which it is.
+// Unwrap marks it as a stall.
 func (e *strangerError) Unwrap() error { return errStall }
 
 // onlyTransportError is a stall over the only transport that is allowed, which was not TCP.
 type onlyTransportError struct {
 	error
 	transport transport
-	fromURL   bool // the URL says so
+	fromURL   bool // the URL names the transport
 }
 
 func (e *onlyTransportError) Unwrap() error { return e.error }
@@ -102,7 +102,7 @@ type noURL struct{ error }
 
 func (e noURL) Unwrap() error { return e.error }
 
-// translate hides the library's error types from the rest of the package.
+// translate converts the library's error types to this package's.
 func translate(err error) error {
 	var (
 		refused liberrors.ErrClientBadStatusCode

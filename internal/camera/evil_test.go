@@ -17,7 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// entries are where texts of a camera come in: its answers, by method, with the text at %s.
+// entries are where a camera can place text in its answers, by method, with the text at %s.
 var entries = map[string]map[string]string{
 	"reason of OPTIONS":  {"OPTIONS": "RTSP/1.0 500 %s\r\n"},
 	"reason of DESCRIBE": {"DESCRIBE": "RTSP/1.0 499 %s\r\n"},
@@ -37,7 +37,7 @@ var entries = map[string]map[string]string{
 	"transport":          {"SETUP": "RTSP/1.0 200 OK\r\nTransport: %s\r\n"},
 }
 
-// descriptions are where texts come in within a session description.
+// descriptions are where a camera can place text in a session description.
 var descriptions = map[string]string{
 	"codec":       "m=video 0 RTP/AVP 96\r\na=rtpmap:96 %s/90000\r\n",
 	"many codecs": "m=video 0 RTP/AVP 96\r\na=rtpmap:96 X%s/90000\r\n",
@@ -48,7 +48,7 @@ var descriptions = map[string]string{
 	"media":       "m=%s 0 RTP/AVP 96\r\n",
 }
 
-// evilCamera answers all requests as it should, but for those that have another answer.
+// evilCamera answers all requests correctly, except for those in answers.
 func evilCamera(t *testing.T, answers map[string]string, media string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,7 +93,7 @@ func evilCamera(t *testing.T, answers map[string]string, media string) string {
 	return "rtsp://user:password@" + listener.Addr().String() + "/x"
 }
 
-// TestNothingOfACameraIsShownAsItCame puts evil texts into all that a camera says, and looks at what status shows of it.
+// TestNothingOfACameraIsShownAsItCame puts malicious texts in every place where a camera can send text, and checks what status shows.
 func TestNothingOfACameraIsShownAsItCame(t *testing.T) {
 	t.Parallel()
 	good := strings.ReplaceAll(descriptions["parameters"], "a=fmtp:96 sprop-parameter-sets=%s\r\n", "a=control:t\r\n")
@@ -124,7 +124,7 @@ func TestNothingOfACameraIsShownAsItCame(t *testing.T) {
 	})
 }
 
-// mustShowClean probes a camera as check does, and at what of its fault is shown.
+// mustShowClean probes a camera as check does, and checks the texts of its fault.
 func mustShowClean(t *testing.T, url string, shown chan<- string) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
@@ -147,11 +147,11 @@ func mustShowClean(t *testing.T, url string, shown chan<- string) {
 		}
 	}
 	if len([]rune(fault.Text)) > health.MaxText || !strings.HasSuffix(fault.Text, ".") && !strings.HasSuffix(fault.Text, "…") {
-		t.Errorf("the sentence does not end: %q", fault.Text)
+		t.Errorf("the sentence is not complete: %q", fault.Text)
 	}
 }
 
-// TestManyCodecsMakeOneSentence still says what to do.
+// TestManyCodecsMakeOneSentence: the sentence still says what to do.
 func TestManyCodecsMakeOneSentence(t *testing.T) {
 	t.Parallel()
 	media := ""

@@ -18,34 +18,34 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
-// endings are why we end a session ourselves, with sentences for the camera at a host.
+// endings are the reasons for which the agent ends a session, with sentences for the camera at a host.
 var endings = []struct {
 	err   error
 	class health.Class
 	text  string
 }{
-	{errWeb, health.UserError, "The camera at %s has its web server on that port, and no RTSP: correct the port in the secret's " +
+	{errWeb, health.UserError, "The camera at %s has its web server on that port, not RTSP: correct the port in the secret's " +
 		"MediaURI, which is 554 on most cameras."},
-	{errTLS, health.UserError, "The camera at %s expects TLS on that port: write rtsps:// in place of rtsp:// in the secret's MediaURI, " +
+	{errTLS, health.UserError, "The camera at %s expects TLS on that port: write rtsps:// instead of rtsp:// in the secret's MediaURI, " +
 		"or correct the port."},
-	{errNowhere, health.UserError, "The camera at %s sends us to an address that is not one for RTSP: correct the secret's MediaURI."},
-	{errDownward, health.UserError, "The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: " +
-		"correct the secret's MediaURI."},
+	{errNowhere, health.UserError, "The camera at %s redirects to an address that is not one for RTSP: correct the secret's MediaURI."},
+	{errDownward, health.UserError, "The camera at %s redirects from rtsps:// to an address without TLS, " +
+		"where others in its network could read the password and the video: correct the secret's MediaURI."},
 	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
 		"lower the bitrate or the resolution of its stream."},
 	{multiplex.ErrScrambled, health.UserError, "The camera at %s sends its video scrambled (MPEG-TS with conditional access): " +
 		"switch scrambling off for its stream."},
 	{traffic.ErrFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not accept: " +
 		"lower the bitrate of its stream."},
-	{traffic.ErrEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
+	{traffic.ErrEarly, health.UserError, "The camera at %s sends too much data before it is asked to play: " +
 		"check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware."},
 	{errMessages, health.UserError, "The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware."},
-	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
+	{errRedirects, health.UserError, "The camera at %s redirects from one address to the next: correct the secret's MediaURI."},
 	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: the agent reconnects; " +
-		"restart it if this stays."},
+		"restart the camera if this continues."},
 }
 
-// ending returns the sentence for a session that we ended, nil for another.
+// ending returns the sentence for a session that the agent ended, nil for another.
 func ending(host string, err error) *health.Fault {
 	for _, e := range endings {
 		if errors.Is(err, e.err) {
@@ -55,11 +55,11 @@ func ending(host string, err error) *health.Fault {
 	return nil
 }
 
-// fault is a sentence for the camera at a host, which knows what is set.
+// fault returns a sentence for the camera at a host, which depends on the settings.
 func (e *transportError) fault(host string) *health.Fault {
 	if e.beside && slices.Contains(e.tried, overTCP) {
-		return health.UserFault(codeCamera, e, "The camera at %s sends its video only beside the TLS connection or the HTTP tunnel that RTSP "+
-			"goes through: allow RTP over TCP in its settings.", host)
+		return health.UserFault(codeCamera, e, "The camera at %s sends its video only outside the TLS connection or the HTTP tunnel "+
+			"of RTSP: allow RTP over TCP in its settings.", host)
 	}
 	if len(e.tried) == 1 {
 		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for, %v: "+
@@ -69,15 +69,15 @@ func (e *transportError) fault(host string) *health.Fault {
 		"restart it, and allow one of them in its settings.", host)
 }
 
-// otherTransport says how to have another one tried.
+// otherTransport returns how to have another transport tried.
 func otherTransport(fromURL bool) string {
 	if fromURL {
-		return "write rtsp:// (rtsps:// with TLS) in the secret's MediaURI, which leaves it open how video comes"
+		return "write rtsp:// (rtsps:// with TLS) in the secret's MediaURI, which allows any transport"
 	}
 	return "set AWS_KVS_EDGE_RTSP_TRANSPORT to auto"
 }
 
-// stallFault is a sentence for a session in which no video came.
+// stallFault returns a sentence for a session in which no video arrived.
 func stallFault(host string, err error) *health.Fault {
 	var (
 		stranger *strangerError
@@ -88,16 +88,16 @@ func stallFault(host string, err error) *health.Fault {
 		return health.UserFault(codeCamera, err, "The video of the camera at %s comes from %s, an address that the camera did not name, and is "+
 			"left out: if that one is the camera's, add ?source=any to the end of the secret's MediaURI.", host, stranger.from)
 	case errors.As(err, &only):
-		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but no video comes over %v: let it through "+
-			"the firewalls between, or %s.", host, only.transport, otherTransport(only.fromURL))
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but no video arrives over %v: allow it in "+
+			"the firewalls between camera and hub, or %s.", host, only.transport, otherTransport(only.fromURL))
 	default:
 		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but sends no video: the agent reconnects; "+
-			"restart it if this stays.", host)
+			"restart the camera if this continues.", host)
 	}
 }
 
 // faultOf turns the end of a session into a sentence. host is the camera's host and port;
-// nothing else of its URL is ever shown.
+// no other part of its URL is ever shown.
 func faultOf(host string, err error) *health.Fault {
 	var (
 		already     *health.Fault
@@ -137,7 +137,7 @@ func faultOf(host string, err error) *health.Fault {
 			"set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
 	case errors.As(err, &undeclared):
 		return user("The camera at %s sends RTP packets of payload type %d, which it did not describe, and no video that it did: "+
-			"restart the camera, and update its firmware if this stays.", host, undeclared.PayloadType)
+			"restart the camera, and update its firmware if this continues.", host, undeclared.PayloadType)
 	case errors.As(err, &other):
 		return health.SystemFault(codeCamera, err, "The camera at %s sends another of the formats that it describes: the agent reconnects.", host)
 	case errors.As(err, &undefined):
@@ -150,7 +150,7 @@ func faultOf(host string, err error) *health.Fault {
 	return connectionFault(host, err)
 }
 
-// connectionFault turns what ended a connection into a sentence.
+// connectionFault turns the error of a connection into a sentence.
 func connectionFault(host string, err error) *health.Fault {
 	var (
 		dns     *net.DNSError
@@ -173,7 +173,7 @@ func connectionFault(host string, err error) *health.Fault {
 		return user("The camera at %s answers %s, and does not accept RTSP through HTTP there: correct the port and the path in the "+
 			"secret's MediaURI; for rtsp:// the port is 554 on most cameras.", host, tunnel.what)
 	case errors.As(err, &address):
-		return user("The address %s of the camera cannot be one: "+
+		return user("The address %s of the camera is not valid: "+
 			"correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
@@ -182,10 +182,10 @@ func connectionFault(host string, err error) *health.Fault {
 	case neterr.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return system("The camera at %s closed the connection: it is connected again; "+
+		return system("The camera at %s closed the connection: the agent reconnects; "+
 			"if it closes every one, check the port, and write rtsps:// for one with TLS.", host)
 	default:
-		return system("The session with the camera at %s failed: %v.", host, health.Varying(err.Error())) // it may have ports in it
+		return system("The session with the camera at %s failed: %v.", host, health.Varying(err.Error())) // it may contain ports
 	}
 }
 
@@ -199,14 +199,14 @@ func answerFault(host string, e *statusError) *health.Fault {
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
 	case statusUnavailable, statusBandwidth:
-		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: "+
+		return health.SystemFault(codeCamera, e, "The camera at %s has no free session: "+
 			"close other viewers, or raise its number of clients.", host)
 	default:
 		return health.SystemFault(codeCamera, e, "The camera at %s answers %d (%s).", host, e.code, e.message)
 	}
 }
 
-// retryOf says when a camera may be asked again after a session that ended so.
+// retryOf returns when a camera may be asked again after a session that ended with an error.
 func retryOf(err error) accessunit.Retry {
 	var answer *statusError
 	switch {
@@ -220,7 +220,7 @@ func retryOf(err error) accessunit.Retry {
 	return accessunit.RetryUsual
 }
 
-// byCamera reports whether a session ended so that the camera hung up, or did not send any more.
+// byCamera reports whether the camera ended a session, by hanging up or by sending no more.
 func byCamera(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE) || errors.Is(err, errStall)

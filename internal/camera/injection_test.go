@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 )
 
-// TestInjectedFramesComeBetweenElements has a reader of a connection get frames that came elsewhere, whole, while it waits.
+// TestInjectedFramesComeBetweenElements: a waiting reader of a connection receives injected frames, complete and between elements.
 func TestInjectedFramesComeBetweenElements(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -34,7 +34,7 @@ func TestInjectedFramesComeBetweenElements(t *testing.T) {
 	direct.Store(true)
 	c := &conn.Conn{
 		Conn: ours, Playing: playing, Direct: direct, Answer: patience, Came: func(int) error { return nil },
-		Tap: &tap{mend: func(message []byte) []byte { return message }},
+		Tap: &tap{repair: func(message []byte) []byte { return message }},
 	}
 	got := make(chan string, 100)
 	go func() {
@@ -66,9 +66,9 @@ func TestInjectedFramesComeBetweenElements(t *testing.T) {
 			t.Fatalf("%q came, want %q", text, want)
 		}
 	}
-	c.Inject(2, []byte("hello")) // maybe before it waits
+	c.Inject(2, []byte("hello")) // possibly before the reader waits
 	expect("$\x02\x00\x05hello")
-	for range 20 { // and maybe just then
+	for range 20 { // and possibly at that moment
 		c.Inject(3, []byte("again"))
 		expect("$\x03\x00\x05again")
 	}
@@ -77,12 +77,12 @@ func TestInjectedFramesComeBetweenElements(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Inject(2, []byte("in between"))
-	expect("$\x02\x00\x0ain between") // a message begins when it is there
+	expect("$\x02\x00\x0ain between") // a message starts only when it is complete
 	if _, err := io.WriteString(theirs, message[10:]); err != nil {
 		t.Fatal(err)
 	}
 	expect(message)
-	c.Inject(2, []byte(strings.Repeat("x", 1<<16))) // no frame can have it
+	c.Inject(2, []byte(strings.Repeat("x", 1<<16))) // too large for a frame
 	c.Inject(2, []byte("last"))
 	expect("$\x02\x00\x04last")
 	_ = theirs.Close()

@@ -103,7 +103,7 @@ func playLike(t *testing.T, url string) *accessunit.SessionEnd {
 	return end
 }
 
-// firstPicture is a sink that has seen enough with the first picture.
+// firstPicture is a sink that ends the session at the first picture.
 type firstPicture struct {
 	*accessunit.ProbeSink
 	stop context.CancelFunc
@@ -134,9 +134,9 @@ func eachOddCamera(t *testing.T, run func(t *testing.T, file string, camera *scr
 	}
 }
 
-// TestOddCamerasSendPictures plays each camera of answer/testdata until a picture comes. Those that want to send over UDP though TCP
-// was asked for, that describe a transport stream, or whose answer follows what looks like another session's frame, are left to the tests
-// of these.
+// TestOddCamerasSendPictures plays each camera of answer/testdata until a picture arrives. Other tests cover those that send over UDP
+// although TCP was requested, that describe a transport stream, or whose answer follows what looks like another session's
+// frame.
 func TestOddCamerasSendPictures(t *testing.T) {
 	t.Parallel()
 	eachOddCamera(t, func(t *testing.T, file string, like *script.File) {
@@ -163,7 +163,7 @@ func TestOddCamerasSendPictures(t *testing.T) {
 	})
 }
 
-// TestOddCamerasAreAskedToPlay has the library talk to each camera of answer/testdata.
+// TestOddCamerasAreAskedToPlay has the library play each camera of answer/testdata.
 func TestOddCamerasAreAskedToPlay(t *testing.T) {
 	t.Parallel()
 	eachOddCamera(t, func(t *testing.T, file string, camera *script.File) {
@@ -171,7 +171,7 @@ func TestOddCamerasAreAskedToPlay(t *testing.T) {
 		end := playLike(t, url)
 		playable := !slices.Contains(camera.Expect, "video:") && !strings.Contains(file, "/transport-")
 		plays := slices.ContainsFunc(asked(), func(line string) bool { return strings.HasPrefix(line, "PLAY ") })
-		if strings.Contains(file, "frame-before") { // an earlier session's, as far as we know
+		if strings.Contains(file, "frame-before") { // an earlier session's, as far as can be known
 			return
 		}
 		if playable && !plays {
@@ -183,7 +183,7 @@ func TestOddCamerasAreAskedToPlay(t *testing.T) {
 	})
 }
 
-// TestATrackIsAskedForByTheURLsThatItMayHave has cameras that know one of them only.
+// TestATrackIsAskedForByTheURLsThatItMayHave has cameras that each know only one of them.
 func TestATrackIsAskedForByTheURLsThatItMayHave(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ file, setup, play string }{
@@ -192,7 +192,7 @@ func TestATrackIsAskedForByTheURLsThatItMayHave(t *testing.T) {
 		"as it is":      {"control-other-host", "rtsp://192.0.2.9:554/live/track1", "/live/"},
 		"of the hub":    {"control-other-host", "/live/track1", "/live/"},
 		"of the base":   {"content-base-relative", "/other/trackID=0", "/other/"},
-		"of ours":       {"content-base-relative", "/live/trackID=0", "/live"},
+		"of request":    {"content-base-relative", "/live/trackID=0", "/live"},
 		"the track's":   {"control-relative-no-base", "/live/trackID=0", "/live/trackID=0"},
 		"a double one":  {"control-slash", "/live//live/track1", "/live"},
 		"of a location": {"content-base-location", "rtsp://camera.local/other/trackID=0", "rtsp://camera.local/other/"},
@@ -215,7 +215,7 @@ func TestATrackIsAskedForByTheURLsThatItMayHave(t *testing.T) {
 	}
 }
 
-// TestOddCamerasAreAskedToPlayOverTLS has what is said within TLS mended, too.
+// TestOddCamerasAreAskedToPlayOverTLS: messages within TLS are repaired, too.
 func TestOddCamerasAreAskedToPlayOverTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)

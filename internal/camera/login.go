@@ -11,17 +11,17 @@ import (
 )
 
 // login answers the challenges of one session with a camera, over all of its connections and redirects. The RTSP library
-// never sees the password. It goes to the configured host only, and never as it is, which is what Basic does, once the
-// camera has shown that it knows Digest: somebody in between could otherwise ask for it.
+// never sees the password. It is sent to the configured host only, and never in clear text (Basic) once the
+// camera has offered Digest: otherwise a man in the middle could ask for it.
 type login struct {
 	auth.Client
 	scheme, host string // of the URL; host with its port
 
-	elsewhere string // host and port of a connection that may not have the password; "" for the camera's own
-	problem   error  // why a challenge is not answered; nil when it is, or there was none
+	elsewhere string // host and port of a connection that must not receive the password; "" for the camera's own
+	problem   error  // why a challenge was not answered; nil when it was, or there was none
 }
 
-// newLogin takes the user and the password out of a camera's URL.
+// newLogin extracts the user and the password from a camera's URL.
 func newLogin(at endpoint, memory *auth.Memory) login {
 	l := login{scheme: "rtsp", host: at.host, Client: auth.Client{Memory: memory, DigestOffered: new(atomic.Bool)}}
 	if at.TLS {
@@ -34,8 +34,8 @@ func newLogin(at endpoint, memory *auth.Memory) login {
 	return l
 }
 
-// connect begins a connection. The password may go to the host and port of the URL, and to any port of that host over TLS,
-// where a certificate proves that it is the same.
+// connect starts a connection. The password may be sent to the host and port of the URL, and to any port of that host over TLS,
+// where a certificate proves that it is the same host.
 func (l *login) connect(scheme, address string) {
 	host, port, _ := net.SplitHostPort(address)
 	ownHost, ownPort, _ := net.SplitHostPort(l.host)
@@ -47,44 +47,45 @@ func (l *login) connect(scheme, address string) {
 	l.problem = nil
 }
 
-// loginError says why a challenge is not answered. It counts as a refusal of the password.
+// loginError is why a challenge is not answered. It counts as a refusal of the password.
 type loginError struct {
 	error
-	elsewhere string // where we were sent to
+	elsewhere string // the target of the redirect
 }
 
-// Unwrap returns what it is about, and the answer of the camera.
+// Unwrap returns the cause, and the answer of the camera.
 func (e *loginError) Unwrap() []error {
 	return []error{e.error, &statusError{code: statusUnauthorized}}
 }
 
-// loginSentences are those for why a password is not sent, or not blamed, with the camera's host at %s.
+// loginSentences say why a password is not sent, or is not the cause, with the camera's host at %s.
 var loginSentences = []struct {
 	err  error
 	text string
 }{
-	{auth.ErrDowngrade, "The camera at %s asked for Digest authentication first and then for the password as it is " +
-		"(Basic), which is not sent: set the camera to Digest only, and look who else is in its network."},
+	{auth.ErrDowngrade, "The camera at %s asked for Digest authentication first and then for the password in clear text " +
+		"(Basic), which is not sent: set the camera to Digest only, and check who else has access to its network."},
 	{auth.ErrNoUser, "The camera at %s asks for a user name and a password: write them into the secret's MediaURI, as in " +
 		"rtsp://user:password@192.168.1.20:554/path."},
-	{auth.ErrNoChallenge, "The camera at %s refuses access without saying how it wants the password: set its RTSP authentication to " +
+	{auth.ErrNoChallenge, "The camera at %s refuses access without an authentication challenge: set its RTSP authentication to " +
 		"Digest or Basic, and update its firmware."},
-	{auth.ErrStale, "The camera at %s calls each answer to its Digest authentication too old, whatever the password is: restart it, and " +
+	{auth.ErrStale, "The camera at %s reports each Digest response as stale, whatever the password is: restart it, and " +
 		"update its firmware."},
-	{auth.ErrTakenBefore, "The camera at %s takes the user name and password for one request and refuses them for the next: give the user " +
-		"the right to watch this stream, or correct the path in the secret's MediaURI."},
+	{auth.ErrTakenBefore, "The camera at %s accepts the user name and password for one request and refuses them for the next: " +
+		"grant the user permission to watch this stream, or correct the path in the secret's MediaURI."},
 }
 
-// fault is a sentence for the camera at a host.
+// fault returns a sentence for the camera at a host.
 func (e *loginError) fault(host string) *health.Fault {
 	var unknown *auth.UnknownError
 	switch {
 	case e.elsewhere != "":
-		return health.UserFault(codeCamera, e, "The camera at %s sends us to %s, which asks for a password, and that is only "+
+		return health.UserFault(codeCamera, e, "The camera at %s redirects to %s, which asks for a password, and that is only "+
 			"given to the host of the secret's MediaURI: if it is right, write %s into the MediaURI.", host, e.elsewhere, e.elsewhere)
 	case errors.As(e.error, &unknown):
-		return health.UserFault(codeCamera, e, "The camera at %s asks for authentication with %s, which the agent does not know, "+
-			"and the password is not sent as it is instead: set the camera to Digest with SHA-256 or MD5, or to Basic only.", host, unknown.What)
+		return health.UserFault(codeCamera, e, "The camera at %s asks for authentication with %s, which the agent does not know, and the "+
+			"agent does not send the password in clear text instead: set the camera to Digest with SHA-256 or MD5, or to Basic only.",
+			host, unknown.What)
 	}
 	for _, s := range loginSentences {
 		if errors.Is(e.error, s.err) {
@@ -94,11 +95,11 @@ func (e *loginError) fault(host string) *health.Fault {
 	return answerFault(host, &statusError{code: statusUnauthorized})
 }
 
-// errElsewhere says that somebody else than the camera asks for its password.
+// errElsewhere: another host than the camera's asks for its password.
 var errElsewhere = errors.New("the password is not sent to another host")
 
-// challenged takes the challenges of an answer 401 to a request that was sent with our answer, nil for none. It reports
-// whether the request is worth another try.
+// challenged handles the challenges of a 401 answer to a request with the given answer, nil for none. It reports
+// whether the request is worth another attempt.
 func (l *login) challenged(headers []string, sent *auth.Answer) (again bool) {
 	l.problem = nil
 	if l.elsewhere != "" && len(headers) > 0 {
@@ -112,7 +113,7 @@ func (l *login) challenged(headers []string, sent *auth.Answer) (again bool) {
 	return again
 }
 
-// authorization is the header for a request, "" for none. The URI is that of the request's line.
+// authorization returns the header for a request, "" for none. The URI is the one in the request line.
 func (l *login) authorization(method, uri string) string {
 	if l.elsewhere != "" {
 		return ""

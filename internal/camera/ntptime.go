@@ -2,7 +2,7 @@ package camera
 
 import "time"
 
-// ntpTime is the time of an NTP timestamp: seconds since 1900 in 32 bits, then their fraction (RFC
+// ntpTime converts an NTP timestamp: seconds since 1900 in 32 bits, then their fraction (RFC
 // 3550, section 4). Its era is the one from 1968 to 2104 (RFC 4330, section 3).
 func ntpTime(t uint64) time.Time {
 	const unixEpoch = 2_208_988_800 // 1970, in seconds since 1900

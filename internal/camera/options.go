@@ -15,7 +15,7 @@ import (
 
 // The values of Options.Transport.
 const (
-	TransportAuto      = "auto" // TCP, else UDP, else multicast: what works for a camera is remembered
+	TransportAuto      = "auto" // TCP, else UDP, else multicast; the one that works for a camera is remembered
 	TransportTCP       = "tcp"
 	TransportUDP       = "udp"
 	TransportMulticast = "multicast"
@@ -23,13 +23,13 @@ const (
 
 // Options of a Source.
 type Options struct {
-	// URL returns the camera's URL whenever a session begins. Its error is shown as it is. Required.
+	// URL returns the camera's URL at the start of each session. Its error is shown unchanged. Required.
 	URL func(ctx context.Context) (secret.String, error)
-	// Transport is how RTP comes: TransportAuto, TransportTCP, TransportUDP or TransportMulticast. Default TransportAuto.
+	// Transport is the transport of RTP: TransportAuto, TransportTCP, TransportUDP or TransportMulticast. Default TransportAuto.
 	Transport string
 	// NoAudio leaves the camera's audio out.
 	NoAudio bool
-	// Roots sign the certificates of rtsps:// cameras. Default: the system's roots.
+	// Roots verify the certificates of rtsps:// cameras. Default: the system's roots.
 	Roots *x509.CertPool
 	// Limits bound sessions. Default: DefaultLimits.
 	Limits Limits
@@ -37,7 +37,7 @@ type Options struct {
 	Now func() time.Time
 	// Log. Default none.
 	Log *zap.Logger
-	// WrapCodec lets tests put errors into what is known of the codec. Default none.
+	// WrapCodec lets tests inject faults into the codec. Default none.
 	WrapCodec func(accessunit.Codec) accessunit.Codec
 }
 
@@ -52,29 +52,29 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// of returns the options for a camera at an endpoint, whose URL may say how RTP comes.
+// of returns the options for a camera at an endpoint, whose URL may name the transport.
 func (o Options) of(at endpoint) Options {
 	o.Transport = cmp.Or(at.Transport, o.Transport)
 	return o
 }
 
-// Limits bound a session. Those that are zero are DefaultLimits.
+// Limits bound a session. Fields that are zero have the value of DefaultLimits.
 type Limits struct {
-	// Stall is how long a session may bring no video, and StallCheck how often that is looked at.
+	// Stall is how long a session may have no video, and StallCheck how often that is checked.
 	Stall, StallCheck time.Duration
-	// Answer bounds connecting, and the wait for an answer.
+	// Answer bounds connecting, and the wait for each answer.
 	Answer time.Duration
-	// Opening bounds all of it until the camera plays.
+	// Opening bounds the whole time until the camera plays.
 	Opening time.Duration
-	// Close bounds the wait for what a camera sent before it was told that the session ends.
+	// Close bounds the wait for what a camera had sent before the end of the session.
 	Close time.Duration
-	// Bytes is how many bytes of RTP payload may come within 10 s.
+	// Bytes is how many bytes of RTP payload may arrive within 10 s.
 	Bytes int64
-	// AccessUnit is how large an access unit may be, in bytes: accessunit.MaxBytes, or less.
+	// AccessUnit is the largest size of an access unit, in bytes: accessunit.MaxBytes, or less.
 	AccessUnit int
 }
 
-// DefaultLimits are those that an agent has.
+// DefaultLimits returns the limits of the agent.
 func DefaultLimits() Limits {
 	return Limits{
 		Stall: 10 * time.Second, StallCheck: time.Second, Answer: 10 * time.Second, Opening: 30 * time.Second,

@@ -18,7 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
-// videoFeed takes the packets of the video in order and feeds the sink: an accessunit.Feed, or a multiplex.Feed.
+// videoFeed accepts the packets of the video in order and feeds the sink: an accessunit.Feed, or a multiplex.Feed.
 type videoFeed interface {
 	Push(p accessunit.Packet, now time.Time) error
 	Progress() accessunit.Progress
@@ -29,7 +29,7 @@ type videoFeed interface {
 	Undefined() error
 }
 
-// receiver takes the packets of a session, over TCP or UDP, and feeds the sink with what is in them.
+// receiver handles the packets of a session, over TCP or UDP, and passes their contents to the sink.
 type receiver struct {
 	to   accessunit.Sink
 	now  func() time.Time
@@ -37,24 +37,24 @@ type receiver struct {
 
 	mu        sync.Mutex          // over UDP video and audio arrive on goroutines of their own
 	feed      videoFeed           // nil before begin
-	streams   *multiplex.Feed     // the same, where the video comes in a transport stream
-	track     *sequence.Track     // the packets of the video as they come
-	dropped   int64               // those of another source that are told of
-	udp       bool                // those have still to be put in order
+	streams   *multiplex.Feed     // the same feed, where the video is in a transport stream
+	track     *sequence.Track     // the packets of the video in order of arrival
+	dropped   int64               // packets of another source already reported
+	udp       bool                // the video's packets have to be reordered
 	order     *accessunit.Reorder // of the video over UDP
 	arrived   *rtp.Packet         // for takeOne and takeSound
-	takeOne   func()              // made once, as each would be an allocation
+	takeOne   func()              // created once, as each would be an allocation
 	types     sdp.PayloadTypes    // of the video
 	video     reception.Source
 	audio     *sound              // nil: none is recorded
 	sound     *accessunit.Reorder // of the audio over UDP
 	heardOf   reception.Source    // its packets
-	takeSound func()              // made once, too
+	takeSound func()              // created once, too
 	soundUDP  bool
 	payload   ratelimit.Limit
 }
 
-// begin begins a session of these tracks, whose access units have at most so many bytes.
+// begin starts a session of these tracks, whose access units have at most maxBytes bytes.
 func (r *receiver) begin(v video, a *sound, maxBytes int) {
 	r.beginVideo(accessunit.NewFeed(v.codec, maxBytes, r.to), v)
 	if r.audio = a; a != nil {
@@ -63,7 +63,7 @@ func (r *receiver) begin(v video, a *sound, maxBytes int) {
 	}
 }
 
-// beginMultiplex begins a session whose video comes in a transport stream.
+// beginMultiplex starts a session whose video is in a transport stream.
 func (r *receiver) beginMultiplex(v video, o multiplex.Options) {
 	r.streams = multiplex.New(o, r.to)
 	r.beginVideo(r.streams, v)
@@ -76,10 +76,10 @@ func (r *receiver) beginVideo(feed videoFeed, v video) {
 	r.video.Clock = v.clock
 }
 
-// begun reports whether a session has begun.
-func (r *receiver) begun() bool { return r.feed != nil }
+// playing reports whether a session has started.
+func (r *receiver) playing() bool { return r.feed != nil }
 
-// play says that the camera plays, and with which packet of the video it announced to begin, if it did.
+// play is called when the camera plays, with the first packet of the video that it announced, if it did.
 func (r *receiver) play(sequence uint16, timestamp uint32, announced bool) {
 	r.locked(func() {
 		if announced {
@@ -92,7 +92,7 @@ func (r *receiver) play(sequence uint16, timestamp uint32, announced bool) {
 	})
 }
 
-// progress gives up packets that are missing for long, and returns how far the video has come.
+// progress stops waiting for packets that have been missing for long, and returns how much video has arrived.
 func (r *receiver) progress() (p accessunit.Progress) {
 	r.locked(func() { r.order.Expire(r.now()) })
 	if r.sound != nil {
@@ -100,7 +100,7 @@ func (r *receiver) progress() (p accessunit.Progress) {
 	}
 	r.locked(func() {
 		p = r.feed.Progress()
-		if n := r.track.Dropped(); n >= r.dropped+foreignTold {
+		if n := r.track.Dropped(); n >= r.dropped+foreignReported {
 			r.to.Foreign(n-r.dropped, "", false)
 			r.dropped = n
 		}
@@ -108,10 +108,10 @@ func (r *receiver) progress() (p accessunit.Progress) {
 	return p
 }
 
-// end emits what is left when no more packets come.
+// end emits what is left at the end of the session.
 func (r *receiver) end() {
 	r.locked(r.track.Flush)
-	r.locked(r.order.Play) // should the camera not have answered
+	r.locked(r.order.Play) // if the camera did not answer
 	r.feed.Contain(r.order.Flush)
 	if r.sound != nil {
 		r.locked(func() { r.sound.Play(); r.sound.Flush() })
@@ -120,7 +120,7 @@ func (r *receiver) end() {
 	r.feed.Flush()
 }
 
-// busy reports whether a packet is being taken.
+// busy reports whether a packet is being handled.
 func (r *receiver) busy() bool {
 	if !r.mu.TryLock() {
 		return true
@@ -129,7 +129,7 @@ func (r *receiver) busy() bool {
 	return false
 }
 
-// locked does something while nothing else comes in. The library calls from goroutines of its
+// locked calls do while no packet is handled. The library calls from goroutines of its
 // own, where a panic would end the process: it is contained.
 func (r *receiver) locked(do func()) {
 	r.mu.Lock()
@@ -137,16 +137,16 @@ func (r *receiver) locked(do func()) {
 	r.feed.Contain(do)
 }
 
-// foreignTold is how many packets of another source are told of at once: a few may be what an encoder had left when it restarted.
-const foreignTold = 10
+// foreignReported is how many packets of another source are reported at once: a few may be left over from an encoder's restart.
+const foreignReported = 10
 
-// takeTCP takes a packet that came on the channel of the video.
+// takeTCP handles a packet on the channel of the video.
 func (r *receiver) takeTCP(p *rtp.Packet) { r.arrive(p, &r.udp, false, r.takeOne) }
 
-// takeUDP takes a packet that came to the port of the video, in whatever order they come.
+// takeUDP handles a packet at the port of the video, in order of arrival.
 func (r *receiver) takeUDP(p *rtp.Packet) { r.arrive(p, &r.udp, true, r.takeOne) }
 
-// arrive has a packet taken: over says of its track how it came.
+// arrive handles a packet with take; over stores the transport of its track.
 func (r *receiver) arrive(p *rtp.Packet, over *bool, udp bool, take func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -154,7 +154,7 @@ func (r *receiver) arrive(p *rtp.Packet, over *bool, udp bool, take func()) {
 	r.feed.Contain(take)
 }
 
-// take takes a packet that is one of the video, unless its payload type is another.
+// take handles a packet of the video, unless it has another payload type.
 func (r *receiver) take(p *rtp.Packet) {
 	now := r.now()
 	ours, err := r.types.Take(p.PayloadType, now)
@@ -171,7 +171,7 @@ func (r *receiver) take(p *rtp.Packet) {
 	}
 }
 
-// pushNumbered takes the next packet of the video, whose number says what is missing.
+// pushNumbered passes on the next packet of the video, numbered so that missing ones show.
 func (r *receiver) pushNumbered(p accessunit.Packet, now time.Time) {
 	if r.udp {
 		r.order.Push(p, now)
@@ -180,7 +180,7 @@ func (r *receiver) pushNumbered(p accessunit.Packet, now time.Time) {
 	}
 }
 
-// restart goes on to a source with numbers of its own, of which the next is the first.
+// restart switches to a source with numbers of its own, whose first packet is next.
 func (r *receiver) restart(number uint16) {
 	if r.udp {
 		r.order.Restart()
@@ -188,8 +188,8 @@ func (r *receiver) restart(number uint16) {
 	r.feed.ChangeSSRC(number)
 }
 
-// push takes the next packet of the video in order. The feed contains panics by itself, as it counts
-// what they cost.
+// push passes on the next packet of the video in order. The feed contains panics by itself, as it counts
+// the frames that they cost.
 func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	err := r.feed.Push(p, now)
 	if err == nil && r.payload.Exceeds(int64(len(p.Payload)), now) {
@@ -200,7 +200,7 @@ func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	}
 }
 
-// takeReport takes the camera's time out of what comes over RTCP beside the video.
+// takeReport handles an RTCP packet of the video: it has the camera's time.
 func (r *receiver) takeReport(p rtcp.Packet) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
@@ -219,7 +219,7 @@ func (r *receiver) takeReport(p rtcp.Packet) {
 	})
 }
 
-// takeAudioReport takes what comes over RTCP beside the audio.
+// takeAudioReport handles an RTCP packet of the audio.
 func (r *receiver) takeAudioReport(p rtcp.Packet) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
@@ -229,10 +229,10 @@ func (r *receiver) takeAudioReport(p rtcp.Packet) {
 	})
 }
 
-// takeAudioTCP takes a packet of the audio.
+// takeAudioTCP handles a packet on the channel of the audio.
 func (r *receiver) takeAudioTCP(p *rtp.Packet) { r.arrive(p, &r.soundUDP, false, r.takeSound) }
 
-// takeAudioUDP takes a packet of the audio, in whatever order they come.
+// takeAudioUDP handles a packet at the port of the audio, in order of arrival.
 func (r *receiver) takeAudioUDP(p *rtp.Packet) { r.arrive(p, &r.soundUDP, true, r.takeSound) }
 
 func (r *receiver) takeAudio(p *rtp.Packet) {
@@ -246,13 +246,13 @@ func (r *receiver) takeAudio(p *rtp.Packet) {
 	}
 }
 
-// pushAudio takes the next packet of the audio in order.
+// pushAudio passes on the next packet of the audio in order.
 func (r *receiver) pushAudio(p accessunit.Packet, now time.Time) {
 	r.count(len(p.Payload))
 	r.audio.take(p, r.to, now)
 }
 
-// report makes the receiver report of the video, or else of the audio, under an SSRC of ours.
+// report makes the receiver report of the video, or else of the audio, under the agent's own SSRC.
 func (r *receiver) report(ofVideo bool, ours uint32) (report rtcp.CompoundPacket, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -263,19 +263,19 @@ func (r *receiver) report(ofVideo bool, ours uint32) (report rtcp.CompoundPacket
 	return of.Report(ours, userAgent, r.now())
 }
 
-// takeForeign takes note of packets of others than the source of a track.
+// takeForeign notes packets that are not from the source of a track.
 func (r *receiver) takeForeign(packets int64, from string, stranger bool) {
 	r.locked(func() { r.to.Foreign(packets, from, stranger) })
 }
 
-// heard reports whether a packet of the video came.
+// heard reports whether a packet of the video arrived.
 func (r *receiver) heard() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.video.Started()
 }
 
-// takeUnreadable takes note of a packet that the library cannot read or has no track for.
+// takeUnreadable notes a packet that the library cannot read or has no track for.
 func (r *receiver) takeUnreadable(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -285,7 +285,7 @@ func (r *receiver) takeUnreadable(err error) {
 	}
 }
 
-// reason is why no video comes, for an end of the session that says so: packets came that are none of the video.
+// reason returns why no video arrives, for a session that ended for this: its packets did not belong to the video.
 func (r *receiver) reason(end error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -298,7 +298,7 @@ func (r *receiver) reason(end error) error {
 	return end
 }
 
-// count counts payload that is not video; mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.
+// count counts payload that is not video; mu is held. Over TCP traffic counts all other bytes, over UDP they are not counted.
 func (r *receiver) count(bytes int) {
 	if r.payload.Exceeds(int64(bytes), r.now()) {
 		r.fail(traffic.ErrFlood)

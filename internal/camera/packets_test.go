@@ -12,12 +12,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
 
-// nowhere is a sink that keeps nothing.
+// nowhere is a sink that stores nothing.
 type nowhere struct{ *accessunit.ProbeSink }
 
 func (nowhere) AccessUnit([][]byte, uint32, time.Time) {}
 
-// TestAPacketAllocatesNothing is the hot path over UDP and TCP: packets of a picture that goes on.
+// TestAPacketAllocatesNothing is the hot path over UDP and TCP: further packets of a picture.
 func TestAPacketAllocatesNothing(t *testing.T) {
 	now := time.Now()
 	for name, take := range map[string]func(*receiver, *rtp.Packet){"UDP": (*receiver).takeUDP, "TCP": (*receiver).takeTCP} {
@@ -30,7 +30,7 @@ func TestAPacketAllocatesNothing(t *testing.T) {
 		r.begin(v, nil, accessunit.MaxBytes)
 		r.play(0, 0, false)
 		payload := make([]byte, 1000)
-		payload[0], payload[1] = 0x7c, 0x01 // the middle of a picture in pieces (FU-A)
+		payload[0], payload[1] = 0x7c, 0x01 // the middle of a picture in fragments (FU-A)
 		p := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: cameraSSRC}, Payload: payload}
 		next := func() {
 			p.SequenceNumber++
@@ -48,7 +48,7 @@ func TestAPacketAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestAPacketOfAudioAllocatesNothing is the same of the audio of ordinary cameras.
+// TestAPacketOfAudioAllocatesNothing is the same for the audio of ordinary cameras.
 func TestAPacketOfAudioAllocatesNothing(t *testing.T) {
 	now := time.Now()
 	for name, of := range map[string]struct {

@@ -7,8 +7,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// Probe plays a camera until it has seen a few keyframes, for accessunit.ProbeMost at most. An error is a
-// *health.Fault or ctx's. Of the options, Transport, Roots and Limits count.
+// Probe plays a camera until a few keyframes have arrived, for accessunit.ProbeMost at most. An error is a
+// *health.Fault or ctx's. It uses the options Transport, Roots and Limits.
 func Probe(ctx context.Context, url secret.String, o Options) (accessunit.ProbeResult, error) {
 	at, err := parseEndpoint(url)
 	if err != nil {

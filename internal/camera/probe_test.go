@@ -47,6 +47,6 @@ func TestAProbeOfACameraWithoutVideoForUs(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = camera.Close() })
 	if _, err := Probe(t.Context(), secret.New(camera.URL()), Options{}); err == nil || !strings.Contains(err.Error(), "MJPEG") {
-		t.Errorf("told as: %v", err)
+		t.Errorf("got: %v", err)
 	}
 }

@@ -21,14 +21,14 @@ import (
 const floodSDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n" +
 	"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n"
 
-// flooder is a camera that behaves up to a request, and then sends the same without end.
+// flooder is a camera that behaves up to a request, and then sends the same bytes without end.
 type flooder struct {
 	listener net.Listener
-	sent     atomic.Int64 // bytes that went out, with those that lie in the sockets' buffers
+	sent     atomic.Int64 // bytes sent, including those in the sockets' buffers
 	sessions atomic.Int64
 }
 
-// newFlooder floods in place of the answer to a method, or after it.
+// newFlooder floods instead of the answer to a method, or after it.
 func newFlooder(t *testing.T, method string, after bool, flood string) *flooder {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,7 +77,7 @@ func (f *flooder) serve(conn net.Conn, method string, after bool, flood []byte) 
 			fmt.Fprintf(conn, "RTSP/1.0 200 OK\r\nCSeq: %s\r\n%sContent-Length: %d\r\n\r\n%s", header.Get("CSeq"), more, len(body), body)
 		}
 		if asked == method {
-			go func() { _, _ = io.Copy(io.Discard, conn) }() // it answers us
+			go func() { _, _ = io.Copy(io.Discard, conn) }() // so that requests are read
 			for {
 				n, err := conn.Write(flood)
 				f.sent.Add(int64(n))
@@ -89,8 +89,8 @@ func (f *flooder) serve(conn net.Conn, method string, after bool, flood []byte) 
 	}
 }
 
-// TestFloodsBeforePlayAreShort counts what a camera gets rid of before we hang up: little more than one picture, whatever it
-// sends, and in a moment.
+// TestFloodsBeforePlayAreShort measures how much a camera can send before the agent hangs up: little more than one picture, whatever it
+// sends, and within a moment.
 func TestFloodsBeforePlayAreShort(t *testing.T) {
 	t.Parallel()
 	const buffers = 16 << 20 // of the two sockets, at most
@@ -107,11 +107,11 @@ func TestFloodsBeforePlayAreShort(t *testing.T) {
 		"frames for DESCRIBE":         {"DESCRIBE", false, frame, "frames of an earlier session"},
 		"informational answers":       {"DESCRIBE", false, "RTSP/1.0 100 Continue\r\nCSeq: 9999\r\n\r\n", "messages a second"},
 		"answers to nothing":          {"SETUP", false, "RTSP/1.0 200 OK\r\nCSeq: 9999\r\nServer: x\r\n\r\n", "messages a second"},
-		"large answers to nothing":    {"SETUP", false, large, "The camera at"}, // they are taken for answers, so it may be asked to play
+		"large answers to nothing":    {"SETUP", false, large, "The camera at"}, // they are treated as answers, so it may be asked to play
 		"requests":                    {"OPTIONS", true, "OPTIONS rtsp://x/ RTSP/1.0\r\nCSeq: 1\r\n\r\n", "messages a second"},
 		"unknown channels, no answer": {"PLAY", false, frame, "before it is asked to play"},
 		"unknown channels":            {"PLAY", true, frame, "more than 100 Mbit/s"},
-		"noise while it plays":        {"PLAY", true, "\x00", "The camera at"}, // a busy machine finds first that no video comes
+		"noise while it plays":        {"PLAY", true, "\x00", "The camera at"}, // a busy machine notices first that no video arrives
 		"requests while it plays":     {"PLAY", true, "GET_PARAMETER rtsp://x/ RTSP/1.0\r\nCSeq: 1\r\n\r\n", "messages a second"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestFloodsBeforePlayAreShort(t *testing.T) {
 	}
 }
 
-// TestAFloodIsGivenUpByCheck has the probe of a check end as well.
+// TestAFloodIsGivenUpByCheck: the probe of a check ends as well.
 func TestAFloodIsGivenUpByCheck(t *testing.T) {
 	t.Parallel()
 	f := newFlooder(t, "OPTIONS", false, "\x00")

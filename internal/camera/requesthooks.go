@@ -18,41 +18,41 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
-// memory is what is known of a camera from the sessions before.
+// memory is what is known of a camera from earlier sessions.
 type memory struct {
-	transport   transport // that worked, or is tried next
+	transport   transport // the one that worked, or is tried next
 	password    auth.Memory
-	webPassword auth.Memory // of the web server that its RTSP goes through
+	webPassword auth.Memory // of the web server that tunnels its RTSP
 	carrier     carrierMemory
 	keepalive   keepalive.Memory
-	videoType   uint8 // the payload type of a format that came in place of the chosen one
+	videoType   uint8 // the payload type of a format that arrived instead of the chosen one
 }
 
-// requestHooks do what the library leaves out: they answer challenges, find the keepalive that a camera takes, let a camera
-// ask what it likes, do without OPTIONS, and know where a redirect led.
+// requestHooks do what the library does not: they answer challenges, find the keepalive that a camera accepts, answer the camera's own
+// requests, work without OPTIONS, and follow where a redirect led.
 type requestHooks struct {
-	serverMethod base.Method // of the camera's last request; only the library's main goroutine uses it
+	serverMethod base.Method // of the camera's last request; used by the library's main goroutine only
 
 	mu        sync.Mutex
-	at        *base.URL    // what is described, without the password: a redirect changes it
+	at        *base.URL    // the URL of DESCRIBE, without the password: a redirect changes it
 	downward  bool         // the last redirect would have left TLS
-	nowhere   bool         // the last redirect led to no camera
-	last      base.Request // ours; what it was sent with is sent
+	nowhere   bool         // the last redirect did not lead to a camera
+	last      base.Request // the agent's last request; sent is its authorization
 	sent      *auth.Answer // nil: without a password
 	login     login
-	mayRepeat bool // the last request was refused, and may be taken when it is sent again
+	mayRepeat bool // the last request was refused, and may be accepted when it is repeated
 	playing   atomic.Bool
 	keepalive *keepalive.Memory
-	late      base.HeaderValue // the CSeq of a keepalive whose answer is not waited for any more
-	repeats   int              // so often was the last keepalive sent again
+	late      base.HeaderValue // the CSeq of a keepalive whose answer is no longer awaited
+	repeats   int              // how often the last keepalive was repeated
 
-	write func(message []byte) (int, error) // to the camera, beside what the library writes
+	write func(message []byte) (int, error) // to the camera, in between the library's writes
 
-	messages ratelimit.Limit // of the camera; only the library's main goroutine uses it
+	messages ratelimit.Limit // of the camera; used by the library's main goroutine only
 	abort    func(error)     // ends the session
 }
 
-// connect begins a connection to a host and port, to which write sends.
+// connect starts a connection to a host and port, to which write sends.
 func (h *requestHooks) connect(scheme, address string, write func([]byte) (int, error)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -67,7 +67,7 @@ func (h *requestHooks) count() {
 	}
 }
 
-// stage is how far the session has come.
+// stage returns the stage that the session has reached.
 func (h *requestHooks) stage() traffic.Stage {
 	if h.playing.Load() {
 		return traffic.Played
@@ -80,7 +80,7 @@ func (h *requestHooks) stage() traffic.Stage {
 	return traffic.Describing
 }
 
-// target is what is to be described now.
+// target returns the URL to be described next.
 func (h *requestHooks) target() *base.URL {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,7 +98,7 @@ func (h *requestHooks) request(r *base.Request) {
 	h.last = *r
 }
 
-// authorize answers the camera's challenge in a request.
+// authorize adds the answer to the camera's challenge to a request.
 func (h *requestHooks) authorize(r *base.Request) {
 	h.sent = nil
 	delete(r.Header, "Authorization")
@@ -111,7 +111,7 @@ func (h *requestHooks) authorize(r *base.Request) {
 	}
 }
 
-// keepsAlive reports whether a request is a keepalive, once the camera plays.
+// keepsAlive reports whether a method is that of a keepalive, once the camera plays.
 func keepsAlive(method base.Method) bool {
 	return method == base.Options || method == base.GetParameter || method == base.SetParameter
 }
@@ -133,7 +133,7 @@ func (h *requestHooks) response(r *base.Response) {
 		h.login.Accepted(h.sent)
 	}
 	switch {
-	case h.last.Method == base.Options && unknown(r.StatusCode): // the library does not go on without it
+	case h.last.Method == base.Options && unknown(r.StatusCode): // the library does not continue without it
 		r.StatusCode = base.StatusOK
 	case h.last.Method == base.Describe && r.StatusCode >= base.StatusMovedPermanently && r.StatusCode <= base.StatusUseProxy:
 		h.redirect(r)
@@ -141,8 +141,8 @@ func (h *requestHooks) response(r *base.Response) {
 	h.pace(r)
 }
 
-// keptAlive takes the answer to a keepalive. The library does not care for it. One that is refused for its nonce's age is
-// sent again at once, as the nonce may not live until the next.
+// keptAlive handles the answer to a keepalive, which the library ignores. One that is refused because its nonce is stale is
+// repeated at once, as the nonce may not live until the next.
 func (h *requestHooks) keptAlive(r *base.Response) {
 	if cseq := r.Header["CSeq"]; len(cseq) == 1 && len(h.late) == 1 && cseq[0] == h.late[0] {
 		return
@@ -153,7 +153,7 @@ func (h *requestHooks) keptAlive(r *base.Response) {
 		again := h.last
 		h.authorize(&again)
 		if message, err := again.Marshal(); err == nil {
-			_, _ = h.write(message) // whoever reads finds out that it is closed
+			_, _ = h.write(message) // the reader notices if it is closed
 			return
 		}
 	}
@@ -163,7 +163,7 @@ func (h *requestHooks) keptAlive(r *base.Response) {
 	}
 }
 
-// pace has the library send keepalives as often as the camera wants them, and reads the header as cameras write it.
+// pace makes the library send keepalives as often as the camera wants them, and reads the header leniently.
 func (h *requestHooks) pace(r *base.Response) {
 	values, has := r.Header["Session"]
 	if !has && (h.last.Method != base.Setup || r.StatusCode != base.StatusOK) {
@@ -171,12 +171,12 @@ func (h *requestHooks) pace(r *base.Response) {
 	}
 	id, timeout := keepalive.ParseSession(values)
 	h.keepalive.Announced(timeout)
-	const share = 0.8 // of the time-out after which the library sends one, in whole seconds
+	const share = 0.8 // the library sends one after this part of the time-out, in whole seconds
 	seconds := uint(max(1, h.keepalive.Period().Seconds()/share+0.5))
 	r.Header["Session"] = headers.Session{Session: id, Timeout: &seconds}.Marshal()
 }
 
-// begin begins the time in which the camera plays.
+// begin is called when the camera starts to play.
 func (h *requestHooks) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -184,14 +184,14 @@ func (h *requestHooks) begin() {
 	h.playing.Store(true)
 }
 
-// end ends the session. byCamera is whether the camera hung up, or did not send any more; heard is when its video came last.
+// end ends the session. byCamera: the camera hung up, or stopped sending; heard is when its last video arrived.
 func (h *requestHooks) end(byCamera bool, heard time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.keepalive.End(byCamera, heard, time.Now())
 }
 
-// redirect notes where the library goes next. A user in the new URL is not ours.
+// redirect notes where the library connects next. A user in the new URL is ignored.
 func (h *requestHooks) redirect(r *base.Response) {
 	values := r.Header["Location"]
 	if len(values) == 0 {
@@ -202,25 +202,25 @@ func (h *requestHooks) redirect(r *base.Response) {
 		h.nowhere = true
 		return
 	}
-	h.downward = h.at.Scheme == "rtsps" && to.Scheme != "rtsps" // the library does not go there
+	h.downward = h.at.Scheme == "rtsps" && to.Scheme != "rtsps" // the library does not follow it
 	h.at = (*base.URL)(to)
 	r.Header["Location"] = base.HeaderValue{to.String()}
 }
 
-// unknown reports whether a camera does not know a method.
+// unknown reports whether a status means that the camera does not know a method.
 func unknown(code base.StatusCode) bool {
 	return code == base.StatusNotFound || code == base.StatusMethodNotAllowed || code == base.StatusNotImplemented
 }
 
-// serverRequest takes a request of the camera (RFC 2326, section 10). The library would end the session for
-// all but OPTIONS, and lose what lies in the socket.
+// serverRequest handles a request of the camera (RFC 2326, section 10). The library would end the session for
+// all but OPTIONS, and lose what is in the socket.
 func (h *requestHooks) serverRequest(r *base.Request) {
 	h.count()
 	h.serverMethod = r.Method
 	r.Method = base.Options
 }
 
-// serverResponse consents to what asks whether we live, and says of all else that we do not know it.
+// serverResponse answers checks for liveness with success, and everything else as not implemented.
 func (h *requestHooks) serverResponse(r *base.Response) {
 	switch h.serverMethod {
 	case base.Options, base.GetParameter, base.SetParameter:
@@ -229,10 +229,10 @@ func (h *requestHooks) serverResponse(r *base.Response) {
 	}
 }
 
-// maxTries is how often a request is sent, with the answers to challenges.
+// maxTries is how often a request is sent, including the answers to challenges.
 const maxTries = 4
 
-// repeat repeats a request that the camera refused for want of a password, or for its nonce's age.
+// repeat repeats a request that the camera refused because it lacks a password, or because its nonce is stale.
 func (h *requestHooks) repeat(request func() error) error {
 	for try := 1; ; try++ {
 		err := request()
@@ -253,7 +253,7 @@ func (h *requestHooks) repeat(request func() error) error {
 	}
 }
 
-// explain says what the library has no error for.
+// explain returns the reason for errors that the library does not distinguish.
 func (h *requestHooks) explain(err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

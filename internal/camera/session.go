@@ -23,50 +23,50 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
 
-// clientConfig is how to talk to a camera.
+// clientConfig configures sessions with a camera.
 type clientConfig struct {
 	Options // with defaults
 	endpoint
 	over    carrier // of RTSP
-	memory  *memory // of the camera; with the transport that it is asked for
+	memory  *memory // of the camera; includes the transport to ask for
 	refused *refusals
 }
 
 // session is one session with a camera.
 type session struct {
 	clientConfig
-	client   *gortsplib.Client
-	dialogue dialogue
-	hooks    requestHooks
-	web      *webLogin // of a tunnel
-	tap      tap
-	to       accessunit.Sink
-	conn     atomic.Pointer[net.Conn] // the last connection
-	peer     netip.Addr               // its other end
-	local    netip.Addr               // and this one
-	inject   atomic.Pointer[func(channel int, packet []byte)]
+	client       *gortsplib.Client
+	conversation conversation
+	hooks        requestHooks
+	web          *webLogin // of the tunnel
+	tap          tap
+	to           accessunit.Sink
+	conn         atomic.Pointer[net.Conn] // the last connection
+	peer         netip.Addr               // the camera's address
+	local        netip.Addr               // the hub's address
+	inject       atomic.Pointer[func(channel int, packet []byte)]
 
-	// What was set up.
+	// The tracks that were set up.
 	video video
 	audio *sound // nil: none is recorded
 
-	audioRefused bool // it does not send the audio when it is asked to
+	audioRefused bool // the camera refuses to send its audio
 
 	receiver receiver
 	silence  silence
-	ssrc     uint32                // of our reports
-	reported time.Time             // when the last was sent
-	stranger string                // address of somebody else that sends what looks like a track, "" of nobody
-	metering sync.Mutex            // has the meter
-	traffic  traffic.Meter         // over the connections
-	ended    chan error            // why, from the first who knows
-	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
+	ssrc     uint32                // of the agent's reports
+	reported time.Time             // when the last report was sent
+	stranger string                // address of another sender whose packets look like a track's, "" for none
+	metering sync.Mutex            // guards traffic
+	traffic  traffic.Meter         // over all connections
+	ended    chan error            // the first reason for its end
+	aborted  atomic.Pointer[error] // why the reading was aborted
 	pausing  sync.Once
 }
 
-// playOver runs one session with the camera until it ends, and says why.
+// playOver runs one session with the camera until it ends, and returns why it did.
 func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*session, error) {
-	if c.over.tunnel && c.url.Scheme == "rtsps" { // which is what the library would make within the tunnel
+	if c.over.tunnel && c.url.Scheme == "rtsps" { // the library would open TLS within the tunnel
 		c.url = c.url.Clone()
 		c.url.Scheme, c.url.Host = "rtsp", c.host
 	}
@@ -81,9 +81,9 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 		ssrc:    rand.Uint32(),
 	}
 	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
-	s.receiver.payload, s.dialogue.dropped = traffic.NewPayloadLimit(c.Limits.Bytes), traffic.NewMessageLimit()
+	s.receiver.payload, s.conversation.dropped = traffic.NewPayloadLimit(c.Limits.Bytes), traffic.NewMessageLimit()
 	s.hooks.abort = s.abort
-	s.tap.mend, s.tap.dropped = s.dialogue.mend, s.dropMessage
+	s.tap.repair, s.tap.dropped = s.conversation.repair, s.dropMessage
 	s.web = newWebLogin(c.endpoint, &c.memory.webPassword, &s.hooks.login)
 	s.tap.foreign = s.abort
 	s.client = s.newClient()
@@ -104,7 +104,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 		return s, ctx.Err()
 	}
 	if aborted != nil {
-		err = *aborted // what else failed follows from it
+		err = *aborted // other errors follow from it
 	}
 	if s.over.tunnel {
 		err = s.tunnelFault(err)
@@ -112,7 +112,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 	return s, translate(err)
 }
 
-// userAgent names us to cameras, in requests and in reports (RFC 3550, section 6.5.1).
+// userAgent is the agent's name in requests and reports (RFC 3550, section 6.5.1).
 const userAgent = "kvs-edge-agent"
 
 func (s *session) newClient() *gortsplib.Client {
@@ -121,19 +121,19 @@ func (s *session) newClient() *gortsplib.Client {
 		Scheme: s.url.Scheme, Host: s.url.Host,
 		Transport: &transport, WriteTimeout: s.Limits.Answer,
 		// The library would end sessions too early, as it counts whole seconds of a clock that may be
-		// set, and sees few of the packets. conn.Conn and watch take care of silence.
+		// set, and sees few of the packets. conn.Conn and watch detect silence instead.
 		ReadTimeout: math.MaxInt64,
 		UserAgent:   userAgent,
 		DialContext: s.dial,
 		OnRequest:   s.request, OnResponse: s.response,
 		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,
-		// The assembler finds out by itself what is missing; it only matters there.
+		// The assembler detects missing packets by itself.
 		OnPacketsLost: func(uint64) {},
 		OnDecodeError: s.receiver.takeUnreadable,
 	}
 }
 
-// run sets up, plays, and watches over the session.
+// run sets up, plays, and watches the session.
 func (s *session) run(ctx context.Context) error {
 	err := s.open()
 	if err == nil {
@@ -141,14 +141,14 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.close()
 	s.stopUDP()
-	// No callback comes any more.
-	if s.receiver.begun() {
+	// No more callbacks arrive.
+	if s.receiver.playing() {
 		s.receiver.end()
 	}
 	return err
 }
 
-// open brings the session to where the camera plays.
+// open takes the session up to the point where the camera plays.
 func (s *session) open() error {
 	late := time.AfterFunc(s.Limits.Opening, s.close)
 	err := s.setUp()
@@ -162,19 +162,19 @@ func (s *session) open() error {
 	return err
 }
 
-// setUp asks the camera what it has, sets up what is recorded of that, and begins the session of the sink.
+// setUp reads the camera's description, sets up the tracks to record, and starts the session of the sink.
 func (s *session) setUp() error {
 	var desc *description.Session
 	err := s.hooks.repeat(func() (err error) { desc, _, err = s.client.Describe(s.hooks.target()); return err })
 	if err != nil {
 		return err
 	}
-	described := s.dialogue.described()
+	described := s.conversation.described()
 	v, ok := chooseVideo(desc, described, s.memory.videoType)
 	if !ok {
 		return &unsupportedError{codecs: described.OtherVideo}
 	}
-	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of them
+	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of its formats
 		v.early = append(v.early, listenEarly(v.media, f))
 	}
 	if v.delivery, err = s.setUpVideo(desc.BaseURL, v.media, described); err != nil {
@@ -213,13 +213,13 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 	d, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs, described.Audio.Delivery)
 	if err != nil {
 		s.audioRefused = true
-		return nil // video does not suffer for it
+		return nil // the video is recorded all the same
 	}
 	a.delivery = d
 	return a
 }
 
-// listen has taken what comes once the camera plays.
+// listen registers the handlers of packets that arrive once the camera plays.
 func (s *session) listen() {
 	v := s.video.delivery
 	s.tap.plain.Store(!v.secure)
@@ -247,7 +247,7 @@ func (s *session) listen() {
 	}
 }
 
-// receive hands the packets of a track to take. Most do not come by way of the library, but by the tap, unless the library
+// receive passes the packets of a track to take. Most are taken by the tap, before the library, unless the library
 // has to decrypt them.
 func (s *session) receive(d *delivery, e *earlyFormat, take func(*rtp.Packet), follow follower) {
 	if d.secure {
@@ -260,7 +260,7 @@ func (s *session) receive(d *delivery, e *earlyFormat, take func(*rtp.Packet), f
 	}
 }
 
-// begin makes the camera play.
+// begin asks the camera to play.
 func (s *session) begin() error {
 	response, err := s.askToPlay()
 	if err != nil {
@@ -270,15 +270,15 @@ func (s *session) begin() error {
 	if !s.video.delivery.udp {
 		return nil
 	}
-	sequence, timestamp, ok := announced(response, s.dialogue.described())
+	sequence, timestamp, ok := announced(response, s.conversation.described())
 	s.receiver.play(sequence, timestamp, ok)
 	return nil
 }
 
-// watch waits for the end of the session, and ends one that brings nothing. No callback comes any
-// more when it returns.
+// watch waits for the end of the session, and ends one without video. No more callbacks
+// arrive when it returns.
 func (s *session) watch(ctx context.Context) error {
-	go func() { s.fail(s.client.Wait()) }() // ends with client.Close at the latest
+	go func() { s.fail(s.client.Wait()) }() // returns at client.Close at the latest
 	defer s.close()                         // waits for the last callback
 	ticker := time.NewTicker(s.Limits.StallCheck)
 	defer ticker.Stop()
@@ -289,7 +289,7 @@ func (s *session) watch(ctx context.Context) error {
 		case err := <-s.ended:
 			return err
 		case <-ctx.Done():
-			s.pauseAndClose() // or waits until the other who does has
+			s.pauseAndClose() // or waits until the other caller has
 			return ctx.Err()
 		case <-ticker.C:
 			s.report(time.Now())
@@ -300,29 +300,29 @@ func (s *session) watch(ctx context.Context) error {
 				last = now
 				s.silence.broken(time.Now())
 			} else if s.silence.tooLong(time.Now()) {
-				s.pauseAndClose() // it may have gone on a moment ago
+				s.pauseAndClose() // video may have arrived a moment ago
 				return s.receiver.reason(s.stalled())
 			}
 		}
 	}
 }
 
-// pauseAndClose ends a session that we want no longer. Frames that the camera has sent are still on their
-// way, or lie in the socket until it is read next: the answer to a PAUSE comes behind them, and a
-// refusal as well as a consent (RFC 2326, section 10.6).
+// pauseAndClose ends a session that is no longer wanted. Frames that the camera has sent are still on their
+// way, or in the socket until it is read next: the answer to a PAUSE arrives after them, be it a
+// refusal or a consent (RFC 2326, section 10.6).
 func (s *session) pauseAndClose() {
 	s.pausing.Do(func() {
 		if s.hooks.playing.Load() {
 			s.withTimeout(s.close, func() {
-				_ = s.hooks.repeat(func() error { _, err := s.client.Pause(); return err }) // a camera need not know it
+				_ = s.hooks.repeat(func() error { _, err := s.client.Pause(); return err }) // a camera need not support it
 			})
 		}
 		s.close()
 	})
 }
 
-// close ends the session as it is, and waits for the last callback. The library hears nothing in a TLS
-// handshake or in a write: then it finds the line closed.
+// close ends the session at once, and waits for the last callback. The library notices nothing in a TLS
+// handshake or in a write: closing the connection ends these.
 func (s *session) close() {
 	hangUp := func() {
 		if conn := s.conn.Load(); conn != nil {
@@ -332,12 +332,12 @@ func (s *session) close() {
 	s.withTimeout(hangUp, s.client.Close)
 }
 
-// closeParts is in how many parts Limits.Close is waited for: a hub that does not run for a while has waited for one of them.
+// closeParts is the number of parts in which Limits.Close is waited for: a hub that does not run for a while has waited for one of them.
 const closeParts = 8
 
-// withTimeout does what waits for the camera, and gives up when that takes longer than Limits.Close. While the
-// disk holds us up, it is not the camera that takes so long.
-func (s *session) withTimeout(giveUp, do func()) {
+// withTimeout calls do, which waits for the camera, and calls abandon when that takes longer than Limits.Close. The time for which
+// the disk blocks the session does not count.
+func (s *session) withTimeout(abandon, do func()) {
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
@@ -350,7 +350,7 @@ func (s *session) withTimeout(giveUp, do func()) {
 				}
 			}
 			if !s.receiver.busy() {
-				giveUp()
+				abandon()
 				return
 			}
 		}
@@ -358,7 +358,7 @@ func (s *session) withTimeout(giveUp, do func()) {
 	do()
 }
 
-// meter counts what a connection brought.
+// meter counts the bytes that a connection received.
 func (s *session) meter(n int) error {
 	stage := s.hooks.stage()
 	s.metering.Lock()
@@ -366,7 +366,7 @@ func (s *session) meter(n int) error {
 	return s.traffic.Add(n, stage, time.Now())
 }
 
-// countBytes counts what the connection brought that the library reads.
+// countBytes counts the bytes that the library reads from the connection.
 func (s *session) countBytes(n int) error {
 	err := s.meter(n)
 	if err != nil {
@@ -375,7 +375,7 @@ func (s *session) countBytes(n int) error {
 	return err
 }
 
-// abort ends the session as it is, from within what reads it.
+// abort ends the session at once, from within its reader.
 func (s *session) abort(err error) {
 	if !s.aborted.CompareAndSwap(nil, &err) {
 		return
@@ -386,7 +386,7 @@ func (s *session) abort(err error) {
 	}
 }
 
-// fail says why the session ends, unless that is known.
+// fail sets the reason for the session's end, unless there is one.
 func (s *session) fail(err error) {
 	select {
 	case s.ended <- err:

@@ -2,11 +2,11 @@ package camera
 
 import "time"
 
-// silence finds out that a session has brought nothing for too long. A check that comes late shows that the process did
-// not run, and proves nothing: what the camera sent meanwhile may still lie in the socket.
+// silence detects that a session has brought nothing for too long. A late check shows that the process did
+// not run, and proves nothing: what the camera sent meanwhile may still be in the socket.
 type silence struct {
-	limit, every time.Duration // how long it may last, and how often it is looked at
-	heard        time.Time     // when something came last, about
+	limit, every time.Duration // how long it may last, and how often it is checked
+	heard        time.Time     // when something last arrived, roughly
 	checked      time.Time
 	wasLate      bool // the last check
 }
@@ -15,8 +15,8 @@ func newSilence(limit, every time.Duration, now time.Time) silence {
 	return silence{limit: limit, every: every, heard: now, checked: now}
 }
 
-// late notes that it is looked at now, and reports whether that is too late to judge by. Whatever passed, it then takes
-// about two more checks that find nothing until the silence is too long. Two late ones in a row are a hub that is always late.
+// late is called at each check, and reports whether it comes too late to judge by. After a late one, at least
+// about two more checks must find nothing before the silence is too long. Two late ones in a row: the hub is always late.
 func (s *silence) late(now time.Time) bool {
 	late := now.Sub(s.checked) > 2*s.every && !s.wasLate
 	s.checked, s.wasLate = now, late
@@ -26,7 +26,7 @@ func (s *silence) late(now time.Time) bool {
 	return late
 }
 
-// broken notes that something came.
+// broken notes that something arrived.
 func (s *silence) broken(now time.Time) { s.heard = now }
 
 // tooLong reports whether it has lasted as long as it may.

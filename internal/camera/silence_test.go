@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// TestALateCheckProvesNoSilence goes through checks of a session, by when they come.
+// TestALateCheckProvesNoSilence runs through a session's checks, by their times.
 func TestALateCheckProvesNoSilence(t *testing.T) {
 	t.Parallel()
 	const limit, every = 10 * time.Second, time.Second
 	for name, row := range map[string]struct {
 		came  func(check int, at time.Duration) bool
-		skips map[time.Duration]time.Duration // when the process stops to run, and for how long
-		ends  time.Duration                   // 0: it does not
+		skips map[time.Duration]time.Duration // when the process is stopped, and for how long
+		ends  time.Duration                   // 0: it does not end
 	}{
 		"a camera that sends": {came: func(int, time.Duration) bool { return true }},
 		"one that never does": {ends: 10 * time.Second},
 		"one that ends":       {came: func(_ int, at time.Duration) bool { return at <= 5*time.Second }, ends: 15 * time.Second},
 		"one that pauses":     {came: func(_ int, at time.Duration) bool { return at%(9*time.Second) == 0 }},
 		"one that sends, to a hub that stops for long": {
-			// What came meanwhile is read after the first check.
+			// What arrived meanwhile is read after the first check.
 			came:  func(check int, _ time.Duration) bool { return check != 6 },
 			skips: map[time.Duration]time.Duration{5 * time.Second: time.Hour},
 		},
@@ -31,7 +31,7 @@ func TestALateCheckProvesNoSilence(t *testing.T) {
 			came:  func(check int, _ time.Duration) bool { return check <= 2 },
 			skips: map[time.Duration]time.Duration{4 * time.Second: 3 * time.Second}, ends: 12 * time.Second,
 		},
-		"a hub that stops again and again": {
+		"a hub that stops repeatedly": {
 			came: func(check int, _ time.Duration) bool { return check%3 == 0 },
 			skips: map[time.Duration]time.Duration{
 				2 * time.Second: 20 * time.Second, 24 * time.Second: 20 * time.Second, 46 * time.Second: time.Minute,

@@ -1,6 +1,6 @@
-// Package camera plays RTSP cameras: it has all that is known of their addresses, sessions, passwords, certificates and
-// transports, and turns what ends a session into sentences. What they send goes to an accessunit.Sink. It must not know
-// what becomes of it. It alone knows the RTSP library.
+// Package camera plays RTSP cameras: it handles addresses, sessions, passwords, certificates and
+// transports, and turns the end of a session into a sentence. The media goes to an accessunit.Sink: the package does not know
+// how it is used. No other package uses the RTSP library.
 package camera
 
 import (
@@ -12,11 +12,12 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// endpoint is where a camera is: what of its URL may be shown, and what may not.
+// endpoint is where a camera is: the part of its URL that may be shown, and the part that may not.
 type endpoint struct {
 	address.Address
 	url  *base.URL
@@ -35,15 +36,15 @@ type Source struct {
 	memory memory  // of the camera
 }
 
-// NewSource makes a Source.
+// NewSource returns a Source.
 func NewSource(o Options) *Source {
 	return &Source{o: o.withDefaults()}
 }
 
-// Live reports that a camera sends what happens now.
+// Live returns true: a camera sends video of the present.
 func (s *Source) Live() bool { return true }
 
-// Play plays one session until it ends. Its error is an *accessunit.SessionEnd, or ctx's.
+// Play plays one session until it ends. It returns an *accessunit.SessionEnd, or ctx's error.
 func (s *Source) Play(ctx context.Context, to accessunit.Sink) error {
 	host, err := s.play(ctx, to)
 	if ctx.Err() != nil {
@@ -71,11 +72,11 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 	return host, clientConfig{Options: s.played, endpoint: at, memory: &s.memory}.playOverAny(ctx, to)
 }
 
-// Adapt has the next session try another transport, when that may help after one that ended by an error of Play and of
-// which so many frames were recorded.
+// Adapt has the next session try another transport, when that may help after a session with this end and
+// this number of recorded frames.
 func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
 	if next := s.played.next(s.memory.transport); next != s.memory.transport && wrongTransport(end, frames) {
 		s.memory.transport = next
-		s.o.Log.Info("switching RTSP transport", zap.Stringer("transport", next))
+		logevent.TransportSwitched.Log(s.o.Log, zap.Stringer("transport", next))
 	}
 }

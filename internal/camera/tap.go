@@ -11,27 +11,27 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 )
 
-// tapPause is how often the RTSP library gets a packet of each flow, so that what it
-// knows of the session stays near the truth. It ends none for what it does not see: see newClient.
+// tapPause is how often the RTSP library receives a packet of each flow, so that its
+// view of the session stays nearly right. It ends no session for the missing ones: see newClient.
 const tapPause = time.Second
 
-// tap takes RTP packets out of what a camera sends over its RTSP connection, before the RTSP library
-// sees them: the library allocates four times for each. It takes those only that look like one that
-// came by way of the library. RTCP, other channels and packets of other sources stay the library's, and
-// so do messages, in a form that it can read. The goroutine that reads the connection uses it, and nobody else.
+// tap extracts RTP packets from what a camera sends over its RTSP connection, before the RTSP library
+// sees them: the library allocates four times for each. It takes only those that look like one that
+// arrived through the library. RTCP, other channels and packets of other sources are left to the library, and
+// so are messages, in a form that it can read. Only the goroutine that reads the connection uses it.
 type tap struct {
-	mend    func(message []byte) []byte // makes one that the library can read; nil: it has nothing to say
-	dropped func() error                // is called for each message that is left out; its error ends the reading
-	foreign func(error)                 // is called when what speaks is not RTSP
+	repair  func(message []byte) []byte // converts one to a form that the library can read; nil: it is ignored
+	dropped func() error                // is called for each message that is ignored; its error ends the reading
+	foreign func(error)                 // is called when the peer does not speak RTSP
 	flows   []*flow
 	plain   atomic.Bool // RTP is not encrypted
 
-	opened   bool          // something has come over this connection
-	spoke    bool          // a message of RTSP has come
-	message  []byte        // mended, the library's before all else
-	patience time.Duration // how long to wait for more of what is at the front
-	settled  bool          // it was waited for
-	failed   error         // of dropped
+	opened   bool          // something has arrived over this connection
+	spoke    bool          // a message of RTSP has arrived
+	message  []byte        // repaired; the library reads it before anything else
+	patience time.Duration // how long to wait for the rest of the first element
+	settled  bool          // that time is over
+	failed   error         // the error of dropped
 }
 
 // flow is the packets of one source on a channel.
@@ -40,13 +40,13 @@ type flow struct {
 	ssrc        uint32
 	payloadType uint8
 	give        func(*rtp.Packet)
-	all         bool      // also what is not like them
-	due         time.Time // when the library gets the next one
+	all         bool      // also packets of other sources and payload types
+	due         time.Time // when the library receives the next one
 	packet      rtp.Packet
 }
 
-// follow has packets like one that the library gave out on a channel given to give from now on. They
-// are its to read until it returns.
+// follow passes packets like one that the library received on a channel to give from now on. They
+// are valid until it returns.
 func (t *tap) follow(channel int, like *rtp.Packet, give func(*rtp.Packet)) {
 	f := t.flow(channel)
 	if f == nil {
@@ -74,8 +74,8 @@ func (t *tap) flow(channel int) *flow {
 	return nil
 }
 
-// Drain takes what it can off the front of a stream. Of what is left, so many bytes are the
-// library's, maybe more than have come; 0 means that more must come to tell, or that there is a message.
+// Drain takes packets off the front of a stream. Of the bytes left, the first forLibrary are for the
+// library, maybe more than have arrived; 0 means that more must arrive to decide, or that there is a message.
 func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 	if !t.opened {
 		if !t.open(stream) {
@@ -88,7 +88,7 @@ func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 		switch {
 		case kind == answer.Unknown:
 			return stream, 0
-		case kind == answer.Noise:
+		case kind == answer.Malformed:
 		case kind == answer.Message && len(stream) < size:
 			return stream, 0
 		case kind == answer.Message:
@@ -118,8 +118,8 @@ func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 	return stream, 0
 }
 
-// cutExtension takes the header extension out of an RTP packet, and returns by how many bytes it begins later. Nothing of
-// what we need is in extensions, and readers are strict about what is in them.
+// cutExtension removes the header extension of an RTP packet, and returns by how many bytes it starts later. Extensions
+// are not needed, and readers are strict about their contents.
 func cutExtension(packet []byte) (cut int) {
 	const (
 		header    = 12
@@ -146,7 +146,7 @@ func cutExtension(packet []byte) (cut int) {
 // firstRTCP and lastRTCP bound the packet types of RTCP, where RTP has the marker and the payload type (RFC 5761, section 4).
 const firstRTCP, lastRTCP = 192, 223
 
-// open looks at what comes first over a connection, and reports whether enough has come to tell what speaks.
+// open examines the first bytes of a connection, and reports whether they suffice to recognise the protocol.
 func (t *tap) open(stream []byte) bool {
 	const web, alert, handshake, version = "HTTP/", 0x15, 0x16, 3 // those of TLS: RFC 8446, section 5.1
 	switch n := min(len(stream), len(web)); {
@@ -163,16 +163,16 @@ func (t *tap) open(stream []byte) bool {
 	return true
 }
 
-// take mends a message, and reports whether there is one for the library.
+// take repairs a message, and reports whether there is one for the library.
 func (t *tap) take(message []byte) bool {
 	t.spoke = true
-	if t.message = t.mend(message); t.message == nil {
+	if t.message = t.repair(message); t.message == nil {
 		t.failed = t.dropped()
 	}
 	return t.message != nil
 }
 
-// Read gives the library what there is of a message.
+// Read returns bytes of the repaired message to the library.
 func (t *tap) Read(p []byte) (n int, err error) {
 	n = copy(p, t.message)
 	t.message = t.message[n:]
@@ -182,7 +182,7 @@ func (t *tap) Read(p []byte) (n int, err error) {
 // Has reports whether there is a message, or an error.
 func (t *tap) Has() bool { return len(t.message) > 0 || t.failed != nil }
 
-// Wait returns how long to wait for more, if not forever.
+// Wait returns how long to wait for more, 0 for no limit.
 func (t *tap) Wait() time.Duration {
 	if t.settled {
 		return 0
@@ -190,10 +190,10 @@ func (t *tap) Wait() time.Duration {
 	return t.patience
 }
 
-// Settle says that nothing came.
+// Settle notes that nothing arrived in that time.
 func (t *tap) Settle() { t.settled = true }
 
-// take hands a packet on, if it is one of the flow and not the library's turn.
+// take passes a packet on, if it belongs to the flow and is not due for the library.
 func (f *flow) take(packet []byte) bool {
 	if f.packet.Unmarshal(packet) != nil {
 		return false

@@ -20,13 +20,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 )
 
-// pieces is a connection that brings a stream in pieces.
-type pieces struct {
+// chunked is a connection that delivers a stream in chunks.
+type chunked struct {
 	net.Conn
 	list [][]byte
 }
 
-func (p *pieces) Read(b []byte) (int, error) {
+func (p *chunked) Read(b []byte) (int, error) {
 	if len(p.list) == 0 {
 		return 0, io.EOF
 	}
@@ -37,17 +37,17 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (p *pieces) SetReadDeadline(time.Time) error { return nil }
+func (p *chunked) SetReadDeadline(time.Time) error { return nil }
 
 // tapped reads a stream through a tap on channel 0, and returns what the tap took and what it left.
 func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 	t.Helper()
-	tap := &tap{mend: func(message []byte) []byte { return bytes.Clone(message) }}
+	tap := &tap{repair: func(message []byte) []byte { return bytes.Clone(message) }}
 	tap.follow(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet) {
 		taken = append(taken, string(p.Payload))
 	})
 	tap.flows[0].due = time.Now().Add(time.Hour)
-	tapped := &conn.Conn{Conn: &pieces{list: stream}, Playing: new(atomic.Bool), Answer: time.Minute,
+	tapped := &conn.Conn{Conn: &chunked{list: stream}, Playing: new(atomic.Bool), Answer: time.Minute,
 		Tap: tap, Came: func(int) error { return nil }}
 	rest, err := io.ReadAll(tapped)
 	if err != nil {
@@ -104,7 +104,7 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 			check := func(stream ...[]byte) {
 				t.Helper()
 				if taken, left := tapped(t, stream...); !slices.Equal(taken, c.taken) || left != c.left {
-					t.Fatalf("in %d pieces, the first of %d bytes: %q is taken, %.100q is left", len(stream), len(stream[0]), taken, left)
+					t.Fatalf("in %d chunks, the first of %d bytes: %q is taken, %.100q is left", len(stream), len(stream[0]), taken, left)
 				}
 			}
 			whole := []byte(c.stream)
@@ -117,11 +117,11 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 	}
 }
 
-// TestAllPacketsOfAChannel has a tap follow a channel whatever comes there.
+// TestAllPacketsOfAChannel has a tap follow all packets of a channel.
 func TestAllPacketsOfAChannel(t *testing.T) {
 	t.Parallel()
 	var taken []string
-	tap := &tap{mend: func(message []byte) []byte { return message }}
+	tap := &tap{repair: func(message []byte) []byte { return message }}
 	tap.followAll(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet) {
 		taken = append(taken, fmt.Sprintf("%d %d %s", p.SSRC, p.PayloadType, p.Payload))
 	})
@@ -134,20 +134,20 @@ func TestAllPacketsOfAChannel(t *testing.T) {
 	}
 }
 
-// TestExtensionsAreCutOut is the table of header extensions, also those that no reader takes.
+// TestExtensionsAreCutOut is the table of header extensions, including those that no reader accepts.
 func TestExtensionsAreCutOut(t *testing.T) {
 	t.Parallel()
 	const plain = "\x80\x60\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03"
 	extended := func(b0 byte, rest string) string { return string([]byte{b0}) + plain[1:] + rest }
 	for name, c := range map[string]struct{ packet, want string }{
-		"none":                     {plain + "payload", plain + "payload"},
-		"empty":                    {extended(0x90, "\xbe\xde\x00\x00payload"), plain + "payload"},
-		"elements that do not fit": {extended(0x90, "\xbe\xde\x00\x01\x6fabcpayload"), plain + "payload"},
-		"behind sources":           {extended(0x91, "SSRC\x10\x00\x00\x01abcdpayload"), extended(0x81, "SSRCpayload")},
-		"longer than the packet":   {extended(0x90, "\xbe\xde\x00\x09abc"), extended(0x90, "\xbe\xde\x00\x09abc")},
-		"no room for its length":   {extended(0x90, "\xbe"), extended(0x90, "\xbe")},
-		"RTCP":                     {"\x90\xc8" + plain[2:] + "\xbe\xde\x00\x00", "\x90\xc8" + plain[2:] + "\xbe\xde\x00\x00"},
-		"too short":                {"\x90", "\x90"},
+		"none":                       {plain + "payload", plain + "payload"},
+		"empty":                      {extended(0x90, "\xbe\xde\x00\x00payload"), plain + "payload"},
+		"elements that are too long": {extended(0x90, "\xbe\xde\x00\x01\x6fabcpayload"), plain + "payload"},
+		"behind sources":             {extended(0x91, "SSRC\x10\x00\x00\x01abcdpayload"), extended(0x81, "SSRCpayload")},
+		"longer than the packet":     {extended(0x90, "\xbe\xde\x00\x09abc"), extended(0x90, "\xbe\xde\x00\x09abc")},
+		"no room for its length":     {extended(0x90, "\xbe"), extended(0x90, "\xbe")},
+		"RTCP":                       {"\x90\xc8" + plain[2:] + "\xbe\xde\x00\x00", "\x90\xc8" + plain[2:] + "\xbe\xde\x00\x00"},
+		"too short":                  {"\x90", "\x90"},
 	} {
 		packet := []byte(c.packet)
 		if got := string(packet[cutExtension(packet):]); got != c.want {
@@ -180,28 +180,28 @@ func TestTheLibraryGetsAPacketNowAndThen(t *testing.T) {
 	}
 }
 
-// descriptive is what has a line of a description.
+// descriptive matches text that looks like a line of a description.
 var descriptive = regexp.MustCompile(`(?i)[vosm]\s*=|sdp`)
 
-// FuzzTap checks that it makes no difference how a stream is cut into pieces, and that no byte is
-// made up.
+// FuzzTap checks that it makes no difference how a stream is cut into chunks, and that no byte is
+// invented.
 func FuzzTap(f *testing.F) {
 	f.Add([]byte(rtpFrame(0, 96, 7, "abc")+"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc$\x01\x00\x01a"), uint16(5))
 	f.Add([]byte("\x00\x01temp=21\r\n\r\n$\x2a\x00\x04abcd"+rtpFrame(0, 96, 7, "")), uint16(1))
 	f.Add([]byte("GET_PARAMETER rtsp://a RTSP/1.0\r\n\r\nSET_P$\x00"), uint16(20))
 	f.Add([]byte("$\x00\x00\x20\xb1\x60\x00\x01\x00\x00\x00\x02\x00\x00\x00\x07csrc\xbe\xde\x00\x01\x11ab\x00payload\x01"), uint16(9))
 	f.Fuzz(func(t *testing.T, stream []byte, size uint16) {
-		if len(stream) == 0 || descriptive.Match(stream) { // how long one is depends on what has come
+		if len(stream) == 0 || descriptive.Match(stream) { // the length of a description depends on what has arrived
 			return
 		}
 		taken, left := tapped(t, stream)
 		parts, rest := tapped(t, slices.Collect(slices.Chunk(stream, int(size)+1))...)
 		if !slices.Equal(taken, parts) || !strings.HasPrefix(left, rest) && !strings.HasPrefix(rest, left) {
-			t.Errorf("in pieces of %d bytes: %q and %q, else %q and %q", int(size)+1, parts, rest, taken, left)
+			t.Errorf("in chunks of %d bytes: %q and %q, else %q and %q", int(size)+1, parts, rest, taken, left)
 		}
 		for _, payload := range taken {
 			if !bytes.Contains(stream, []byte(payload)) {
-				t.Errorf("%q is made up", payload)
+				t.Errorf("%q is invented", payload)
 			}
 		}
 		if len(left) > len(stream) {

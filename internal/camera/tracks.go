@@ -17,22 +17,22 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 )
 
-// video is the track of a camera that is recorded.
+// video is the recorded video track of a camera.
 type video struct {
 	media    *description.Media
 	delivery *delivery // once it is set up
 	format   format.Format
 	clock    int            // ticks of RTP per second: the format may say otherwise
-	early    []*earlyFormat // of all payload types that can be recorded
+	early    []*earlyFormat // for each payload type that can be recorded
 	codec    accessunit.Codec
 	sets     [][]byte // of the session description
 	types    sdp.PayloadTypes
-	// multiplex says that it comes in a transport stream, with its audio, and the codec is known from that only.
+	// multiplex: it is in a transport stream, with its audio, and only that stream shows the codec.
 	multiplex bool
 }
 
-// chooseVideo takes the video that is described, if there is one that can be recorded: in the format of a payload type that
-// came before, if it has that, or else in the first.
+// chooseVideo returns the described video that is recorded, if one can be: in the format of a payload type that
+// arrived before, if it has that, or else in the first.
 func chooseVideo(desc *description.Session, described answer.Described, came uint8) (v video, ok bool) {
 	c := described.Video
 	if c == nil {
@@ -57,7 +57,7 @@ func codecOf(f sdp.Format) accessunit.Codec {
 	}
 }
 
-// sound is the track of a camera's audio that is recorded beside its video.
+// sound has the recorded audio track of a camera.
 type sound struct {
 	media    *description.Media
 	delivery *delivery // once it is set up
@@ -67,7 +67,7 @@ type sound struct {
 	reader   *audio.Reader
 }
 
-// chooseAudio takes the audio that is described, if there is one that can be recorded.
+// chooseAudio returns the described audio that is recorded, if one can be.
 func chooseAudio(desc *description.Session, described answer.Described) *sound {
 	if described.Audio == nil {
 		return nil
@@ -80,7 +80,7 @@ func chooseAudio(desc *description.Session, described answer.Described) *sound {
 	return &sound{media: m, format: m.Formats[0], stream: stream, reader: stream.NewReader()}
 }
 
-// track is what is known of the audio before its first packet; nil: nothing yet.
+// track returns the audio as far as it is known before its first packet; nil: nothing is known yet.
 func (a *sound) track() *accessunit.AudioTrack {
 	if a == nil {
 		return nil
@@ -88,7 +88,7 @@ func (a *sound) track() *accessunit.AudioTrack {
 	return a.learned()
 }
 
-// deliveryOrNone is how it comes, nil when there is none.
+// deliveryOrNone returns its delivery, nil when there is no audio.
 func (a *sound) deliveryOrNone() *delivery {
 	if a == nil {
 		return nil
@@ -96,7 +96,7 @@ func (a *sound) deliveryOrNone() *delivery {
 	return a.delivery
 }
 
-// learned is the audio when something else is known of it than before, else nil.
+// learned returns the audio when its properties have changed, else nil.
 func (a *sound) learned() *accessunit.AudioTrack {
 	f, fresh := a.reader.Format()
 	if !fresh {
@@ -105,7 +105,7 @@ func (a *sound) learned() *accessunit.AudioTrack {
 	return accessunit.NewAudioTrack(f, a.stream.Clock)
 }
 
-// take hands on what a packet completes.
+// take passes on the frames that a packet completes.
 func (a *sound) take(p accessunit.Packet, to accessunit.Sink, now time.Time) {
 	frames, lost := a.reader.Read(audio.Packet(p))
 	if lost > 0 {
@@ -114,7 +114,7 @@ func (a *sound) take(p accessunit.Packet, to accessunit.Sink, now time.Time) {
 	a.give(frames, to, now)
 }
 
-// end hands on what waits for packets that do not come any more.
+// end passes on the frames that waited for packets, at the end of the session.
 func (a *sound) end(to accessunit.Sink, now time.Time) { a.give(a.reader.Flush(), to, now) }
 
 func (a *sound) give(frames []audio.Frame, to accessunit.Sink, now time.Time) {
@@ -126,15 +126,15 @@ func (a *sound) give(frames []audio.Frame, to accessunit.Sink, now time.Time) {
 	}
 }
 
-// earlyFormat is a format that is handed the packets of a track before the library puts them in
-// order, and drops all that have not the SSRC of the first: it asks this of each of them. Reading
-// them so leaves the sockets to the library.
+// earlyFormat is a format that sees the packets of a track before the library puts them in
+// order, and drops all that do not have the SSRC of the first: the library calls PTSEqualsDTS for each packet. So
+// the sockets can be left to the library.
 type earlyFormat struct {
 	format.Format
-	take func(*rtp.Packet) // nil: nobody listens
+	take func(*rtp.Packet) // nil: nothing receives them
 }
 
-// listenEarly makes a format of a medium an early one.
+// listenEarly replaces a format of a medium by an early one.
 func listenEarly(m *description.Media, f format.Format) *earlyFormat {
 	e := &earlyFormat{Format: f}
 	m.Formats[slices.Index(m.Formats, f)] = e
@@ -149,10 +149,10 @@ func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
 	return e.Format.PTSEqualsDTS(p)
 }
 
-// noChannel is that of a medium that the library does not play.
+// noChannel is the channel of a medium that the library does not play.
 const noChannel = -1
 
-// channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.
+// channelOf returns the channel of a medium's RTP packets, from the answer to SETUP.
 func channelOf(answer *base.Response) int {
 	var t headers.Transport
 	if t.Unmarshal(answer.Header["Transport"]) != nil || t.Protocol != headers.TransportProtocolTCP || t.InterleavedIDs == nil {
@@ -161,7 +161,7 @@ func channelOf(answer *base.Response) int {
 	return t.InterleavedIDs[0]
 }
 
-// announced is the packet that a camera says it begins the video with (RFC 2326, section 12.33).
+// announced returns the first packet of the video that a camera announces (RFC 2326, section 12.33).
 func announced(response *base.Response, described answer.Described) (sequence uint16, timestamp uint32, ok bool) {
 	list := answer.ParseRTPInfo(strings.Join(response.Header["RTP-Info"], ","))
 	for _, of := range list {
@@ -172,7 +172,7 @@ func announced(response *base.Response, described answer.Described) (sequence ui
 	return 0, 0, false
 }
 
-// leftOut names what the camera offers beside what is recorded, for people. Who switches audio off knows that there is some.
+// leftOut names, for people, what the camera offers and is not recorded. Audio is not named if it is switched off.
 func (s *session) leftOut(described answer.Described) (list []string) {
 	if described.MoreVideo != "" {
 		list = append(list, described.MoreVideo)

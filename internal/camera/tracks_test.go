@@ -14,11 +14,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 )
 
-// describe has the library read what is made of a description.
+// describe has the library read the rewritten description.
 func describe(text []byte) (*description.Session, answer.Described, error) {
-	var d answer.Dialogue
+	var d answer.Conversation
 	d.Sent([]byte("DESCRIBE rtsp://camera/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"))
-	message := d.Mend(append([]byte("RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"), text...))
+	message := d.Repair(append([]byte("RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"), text...))
 	var response base.Response
 	if err := response.Unmarshal(bufio.NewReader(bytes.NewReader(message))); err != nil {
 		return nil, answer.Described{}, err
@@ -72,7 +72,7 @@ func TestAudioThatIsNotRecordedIsNamed(t *testing.T) {
 	}
 }
 
-// FuzzTracks chooses tracks from whatever a camera describes.
+// FuzzTracks chooses tracks from any description of a camera.
 func FuzzTracks(f *testing.F) {
 	for _, text := range []string{sdpVideo, sdpVideo + sdpOpus, sdpVideo + sdpAAC51 + sdpMuLaw} {
 		f.Add([]byte(text))

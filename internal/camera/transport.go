@@ -12,7 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 )
 
-// transport is how RTP comes.
+// transport is a transport of RTP.
 type transport uint8
 
 // The transports, in the order in which they are tried.
@@ -22,13 +22,13 @@ const (
 	overMulticast
 )
 
-// transportNames are those for people.
+// transportNames are names for people.
 var transportNames = map[transport]string{overTCP: "TCP", overUDP: "UDP", overMulticast: "UDP multicast"}
 
 // String implements fmt.Stringer.
 func (t transport) String() string { return transportNames[t] }
 
-// transports are those that a camera may be asked for.
+// transports are the transports that a camera may be asked for.
 func (o Options) transports() []transport {
 	switch o.Transport {
 	case TransportTCP:
@@ -42,16 +42,16 @@ func (o Options) transports() []transport {
 	}
 }
 
-// next is the transport after the one that was last tried.
+// next returns the transport to try after the last one.
 func (o Options) next(last transport) transport {
 	all := o.transports()
 	return all[(slices.Index(all, last)+1)%len(all)]
 }
 
-// refusals are what a camera said to the transports that it was asked for, one after the other.
+// refusals are the camera's answers to the transports that it was asked for, in order.
 type refusals []error
 
-// refuse takes note that the camera does not send over the transport that it was asked for, and reports whether there is
+// refuse notes that the camera does not send over the requested transport, and reports whether there is
 // another one to try.
 func (c clientConfig) refuse(err error) (another bool) {
 	*c.refused = append(*c.refused, err)
@@ -60,7 +60,7 @@ func (c clientConfig) refuse(err error) (another bool) {
 }
 
 // playOverAny plays one session over the transport that worked last, or else over the first that the camera does not
-// refuse. It takes another session where the camera took one transport for another.
+// refuse. It starts another session where the camera confused one transport with another.
 func (c clientConfig) playOverAny(ctx context.Context, to accessunit.Sink) error {
 	all := c.transports()
 	if !slices.Contains(all, c.memory.transport) {
@@ -78,7 +78,7 @@ func (c clientConfig) playOverAny(ctx context.Context, to accessunit.Sink) error
 		}
 	}
 	for _, err := range *c.refused {
-		if !errors.Is(err, errTransport) { // what has the better reason
+		if !errors.Is(err, errTransport) { // the more specific reason
 			return err
 		}
 	}
@@ -98,24 +98,24 @@ func (s *session) setUpVideo(baseURL *base.URL, m *description.Media, described 
 	}
 }
 
-// acceptedError is a transport that a camera accepts, and then names one over which nothing can come.
+// acceptedError: a camera accepts a transport, and then names addresses over which nothing can arrive.
 type acceptedError struct{ error }
 
-// Unwrap makes it another transport's turn.
+// Unwrap marks it as a refusal, so that another transport is tried.
 func (e *acceptedError) Unwrap() []error { return []error{errTransport, e.error} }
 
-// refusesTransport reports whether a camera refused to send over the transport that it was asked for.
+// refusesTransport reports whether a camera refused to send over the requested transport.
 func refusesTransport(err error) bool {
 	var refused *setUpError
 	return errors.Is(err, errTransport) || errors.As(err, &refused)
 }
 
-// setUpError is a refusal of SETUP for which the transport may be the reason, as some cameras do not know the code for it.
+// setUpError is a refusal of SETUP that may be due to the transport, as some cameras do not use its status code.
 type setUpError struct{ *statusError }
 
 func (e *setUpError) Unwrap() error { return e.statusError }
 
-// refusedSetUp says what the refusal to set up the video means.
+// refusedSetUp classifies a refusal to set up the video.
 func refusedSetUp(err error) error {
 	var answer *statusError
 	if !errors.As(err, &answer) {
@@ -130,8 +130,8 @@ func refusedSetUp(err error) error {
 	return &setUpError{answer}
 }
 
-// wrongTransport reports whether a session, of which so many frames were recorded, ended so that another transport may
-// help.
+// wrongTransport reports whether another transport may help after a session that ended with an error, of which
+// a number of frames was recorded.
 func wrongTransport(err error, frames int64) bool {
 	var stranger *strangerError
 	return errors.Is(err, errStall) && frames == 0 && !errors.As(err, &stranger)

@@ -22,13 +22,13 @@ import (
 // carrier is what carries RTSP to a camera: a connection of TCP or TLS, or HTTP over it.
 type carrier struct{ tunnel, tls bool }
 
-// carrierMemory is what was found out about it.
+// carrierMemory is what was found out about the carrier.
 type carrierMemory struct {
-	at   string // host and port that it is about
+	at   string // host and port of that camera
 	over carrier
 }
 
-// play plays one session with the camera, over HTTP where the camera turns out to be a web server that takes RTSP so.
+// play plays one session with the camera, over HTTP where the camera turns out to be a web server that tunnels RTSP.
 func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	c.over = carrier{tunnel: c.Tunnel, tls: c.TLS}
 	if known := c.memory.carrier; known.at == c.host && (!known.over.tunnel || c.mayTunnel()) {
@@ -58,10 +58,10 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	return err
 }
 
-// mayTunnel reports whether RTSP may go through HTTP, which carries no packets but those over TCP.
+// mayTunnel reports whether RTSP may go through HTTP, which carries only packets over TCP.
 func (c clientConfig) mayTunnel() bool { return slices.Contains(c.transports(), overTCP) }
 
-// otherCarrier is what may carry RTSP, after a session in which the camera said nothing of it.
+// otherCarrier returns another carrier to try, after a session in which the camera did not answer in RTSP.
 func (c clientConfig) otherCarrier(s *session, err error) (carrier, bool) {
 	if c.over.tunnel || !c.mayTunnel() {
 		return carrier{}, false
@@ -79,7 +79,7 @@ func (c clientConfig) otherCarrier(s *session, err error) (carrier, bool) {
 
 // tunnelError says that a camera does not accept RTSP through HTTP.
 type tunnelError struct {
-	what string // it answers, for people
+	what string // its answer, for people
 	error
 }
 
@@ -121,7 +121,7 @@ func (w *webLogin) accepted() {
 	w.Accepted(w.sent[httptunnel.Get])
 }
 
-// dialTunnel connects to the camera through HTTP, or to where its web server sends us.
+// dialTunnel connects to the camera through HTTP, or to the target of its web server's redirect.
 func (s *session) dialTunnel(ctx context.Context, at string) (*conn.Conn, string, error) {
 	to := address.Page{At: at, Target: (*url.URL)(s.hooks.target()).RequestURI(), TLS: s.over.tls}
 	for {
@@ -130,14 +130,14 @@ func (s *session) dialTunnel(ctx context.Context, at string) (*conn.Conn, string
 			opened := net.Conn(tunnel)
 			s.conn.Store(&opened)
 			return &conn.Conn{
-				Conn: tunnel, Playing: &s.hooks.playing, Direct: &s.dialogue.direct, Answer: s.Limits.Answer, Came: uncounted,
+				Conn: tunnel, Playing: &s.hooks.playing, Direct: &s.conversation.direct, Answer: s.Limits.Answer, Came: uncounted,
 			}, to.At, nil
 		}
 		var answer *httptunnel.StatusError
 		if !errors.As(err, &answer) || answer.Location == "" {
 			return nil, "", s.tunnelFault(err)
 		}
-		if s.dialogue.connections++; s.dialogue.connections > 1+maxRedirects {
+		if s.conversation.connections++; s.conversation.connections > 1+maxRedirects {
 			return nil, "", errRedirects
 		}
 		next, ok := to.Follow(answer.Location)
@@ -172,7 +172,7 @@ func (s *session) openTunnel(ctx context.Context, to address.Page) (*httptunnel.
 	})
 }
 
-// dialPost connects to where requests go.
+// dialPost opens a connection for the requests.
 func (s *session) dialPost(ctx context.Context, to address.Page) (net.Conn, error) {
 	conn, err := s.dialer().DialContext(ctx, "tcp", to.At)
 	if err != nil || !to.TLS {
@@ -181,7 +181,7 @@ func (s *session) dialPost(ctx context.Context, to address.Page) (net.Conn, erro
 	return handshake.Connect(ctx, conn, s.trust(to.At))
 }
 
-// tunnelFault says why there is no tunnel, in the words of the package.
+// tunnelFault returns why there is no tunnel, as an error of this package.
 func (s *session) tunnelFault(err error) error {
 	var answer *httptunnel.StatusError
 	switch {

@@ -40,7 +40,7 @@ func hostOf(url string) string {
 
 var digestField = regexp.MustCompile(`(\w+)="?([^",]*)"?`)
 
-// digest asks for a Digest, with a nonce of its own for each method, and looks at the answer.
+// digest asks for a Digest, with a nonce of its own for each method, and checks the answer.
 func digest(user, password string) func(r *http.Request) []string {
 	sum := func(s string) string { h := md5.Sum([]byte(s)); return hex.EncodeToString(h[:]) }
 	return func(r *http.Request) []string {
@@ -68,7 +68,7 @@ func basic(user, password string) func(r *http.Request) []string {
 	}
 }
 
-// TestRTSPGoesThroughHTTP probes a camera behind web servers of all kinds.
+// TestRTSPGoesThroughHTTP probes a camera behind various web servers.
 func TestRTSPGoesThroughHTTP(t *testing.T) {
 	t.Parallel()
 	config, pin := pinnedConfig(t)
@@ -125,7 +125,7 @@ func TestRTSPGoesThroughHTTP(t *testing.T) {
 	}
 }
 
-// TestASentenceWhereRTSPDoesNotGoThroughHTTP: none has the words of a library.
+// TestASentenceWhereRTSPDoesNotGoThroughHTTP: no sentence contains words of a library.
 func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 	t.Parallel()
 	config, _ := pinnedConfig(t)
@@ -138,7 +138,7 @@ func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 			webtunnel.Options{Page: "404 Not Found"}},
 		{"a page", "rtsph://%s/live", "answers a web page", webtunnel.Options{Page: "page"}},
 		{"no rights", "rtsph://%s/live", "does not let this user", webtunnel.Options{Page: "403 Forbidden"}},
-		{"busy", "rtsph://%s/live", "has no session left", webtunnel.Options{Page: "503 Busy"}},
+		{"busy", "rtsph://%s/live", "has no free session", webtunnel.Options{Page: "503 Busy"}},
 		{"a wrong password", "rtsph://a:b@%s/live", "refuses the user name or password", webtunnel.Options{Authorize: digest("a", "c")}},
 		{"no password", "rtsph://%s/live", "asks for a user name", webtunnel.Options{Authorize: basic("a", "c")}},
 		{"a web server only", "rtsp://%s/live", "answers 404 to HTTP", webtunnel.Options{Page: "404 Not Found"}},
@@ -146,7 +146,7 @@ func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 		{"to nowhere", "rtsph://%s/live", "not one for RTSP", webtunnel.Options{Redirect: to("ftp://x")}},
 		{"out of TLS", "rtspsh://%s/live", "is not trusted", webtunnel.Options{TLS: config}},
 		{"TLS where HTTP was meant", "rtsph://%s/live", "closed the connection", webtunnel.Options{TLS: config}},
-		{"HTTP where TLS was meant", "rtspsh://%s/live", "write rtsph:// in place of rtspsh://", webtunnel.Options{}},
+		{"HTTP where TLS was meant", "rtspsh://%s/live", "write rtsph:// instead of rtspsh://", webtunnel.Options{}},
 		{"TLS where RTSP was meant", "rtsp://%s/live", "write rtsps:// for one with TLS", webtunnel.Options{TLS: config}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,13 +154,13 @@ func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 			_, server := tunnelled(t, c.server, fakecam.Options{})
 			_, err := Probe(t.Context(), secret.New(fmt.Sprintf(c.url, server.Address())), Options{})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("told as %v, want %q", err, c.want)
+				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
 	}
 }
 
-// TestAWebRedirectOutOfTLSIsNotFollowed, nor does the password go to another host.
+// TestAWebRedirectOutOfTLSIsNotFollowed, nor is the password sent to another host.
 func TestAWebRedirectOutOfTLSIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	config, pin := pinnedConfig(t)
@@ -169,16 +169,16 @@ func TestAWebRedirectOutOfTLSIsNotFollowed(t *testing.T) {
 	_, server := tunnelled(t, webtunnel.Options{TLS: config, Redirect: redirect}, fakecam.Options{})
 	_, err := Probe(t.Context(), secret.New("rtspsh://a:b@"+server.Address()+"/live"+pin), Options{})
 	if err == nil || !strings.Contains(err.Error(), "without TLS") || len(other.Asked()) > 0 {
-		t.Errorf("told as %v, and the other was asked %v", err, other.Asked())
+		t.Errorf("got %v, and the other was asked %v", err, other.Asked())
 	}
 	_, server = tunnelled(t, webtunnel.Options{Redirect: redirect}, fakecam.Options{})
 	_, err = Probe(t.Context(), secret.New("rtsph://a:b@"+server.Address()+"/live"), Options{})
 	if err == nil || !strings.Contains(err.Error(), "asks for a password, and that is only given") {
-		t.Errorf("told as %v", err)
+		t.Errorf("got %v", err)
 	}
 }
 
-// TestAWebServerIsRemembered: the next session does not ask in vain first.
+// TestAWebServerIsRemembered: the next session does not try RTSP without HTTP first.
 func TestAWebServerIsRemembered(t *testing.T) {
 	t.Parallel()
 	camera, server := tunnelled(t, webtunnel.Options{}, fakecam.Options{})
@@ -199,7 +199,7 @@ func TestAWebServerIsRemembered(t *testing.T) {
 	}
 }
 
-// TestFFmpegPlaysTheTunnel shows that the server of these tests is one that others play, too.
+// TestFFmpegPlaysTheTunnel shows that another client also plays from the server of these tests.
 func TestFFmpegPlaysTheTunnel(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")

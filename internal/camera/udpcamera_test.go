@@ -23,24 +23,24 @@ import (
 
 // udpCamera is a camera that sends over UDP as the tests say.
 type udpCamera struct {
-	accepts  string                                // what is in a Transport that it accepts; others get refusal
+	accepts  string                                // the text in a Transport that it accepts; others are refused
 	refusal  string                                // its status line
 	answer   func(transport, ports string) string  // the header Transport; ports are those of its sockets
 	session  string                                // lines of the description before m=
 	port     int                                   // in m=
-	address  string                                // that it sends from
-	group    netip.AddrPort                        // of RTP, that it sends to; not valid: the client's ports
+	address  string                                // it sends from
+	group    netip.AddrPort                        // of RTP, it sends to; not valid: the client's ports
 	muxed    bool                                  // RTCP goes over the port of RTP
-	sources  int                                   // it changes its port after so many packets; 0: never
+	sources  int                                   // number of packets after which it changes its port; 0: never
 	extra    func(to netip.AddrPort, sequence int) // is called before each packet
 	silent   bool
-	needsRTP bool // it sends nothing before the way is opened
+	needsRTP bool // it sends nothing before it received an opening packet
 	tls      *tls.Config
 
 	mu      sync.Mutex
 	asked   []string // Transport of each SETUP
 	reports []rtcp.ReceptionReport
-	opened  int // packets that open the way
+	opened  int // opening packets received
 }
 
 const (
@@ -75,14 +75,14 @@ func (c *udpCamera) serve(t *testing.T) string {
 	return "rtsp://" + listener.Addr().String() + "/live"
 }
 
-// note changes what tests look at.
+// note changes what tests read.
 func (c *udpCamera) note(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do()
 }
 
-// transports are those that it was asked for.
+// transports returns those that it was asked for.
 func (c *udpCamera) transports() (list []string) {
 	c.note(func() { list = slices.Clone(c.asked) })
 	return list
@@ -90,7 +90,7 @@ func (c *udpCamera) transports() (list []string) {
 
 var clientPorts = regexp.MustCompile(`client_port=(\d+)-(\d+)`)
 
-// talk has one RTSP connection.
+// talk handles one RTSP connection.
 func (c *udpCamera) talk(conn net.Conn) {
 	stop, ended := make(chan struct{}), sync.WaitGroup{}
 	defer func() { close(stop); _ = conn.Close(); ended.Wait() }()
@@ -163,7 +163,7 @@ func (c *udpCamera) newSender(asked string) (*udpSender, error) {
 	return s, err
 }
 
-// socket has an address of the camera, and sends to groups over loopback.
+// socket opens a socket with an address of the camera, which sends to groups over loopback.
 func (c *udpCamera) socket() (*net.UDPConn, error) {
 	address := net.IPv4(127, 0, 0, 1)
 	if c.address != "" {
@@ -185,7 +185,7 @@ func (c *udpCamera) socket() (*net.UDPConn, error) {
 
 func portOf(conn *net.UDPConn) int { return conn.LocalAddr().(*net.UDPAddr).Port }
 
-// ports are as they stand in a Transport.
+// ports returns the ports as written in a Transport.
 func (s *udpSender) ports() string { return fmt.Sprintf("%d-%d", portOf(s.rtp), portOf(s.rtcp)) }
 
 // pictures are a keyframe with its parameter sets, and another picture.
@@ -265,7 +265,7 @@ func videoPacket(nal string, sequence int, timestamp, ssrc uint32, last bool) []
 	return append(packet, nal...)
 }
 
-// listen takes what comes back, until the socket is closed.
+// listen reads what the agent sends, until the socket is closed.
 func (s *udpSender) listen(conn *net.UDPConn, opened chan struct{}) {
 	buffer := make([]byte, 2000)
 	for {

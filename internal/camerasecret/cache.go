@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
@@ -172,7 +173,7 @@ func (c *Cache) fetch(ctx context.Context, arn string, flight chan struct{}) {
 	c.unsaved = c.unsaved || changed
 	c.mu.Unlock()
 	if changed {
-		c.log.Info("camera URL read", zap.String("secret", arn))
+		logevent.CameraURLRead.Log(c.log, zap.String("secretARN", arn))
 		c.wake.Set()
 	}
 	c.reportSecrets()
@@ -206,7 +207,7 @@ func (e *cached) note(url secret.String, err error, now time.Time) (changed bool
 
 func (c *Cache) raise(scope health.Scope, severity health.Severity, f *health.Fault) {
 	if c.health.Report(scope, severity, f) {
-		c.log.Warn("camera URLs condition raised", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
+		logevent.Condition(c.log, f)
 	}
 }
 
@@ -228,7 +229,7 @@ func (c *Cache) reportSecrets() {
 	c.mu.Unlock()
 	if first == nil {
 		if c.health.OK(scopeSecrets) {
-			c.log.Info("all camera secrets can be read again")
+			logevent.CameraSecretsReadable.Log(c.log)
 		}
 		return
 	}

@@ -18,7 +18,7 @@ func (s *sums) Usage(string) segment.Usage { return segment.Usage{Segments: 1000
 func (*sums) DiskFree() (free, total uint64, err error) { return 1 << 40, 1 << 41, nil }
 
 // BenchmarkCompare is what each second costs while somebody follows, and each change of a state at any time: a snapshot of a
-// hub whose streams all record, and what differs from the one before.
+// hub whose streams all record, and what differs from the previous one.
 func BenchmarkCompare(b *testing.B) {
 	for _, streams := range []int{16, 100} {
 		b.Run(fmt.Sprintf("streams=%d", streams), func(b *testing.B) {

@@ -59,15 +59,15 @@ type Space struct {
 const (
 	// kept is how many changes are kept for those who come back.
 	kept = 1024
-	// every is how often recordings are compared while somebody follows; all else is as soon as it changes. It is also when
-	// a change is looked at once more, as what it leads to may come a moment later.
+	// every is how often recordings are compared while somebody follows; the rest as soon as it changes. It is also how
+	// long after a change the state is compared once more, as its consequences may come a moment later.
 	every = time.Second
 )
 
 // Options are the settings of a Feed.
 type Options struct {
-	// Snapshot is taken with each change, and every second while somebody follows: what takes long in it, as forecasts, is of
-	// no use here.
+	// Snapshot is taken with each change, and every second while somebody follows: forecasts, which take long, are
+	// not needed here.
 	Snapshot func() status.Snapshot
 	// Watch returns a channel that receives after states or conditions changed.
 	Watch func() (changes <-chan struct{}, stop func())

@@ -263,22 +263,22 @@ func TestAFeedFollowsTheAgent(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if n := snapshots.Load() - taken; n != 0 {
-			t.Errorf("%d snapshots are taken for nobody", n)
+			t.Errorf("%d snapshots without a follower", n)
 		}
-		changed, leave := f.Watch()
-		_, leaveToo := f.Watch()
+		changed, end := f.Watch()
+		_, endToo := f.Watch()
 		if list, _ := f.After(begin); len(list) != 2 || list[1].Kind != Recordings || snapshots.Load()-taken != 1 {
 			t.Errorf("for a new follower: %v, in %d snapshots", inWords(list), snapshots.Load()-taken)
 		}
 		segments.Store(2)
 		time.Sleep(every + time.Millisecond)
 		synctest.Wait()
-		// The newest takes the place of the one before.
+		// The newest takes the place of the previous one.
 		if list, _ := f.After(begin); len(list) != 2 || list[1].Space == nil || list[1].Space.Segments != 2 || len(changed) != 1 {
 			t.Errorf("after a second: %v", inWords(list))
 		}
-		leave()
-		leave() // again is no harm
+		end()
+		end() // harmless
 		time.Sleep(2 * every)
 		synctest.Wait()
 		taken = snapshots.Load()
@@ -287,7 +287,7 @@ func TestAFeedFollowsTheAgent(t *testing.T) {
 		if n := snapshots.Load() - taken; n != 10 {
 			t.Errorf("%d snapshots in 10 s for the follower who stays", n)
 		}
-		leaveToo()
+		endToo()
 		time.Sleep(2 * every)
 		synctest.Wait()
 		taken = snapshots.Load()

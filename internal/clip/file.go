@@ -15,20 +15,20 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// codeCamera is the code of what keeps a file from being played.
+// codeCamera is the code of conditions that prevent a file from being played.
 const codeCamera = accessunit.CodeCamera
 
-// loopParameter plays a file again and again.
+// loopParameter makes a file play repeatedly.
 const loopParameter = "loop"
 
-// file is where a media file is, and how it is played.
+// file is the location of a media file, and how it is played.
 type file struct {
 	directory string
 	path      string // within the directory
 	loop      bool
 }
 
-// parse reads a file:// URL. Its path is one within the media directory, or leads to it.
+// parse reads a file:// URL. Its path is relative to the media directory, or absolute and inside of it.
 func parse(url secret.String, directory string) (file, error) {
 	u, err := neturl.Parse(url.Reveal())
 	if err != nil || !strings.EqualFold(u.Scheme, "file") || u.Host != "" && u.Host != "localhost" || strings.Trim(u.Path, "/") == "" {
@@ -51,10 +51,10 @@ func parse(url secret.String, directory string) (file, error) {
 	return f, nil
 }
 
-// name is what of the path is shown.
+// name is the part of the path that is shown.
 func (f file) name() string { return filepath.Base(f.path) }
 
-// open opens the file and reads its header. Links may lead to where they like in the directory.
+// open opens the file and reads its header. Links may lead anywhere within the directory.
 func (f file) open() (*os.File, *mediafile.File, error) {
 	root, err := os.OpenRoot(f.directory)
 	if err != nil {
@@ -62,7 +62,7 @@ func (f file) open() (*os.File, *mediafile.File, error) {
 			"create it, or correct AWS_KVS_EDGE_MEDIA_DIRECTORY.", f.directory)
 	}
 	defer root.Close()
-	// A pipe would keep us waiting for somebody to write into it.
+	// Opening a pipe would block until somebody writes into it.
 	r, err := root.OpenFile(filepath.Clean(f.path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -72,7 +72,7 @@ func (f file) open() (*os.File, *mediafile.File, error) {
 		return nil, nil, health.UserFault(codeCamera, err, "The agent may not read the media file %s: "+
 			"make it readable for the agent's user.", f.name())
 	case err != nil:
-		return nil, nil, health.UserFault(codeCamera, err, "The media file %s cannot be opened, as it must lie in %s, also behind links: "+
+		return nil, nil, health.UserFault(codeCamera, err, "The media file %s cannot be opened, as it must lie in %s, even through links: "+
 			"move it there.", f.name(), f.directory)
 	}
 	info, err := r.Stat()
@@ -88,7 +88,7 @@ func (f file) open() (*os.File, *mediafile.File, error) {
 	return r, m, nil
 }
 
-// fault makes a sentence of what is wrong with a file.
+// fault returns the sentence for an error of a file.
 func (f file) fault(err error) error {
 	var codec *mediafile.CodecError
 	switch {
@@ -102,10 +102,10 @@ func (f file) fault(err error) error {
 	case errors.Is(err, mediafile.ErrBroken):
 		return health.UserFault(codeCamera, err, "The media file %s is damaged (%v): copy it again, or convert it.", f.name(), err)
 	}
-	return health.SystemFault(codeCamera, err, "The media file %s cannot be read: check the disk it lies on.", f.name())
+	return health.SystemFault(codeCamera, err, "The media file %s cannot be read: check its disk.", f.name())
 }
 
-// CheckURL says what is wrong with the URL of a media file, whether there is that file or not. The error is a
+// CheckURL returns what is wrong with the URL of a media file, whether the file exists or not. The error is a
 // *health.Fault without a secret.
 func CheckURL(url secret.String) error {
 	_, err := parse(url, "")

@@ -10,16 +10,16 @@ import (
 
 // Options of a Source.
 type Options struct {
-	// URL returns the file's URL, such as file:///door.mp4?loop=true, whenever a session begins. Its error is shown as it
-	// is. Required.
+	// URL returns the file's URL, such as file:///door.mp4?loop=true, at the start of each session. Its error is shown
+	// unchanged. Required.
 	URL func(ctx context.Context) (secret.String, error)
-	// Directory is where the files lie that may be played. Required.
+	// Directory is the directory of the files that may be played. Required.
 	Directory string
 	// NoAudio leaves the file's audio out.
 	NoAudio bool
 	// Now is the hub's clock, with its monotonic reading. Default time.Now.
 	Now func() time.Time
-	// Wait waits until a frame is due, or ctx ends, whose error it returns then. Default: in real time.
+	// Wait waits until a frame is due, or returns ctx's error when that ends first. Default: in real time.
 	Wait func(ctx context.Context, due time.Time) error
 }
 
@@ -33,7 +33,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// untilDue keeps the pace.
+// untilDue waits in real time.
 func untilDue(ctx context.Context, due time.Time) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// videoClock is the rate of the timestamps that a file's frames get.
+	// videoClock is the clock rate of the timestamps of a file's frames.
 	videoClock = 90_000
-	// frameGuess is a frame's duration when nothing is known of it.
+	// frameGuess is a frame's duration when it is unknown.
 	frameGuess = 40 * time.Millisecond
 )
 
@@ -26,8 +26,8 @@ type player struct {
 	to accessunit.Sink
 
 	start  time.Time     // of the first pass
-	offset time.Duration // of the present pass
-	sets   [][]byte      // of the pass before; nil before the first
+	offset time.Duration // of the current pass
+	sets   [][]byte      // of the previous pass; nil before the first
 }
 
 // play plays the file at its own pace, and returns accessunit.ErrPlayed at its end.
@@ -40,13 +40,13 @@ func (p *player) play(ctx context.Context) error {
 		if !p.loop {
 			return accessunit.ErrPlayed
 		}
-		if behind := p.Now().Sub(p.start.Add(p.offset)); behind > time.Second { // the machine slept
+		if behind := p.Now().Sub(p.start.Add(p.offset)); behind > time.Second { // the machine was suspended
 			p.start, p.offset, p.sets = p.Now(), 0, nil
 		}
 	}
 }
 
-// pass plays the file from its beginning to its end.
+// pass plays the file from start to end.
 func (p *player) pass(ctx context.Context) error {
 	r, m, err := p.open()
 	if err != nil {
@@ -65,19 +65,19 @@ func (p *player) pass(ctx context.Context) error {
 			return p.fault(err)
 		}
 		if frame.Audio && (frames == 0 || track == nil) {
-			continue // video leads
+			continue // the video comes first
 		}
 		if frames == 0 {
 			first = frame.At
 		}
 		at := p.offset + frame.At - first
-		// Arrivals are computed, so that the times in the recording are the file's to the millisecond.
+		// Arrivals are computed, so that times in the recording are the file's to the millisecond.
 		due := p.start.Add(at)
 		if err := p.Wait(ctx, due); err != nil {
 			return err
 		}
 		now := p.Now()
-		due = now.Add(due.Sub(now)) // the same instant, by a clock that may have been set since
+		due = now.Add(due.Sub(now)) // the same instant on a clock that may have been set since
 		if frame.Audio {
 			p.to.Audio(frame.Data, ticksOf(at, track.Rate), due)
 			continue
@@ -100,7 +100,7 @@ func (p *player) pass(ctx context.Context) error {
 	return p.Wait(ctx, p.start.Add(p.offset))
 }
 
-// begin begins a pass, and returns the audio that is played. A loop is one session, so that no time is lost between its
+// begin starts a pass, and returns the audio that is played. A loop is one session, so that no time is lost between its
 // passes, unless the file was replaced.
 func (p *player) begin(m *mediafile.File) (track *accessunit.AudioTrack) {
 	if !p.NoAudio && m.Audio != nil {
@@ -118,7 +118,7 @@ func (p *player) begin(m *mediafile.File) (track *accessunit.AudioTrack) {
 	return track
 }
 
-// ticksOf is a time as an RTP timestamp, rounded.
+// ticksOf converts a time to an RTP timestamp, rounded.
 func ticksOf(at time.Duration, rate int) uint32 {
 	seconds, rest := int64(at/time.Second), int64(at%time.Second)
 	return uint32(seconds*int64(rate) + (rest*int64(rate)+int64(time.Second)/2)/int64(time.Second))

@@ -1,5 +1,5 @@
-// Package clip plays local media files at their own pace, as if they were cameras. It must not know what becomes of
-// what is in them.
+// Package clip plays local media files at their own pace, as if they were cameras. It does not know how
+// their media is used.
 package clip
 
 import (
@@ -14,16 +14,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// Source plays a media file: once, or again and again as one session. One goroutine uses it.
+// Source plays a media file: once, or repeatedly as one session. One goroutine uses it.
 type Source struct{ o Options }
 
-// NewSource makes a Source.
+// NewSource returns a Source.
 func NewSource(o Options) *Source { return &Source{o: o.withDefaults()} }
 
-// Live reports that a file is not of now.
+// Live returns false: a file's video is not of the present.
 func (s *Source) Live() bool { return false }
 
-// Adapt does nothing: there is one way to play a file.
+// Adapt does nothing: there is only one way to play a file.
 func (s *Source) Adapt(*accessunit.SessionEnd, int64) {}
 
 // Play plays the file. Its error is accessunit.ErrPlayed at its end, an *accessunit.SessionEnd, or ctx's.
@@ -55,8 +55,8 @@ func (s *Source) Play(ctx context.Context, to accessunit.Sink) (err error) {
 	return end
 }
 
-// Probe reads the beginning of a media file, as fast as it can be read. An error is a *health.Fault or ctx's. Of the
-// options, Directory counts.
+// Probe reads the start of a media file as fast as possible. An error is a *health.Fault or ctx's. It uses only the
+// option Directory.
 func Probe(ctx context.Context, url secret.String, o Options) (accessunit.ProbeResult, error) {
 	f, err := parse(url, o.Directory)
 	if err != nil {

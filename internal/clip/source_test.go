@@ -14,10 +14,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// x264 is how the pictures of a test are encoded.
+// x264 has the encoder arguments of a test's pictures.
 var x264 = []string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "veryfast", "-an"}
 
-// makeFile has ffmpeg make a file of so many seconds in a directory.
+// makeFile has ffmpeg make a file in a directory, of a duration in seconds.
 func makeFile(t *testing.T, dir, name, seconds string, arguments ...string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -43,7 +43,7 @@ func TestAFileThatCannotBePlayedIsNamed(t *testing.T) {
 	if err := os.Symlink("inside.mkv", filepath.Join(dir, "good.mkv")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "text.mp4"), []byte("this is no film"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "text.mp4"), []byte("this is not a film"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	makeFile(t, dir, "vp8.mkv", "1", "-c:v", "libvpx", "-an")

@@ -2,14 +2,14 @@ package fakecam
 
 import "time"
 
-// sound is what a camera's microphone hears: always the same.
+// sound has the packets of a camera's microphone: always the same ones.
 type sound struct {
-	payloads [][]byte      // of RTP packets, in turn
+	payloads [][]byte      // of RTP packets, sent in turn
 	ticks    uint32        // of a packet
 	every    time.Duration // of a packet
 }
 
-// sounds of the kinds of audio, by Options.Audio.
+// sounds are the kinds of audio, by Options.Audio.
 var sounds = map[string]sound{
 	// One silent AAC frame of 1024 samples at 16 kHz, with its AU header (RFC 3640, section 3.3.6).
 	AudioAAC:   {[][]byte{{0, 16, 0, 6 << 3, 0x00, 0xC8, 0x00, 0x80, 0x23, 0x80}}, 1024, 64 * time.Millisecond},
@@ -26,14 +26,14 @@ func tone(sample byte) []byte {
 	return b
 }
 
-// Mute stops the audio of all sessions, as cameras do whose microphone is switched off.
+// Mute stops the audio of all sessions, like a camera whose microphone is switched off.
 func (c *Camera) Mute(on bool) {
 	c.controls.mu.Lock()
 	defer c.controls.mu.Unlock()
 	c.controls.muted = on
 }
 
-// run sends audio until stop is closed. Its RTP timestamps go on while it is muted.
+// run sends audio until stop is closed. Its RTP timestamps advance while it is muted.
 func (s sound) run(controls *controls, send func(payload []byte, timestamp uint32), stop <-chan struct{}) {
 	begin := time.Now()
 	timer := time.NewTimer(0)

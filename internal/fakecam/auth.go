@@ -9,13 +9,13 @@ import (
 
 const realm = "fakecam"
 
-// nonce is a digest nonce of a connection, and how often it was used.
+// nonce is a digest nonce of a connection, and the number of its uses.
 type nonce struct {
 	value string
 	uses  int
 }
 
-// authorize checks a password with nonces that wear out; nil says that the request is welcome.
+// authorize checks a password with nonces of limited use; nil: the request is accepted.
 func (s *server) authorize(conn *gortsplib.ServerConn, request *base.Request) *base.Response {
 	o := s.camera.options
 	s.mu.Lock()
@@ -36,7 +36,7 @@ func (s *server) authorize(conn *gortsplib.ServerConn, request *base.Request) *b
 	}}
 }
 
-// refuse says how a request is to be refused, or nil.
+// refuse returns the refusal of a request, or nil.
 func (s *server) refuse(conn *gortsplib.ServerConn, request *base.Request, requested string) (*base.Response, error) {
 	o := s.camera.options
 	if o.NonceUses > 0 {

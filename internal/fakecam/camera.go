@@ -1,7 +1,7 @@
-// Package fakecam owns a camera that is not there: an RTSP server on real sockets that plays a
-// clip for ever and misbehaves on demand, for tests and the demo. Every H.264 frame carries a
-// stamp, so that what arrived somewhere can be compared with what was sent. It must not know
-// who reads from it, nor anything else of this project.
+// Package fakecam is a simulated camera: an RTSP server on real sockets that plays a
+// clip in a loop and misbehaves on demand, for tests and the demo. Every H.264 frame carries a
+// stamp, so that what was received can be compared with what was sent. It knows neither
+// its clients, nor anything else of this project.
 package fakecam
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
-// Options says what kind of camera to be. The zero value is an H.264 camera of 1920x1080 and
-// 25 frames per second, one keyframe each second, without password, over TCP and UDP.
+// Options define the camera. The zero value is an H.264 camera of 1920x1080 and
+// 25 frames per second, with one keyframe each second, without password, over TCP and UDP.
 type Options struct {
 	Addr           string  // TCP address to listen on; default 127.0.0.1 and any free port
 	User, Pass     string  // both Basic and Digest are offered; no User, no password
@@ -30,13 +30,13 @@ type Options struct {
 	NoUDP          bool    // refuse RTP over UDP
 	NearWrap       bool    // RTP timestamps pass 2^32 one second after the start of a session
 	Start          uint64  // counter of the very first frame
-	HEVC           bool    // H.265 of 640x360 instead of H.264
-	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with HEVC, H.265; without B-frames
+	H265           bool    // H.265 of 640x360 instead of H.264
+	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with H265, H.265; without B-frames
 	Audio          string  // AudioAAC, AudioMuLaw or AudioALaw; default none
 	MPEGTS         bool    // video and audio in a transport stream, payload type 33; not MJPEG, and no audio but AudioAAC
 
-	// Like is a camera whose answers and packets a file describes; none: one as the other options say. It decides on films,
-	// sounds, rates and logins that it names, and takes the place of the Oddities of answers and packets.
+	// Like is a camera whose answers and packets are described in a file; nil: the other options define them. It takes precedence for
+	// films, sounds, rates and logins that it names, and replaces the Oddities of answers and packets.
 	Like *script.File
 
 	Oddities
@@ -57,7 +57,7 @@ type Camera struct {
 	mu       sync.Mutex
 	sessions []*session
 
-	wiring sync.Mutex // of all sessions, for Oddities.Wire
+	wiring sync.Mutex // serialises Oddities.Wire of all sessions
 }
 
 // plugged is the RTSP side of a camera that is plugged in.
@@ -66,10 +66,10 @@ type plugged interface {
 	drop()  // ends all sessions, and returns when they have ended
 }
 
-// ErrClosed is returned for a camera that has been closed.
+// ErrClosed is returned for a closed camera.
 var ErrClosed = errors.New("the camera is closed")
 
-// Start plugs a camera in.
+// Start starts a camera.
 func Start(o Options) (*Camera, error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
@@ -118,7 +118,7 @@ func (o Options) clips() ([]*clip, error) {
 	case o.NoSDPParams && o.NoInbandParams:
 		return nil, errors.New("a camera has to send its parameter sets somewhere")
 	case o.Bitrate < 0 || o.MJPEG && o.Bitrate != 0:
-		return nil, errors.New("a bitrate must be positive, and can be had with H.264 only")
+		return nil, errors.New("a bitrate must be positive, and is possible with H.264 only")
 	}
 	if _, known := sounds[o.Audio]; !known && o.Audio != "" {
 		return nil, fmt.Errorf("a camera cannot have audio of the kind %q", o.Audio)
@@ -130,7 +130,7 @@ func (o Options) clips() ([]*clip, error) {
 	case o.MJPEG:
 		c, err := cutJPEG(clipJPEG)
 		return []*clip{c}, err
-	case o.HEVC:
+	case o.H265:
 		c, err := clip360()
 		if o.Film != nil {
 			c, err = parseH265(o.Film, nil)
@@ -160,7 +160,7 @@ func (o Options) clips() ([]*clip, error) {
 	return clips, nil
 }
 
-// URL is the address of the stream, with user and password.
+// URL returns the address of the stream, with user and password.
 func (c *Camera) URL() string {
 	scheme := "rtsp"
 	if c.options.TLS != nil {
@@ -173,8 +173,8 @@ func (c *Camera) URL() string {
 	return u.String()
 }
 
-// Sessions reports all sessions of the camera that got as far as PLAY, oldest first.
-// Counters of session n, from 0, begin at Options.Start + n<<32.
+// Sessions returns all sessions of the camera that reached PLAY, oldest first.
+// The counters of session n, from 0, start at Options.Start + n<<32.
 func (c *Camera) Sessions() []Session {
 	c.mu.Lock()
 	sessions := c.sessions[:len(c.sessions):len(c.sessions)]
@@ -187,7 +187,7 @@ func (c *Camera) Sessions() []Session {
 }
 
 // Unplug ends all sessions and stops listening: connections are refused. It returns when
-// that is so, and does nothing to a camera that is unplugged.
+// that is done, and does nothing if the camera is unplugged.
 func (c *Camera) Unplug() {
 	c.life.Lock()
 	defer c.life.Unlock()
@@ -201,7 +201,7 @@ func (c *Camera) unplug() {
 	}
 }
 
-// Plug listens again, on the same port. It does nothing to a camera that is plugged in.
+// Plug listens again, on the same port. It does nothing if the camera is plugged in.
 func (c *Camera) Plug() error {
 	c.life.Lock()
 	defer c.life.Unlock()
@@ -227,7 +227,7 @@ func (c *Camera) Plug() error {
 	return nil
 }
 
-// Close unplugs the camera for good.
+// Close unplugs the camera permanently.
 func (c *Camera) Close() error {
 	c.life.Lock()
 	defer c.life.Unlock()
@@ -239,7 +239,7 @@ func (c *Camera) Close() error {
 	return c.port.release()
 }
 
-// Drop ends all sessions and returns when they have ended. The camera goes on listening.
+// Drop ends all sessions and returns when they have ended. The camera continues to listen.
 func (c *Camera) Drop() {
 	c.life.Lock()
 	defer c.life.Unlock()
@@ -252,7 +252,7 @@ func (c *Camera) Drop() {
 // No frame is queued after it returns.
 func (c *Camera) Stall() { c.controls.stall(true) }
 
-// Resume goes on after Stall, with the next counter and the next frame of the clip; RTP
+// Resume continues after Stall, with the next counter and the next frame of the clip; RTP
 // timestamps advance by the time that has passed.
 func (c *Camera) Resume() { c.controls.stall(false) }
 
@@ -277,7 +277,7 @@ func (c *Camera) ChangeParams() {
 	}
 }
 
-// begin makes the record and the player of a new session.
+// begin creates the record and the player of a new session.
 func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 	c.mu.Lock()
 	first := c.options.Start + uint64(len(c.sessions))<<32
@@ -295,7 +295,7 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 		budget:   float64(o.Bitrate) / 8 / o.FPS,
 		inband:   !o.NoInbandParams,
 		stamped:  !o.MJPEG && !o.NoStamps,
-		h265:     o.HEVC,
+		h265:     o.H265,
 		counter:  first,
 		origin:   c.origin,
 		jumped:   c.controls.jump,

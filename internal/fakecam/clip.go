@@ -19,7 +19,7 @@ var clip720AnnexB []byte
 //go:embed clip.jpg
 var clipJPEG []byte
 
-// clip is a looping film, cut into RTP payloads once and shared by all sessions of all cameras.
+// clip is a looping film, split into RTP payloads once and shared by all sessions of all cameras.
 type clip struct {
 	vps      []byte      // H.265 only
 	sps, pps []byte      // nil for MJPEG
@@ -27,14 +27,14 @@ type clip struct {
 	frames   []frame
 }
 
-// frame is one picture. What differs from sending to sending (stamps, filler) is not part of it.
+// frame is one picture. Parts that differ each time it is sent (stamps, filler) are not included.
 type frame struct {
 	key        bool
 	params     [][]byte // RTP payloads of the parameter sets, before a keyframe
 	paramUnits [][]byte // the parameter sets
 	paramsSize int      // bytes of the parameter sets as NAL units with 4-byte lengths
 	body       [][]byte // RTP payloads of the picture
-	bodyUnits  [][]byte // the NAL units of the picture; nil of MJPEG
+	bodyUnits  [][]byte // the NAL units of the picture; nil for MJPEG
 	bodySize   int      // bytes of the picture as NAL units with 4-byte lengths
 	row        stamps.RowHeader
 }
@@ -52,17 +52,17 @@ func (c *clip) size() float64 {
 	return float64(total) / float64(len(c.frames))
 }
 
-// The clips are cut when the first camera starts: other users of the binary pay nothing.
+// The clips are parsed when the first camera starts, so that other users of the binary need not wait.
 var (
 	clip1080 = sync.OnceValues(func() (*clip, error) { return parseClip(clip1080AnnexB) })
 	clip720  = sync.OnceValues(func() (*clip, error) { return parseClip(clip720AnnexB) })
 	clip360  = sync.OnceValues(func() (*clip, error) { return parseH265(clip360AnnexB, new(stamps.H265Cutter)) })
 )
 
-// parseClip cuts an Annex B film into access units and RTP payloads.
+// parseClip splits an Annex B film into access units and RTP payloads.
 func parseClip(annexB []byte) (*clip, error) { return parseH264(annexB, false, new(stamps.H264Cutter)) }
 
-// parseFilm is parseClip for films whose SEI messages matter, and whose keyframes need be no IDR.
+// parseFilm is parseClip for films whose SEI messages matter, and whose keyframes need not be IDR.
 func parseFilm(annexB []byte) (*clip, error) { return parseH264(annexB, true, nil) }
 
 func parseH264(annexB []byte, withSEI bool, cutter *stamps.H264Cutter) (*clip, error) {
@@ -117,7 +117,7 @@ func parseH264(annexB []byte, withSEI bool, cutter *stamps.H264Cutter) (*clip, e
 	return c, nil
 }
 
-// newFrame cuts the NAL units of a picture of H.264.
+// newFrame splits the NAL units of a picture of H.264.
 func newFrame(params, messages, slices [][]byte, row stamps.RowHeader) frame {
 	f := frame{key: slices[0][0]&0x1f == nal.H264IDR || len(params) > 0, row: row, paramUnits: params}
 	if len(params) > 0 {

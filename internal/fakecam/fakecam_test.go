@@ -182,7 +182,7 @@ func contiguous(t *testing.T, units []unit, ticks uint32) {
 			t.Fatalf("counter %d comes after %d", b.stamp.Counter, a.stamp.Counter)
 		}
 		if b.timestamp-a.timestamp != ticks {
-			t.Fatalf("frame %d is %d ticks after the one before, want %d", i, b.timestamp-a.timestamp, ticks)
+			t.Fatalf("frame %d is %d ticks after the previous one, want %d", i, b.timestamp-a.timestamp, ticks)
 		}
 	}
 }
@@ -248,12 +248,12 @@ func TestTicksAt25(t *testing.T) {
 	}
 }
 
-// waitUntil polls what has no event to wait for.
+// waitUntil polls for conditions without an event.
 func waitUntil(t *testing.T, done func() bool) {
 	t.Helper()
 	testtools.Eventually(t, patience, func() error {
 		if !done() {
-			return errors.New("it did not happen")
+			return errors.New("the condition did not occur")
 		}
 		return nil
 	})
@@ -278,7 +278,7 @@ func TestSessionsAreApart(t *testing.T) {
 			t.Errorf("session %d is reported as %+v", i, s)
 		}
 	}
-	// What was counted as sent has arrived, and nothing else.
+	// Exactly what was counted as sent has arrived.
 	last := units[len(units)-1].stamp.Counter
 	for {
 		select {
@@ -290,7 +290,7 @@ func TestSessionsAreApart(t *testing.T) {
 		break
 	}
 	if want := c.Sessions()[1].Last; last != want {
-		t.Errorf("the last frame that came is %d, counted as sent were frames up to %d", last, want)
+		t.Errorf("the last frame received is %d, counted as sent were frames up to %d", last, want)
 	}
 	watch(t, c.URL(), gortsplib.TransportTCP).take(t, 1)
 }
@@ -466,9 +466,9 @@ func TestChangeParams(t *testing.T) {
 	var widths []int
 	for range 3 {
 		c.ChangeParams()
-		c.ChangeParams() // back again: nothing to be seen
+		c.ChangeParams() // back again: no change is visible
 		c.ChangeParams()
-		// The change is seen with a keyframe, with no frame missing.
+		// The change appears at a keyframe, without a missing frame.
 		for was := c.controls.current(); ; {
 			u := v.next(t)
 			units = append(units, u)

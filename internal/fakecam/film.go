@@ -6,8 +6,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
-// FilmIsH265 says whether an Annex B film is H.265 and not H.264, by its first parameter set. It reports
-// false for found when there is none.
+// FilmIsH265 returns whether an Annex B film is H.265 and not H.264, by its first parameter set. found
+// is false when there is none.
 func FilmIsH265(annexB []byte) (isH265, found bool) {
 	for _, nalu := range nal.SplitAnnexB(annexB) {
 		switch {
@@ -20,9 +20,9 @@ func FilmIsH265(annexB []byte) (isH265, found bool) {
 	return false, false
 }
 
-// FilmReorders says whether an Annex B film has pictures that are shown in another order than they are
-// sent, B-frames, which a camera with timestamps of its own cannot play: of H.264 it looks for B slices,
-// of H.265 at what the parameter sets allow.
+// FilmReorders returns whether an Annex B film has B-frames: pictures that are shown in another order than they are
+// sent. A camera with timestamps of its own cannot play these. For H.264 it looks for B slices,
+// for H.265 it checks what the parameter sets allow.
 func FilmReorders(annexB []byte, isH265 bool) bool {
 	for _, nalu := range nal.SplitAnnexB(annexB) {
 		kind := nalu[0] & 0x1f
@@ -38,7 +38,7 @@ func FilmReorders(annexB []byte, isH265 bool) bool {
 				}
 			}
 		case !isH265 && kind == nal.H264Slice:
-			r := nal.Reader{Data: nalu[1:]} // nothing needs to be escaped so early
+			r := nal.Reader{Data: nalu[1:]} // there are no escapes at this position
 			if r.UE(); r.UE()%5 == 1 && !r.Failed {
 				return true
 			}

@@ -7,7 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// encoded is a film of one second made by ffmpeg.
+// encoded returns a film of one second made by ffmpeg.
 func encoded(t *testing.T, args ...string) []byte {
 	t.Helper()
 	source := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1", "-pix_fmt", "yuv420p", "-g", "25"}
@@ -56,7 +56,7 @@ func TestFilmsOfManySlices(t *testing.T) {
 		} else {
 			film = encoded(t, "-c:v", "libx264", "-bf", "0", "-slices", "3", "-f", "h264")
 		}
-		c := start(t, Options{Film: film, HEVC: isH265})
+		c := start(t, Options{Film: film, H265: isH265})
 		if frames := len(c.clips[0].frames); frames != 25 {
 			t.Errorf("H.265 %v: the film of 25 pictures has %d frames", isH265, frames)
 		}

@@ -17,8 +17,8 @@ const (
 	payloadFU = 49
 )
 
-// parseH265 cuts an Annex B film of H.265 into RTP payloads. A cutter makes room for
-// the row of stamps; a film without it stays as it is.
+// parseH265 splits an Annex B film of H.265 into RTP payloads. A cutter adds
+// the row of stamps; without a cutter a film is unchanged.
 func parseH265(annexB []byte, cutter *stamps.H265Cutter) (*clip, error) {
 	c := new(clip)
 	var params [][]byte

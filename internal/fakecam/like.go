@@ -18,26 +18,26 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/wire"
 )
 
-// like makes the options those of a camera that a file describes, as far as it says something about them.
+// like sets the options of a camera that a file describes, as far as the file names them.
 func (o *Options) like() error {
 	f := o.Like
 	odd := o.Oddities
 	switch {
 	case o.User != "":
-		return errors.New("a camera that is like a file has the login that the file names")
+		return errors.New("a camera from a file has the login that the file names")
 	case odd.Wire != nil, odd.Redirect != nil, odd.NonceUses > 0, odd.Refuse != nil, odd.BasicOnly, odd.NoKeepalive, odd.NoPause,
 		odd.Lifetime > 0, odd.MoreTracks, odd.NoVideo:
-		return errors.New("a camera that is like a file answers and sends as the file says: other oddities of these cannot be had beside it")
+		return errors.New("a camera from a file answers and sends as the file says: it has no other oddities of these")
 	case o.MPEGTS:
-		return errors.New("a camera that is like a file sends its pictures in packets of their own, in no transport stream")
+		return errors.New("a camera from a file sends its pictures in packets of their own, in no transport stream")
 	case f.Film != "" && o.Film != nil:
-		return fmt.Errorf("the file that the camera is like plays the film %s, and no other", f.Film)
+		return fmt.Errorf("the camera's file names the film %s: it plays no other", f.Film)
 	case f.Film == "mjpeg" && o.Bitrate > 0:
-		return errors.New("a bitrate can be had with H.264 only")
+		return errors.New("a bitrate is possible with H.264 only")
 	}
 	o.User, o.Pass = f.Login()
 	if f.Film != "" {
-		o.HEVC, o.MJPEG = f.Film == "h265", f.Film == "mjpeg"
+		o.H265, o.MJPEG = f.Film == "h265", f.Film == "mjpeg"
 	}
 	if f.Sound != "" {
 		o.Audio = f.Sound
@@ -48,7 +48,7 @@ func (o *Options) like() error {
 	return nil
 }
 
-// likeServer is the RTSP side of a camera that is like a file.
+// likeServer is the RTSP side of a camera from a file.
 type likeServer struct{ *wire.Server }
 
 func (s likeServer) close() { s.Close() }
@@ -63,13 +63,13 @@ func (c *Camera) serveLike(listener net.Listener) plugged {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})
 	}
 	codec := "H264"
-	if c.options.HEVC {
+	if c.options.H265 {
 		codec = "H265"
 	}
 	return likeServer{wire.Serve(listener, wire.Camera{File: c.options.Like, Values: c.described, Codec: codec, Begin: c.beginLike})}
 }
 
-// described are the values of the placeholders of descriptions.
+// described returns the values of the placeholders in descriptions.
 func (c *Camera) described() map[string]string {
 	clip, o := c.controls.current(), c.options
 	v := map[string]string{
@@ -81,7 +81,7 @@ func (c *Camera) described() map[string]string {
 	switch {
 	case o.MJPEG:
 		v["video"] = "m=video 0 RTP/AVP 26\na=control:trackID=0"
-	case o.HEVC:
+	case o.H265:
 		kind = "H265/90000"
 		v["fmtp"] = fmt.Sprintf("sprop-vps=%s;sprop-sps=%s;sprop-pps=%s", v["vps"], v["sps"], v["pps"])
 	default:
@@ -115,28 +115,28 @@ func (c *Camera) described() map[string]string {
 	return v
 }
 
-// likeSession plays for one session of a camera that is like a file.
+// likeSession plays for one session of a camera from a file.
 type likeSession struct {
 	camera       *Camera
 	video, audio *script.Packer
 	sound        *sound
 	player       *player
 	record       *session
-	values       map[string]string // as the session begins
+	values       map[string]string // at the start of the session
 	ending       sync.Once
-	packets      atomic.Uint64 // of the video, in the socket
+	packets      atomic.Uint64 // of the video, written to the socket
 
 	send         func(wire.Track, []script.Step) (bool, error)
-	broken       atomic.Bool // nothing can be sent any more
+	broken       atomic.Bool // sending has failed
 	reports      reporter
 	audioReports reporter
 
-	units, payloads [][]byte // of the picture that is on its way
+	units, payloads [][]byte // of the current picture
 	key, waiting    bool
 	timestamp       uint32
 }
 
-// beginLike begins a session, with the payload types that were announced.
+// beginLike starts a session, with the payload types that were announced.
 func (c *Camera) beginLike(number uint64, announced map[wire.Track]uint8) wire.Player {
 	o, file := c.options, c.options.Like
 	s := &likeSession{camera: c, video: file.Video(number, payloadH264)}
@@ -161,7 +161,7 @@ func (c *Camera) beginLike(number uint64, announced map[wire.Track]uint8) wire.P
 	return s
 }
 
-// Values are those of the placeholders that belong to the session.
+// Values returns the values of the session's placeholders.
 func (s *likeSession) Values() map[string]string {
 	return s.values
 }
@@ -185,7 +185,7 @@ func (s *likeSession) write([]byte, uint32, bool) {}
 func (s *likeSession) flush()                     {}
 func (s *likeSession) skip()                      {}
 
-// picture takes a picture.
+// picture stores a picture.
 func (s *likeSession) picture(units, payloads [][]byte, key bool, timestamp uint32) {
 	s.units, s.payloads, s.key, s.timestamp, s.waiting = units, payloads, key, timestamp, true
 }
@@ -196,7 +196,7 @@ func (s *likeSession) deliver() (paused bool) {
 		return false
 	}
 	s.waiting = false
-	p := script.Picture{Units: s.units, H265: s.camera.options.HEVC, Key: s.key, Timestamp: s.timestamp}
+	p := script.Picture{Units: s.units, H265: s.camera.options.H265, Key: s.key, Timestamp: s.timestamp}
 	if s.units == nil {
 		p.Payloads = s.payloads
 	}
@@ -220,7 +220,7 @@ func (s *likeSession) hear(payload []byte, timestamp uint32) {
 	s.do(wire.Audio, steps, &s.audioReports)
 }
 
-// do does the steps of a track, and sends a report when one is due.
+// do executes the steps of a track, and sends a report when one is due.
 func (s *likeSession) do(track wire.Track, steps []script.Step, reports *reporter) (paused bool) {
 	if s.broken.Load() {
 		return false
@@ -243,7 +243,7 @@ func (s *likeSession) do(track wire.Track, steps []script.Step, reports *reporte
 		}, Payload: step.Bytes[12:]}
 		if report := reports.sent(p, clock()); report != nil {
 			if b, err := report.Marshal(); err == nil {
-				_, _ = s.send(track, []script.Step{{Kind: script.RTCP, Bytes: b}}) // what breaks is seen with the next packet
+				_, _ = s.send(track, []script.Step{{Kind: script.RTCP, Bytes: b}}) // an error recurs at the next packet
 			}
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmjpeg"
 )
 
-// cutJPEG makes a clip of one picture.
+// cutJPEG returns a clip of one picture.
 func cutJPEG(jpeg []byte) (*clip, error) {
 	encoder := &rtpmjpeg.Encoder{PayloadMaxSize: maxPayload}
 	if err := encoder.Init(); err != nil {

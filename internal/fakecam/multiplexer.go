@@ -9,21 +9,21 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
 )
 
-// packetTS is the size of a packet of a transport stream, of which an RTP packet has at most so many (RFC 2250).
+// packetTS is the size of a packet of a transport stream, and packetsTS the most packets in an RTP packet (RFC 2250).
 const (
 	packetTS    = 188
 	packetsTS   = 7
 	multiplexed = packetTS * packetsTS
 )
 
-// multiplexer sends what a player plays, and the audio, as a transport stream.
+// multiplexer sends the pictures of a player, and the audio, as a transport stream.
 type multiplexer struct {
 	sink
 	h265   bool
 	origin uint32 // of the timestamps of the audio
 
 	writer *mpegts.Writer
-	stream bytes.Buffer // of the present frame
+	stream bytes.Buffer // of the current frame
 	video  *mpegts.Track
 	audio  *mpegts.Track // nil: none
 
@@ -37,10 +37,10 @@ type heard struct {
 	time uint32
 }
 
-// newMultiplexer makes one for a camera of these options.
+// newMultiplexer returns one for a camera with these options.
 func newMultiplexer(o Options, origin uint32, to sink) (*multiplexer, error) {
-	m := &multiplexer{sink: to, h265: o.HEVC, origin: origin, video: &mpegts.Track{Codec: &mpegts.CodecH264{}}}
-	if o.HEVC {
+	m := &multiplexer{sink: to, h265: o.H265, origin: origin, video: &mpegts.Track{Codec: &mpegts.CodecH264{}}}
+	if o.H265 {
 		m.video.Codec = &mpegts.CodecH265{}
 	}
 	tracks := []*mpegts.Track{m.video}
@@ -57,11 +57,11 @@ func newMultiplexer(o Options, origin uint32, to sink) (*multiplexer, error) {
 }
 
 func (m *multiplexer) room(n int) bool {
-	const overhead = 3 // tables, audio, and what the last packet lacks
+	const overhead = 3 // tables, audio, and padding of the last packet
 	return m.sink.room(n*maxPayload/multiplexed + n + overhead)
 }
 
-// picture sends a picture, and the audio that came since the last one.
+// picture sends a picture, and the audio since the last one.
 func (m *multiplexer) picture(units, _ [][]byte, _ bool, timestamp uint32) {
 	m.stream.Reset()
 	m.multiplex(units, int64(timestamp))
@@ -90,12 +90,12 @@ func (m *multiplexer) multiplex(units [][]byte, at int64) {
 	m.sounds = m.sounds[:0]
 }
 
-// hear takes a frame of audio with its AU header, and its time in samples.
+// hear stores a frame of audio, given with its AU header, and its time in samples.
 func (m *multiplexer) hear(payload []byte, samples uint32) {
 	const header, rate, most = 4, 16000, 100
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.sounds) < most { // none is sent while the video stands still
+	if len(m.sounds) < most { // none is sent while the video is stalled
 		m.sounds = append(m.sounds, heard{payload[header:], m.origin + uint32(uint64(samples)*clockRate/rate)})
 	}
 }

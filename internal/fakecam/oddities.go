@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Oddities are what cameras do that they should not. The zero value is a camera without.
+// Oddities are faults of cameras. The zero value is a camera without faults.
 type Oddities struct {
-	// Wire is called with each RTP packet of the video and returns what is sent in its place: none, it,
-	// another, or several. Sessions that overlap call it one after the other. It may keep nothing.
+	// Wire is called with each RTP packet of the video and returns the packets that are sent instead: none, it,
+	// another, or several. Overlapping sessions call it one after the other. It must not keep its arguments.
 	Wire func(Packet) []Packet
 	// Conn wraps each connection, for oddities below RTSP.
 	Conn func(net.Conn) net.Conn
@@ -17,27 +17,27 @@ type Oddities struct {
 	Redirect func() string
 	// NonceUses is how many requests a digest nonce is good for. Default: any number.
 	NonceUses int
-	// Refuse says of each SETUP, for UDP or TCP, whether it is refused. Default none is.
+	// Refuse returns whether a SETUP, for UDP or TCP, is refused. Default none is.
 	Refuse func(udp bool) bool
 	// BasicOnly offers no digest authentication.
 	BasicOnly bool
 	// NoKeepalive answers GET_PARAMETER with an error.
 	NoKeepalive bool
-	// NoPause answers PAUSE with an error, and goes on.
+	// NoPause answers PAUSE with an error, and continues to send.
 	NoPause bool
-	// Lifetime is when a session ends, however well it goes. Default never.
+	// Lifetime is the time after which a session ends in any case. Default never.
 	Lifetime time.Duration
-	// Clock is what the camera's clock shows, in its sender reports. Default time.Now.
+	// Clock is the camera's clock, as shown in its sender reports. Default time.Now.
 	Clock func() time.Time
-	// Pace is how fast the timestamps of the video run, in seconds of theirs in one of true time. Default 1.
+	// Pace is the speed of the video's timestamps, in seconds per second of true time. Default 1.
 	Pace float64
-	// StrayEvery stamps every so many-th frame of the video five hours back. Default none.
+	// StrayEvery stamps every n-th frame of the video five hours back. Default none.
 	StrayEvery uint64
-	// Backlog is how much video a session gets at once when it begins, which the camera has kept. Default none.
+	// Backlog is how much buffered video a session gets at once at its start. Default none.
 	Backlog time.Duration
-	// MoreTracks announces metadata, a second video and a back channel beside the first video.
+	// MoreTracks announces metadata, a second video and a back channel besides the first video.
 	MoreTracks bool
-	// NoVideo announces the audio only.
+	// NoVideo announces only the audio.
 	NoVideo bool
 	// TLS makes it a rtsps:// camera with this certificate. Default none.
 	TLS *tls.Certificate

@@ -73,7 +73,7 @@ func (f *filler) count(size int) int {
 	}
 }
 
-// each hands over the payloads of a filler NAL unit of size bytes (with its 4-byte length).
+// each passes on the payloads of a filler NAL unit of size bytes (with its 4-byte length).
 // A payload is valid during the call only.
 func (f *filler) each(size int, send func(payload []byte)) {
 	if size < minFiller {

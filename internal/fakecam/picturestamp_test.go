@@ -20,7 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// collector is a sink that keeps the NAL units of a player in Annex B format.
+// collector is a sink that stores the NAL units of a player in Annex B format.
 type collector struct {
 	film []byte
 }
@@ -74,17 +74,17 @@ func (c *collector) write(payload []byte, _ uint32, _ bool) {
 	}
 }
 
-// strip is how many rows of pixels tops returns of each picture.
+// strip is the number of rows of pixels that tops returns of each picture.
 const strip = 16
 
-// tops decodes a film to the grey planes of its pictures, scaled to a width: the uppermost rows of
-// pixels, one picture after the other. ffmpeg must not complain.
+// tops decodes a film to the grey planes of its pictures, scaled to a width: the topmost rows of
+// pixels, one picture after the other. ffmpeg must report no errors.
 func tops(t *testing.T, film string, width int) []byte {
 	t.Helper()
 	return decoded(t, film, "-vf", fmt.Sprintf("scale=%d:-2,crop=iw:%d:0:0", width, strip), "-pix_fmt", "gray", "-f", "rawvideo")
 }
 
-// sums decodes a film to the checksums of its pictures below so many rows of pixels.
+// sums decodes a film to the checksums of its pictures below a number of rows of pixels.
 func sums(t *testing.T, film string, below int) (list []string) {
 	t.Helper()
 	out := decoded(t, film, "-vf", fmt.Sprintf("crop=iw:ih-%d:0:%d", below, below), "-f", "framehash", "-hash", "murmur3")
@@ -199,7 +199,7 @@ func TestRecordedPicturesShowTheCounterOfTheirSEI(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			const frames = 60
-			c := start(t, Options{HEVC: test.h265, Start: 1<<16 - 30})
+			c := start(t, Options{H265: test.h265, Start: 1<<16 - 30})
 			if test.width == 1280 {
 				c.ChangeParams()
 			}
@@ -297,13 +297,13 @@ func TestCameraWithoutStamps(t *testing.T) {
 		t.Errorf("frames have the stamps %v", counters)
 	}
 	pictures := tops(t, film, 1920)
-	// 130 is 128 of 16 to 235, drawn out to 0 to 255.
+	// 130 is 128 of 16 to 235, stretched to 0 to 255.
 	if want := bytes.Repeat([]byte{130}, 1920*stamps.Block); len(pictures) == 0 || !bytes.Equal(pictures[:len(want)], want) {
 		t.Error("the top row of a picture is not grey")
 	}
 }
 
-// The row makes pictures taller, and changes nothing else that parameter sets say.
+// The row makes pictures taller, and changes nothing else in parameter sets.
 func TestParameterSetsAreThoseOfTheFilm(t *testing.T) {
 	t.Parallel()
 	for _, test := range embedded {

@@ -8,15 +8,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 )
 
-// strayBy is how far back stray frames are stamped.
+// strayBy is how far back the timestamps of stray frames are.
 const strayBy = 5 * time.Hour
 
 const clockRate = 90000 // RTP ticks per second, of H.264 and of MJPEG
 
-// controls is what the misbehaviour hooks change under the feet of running players.
+// controls is the state of running players that the fault hooks change.
 type controls struct {
 	// Players hold mu for reading while they queue a frame, so that a hook, once it
-	// returns, holds for all later frames.
+	// returns, applies to all later frames.
 	mu      sync.RWMutex
 	stalled bool
 	muted   bool  // no audio
@@ -43,28 +43,28 @@ func (c *controls) stall(on bool) {
 	}
 }
 
-// sink takes the packets of one session. Packets that it took are written in order.
+// sink receives the packets of one session, and writes them in order.
 type sink interface {
-	// room says whether n more packets can be queued.
+	// room reports whether n more packets can be queued.
 	room(n int) bool
 	// write queues one packet; the payload may be reused after it returns.
 	write(payload []byte, timestamp uint32, marker bool)
-	// flush says that the packets just written are a whole frame.
+	// flush marks the end of a frame.
 	flush()
-	// skip says that a frame was left out.
+	// skip notes that a frame was left out.
 	skip()
 }
 
-// unitSink is a sink that puts pictures into packets by itself.
+// unitSink is a sink that packetises pictures by itself.
 type unitSink interface {
 	sink
-	// picture takes one as NAL units, or as payloads when it has none. Both are valid until deliver returns.
+	// picture receives a picture as NAL units, or as payloads if it has none. Both are valid until deliver returns.
 	picture(units, payloads [][]byte, key bool, timestamp uint32)
-	// deliver sends what picture took. It says whether the camera made a pause.
+	// deliver sends that picture. It reports whether the camera paused.
 	deliver() (paused bool)
 }
 
-// player plays the clip of its camera to one session, from a keyframe on.
+// player plays the clip of its camera for one session, from a keyframe on.
 type player struct {
 	controls *controls
 	sink     sink
@@ -72,33 +72,33 @@ type player struct {
 	budget   float64 // bytes a frame to fill up to, 0 for no filler
 	inband   bool    // parameter sets are sent before keyframes
 	stamped  bool    // frames carry a Stamp: not in MJPEG
-	h265     bool    // the stamp is one of H.265
+	h265     bool    // stamps are those of H.265
 
 	counter uint64 // of the next frame
 	origin  uint32 // RTP timestamp of slot 0
-	jumped  int64  // controls.jump when the session began
+	jumped  int64  // controls.jump at the start of the session
 
-	pace    float64       // of the timestamps; 0: the true one
-	stray   uint64        // every so many-th frame is a stray one; 0: none
-	backlog time.Duration // what was kept for the session
+	pace    float64       // of the timestamps; 0: 1
+	stray   uint64        // every n-th frame is a stray one; 0: none
+	backlog time.Duration // video buffered for the session
 
 	clip    *clip
 	next    int // index of the next frame in clip
 	needKey bool
-	credit  float64 // bytes that frames so far fell short of the budget
+	credit  float64 // bytes of the budget that frames so far did not use
 	filler  *filler
 	stamp   []byte
 	row     stamps.RowWriter
 }
 
 // run plays until stop is closed. Frames are due at fixed times counted from the first one, so
-// that late wake-ups do not add up; a player that was held up sends what is due at once.
+// that late wake-ups do not add up; a delayed player sends at once what is due.
 func (p *player) run(stop <-chan struct{}) {
 	p.filler = newFiller()
 	p.clip = p.controls.current()
 
 	begin := time.Now().Add(-p.backlog)
-	slot := int64(0) // frame times since begin
+	slot := int64(0) // frame intervals since the start
 	stalled := false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -116,7 +116,7 @@ func (p *player) run(stop <-chan struct{}) {
 			}
 		}
 		if stalled {
-			// The camera's clock went on during the stall: frames go on at the next frame time.
+			// The camera's clock ran during the stall: frames continue at the next frame time.
 			stalled = false
 			slot = max(slot, int64(math.Ceil(time.Since(begin).Seconds()*p.fps)))
 		}
@@ -220,7 +220,7 @@ func (p *player) write(f *frame, params [][]byte, row []byte, fill, packets int,
 	p.filler.each(fill, send)
 }
 
-// units are the NAL units of a frame, in the order in which they are sent; none of MJPEG.
+// units returns the NAL units of a frame in the order of sending; none for MJPEG.
 func (p *player) units(f *frame, row []byte, fill int) (list [][]byte) {
 	if f.bodyUnits == nil {
 		return nil
@@ -241,7 +241,7 @@ func (p *player) units(f *frame, row []byte, fill int) (list [][]byte) {
 	return list
 }
 
-// restamp makes the stamp that of the next frame.
+// restamp updates the stamp for the next frame.
 func (p *player) restamp() {
 	stamp := stamps.Stamp{Counter: p.counter, Sent: time.Now()}
 	if p.h265 {
@@ -251,7 +251,7 @@ func (p *player) restamp() {
 	}
 }
 
-// fill is how many bytes of filler a frame of size bytes gets, and what then is left of the budget.
+// fill returns the number of bytes of filler for a frame of size bytes, and the rest of the budget.
 func (p *player) fill(size int) (fill int, credit float64) {
 	if p.budget <= 0 {
 		return 0, p.credit
@@ -263,7 +263,7 @@ func (p *player) fill(size int) (fill int, credit float64) {
 	return fill, credit - float64(fill)
 }
 
-// timestamp is the RTP timestamp of a slot, in ticks.
+// timestamp returns the RTP timestamp of a slot, in ticks.
 func (p *player) timestamp(slot int64) uint32 {
 	pace := p.pace
 	if pace == 0 {

@@ -8,14 +8,14 @@ import (
 )
 
 // port is a bound TCP socket that never listens. While an unplugged camera does not listen,
-// connections to its port are refused, but nobody else is given that port.
+// connections to its port are refused, but no other process is given the port.
 type port struct {
 	socket  int
 	address *net.TCPAddr
 }
 
-// holdPort reserves the port of an address, or any free port for 0. It has to come before
-// listening: a port that somebody listens on cannot be bound any more.
+// holdPort reserves the port of an address, or any free port for 0. It must be called before
+// listening: a port with a listener cannot be bound any more.
 func holdPort(address *net.TCPAddr) (*port, error) {
 	family, name := syscall.AF_INET, syscall.Sockaddr(nil)
 	if ip := address.IP.To4(); ip != nil {
@@ -33,7 +33,7 @@ func holdPort(address *net.TCPAddr) (*port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the camera gets no socket: %w", os.NewSyscallError("socket", err))
 	}
-	// With this option, which listeners of Go have too, one more socket may bind the port.
+	// With this option, which Go's listeners set too, one more socket may bind the port.
 	if err = syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err == nil {
 		err = syscall.Bind(socket, name)
 	}

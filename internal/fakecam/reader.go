@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// queueSize is in packets: 45 s at 4 Mbit/s, more than a reader may be late before its
+	// queueSize is in packets: 45 s at 4 Mbit/s, longer than a reader may be late before its
 	// connection counts as dead.
 	queueSize = 1 << 14
-	// queueReserve is left free for RTCP.
+	// queueReserve is kept free for RTCP.
 	queueReserve = 64
 )
 
-// reader is one session of the server. It has a stream of its own, so that it gets frames of its own.
+// reader is one session of the server. It has a stream of its own, so that it gets its own frames.
 type reader struct {
 	session      *gortsplib.ServerSession
 	stream       *gortsplib.ServerStream
@@ -31,17 +31,17 @@ type reader struct {
 	audioPacket  rtp.Packet
 	reports      reporter
 	audioReports reporter
-	emitted      uint64 // packets of video that were queued, with those that the hook put in
+	emitted      uint64 // packets of video that were queued, including those of the hook
 	wire         func(Packet) []Packet
-	wiring       *sync.Mutex // held while wire is called and what it returned is sent
+	wiring       *sync.Mutex // held while wire is called and its packets are sent
 	clock        func() time.Time
 	limit        int // packets that may be queued
 
 	player *player
 	record *session      // nil before PLAY
 	stop   chan struct{} // closed to stop the player
-	played chan struct{} // closed when the player has stopped, nil when it never began
-	ended  chan struct{} // closed when all is over
+	played chan struct{} // closed when the player has stopped, nil when it never started
+	ended  chan struct{} // closed when everything has ended
 }
 
 func newReader(c *Camera, session *gortsplib.ServerSession, stream *gortsplib.ServerStream) *reader {
@@ -91,7 +91,7 @@ func (r *reader) play(c *Camera) {
 	}()
 }
 
-// begins adds the first packet of the video to an RTP-Info header: the library has sent none yet.
+// begins adds the first packet of the video to an RTP-Info header: the library has not sent one yet.
 func (r *reader) begins(info string) base.HeaderValue {
 	tracks := strings.Split(info, ",")
 	control := fmt.Sprintf("/trackID=%d", slices.Index(r.stream.Desc.Medias, r.media))
@@ -103,7 +103,7 @@ func (r *reader) begins(info string) base.HeaderValue {
 	return base.HeaderValue{strings.Join(tracks, ",")}
 }
 
-// written is how many of the RTP packets of the video are in the socket.
+// written is how many of the video's RTP packets are in the socket.
 func (r *reader) written() uint64 {
 	medias := r.session.Stats().Medias
 	sent := uint64(0)
@@ -138,7 +138,7 @@ func (r *reader) emit(p Packet) {
 	r.send(r.media, &packet, &r.reports)
 }
 
-// send sends a packet, and a report when one is due. It fails for streams that are closed only, and
+// send sends a packet, and a report when one is due. It fails only for closed streams, and
 // then the player is being stopped.
 func (r *reader) send(m *description.Media, p *rtp.Packet, reports *reporter) {
 	_ = r.stream.WritePacketRTP(m, p) // fills in the SSRC

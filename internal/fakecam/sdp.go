@@ -9,13 +9,13 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 )
 
-// The payload types that are announced.
+// The announced payload types.
 const (
 	payloadH264 = 96 // or H.265
 	payloadAAC  = 97
 )
 
-// newStream makes a stream of one clip, as it is announced in the SDP.
+// newStream returns a stream of one clip, as announced in the SDP.
 func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 	o := s.camera.options
 	media := &description.Media{Type: description.MediaTypeVideo}
@@ -24,7 +24,7 @@ func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 		media.Formats = []format.Format{&format.MPEGTS{}}
 	case o.MJPEG:
 		media.Formats = []format.Format{&format.MJPEG{}}
-	case o.HEVC:
+	case o.H265:
 		h265 := &format.H265{PayloadTyp: payloadH264}
 		if !o.NoSDPParams {
 			h265.VPS, h265.SPS, h265.PPS = c.vps, c.sps, c.pps
@@ -62,11 +62,11 @@ func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 	return stream, nil
 }
 
-// audioMedia announces the camera's audio, nil when it has none.
+// audioMedia returns the announced audio, nil when there is none.
 func (o Options) audioMedia() *description.Media {
 	var f format.Format
 	if o.MPEGTS {
-		return nil // it is in the stream of the video
+		return nil // it is in the video's transport stream
 	}
 	switch o.Audio {
 	case AudioAAC:

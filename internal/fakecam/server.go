@@ -21,7 +21,7 @@ type server struct {
 	rtsp   *gortsplib.Server
 
 	mu        sync.Mutex
-	described map[*clip]*gortsplib.ServerStream // what DESCRIBE answers with, for each clip
+	described map[*clip]*gortsplib.ServerStream // the answer to DESCRIBE for each clip
 	readers   map[*gortsplib.ServerSession]*reader
 	nonces    map[*gortsplib.ServerConn]*nonce
 }
@@ -44,7 +44,7 @@ func serve(camera *Camera, listener net.Listener) (*server, error) {
 			return listener, nil
 		},
 		WriteQueueSize: queueSize,
-		// Those of the library have the fraction of a second in nanoseconds.
+		// The library's reports have the fraction of a second in nanoseconds.
 		DisableRTCPSenderReports: true,
 	}
 	if camera.options.BasicOnly {
@@ -171,7 +171,7 @@ func (s *server) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, 
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
-// OnResponse starts the player when PLAY has been carried out.
+// OnResponse starts the player after the answer to PLAY.
 func (s *server) OnResponse(conn *gortsplib.ServerConn, response *base.Response) {
 	r, ok := conn.UserData().(*reader)
 	if !ok {
@@ -184,7 +184,7 @@ func (s *server) OnResponse(conn *gortsplib.ServerConn, response *base.Response)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readers[r.session] != r {
-		return // it ended meanwhile
+		return // it has ended meanwhile
 	}
 	if info := response.Header["RTP-Info"]; len(info) == 1 {
 		response.Header["RTP-Info"] = r.begins(info[0])
@@ -192,7 +192,7 @@ func (s *server) OnResponse(conn *gortsplib.ServerConn, response *base.Response)
 	r.play(s.camera)
 }
 
-// OnPause ends the player of a session for good: what it sent comes before the answer, and nothing after it.
+// OnPause ends the player of a session permanently: its packets precede the answer, and none follow it.
 func (s *server) OnPause(ctx *gortsplib.ServerHandlerOnPauseCtx) (*base.Response, error) {
 	if s.camera.options.NoPause {
 		return &base.Response{StatusCode: base.StatusNotImplemented}, nil
@@ -210,7 +210,7 @@ func (s *server) halt(session *gortsplib.ServerSession) *reader {
 		return nil
 	}
 	select {
-	case <-r.stop: // it is halted already
+	case <-r.stop: // it has stopped already
 	default:
 		close(r.stop)
 	}
@@ -239,12 +239,12 @@ func (s *server) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
 }
 
 // OnStreamWriteError ends a session whose queue is full. The player leaves out frames before
-// that happens, so only a flood of RTCP could fill the reserve.
+// that happens, so that only a flood of RTCP could fill the reserve.
 func (s *server) OnStreamWriteError(ctx *gortsplib.ServerHandlerOnStreamWriteErrorCtx) {
 	ctx.Session.Close()
 }
 
-// OnDecodeError ignores what readers send: the camera has no use for their RTCP.
+// OnDecodeError ignores errors in what readers send: the camera does not use their RTCP.
 func (s *server) OnDecodeError(*gortsplib.ServerHandlerOnDecodeErrorCtx) {}
 
 // OnGetParameter answers a keepalive.

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Session is what one reader got, from its PLAY to its end.
+// Session is what one reader received, from its PLAY to its end.
 type Session struct {
-	First, Last  uint64    // counters of the first (a keyframe) and last frame; without meaning when Frames is 0
-	Frames       int       // frames written to the socket, whole
-	Queued       int       // frames that are still to be written to it
-	Cut          bool      // it ended within a frame, of which a part was written
+	First, Last  uint64    // counters of the first (a keyframe) and last frame; undefined when Frames is 0
+	Frames       int       // frames completely written to the socket
+	Queued       int       // frames not written to it yet
+	Cut          bool      // it ended in the middle of a frame, after a part was written
 	Skipped      int       // frames left out, without a counter, because the reader did not keep up
 	Began, Ended time.Time // Ended is zero while the session lives
 }
 
 // session counts the frames of a reader. A frame counts once its last packet is in the socket:
-// what is still queued when a session ends was never handed over.
+// frames still queued when a session ends were never sent.
 type session struct {
 	first uint64
 	began time.Time
@@ -25,7 +25,7 @@ type session struct {
 	queued  uint64   // packets queued
 	pending []uint64 // value of queued at the end of each frame that is not yet known to be written
 	settled uint64   // packets known to be written
-	whole   uint64   // of these, those of whole frames
+	whole   uint64   // of these, those of complete frames
 	cut     bool
 	frames  int
 	skipped int
@@ -33,7 +33,7 @@ type session struct {
 	written func() uint64 // packets written to the socket
 }
 
-// fits says whether n more packets leave at most limit packets queued but not written.
+// fits reports whether n more packets leave at most limit packets queued but not written.
 func (s *session) fits(n, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +43,7 @@ func (s *session) fits(n, limit int) bool {
 	return s.queued-s.settled+uint64(n) <= uint64(limit)
 }
 
-// frame counts one frame, with which so many packets of the session are queued.
+// frame counts one frame; queued is the number of packets of the session queued with it.
 func (s *session) frame(queued uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,13 +58,13 @@ func (s *session) skip() {
 	s.skipped++
 }
 
-// end fixes the numbers: nothing is written any more.
+// end fixes the numbers: no more packets are written.
 func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settle()
 	final := s.settled
-	s.written = func() uint64 { return final } // lets go of the server's session
+	s.written = func() uint64 { return final } // releases the server's session
 	s.cut = len(s.pending) > 0 && s.settled > s.whole
 	s.pending = nil
 	s.ended = time.Now()
@@ -81,7 +81,7 @@ func (s *session) report() Session {
 	}
 }
 
-// settle counts the frames that were written since it was last called. Asking for the number
+// settle counts the frames written since its last call. Reading the number
 // of written packets is not free, so it is not done for each frame.
 func (s *session) settle() {
 	s.settled = s.written()

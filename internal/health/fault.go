@@ -86,13 +86,13 @@ func (f *Fault) Recode(code, text string) *Fault {
 // Reword returns the fault with another sentence, but as the same occurrence.
 func (f *Fault) Reword(text string) *Fault {
 	next := *f
-	next.cause = f.identity()
+	next.cause = f.Identity()
 	next.Text = Clean(text, MaxText)
 	return &next
 }
 
-// identity is what differs between two occurrences of a scope.
-func (f *Fault) identity() string {
+// Identity is what makes two faults different occurrences: code, class and cause, without the numbers of the sentence.
+func (f *Fault) Identity() string {
 	if f.cause != "" {
 		return f.Code + " " + string(f.Class) + " " + f.cause
 	}

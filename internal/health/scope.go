@@ -70,7 +70,7 @@ func (c *Component) Note(scope Scope, severity Severity, f *Fault, keep time.Dur
 		s = &scopeState{seen: make(map[string]occurrence)}
 		c.scopes[scope] = s
 	}
-	old, cause := s.condition, f.identity()
+	old, cause := s.condition, f.Identity()
 	o, had := s.seen[cause]
 	if !had {
 		if len(s.seen) >= maxCauses {

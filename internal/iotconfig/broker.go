@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
@@ -40,7 +41,7 @@ type agentStatus struct {
 func (c *Client) agentStatus(status string) []byte {
 	payload, err := json.Marshal(agentStatus{Status: status, Version: c.o.Version, Time: inMilliseconds(c.o.Now())})
 	if err != nil {
-		c.o.Log.Error("cannot encode the agent's status", zap.Error(err))
+		logevent.StatusNotEncoded.Log(c.o.Log, zap.Error(err))
 	}
 	return payload
 }
@@ -173,7 +174,7 @@ func (b *broker) subscribe(ctx context.Context) error {
 	if subscribed, ok := token.(*mqtt.SubscribeToken); ok {
 		for topic, granted := range subscribed.Result() {
 			if granted == subscribeBad && topic == t.uploadRequest {
-				b.client.o.Log.Info("the certificate's policy does not allow upload requests over MQTT", zap.String("topic", topic))
+				logevent.UploadRequestsDenied.Log(b.client.o.Log, zap.String("topic", topic))
 				continue
 			}
 			if granted == subscribeBad {

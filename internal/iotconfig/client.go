@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
@@ -153,8 +154,9 @@ func (o Options) withDefaults() Options {
 func (c *Client) Run(ctx context.Context) {
 	if c.dialer == nil {
 		c.o.Health.SetState("listing only")
-		c.o.Health.Report(scopeMQTT, health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(c.o.NoTLS, c.o.ListedWithin)))
-		c.o.Log.Info("MQTT is not used", zap.String("code", CodeMQTT), zap.String("why", c.o.NoTLS))
+		fault := health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(c.o.NoTLS, c.o.ListedWithin))
+		c.o.Health.Report(scopeMQTT, health.Info, fault)
+		logevent.Condition(c.o.Log, fault)
 		<-ctx.Done()
 		return
 	}
@@ -173,7 +175,7 @@ func (c *Client) UploadRequests() UploadRequests { return UploadRequests{inbox: 
 func (c *Client) PublishSync(s edgeconfig.SyncStatus) {
 	payload, err := json.Marshal(syncDocument(s, c.o.Now()))
 	if err != nil {
-		c.o.Log.Error("cannot encode a status", zap.String("stream", s.StreamName), zap.Error(err))
+		logevent.StatusNotEncoded.Log(c.o.Log, zap.String("stream", s.StreamName), zap.Error(err))
 		return
 	}
 	c.outbox.put(publication{topic: c.topics.configStatus, payload: payload, about: s.StreamName})

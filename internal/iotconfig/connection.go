@@ -5,10 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // keepConnected keeps a connection to the broker, until ctx ends.
@@ -46,7 +45,7 @@ func (c *Client) keepConnected(ctx context.Context) {
 			severity = health.Info
 		}
 		if c.o.Health.Report(scopeMQTT, severity, fault) {
-			c.o.Log.Warn("no connection to AWS IoT", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+			logevent.Condition(c.o.Log, fault)
 		}
 		if wait.Wait(ctx) != nil {
 			return
@@ -72,7 +71,7 @@ func (c *Client) connectOnce(ctx context.Context) (up bool, err error) {
 	defer c.outbox.setOnline(false)
 	c.o.Health.SetState("online")
 	if c.o.Health.OK(scopeMQTT) {
-		c.o.Log.Info("connected to AWS IoT")
+		logevent.MQTTConnected.Log(c.o.Log)
 	}
 	c.o.Connected() // what was missed: only once subscribed, so that nothing falls between
 	return true, b.serve(ctx)
@@ -84,14 +83,14 @@ func (c *Client) noteRetained() {
 	if !r.off {
 		*r = retaining{}
 		if c.o.Health.OK(scopeRetain) {
-			c.o.Log.Info("AWS IoT takes retained messages")
+			logevent.MQTTRetainAllowed.Log(c.o.Log)
 		}
 		return
 	}
 	r.known = true
 	fault := retainFault(nil, c.topics.agentStatus)
 	if c.o.Health.Report(scopeRetain, health.Info, fault) {
-		c.o.Log.Warn("connected without retained messages", zap.String("code", fault.Code), zap.Error(fault))
+		logevent.Condition(c.o.Log, fault)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // The codes of the conditions.
@@ -82,5 +83,5 @@ func (c *conditions) event(severity health.Severity, f *health.Fault) {
 }
 
 func (c *conditions) logFault(f *health.Fault) {
-	c.log.Warn("configuration condition raised", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
+	logevent.Condition(c.log, f)
 }

@@ -5,11 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
@@ -50,7 +49,7 @@ func (l *lister) run(ctx context.Context) {
 		if answer, err := l.once(ctx); err == nil {
 			retry.Reset()
 			if l.o.Health.OK(health.ScopeListing) {
-				l.o.Log.Info("the control plane answers again")
+				logevent.ControlPlaneRecovered.Log(l.o.Log)
 			}
 			select {
 			case l.results <- answer:
@@ -129,6 +128,6 @@ func (l *lister) report(err error) {
 	}
 	fault := f.Recode(codeList, text+f.Text)
 	if l.o.Health.Report(health.ScopeListing, severity, fault) {
-		l.o.Log.Warn("cannot list configurations", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", f.Err))
+		logevent.Condition(l.o.Log, fault)
 	}
 }

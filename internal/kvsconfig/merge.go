@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // round is what one pass over new information leads to.
@@ -64,7 +65,7 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 		s.learnHub(c.Config.HubDeviceArn)
 		s.o.Health.OK(health.ScopeMessage)
 		s.conditions.acceptable(c.StreamName)
-		s.o.Log.Info("configuration received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		logevent.ConfigurationReceived.Log(s.o.Log, zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		s.publishStatus(SyncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, Status: Acknowledged, LastUpdated: c.LastUpdated})
 		delete(s.failed, c.StreamName)
 		return true
@@ -113,7 +114,7 @@ func (s *Syncer) translate(c edgeconfig.StreamConfig, origin desired.Origin) (de
 func (s *Syncer) learnHub(arn string) {
 	if s.hub.get() == "" {
 		s.hub.set(arn)
-		s.o.Log.Info("the hub's ARN was taken from a configuration", zap.String("hub", arn))
+		logevent.HubARNLearned.Log(s.o.Log, zap.String("hub", arn))
 		s.RequestListing()
 	}
 }
@@ -128,8 +129,10 @@ func (s *Syncer) mergeHub(hub string) (r round) {
 	s.o.Health.OK(scopeHub)
 	for _, name := range sortedNames(s.versions.streams) {
 		if e := s.versions.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
-			s.o.Health.Note(scopeHub, health.Degraded, health.UserFault(codeHub, nil,
-				"This hub is %s, but stream %s was configured for %s: it stops, its media is kept.", hub, name, e.Config.HubDeviceArn), eventShown)
+			fault := health.UserFault(codeHub, nil,
+				"This hub is %s, but stream %s was configured for %s: it stops, its media is kept.", hub, name, e.Config.HubDeviceArn)
+			s.o.Health.Note(scopeHub, health.Degraded, fault, eventShown)
+			s.conditions.logFault(fault)
 			delete(s.versions.streams, name)
 			s.disk.unsaved, r.apply = true, true
 		}
@@ -196,7 +199,7 @@ func (s *Syncer) mergeDelete(c edgeconfig.StreamConfig, err error) bool {
 	case accepted:
 		s.disk.unsaved = true
 		s.o.Health.OK(health.ScopeMessage)
-		s.o.Log.Info("deletion received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		logevent.DeletionReceived.Log(s.o.Log, zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		return true
 	case repeated:
 		if !s.statuses.repeat(c.StreamName, time.Time{}) {
@@ -238,8 +241,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 		delete(s.failed, name)
 		s.o.Health.OK(applyScope(name))
 		s.conditions.acceptable(name)
-		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops and its media is kept",
-			zap.String("stream", name))
+		logevent.ConfigurationGone.Log(s.o.Log, zap.String("stream", name))
 	}
 	r.apply = r.apply || len(missing.left) > 0
 	s.conditions.endRefusals(l.began, func(stream string) bool { return !listed[stream] && s.versions.streams[stream] == nil })

@@ -10,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -90,13 +92,17 @@ func (f *follower) want(kind string) event {
 
 // busy is an agent that changes when a test wants it.
 type busy struct {
-	snapshot status.Snapshot
-	feed     *changes.Feed
+	feed *changes.Feed
+
+	mu       sync.Mutex
+	snapshot status.Snapshot // guarded by mu: the feed may look for a new follower
 }
 
 func newBusy() *busy {
 	b := &busy{snapshot: status.Snapshot{Streams: []status.Stream{{Name: "door"}, {Name: "yard"}}}}
 	b.feed = changes.New(changes.Options{Now: time.Now, Snapshot: func() status.Snapshot {
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		s := b.snapshot
 		s.Streams = append([]status.Stream(nil), s.Streams...)
 		return s
@@ -107,7 +113,9 @@ func newBusy() *busy {
 
 // change has a stream's recorder come into a state.
 func (b *busy) change(stream int, state string) {
-	b.snapshot.Streams[stream].Recorder.State = state
+	b.mu.Lock()
+	b.snapshot.Streams[stream].Jobs = []status.NamedJob{{Name: health.JobRecorder, Job: status.Job{State: state}}}
+	b.mu.Unlock()
 	b.feed.Compare()
 }
 

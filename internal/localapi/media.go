@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 )
 
@@ -125,7 +126,7 @@ func (s *Server) getMedia(r *request) (any, error) {
 		return nil, noMedia(err)
 	}
 	if err != nil && r.Context().Err() == nil {
-		s.o.Log.Warn("a stream of recorded media was cut off", zap.String("stream", r.stream), zap.Error(err))
+		logevent.MediaCut.Log(s.o.Log, zap.String("stream", r.stream), zap.Error(err))
 	}
 	if err != nil && !wantsTrailer {
 		panic(http.ErrAbortHandler) // so that it does not look complete

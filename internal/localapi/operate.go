@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -121,7 +122,7 @@ func (s *Server) putLogLevel(r *request) (any, error) {
 	if err != nil {
 		return nil, refused(err)
 	}
-	s.o.Log.Warn("the log level was changed", zap.String("from", before), zap.String("to", level.Get()))
+	logevent.LogLevelChanged.Log(s.o.Log, zap.String("from", before), zap.String("to", level.Get()))
 	return s.getLogLevel(r)
 }
 

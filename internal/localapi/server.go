@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -251,14 +252,14 @@ func (s *Server) close() {
 	select {
 	case <-ended:
 	case <-patience.Done():
-		s.o.Log.Warn("a request to the local API does not end")
+		logevent.RequestStuck.Log(s.o.Log)
 	}
 }
 
 func (s *Server) writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", typeJSON)
 	if err := json.NewEncoder(w).Encode(value); err != nil {
-		s.o.Log.Debug("a client of the local API disconnected", zap.Error(err))
+		s.o.Log.Debug("client of the local API disconnected", zap.Error(err))
 	}
 }
 

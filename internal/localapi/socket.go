@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // CodeSocket is the condition of a socket that somebody removed and that cannot be created again.
@@ -104,14 +105,14 @@ func (s *socket) watch(ctx context.Context, component *health.Component, log *za
 		err := s.bind()
 		if err == nil {
 			component.OK(scopeSocket)
-			log.Warn("somebody removed the socket of the local API: it is made again", zap.String("socket", s.path))
+			logevent.SocketRestored.Log(log, zap.String("file", s.path))
 			continue
 		}
 		fault := health.UserFault(CodeSocket, err,
 			"The socket %s of the local API was removed and cannot be created again, so that kvs-edge-agent status and reload do not work: move "+
 				"the file that has its name now away, and let the agent's user write to its directory.", s.path)
 		if component.Report(scopeSocket, health.Degraded, fault) {
-			log.Error("cannot make the socket of the local API again", zap.String("code", fault.Code), zap.String("socket", s.path), zap.Error(err))
+			logevent.Condition(log, fault, zap.String("file", s.path))
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (p *awsProducer) send(b []byte) { p.write(fmt.Appendf(nil, "%x\r\n%s\r\n", 
 // end ends the body.
 func (p *awsProducer) end() { p.write([]byte("0\r\n\r\n")) }
 
-// ack takes the first acknowledgement of the next chunk; what else the chunk holds is lost. An empty
+// ack takes the first acknowledgement of the next chunk; the rest of the chunk is lost. An empty
 // one is the end of the answer.
 func (p *awsProducer) ack() string {
 	p.t.Helper()
@@ -145,20 +145,20 @@ func producerHead() []byte {
 	)
 }
 
-// producerFrames is a Cluster of unknown size in the pieces that the producer sends: a chunk for each frame.
-func producerFrames(at int64, frames int) (pieces [][]byte) {
+// producerFrames is a Cluster of unknown size in the chunks that the producer sends: a chunk for each frame.
+func producerFrames(at int64, frames int) (chunks [][]byte) {
 	for i := range frames {
 		flags := byte(0)
-		var piece []byte
+		var chunk []byte
 		if i == 0 {
 			flags = 0x80
 			timestamp := binary.BigEndian.AppendUint64(nil, uint64(at))
-			piece = slices.Concat(ebml("\x1F\x43\xB6\x75", nil), ebml("\xE7", timestamp), ebml("\xA7", []byte{0}))
+			chunk = slices.Concat(ebml("\x1F\x43\xB6\x75", nil), ebml("\xE7", timestamp), ebml("\xA7", []byte{0}))
 		}
 		block := binary.BigEndian.AppendUint16([]byte{0x81}, uint16(i*100))
-		pieces = append(pieces, append(piece, ebml("\xA3", append(block, flags, 0, 0, 0, 2, 0x65, byte(i)))...))
+		chunks = append(chunks, append(chunk, ebml("\xA3", append(block, flags, 0, 0, 0, 2, 0x65, byte(i)))...))
 	}
-	return pieces
+	return chunks
 }
 
 // producerTag is a Tags element with one tag.
@@ -182,8 +182,8 @@ func TestAWSProducerIsServed(t *testing.T) {
 			p.send(producerHead())
 			for i := range int64(3) {
 				at := base + i*2000
-				for _, piece := range producerFrames(at, 20) {
-					p.send(piece)
+				for _, chunk := range producerFrames(at, 20) {
+					p.send(chunk)
 				}
 				p.send(slices.Concat(producerTag("a", "1"), producerTag("AWS_KINESISVIDEO_END_OF_FRAGMENT", "")))
 				p.expect(fmt.Sprint("BUFFERING ", at), fmt.Sprint("RECEIVED ", at), fmt.Sprint("PERSISTED ", at))

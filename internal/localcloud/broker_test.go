@@ -44,7 +44,7 @@ func TestWhoMayConnectToTheBroker(t *testing.T) {
 				client.Disconnect(100)
 			}
 			if (token.Error() == nil) != row.ok {
-				t.Errorf("connecting gives %v", token.Error())
+				t.Errorf("connecting returns %v", token.Error())
 			}
 		})
 	}
@@ -67,7 +67,7 @@ func TestAThingIsConfinedToItsTopics(t *testing.T) {
 			t.Fatal("the broker does not answer")
 		}
 		if got := token.(*mqtt.SubscribeToken).Result()[topic]; got != granted {
-			t.Errorf("subscribing to %s gives %#x, want %#x", topic, got, granted)
+			t.Errorf("subscribing to %s returns %#x, want %#x", topic, got, granted)
 		}
 	}
 
@@ -97,6 +97,6 @@ func TestARevokedCertificateEndsTheConnection(t *testing.T) {
 	select {
 	case <-lost:
 	case <-waiting(t).Done():
-		t.Error("the connection goes on")
+		t.Error("the connection is not closed")
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iot"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/pki"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
@@ -45,12 +48,12 @@ type Options struct {
 	Dir  string      // where everything is kept; created if missing; required
 	Log  *zap.Logger // nil = none
 	Seed *Seed       // what is to exist from the start; nil = nothing
-	// Now is the clock of what is written down and of the timeouts of configurations; nil =
-	// time.Now. Signatures and credentials go by the wall clock, as those who use them do.
+	// Now is the clock of written records and of the timeouts of configurations; nil =
+	// time.Now. Signatures and credentials use the wall clock, as clients do.
 	Now                func() time.Time
 	CredentialLifetime time.Duration // of the devices' credentials; 0 = 1 h
 	// StreamDelay is how long streams are CREATING, UPDATING and DELETING; 0 = 300 ms, negative = not
-	// at all. It goes by Now.
+	// at all. It uses Now.
 	StreamDelay time.Duration
 
 	// AsAWS answers nothing that AWS would not answer: no message of docs/mqtt.md changes a sync
@@ -60,7 +63,7 @@ type Options struct {
 	// (kinesisvideo:ListEdgeAgentConfigurations, iot:RetainPublish): of their role and of the policy
 	// of their certificates, on everything.
 	Allow []string
-	// Deny are rights that devices do not have whatever else allows them, named as in Allow.
+	// Deny are rights that devices do not have even if others allow them, named as in Allow.
 	Deny       []string
 	Strictness media.Strictness // of the data plane
 	Refusals   io.Writer        // gets a line for each refusal; nil = none
@@ -94,7 +97,7 @@ type Cloud struct {
 	group   sync.WaitGroup
 }
 
-// Start opens the directory, goes on where an earlier Cloud stopped, and serves.
+// Start opens the directory, continues where an earlier Cloud stopped, and serves.
 func Start(o Options) (*Cloud, error) {
 	c, err := open(o)
 	if err != nil {
@@ -246,10 +249,18 @@ func listen(port int) (*net.TCPListener, error) {
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 func (c *Cloud) serveHTTP(l net.Listener, handler http.HandlerFunc) {
-	server := &http.Server{Handler: c.calls.Observe(handler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log),
-		ConnContext: devicetls.WithThing}
+	server := &http.Server{Handler: c.calls.Observe(handler), ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog: log.New(serverLog{c.log}, "", 0), ConnContext: devicetls.WithThing}
 	c.servers = append(c.servers, server)
 	c.group.Go(func() { _ = server.Serve(l) })
+}
+
+// serverLog has in the log what net/http says of connections.
+type serverLog struct{ log *zap.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	logevent.ConnectionFailed.Log(l.log, zap.String("error", strings.TrimSpace(string(line))))
+	return len(line), nil
 }
 
 // Close ends all connections and everything that runs. What was written stays in Dir.

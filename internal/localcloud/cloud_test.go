@@ -136,7 +136,7 @@ func TestCutOffResetsEverythingUntilRestored(t *testing.T) {
 	select {
 	case <-lost:
 	case <-waiting(t).Done():
-		t.Error("the connection to the broker goes on")
+		t.Error("the connection to the broker is not closed")
 	}
 	_, err = kvs.DescribeStream(t.Context(), &kinesisvideo.DescribeStreamInput{StreamName: aws.String("cam")})
 	if err == nil || !(errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)) {

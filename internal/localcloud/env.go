@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 )
 
 // EnvVar is one variable of an environment.
@@ -14,7 +15,7 @@ type EnvVar struct{ Name, Value string }
 // String is NAME=value.
 func (v EnvVar) String() string { return v.Name + "=" + v.Value }
 
-// CheckAllow reports what of Options.Allow is no action that the local cloud knows. A name may
+// CheckAllow reports the members of Options.Allow that the local cloud does not know as actions. A name may
 // contain *, as in a policy.
 func CheckAllow(allow []string) error { return iam.CheckActions(allow) }
 
@@ -25,7 +26,7 @@ func (c *Cloud) AddThing(thing string) error { return c.pki.Device(thing) }
 // if needed; should that fail, the log says why, and the agent will miss the files by name.
 func (c *Cloud) AgentEnv(thing string) []EnvVar {
 	if err := c.AddThing(thing); err != nil {
-		c.log.Error("a thing has no certificate", zap.String("thing", thing), zap.Error(err))
+		logevent.CertificateNotCreated.Log(c.log, zap.String("thing", thing), zap.Error(err))
 	}
 	return []EnvVar{
 		{"AWS_REGION", Region},

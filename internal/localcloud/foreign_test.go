@@ -18,7 +18,7 @@ import (
 // foreignPatience bounds a run of a foreign program.
 const foreignPatience = 60 * time.Second
 
-// The begin of what foreign producers send.
+// The start of the media that foreign producers send.
 var foreignStart = time.Date(2026, 11, 21, 4, 0, 0, 123e6, time.UTC)
 
 // foreign is a program that nobody here wrote, in a directory of the test.

@@ -47,7 +47,7 @@ func (h *testHub) publish(topic, format string, args ...any) {
 	h.must(h.client.Publish("kvs-edge/"+h.thing+"/"+topic, 1, false, fmt.Sprintf(format, args...)))
 }
 
-// hubHeard is what a hub is told.
+// hubHeard are the messages that a hub receives.
 type hubHeard struct {
 	StreamName, StreamARN string
 	LastUpdatedTime       json.Number

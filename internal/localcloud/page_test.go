@@ -15,15 +15,15 @@ import (
 )
 
 // localCloudPage returns the names in code type of docs/localcloud.md: those of the section "What is not
-// here", and all others.
+// implemented", and all others.
 func localCloudPage(t *testing.T) (there, notHere map[string]bool) {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/localcloud.md")
 	must(t, err)
-	before, rest, found := strings.Cut(string(text), "\n## What is not here\n")
+	before, rest, found := strings.Cut(string(text), "\n## What is not implemented\n")
 	missing, after, ended := strings.Cut(rest, "\n## ")
 	if !found || !ended {
-		t.Fatal("docs/localcloud.md has no section \"What is not here\" between others")
+		t.Fatal("docs/localcloud.md has no section \"What is not implemented\" between others")
 	}
 	names := func(text string) map[string]bool {
 		set := map[string]bool{}
@@ -61,9 +61,9 @@ func TestThePageNamesEveryOperation(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		switch {
 		case want[name] && (!there[name] || notHere[name]):
-			t.Errorf("localcloud has %s: docs/localcloud.md must name it, outside of \"What is not here\" only", name)
+			t.Errorf("localcloud has %s: docs/localcloud.md must name it, outside of \"What is not implemented\" only", name)
 		case !want[name] && (!notHere[name] || there[name]):
-			t.Errorf("localcloud does not have %s: docs/localcloud.md must name it in \"What is not here\" only", name)
+			t.Errorf("localcloud does not have %s: docs/localcloud.md must name it in \"What is not implemented\" only", name)
 		}
 	}
 	if len(want) < 50 {

@@ -91,7 +91,7 @@ func TestEachRefusalNamesThePlaceOfTheFault(t *testing.T) {
 	}
 }
 
-// The rights say nothing of what is not here: a denial would send people to look for a policy.
+// Operations that are not implemented are not denied: a denial would suggest that a policy is missing.
 func TestWhatIsNotHereIsNotDenied(t *testing.T) {
 	t.Parallel()
 	for _, options := range []Options{{}, {AsAWS: true}} {

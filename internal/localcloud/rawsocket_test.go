@@ -24,7 +24,7 @@ type rawRequest struct {
 	path    string
 	lines   []header // in the order in which they are sent; Authorization is added
 	signed  []string // names of the signed headers, in lower case
-	claimed header   // signed in place of what is sent
+	claimed header   // signed instead of the one that is sent
 	payload string   // hex SHA-256 that is signed
 	key     sigv4.AccessKey
 }
@@ -84,7 +84,7 @@ var sized = header{"Content-Length", fmt.Sprint(len(describeCam))}
 var signedHeaders = map[string]struct {
 	lines   []header
 	signed  string // beside host and x-amz-date
-	claimed header // signed in place of what is sent
+	claimed header // signed instead of the one that is sent
 	status  int
 }{
 	"host alone":                 {[]header{sized}, "", header{}, 200},

@@ -191,10 +191,10 @@ func TestTheCertificatesPolicyAsAWSsGuideHasIt(t *testing.T) {
 func TestUnknownActionsCannotBeAllowed(t *testing.T) {
 	t.Parallel()
 	for _, allow := range []string{"kinesisvideo:Fly", "ListStreams", "", "[", "iot"} {
-		if _, err := Start(Options{Dir: t.TempDir(), Allow: []string{allow}}); err == nil || !strings.Contains(err.Error(), "is no action") {
+		if _, err := Start(Options{Dir: t.TempDir(), Allow: []string{allow}}); err == nil || !strings.Contains(err.Error(), "is not an action") {
 			t.Errorf("%q: %v", allow, err)
 		}
-		if _, err := Start(Options{Dir: t.TempDir(), Deny: []string{allow}}); err == nil || !strings.Contains(err.Error(), "is no action") {
+		if _, err := Start(Options{Dir: t.TempDir(), Deny: []string{allow}}); err == nil || !strings.Contains(err.Error(), "is not an action") {
 			t.Errorf("%q is denied: %v", allow, err)
 		}
 	}

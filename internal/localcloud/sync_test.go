@@ -28,7 +28,7 @@ func TestAConfigurationIsSentAndItsAnswersAreShown(t *testing.T) {
 	}
 	told := h.await("config/update", "cam")
 	if told.StreamARN != arn || !strings.Contains(string(told.EdgeConfig), hubARN) {
-		t.Errorf("the hub is told %+v", told)
+		t.Errorf("the hub receives %+v", told)
 	}
 	_, err = startUpdate(t, kvs, "cam")
 	wantError(t, err, "ResourceInUseException", 400)
@@ -141,7 +141,7 @@ func TestAnswersThatChangeNothing(t *testing.T) {
 				must(t, err)
 			}
 			h, other := connectHub(t, c, hub), connectHub(t, c, "hub-2")
-			// Both are told in any order, and more than once when the subscription comes between.
+			// Both are published in any order, and more than once when the subscription comes between.
 			told := map[string]hubHeard{}
 			for len(told) < 2 {
 				m := h.await("config/update", "")

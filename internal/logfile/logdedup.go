@@ -1,12 +1,16 @@
 package logfile
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 const (
@@ -70,12 +74,25 @@ func keyOf(fields []zapcore.Field) string {
 		case zapcore.StringType:
 			b.WriteString("\x00" + f.Key + "=" + f.String)
 		case zapcore.ErrorType:
-			if err, ok := f.Interface.(error); ok && f.Key == "error" {
-				b.WriteString("\x00" + f.Key + "=" + err.Error())
+			if f.Key == logevent.KeyError {
+				b.WriteString("\x00" + f.Key + "=" + identityOf(f.Interface))
 			}
 		}
 	}
 	return b.String()
+}
+
+// identityOf returns what distinguishes an error from others. Sentences that differ in their numbers only are of the same failure.
+func identityOf(value any) string {
+	var fault *health.Fault
+	switch err, ok := value.(error); {
+	case !ok || err == nil:
+		return ""
+	case errors.As(err, &fault) && fault != nil && err == error(fault):
+		return fault.Identity()
+	default:
+		return shownError(err)
+	}
 }
 
 // failures remembers what was logged when.

@@ -8,6 +8,9 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 func TestFailuresThatRepeatAreCollapsedAndCounted(t *testing.T) {
@@ -34,6 +37,21 @@ func TestFailuresThatRepeatAreCollapsedAndCounted(t *testing.T) {
 	}
 	if told < lines-7*60 || told > lines { // those since the last line are not told yet
 		t.Errorf("the lines tell of %d failures, there were %d", told, lines)
+	}
+}
+
+// TestASentenceWithOtherNumbersIsTheSameFailure: conditions are logged with their sentence, which counts and measures.
+func TestASentenceWithOtherNumbersIsTheSameFailure(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.InfoLevel)
+	log := zap.New(dedup(core, time.Now))
+	for i := range 20 {
+		logevent.Condition(log, health.SystemFault("disk", errors.New("cause"), "The disk lacks %d MB since %s.", i, time.Duration(i)))
+	}
+	logevent.Condition(log, health.SystemFault("disk", nil, "The disk is gone."))
+	logevent.Condition(log, health.SystemFault("disk-low", nil, "The disk is gone."))
+	if logs.Len() != 3 {
+		t.Errorf("%d lines, want 3: %+v", logs.Len(), logs.All())
 	}
 }
 

@@ -25,7 +25,7 @@ func (c *cursor) u16() int    { return int(binary.BigEndian.Uint16(c.take(2))) }
 func (c *cursor) u32() uint32 { return binary.BigEndian.Uint32(c.take(4)) }
 func (c *cursor) u64() uint64 { return binary.BigEndian.Uint64(c.take(8)) }
 
-// set reads a parameter set behind its 16-bit length.
+// set reads a parameter set after its 16-bit length.
 func (c *cursor) set() []byte {
 	n := c.u16()
 	if n > len(c.data) {

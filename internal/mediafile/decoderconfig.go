@@ -2,8 +2,8 @@ package mediafile
 
 import "bytes"
 
-// describedBy reads the description of a codec. A lengthSize of 0 says that frames have start codes before their NAL
-// units (Annex B), as where there is no description, or one with start codes.
+// describedBy reads the description of a codec. A lengthSize of 0 means that frames have start codes before their NAL
+// units (Annex B), as without a description, or if it has start codes itself.
 func describedBy(codec string, data []byte) (sets [][]byte, lengthSize int, err error) {
 	switch {
 	case len(data) == 0 || startCode(data) > 0:
@@ -28,7 +28,7 @@ func splitUnits(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error) {
 	return nalus, err
 }
 
-// startCode is the length of the one that data begins with; 0: with none.
+// startCode is the length of the start code at the start of data; 0: there is none.
 func startCode(data []byte) int {
 	switch {
 	case bytes.HasPrefix(data, []byte{0, 0, 1}):
@@ -39,7 +39,7 @@ func startCode(data []byte) int {
 	return 0
 }
 
-// splitStartCodes splits NAL units that have start codes before them (H.264, annex B). What lies before the first is
+// splitStartCodes splits NAL units that have start codes before them (H.264, annex B). Data before the first is
 // left out.
 func splitStartCodes(nalus [][]byte, data []byte) [][]byte {
 	code := []byte{0, 0, 1}
@@ -80,7 +80,7 @@ func h265Config(data []byte) (sets [][]byte, lengthSize int, err error) {
 	c.skip(21)
 	lengthSize = c.u8()&3 + 1
 	for arrays := c.u8(); arrays > 0 && !c.short; arrays-- {
-		c.skip(1) // the kind, which the units have too
+		c.skip(1) // the type, which the units have too
 		for n := c.u16(); n > 0 && !c.short; n-- {
 			sets = append(sets, c.set())
 		}

@@ -2,7 +2,7 @@ package mediafile
 
 import "github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 
-// How the frames of a block lie together (RFC 9559, section 10.3).
+// How the frames of a block are laced (RFC 9559, section 10.3).
 const (
 	noLacing    = 0
 	xiphLacing  = 1
@@ -12,7 +12,7 @@ const (
 
 var errLace = broken("a lace is wrong")
 
-// unlace splits the frames of a block. The sizes of all but the last come first.
+// unlace splits the frames of a block. It starts with the sizes of all but the last.
 func unlace(data []byte, lacing byte) (frames [][]byte, err error) {
 	if lacing == noLacing {
 		return [][]byte{data}, nil
@@ -75,7 +75,7 @@ func ebmlSizes(sizes []int, data []byte) (rest []byte, err error) {
 	return data, nil
 }
 
-// fixedSizes divides data in equal parts.
+// fixedSizes divides data into equal parts.
 func fixedSizes(sizes []int, data []byte) error {
 	count := len(sizes) + 1
 	if len(data)%count != 0 {

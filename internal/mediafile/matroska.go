@@ -15,12 +15,12 @@ func isMatroska(head []byte) bool {
 	return len(head) >= 4 && binary.BigEndian.Uint32(head) == element.IDEBML
 }
 
-// matroska reads a Matroska file from its start to its end. IDs are unique in the format, so that
-// it goes through clusters and groups as they come, also those whose size is not known.
+// matroska reads a Matroska file from start to end. IDs are unique in the format, so that
+// clusters and groups are read in order, even if their size is unknown.
 type matroska struct {
 	file    elementReader
-	scale   int64 // ns of a tick
-	cluster int64 // ticks
+	scale   int64 // ns per tick
+	cluster int64 // timestamp in ticks
 	tracks
 	queue []Frame // laced audio
 	nalus [][]byte
@@ -38,7 +38,7 @@ func openMatroska(r io.Reader) (*File, error) {
 		switch h.ID {
 		case element.IDSegment:
 		case element.IDCluster:
-			return nil, ErrNoVideo // the tracks come first
+			return nil, ErrNoVideo // the tracks precede the clusters
 		case element.IDInfo:
 			err = m.info(h)
 		case element.IDTracks:
@@ -58,7 +58,7 @@ func openMatroska(r io.Reader) (*File, error) {
 	}
 }
 
-// info reads in what times are counted. It may lie before the tracks or behind them.
+// info reads the unit of timestamps. It may precede the tracks or follow them.
 func (m *matroska) info(h element.Head) error {
 	var description struct {
 		Info struct{ TimestampScale uint64 }
@@ -117,7 +117,7 @@ func (m *matroska) next() (Frame, error) {
 	}
 }
 
-// lacedVideo queues frames of video that lie in one block, which no muxer of today makes.
+// lacedVideo queues frames of video that are laced in one block, which no current muxer does.
 func (m *matroska) lacedVideo(data []byte, lacing byte, at time.Duration) error {
 	frames, err := unlace(data, lacing)
 	for _, frame := range frames {
@@ -131,7 +131,7 @@ func (m *matroska) lacedVideo(data []byte, lacing byte, at time.Duration) error 
 	return err
 }
 
-// frames reads a block; ok is false when it is of another track, or when its frames are queued.
+// frames reads a block; ok is false when it belongs to another track, or when its frames are queued.
 func (m *matroska) frames(h element.Head) (f Frame, ok bool, err error) {
 	data, err := m.file.content(m.block, h, maxFrame)
 	if err != nil {

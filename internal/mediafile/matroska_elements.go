@@ -10,14 +10,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// maxDescription bounds Info and Tracks; some files have pictures of their cover elsewhere.
+// maxDescription bounds Info and Tracks; some files have cover pictures elsewhere.
 const maxDescription = 16 << 20
 
-// elementReader reads the elements of a file as they come.
+// elementReader reads the elements of a file in order.
 type elementReader struct{ r *bufio.Reader }
 
-// head reads the head of an element. At the end of the file it returns io.EOF, also within an element:
-// a recording that was cut off is read as far as it goes.
+// head reads the head of an element. At the end of the file it returns io.EOF, even within an element:
+// a truncated recording is read as far as possible.
 func (f elementReader) head() (element.Head, error) {
 	data, err := f.r.Peek(element.MaxHead)
 	h, malformed := element.ParseHead(data)
@@ -32,7 +32,7 @@ func (f elementReader) head() (element.Head, error) {
 }
 
 // content reads an element's content of at most that many bytes. It uses the memory of into, which may
-// be nil, and more as data comes: a size may be wrong.
+// be nil, and more as data arrives: a size may be wrong.
 func (f elementReader) content(into []byte, h element.Head, most int64) ([]byte, error) {
 	if h.Size == element.Unknown {
 		return nil, errUnknownSize
@@ -47,7 +47,7 @@ func (f elementReader) content(into []byte, h element.Head, most int64) ([]byte,
 	return buffer.Bytes(), nil
 }
 
-// describe reads an element into the struct at v, which has a field for it with ebml-go's tags.
+// describe reads an element into the struct at v, which has fields with ebml-go's tags.
 func (f elementReader) describe(h element.Head, v any) error {
 	content, err := f.content(nil, h, maxDescription)
 	if err != nil {
@@ -67,7 +67,7 @@ func (f elementReader) skip(h element.Head) error {
 	return endOf(err)
 }
 
-// resync goes on to the next cluster, behind what is no element. Its error is errDamaged, or that of the reader.
+// resync skips bytes that are not an element, to the next cluster. Its error is errDamaged, or the reader's.
 func (f elementReader) resync() error {
 	for {
 		if _, err := f.r.Discard(1); err != nil {

@@ -8,27 +8,27 @@ import (
 	"io"
 )
 
-// The ways in which a track's frames may be compressed (RFC 9559, 5.1.4.1.31.6), and one more.
+// How a track's frames may be compressed (RFC 9559, 5.1.4.1.31.6), and one more value.
 const (
 	encodedNot    = 0
 	encodedZlib   = 1
 	encodedBzip2  = 2
-	encodedHeader = 4 // what all frames begin with is left out
+	encodedHeader = 4 // a header that all frames share is left out
 )
 
-// scopePrivate says that the codec's description is compressed as well (RFC 9559, 5.1.4.1.31.3).
+// scopePrivate: the codec's description is compressed as well (RFC 9559, 5.1.4.1.31.3).
 const scopePrivate = 2
 
-// errEncoding says that frames are compressed in another way: LZO, which nobody writes any more.
+// errEncoding: frames are compressed in another way: LZO, which is no longer written.
 var errEncoding = errors.New("frames are compressed in an unknown way")
 
-// encoding is how the frames of a track are compressed.
+// encoding is the compression of a track's frames.
 type encoding struct {
-	algorithm uint64 // that of Matroska and 1; encodedNot
+	algorithm uint64 // Matroska's value plus 1; encodedNot
 	prefix    []byte // of encodedHeader
 }
 
-// decode returns a frame as it was.
+// decode returns the uncompressed frame.
 func (e encoding) decode(data []byte) ([]byte, error) {
 	switch e.algorithm {
 	case encodedNot:
@@ -47,7 +47,7 @@ func (e encoding) decode(data []byte) ([]byte, error) {
 	return nil, errEncoding
 }
 
-// inflated reads a frame, or a table, of at most maxFrame.
+// inflated decompresses a frame, or a table, of at most maxFrame.
 func inflated(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFrame+1))
 	if err != nil || len(data) > maxFrame {

@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// What a file says that it has is not allocated before it is there. Not parallel: it counts what the process allocates.
+// Sizes announced by a file are not allocated before the data is there. Not parallel: it counts the allocations of the process.
 func TestHostileFilesTakeNoMemory(t *testing.T) {
 	const huge, unknown = "\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFE", "\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF" // 2^56 - 2 bytes
 	ebml := elementOf(element.IDEBML, "")
@@ -45,7 +45,7 @@ func TestHostileFilesTakeNoMemory(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s is read", name)
 		}
-		// A buffer that doubles takes four times what it ends with, at most; ebml-go passes over what is left.
+		// A buffer that doubles takes at most four times its final size; ebml-go skips the rest.
 		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(6*len(file)+1<<20); got > most {
 			t.Errorf("%s: a file of %d bytes takes %d bytes, want at most %d: %v", name, len(file), got, most, err)
 		} else {
@@ -54,7 +54,7 @@ func TestHostileFilesTakeNoMemory(t *testing.T) {
 	}
 }
 
-// wideElementOf makes an element with a size of 8 bytes.
+// wideElementOf returns an element with a size field of 8 bytes.
 func wideElementOf(id uint32, content string) string {
 	head := bytes.TrimLeft(binary.BigEndian.AppendUint32(nil, id), "\x00")
 	return string(binary.BigEndian.AppendUint64(head, element.Size8(int64(len(content))))) + content

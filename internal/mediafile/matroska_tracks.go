@@ -15,7 +15,7 @@ const (
 	trackAudio = 2
 )
 
-// What is read of a file's description. Nothing in it is 0 but where the file does not say.
+// The parts of a file's description that are read. A field is 0 only where the file does not have it.
 type (
 	tracksElement struct {
 		Tracks struct{ TrackEntry []trackEntry }
@@ -46,24 +46,24 @@ type (
 	}
 )
 
-// matroskaTrack is a track that is read; its number is 0 when there is none.
+// matroskaTrack is a selected track; its number is 0 when there is none.
 type matroskaTrack struct {
 	number     uint64
 	codec      string
 	private    []byte
-	sound      mkv.Track     // of audio, as it is described
-	audio      Audio         // and what that means
-	delay      time.Duration // of audio: taken from its times
+	sound      mkv.Track     // audio, as described
+	audio      Audio         // audio, as interpreted
+	delay      time.Duration // of audio: subtracted from its times
 	encoding   encoding
-	unreadable string // how the frames are packed, when they cannot be read
+	unreadable string // why the frames cannot be read, if so
 	lengthSize int
-	duration   time.Duration // of a frame; 0 when the file does not say
+	duration   time.Duration // of a frame; 0 when the file does not have it
 }
 
-// tracks is what of a file is read.
+// tracks are the tracks that are read.
 type tracks struct{ video, audio matroskaTrack }
 
-// choose takes the first track of video that can be read, and the first of audio: a picture of the cover may come before.
+// choose selects the first track of video that can be read, and the first of audio: a cover picture may precede the video.
 func (c *tracks) choose(list []trackEntry, f *File) (err error) {
 	err = ErrNoVideo
 	for _, entry := range list {
@@ -88,7 +88,7 @@ func (c *tracks) choose(list []trackEntry, f *File) (err error) {
 	return err
 }
 
-// decode finds out how a track of video is read.
+// decode determines how a track of video is read.
 func (t *matroskaTrack) decode(v *Video) error {
 	codec, private := "", t.private
 	switch {
@@ -100,7 +100,7 @@ func (t *matroskaTrack) decode(v *Video) error {
 		codec = H264
 	case t.codec == "V_MPEGH/ISO/HEVC":
 		codec = H265
-	case t.codec == "V_MS/VFW/FOURCC" && len(private) >= bitmapHeader: // as AVI has it
+	case t.codec == "V_MS/VFW/FOURCC" && len(private) >= bitmapHeader: // as in AVI
 		codec = codecOfFourCC(string(private[16:20]))
 		private = private[bitmapHeader:]
 	}
@@ -115,10 +115,10 @@ func (t *matroskaTrack) decode(v *Video) error {
 	return nil
 }
 
-// bitmapHeader is the size of a BITMAPINFOHEADER, behind which the codec's own description lies.
+// bitmapHeader is the size of a BITMAPINFOHEADER, which precedes the codec's own description.
 const bitmapHeader = 40
 
-// codecOfFourCC is the codec of AVI's name for it; "" for others.
+// codecOfFourCC returns the codec with a FourCC of AVI; "" for unknown ones.
 func codecOfFourCC(name string) string {
 	switch strings.ToUpper(name) {
 	case "H264", "X264", "AVC1", "DAVC":
@@ -184,7 +184,7 @@ func (t *matroskaTrack) describe() *Audio {
 	return &f
 }
 
-// lasts is the duration of a frame of audio.
+// lasts returns the duration of a frame of audio.
 func (t *matroskaTrack) lasts(frame []byte) time.Duration {
 	if n := t.audio.Samples(frame); n > 0 {
 		return ticksToDuration(int64(n), int64(t.audio.Rate))

@@ -1,6 +1,6 @@
-// Package mediafile owns the reading of media files that others made: Matroska, MP4 (plain and
-// fragmented), MOV and MPEG-TS. It must not know what becomes of a frame, nor when it is due. Files
-// may be broken: what a header promises is not believed before it is there.
+// Package mediafile reads media files of other programs: Matroska, MP4 (plain and
+// fragmented), MOV and MPEG-TS. It knows neither how a frame is used, nor when it is due. Files
+// may be damaged: what a header announces is not trusted before it has been read.
 package mediafile
 
 import (
@@ -19,33 +19,33 @@ const (
 	H265 = "H.265"
 )
 
-// AAC is the audio of most files.
+// AAC is the audio codec of most files.
 const AAC = audio.AAC
 
 const (
 	// maxFrame bounds a frame: a keyframe of a 4K camera has 1 to 5 MB.
 	maxFrame = 16 << 20
-	// maxHeader bounds what describes a file: the tables of a day's MP4 have some 40 MB.
+	// maxHeader bounds the description of a file: the tables of a day's MP4 have some 40 MB.
 	maxHeader = 128 << 20
 )
 
-// The errors of Open and Next, beside *CodecError and those of the reader.
+// The errors of Open and Next, in addition to *CodecError and the reader's.
 var (
-	// ErrContainer says that a file is none of the containers.
+	// ErrContainer: the file does not have one of these containers.
 	ErrContainer = errors.New("neither Matroska nor MP4 nor MPEG-TS")
-	// ErrNoVideo says that a file has no video.
+	// ErrNoVideo: the file has no video.
 	ErrNoVideo = errors.New("no video track")
-	// ErrBroken says that a file does not hold what its container demands.
+	// ErrBroken: the file violates its container's format.
 	ErrBroken = errors.New("the file is damaged")
 )
 
-// errDamaged says that a frame cannot be read, though others can.
-var errDamaged = fmt.Errorf("%w: a frame does not hold what it says", ErrBroken)
+// errDamaged: a frame cannot be read, though others can.
+var errDamaged = fmt.Errorf("%w: a frame is not as its header says", ErrBroken)
 
-// errSkipped says that a frame of audio cannot be read, though others can.
-var errSkipped = fmt.Errorf("%w: a frame of audio does not hold what it says", ErrBroken)
+// errSkipped: a frame of audio cannot be read, though others can.
+var errSkipped = fmt.Errorf("%w: a frame of audio is not as its header says", ErrBroken)
 
-// CodecError says that a file's video cannot be read.
+// CodecError: the file's video cannot be read.
 type CodecError struct{ Codec string }
 
 // Error names the codec.
@@ -58,7 +58,7 @@ func broken(format string, args ...any) error {
 // Video describes the video track.
 type Video struct {
 	Codec string   // H264 or H265
-	Sets  [][]byte // parameter sets of the file's header; there may be others beside the frames
+	Sets  [][]byte // parameter sets of the file's header; frames may have others
 }
 
 // Audio describes the audio track.
@@ -126,7 +126,7 @@ func ticksToDuration(ticks, rate int64) time.Duration {
 	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate)*time.Second/time.Duration(rate)
 }
 
-// endOf returns io.EOF for the end of a file, also within something.
+// endOf returns io.EOF for the end of a file, even within an element.
 func endOf(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return io.EOF
@@ -134,7 +134,7 @@ func endOf(err error) error {
 	return err
 }
 
-// plain makes what a file says fit for a sentence.
+// plain makes a name from a file fit for a sentence.
 func plain(name string) string {
 	name = string(bytes.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

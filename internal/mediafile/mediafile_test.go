@@ -100,7 +100,7 @@ func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
 					continue
 				}
 				if len(frame.NALUs) == 0 {
-					t.Error("a picture of nothing")
+					t.Error("an empty picture")
 				}
 				times = append(times, frame.At)
 			}
@@ -133,8 +133,8 @@ func TestLacedAudioOfMkvmerge(t *testing.T) {
 	}
 }
 
-// TestSoundThatBeginsLateComesLate has a second of silence before the sound, as an edit without media.
-func TestSoundThatBeginsLateComesLate(t *testing.T) {
+// TestAudioThatStartsLateIsPlayedLate has a second without audio at the start, as an edit without media.
+func TestAudioThatStartsLateIsPlayedLate(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "ffprobe")
 	for name, arguments := range map[string][]string{"plain": nil, "fragmented": {"-movflags", "frag_keyframe+empty_moov+delay_moov"}} {
@@ -149,7 +149,7 @@ func TestSoundThatBeginsLateComesLate(t *testing.T) {
 			first, _, _ := strings.Cut(string(out), "\n")
 			want, err := time.ParseDuration(strings.Trim(first, ", ") + "s")
 			if err != nil || want < 900*time.Millisecond {
-				t.Fatalf("ffprobe has the sound begin at %q: %v", first, err)
+				t.Fatalf("ffprobe has the audio start at %q: %v", first, err)
 			}
 			f := open(t, path)
 			for {
@@ -159,7 +159,7 @@ func TestSoundThatBeginsLateComesLate(t *testing.T) {
 				}
 				if frame.Audio {
 					if (frame.At - want).Abs() > time.Millisecond {
-						t.Errorf("the sound begins at %s, want %s", frame.At, want)
+						t.Errorf("the audio starts at %s, want %s", frame.At, want)
 					}
 					return
 				}
@@ -196,8 +196,8 @@ func TestWhatCannotBePlayedIsNamed(t *testing.T) {
 		"MPEG-4":       {"a.mp4", []string{"-c:v", "mpeg4", "-an"}, "mp4v"},
 		"MPEG-2 in TS": {"a.ts", []string{"-c:v", "mpeg2video", "-an"}, "MPEG-2"},
 		"AVI":          {"a.avi", []string{"-c:v", "mpeg4", "-an"}, ErrContainer.Error()},
-		"sound only":   {"a.mkv", []string{"-vn", "-c:a", "aac"}, ErrNoVideo.Error()},
-		"sound in TS":  {"a.ts", []string{"-vn", "-c:a", "aac"}, ErrNoVideo.Error()},
+		"audio only":   {"a.mkv", []string{"-vn", "-c:a", "aac"}, ErrNoVideo.Error()},
+		"audio in TS":  {"a.ts", []string{"-vn", "-c:a", "aac"}, ErrNoVideo.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -230,8 +230,8 @@ func TestBrokenFilesEndWithAnError(t *testing.T) {
 	}
 }
 
-// TestBoxesWithoutEndAreAnError: each is no more than a header, so that a few megabytes of them are
-// deeper than a stack is high, and that ends a process.
+// TestBoxesWithoutEndAreAnError: each is only a header, so that a few megabytes of them are
+// nested deeper than a stack can be, which would end the process.
 func TestBoxesWithoutEndAreAnError(t *testing.T) {
 	t.Parallel()
 	const n = 4 << 20
@@ -251,7 +251,7 @@ func TestBoxesWithoutEndAreAnError(t *testing.T) {
 	}
 }
 
-// Any box may be followed by an empty one that is to be passed over.
+// Any box may be followed by an empty one, which is skipped.
 func TestAFragmentMayHoldBoxesOfNothing(t *testing.T) {
 	t.Parallel()
 	if err := new(mp4).trackFragment([]byte("\x00\x00\x00\x08free"), 0); err != nil {
@@ -259,7 +259,7 @@ func TestAFragmentMayHoldBoxesOfNothing(t *testing.T) {
 	}
 }
 
-// pictures is the video track, number 1, of files that are made by hand.
+// pictures is the video track, number 1, of files that tests write themselves.
 var pictures = elementOf(element.IDTrackEntry, elementOf(element.IDTrackNumber, "\x01")+
 	elementOf(element.IDTrackType, "\x01")+elementOf(element.IDCodecID, "V_MPEG4/ISO/AVC")+
 	elementOf(element.IDCodecPrivate, "\x01\x42\xC0\x1E\xFF\xE1\x00\x04\x67\x42\xC0\x1E\x01\x00\x04\x68\xCE\x3C\x80"))
@@ -282,8 +282,8 @@ func TestTimesAreCountedAsTheInfoBehindTheTracksSays(t *testing.T) {
 	}
 }
 
-// TestLacedG711IsTimedByItsSamples has frames of 20, 40 and 20 ms in a block; all of 20 ms where a
-// lace can hold no others.
+// TestLacedG711IsTimedByItsSamples has frames of 20, 40 and 20 ms in a block; all are 20 ms where the
+// lacing allows only equal ones.
 func TestLacedG711IsTimedByItsSamples(t *testing.T) {
 	t.Parallel()
 	short, long := strings.Repeat("s", 2*160), strings.Repeat("l", 2*320) // 2 channels at 8 kHz
@@ -322,13 +322,13 @@ func TestLacedG711IsTimedByItsSamples(t *testing.T) {
 	}
 }
 
-// elementOf makes one of Matroska with a size of two bytes.
+// elementOf returns an element of Matroska with a size field of two bytes.
 func elementOf(id uint32, content string) string {
 	b := binary.BigEndian.AppendUint32(nil, id)
 	return string(bytes.TrimLeft(b, "\x00")) + string(binary.BigEndian.AppendUint16(nil, 0x4000|uint16(len(content)))) + content
 }
 
-// playAll reads what there is to read.
+// playAll reads a file to its end.
 func playAll(data []byte) {
 	f, err := Open(bytes.NewReader(data))
 	for range 1000 {

@@ -13,7 +13,7 @@ type mp4 struct {
 	tracks   []*mp4Track // video, then audio if there is some
 	at       int64       // of the next fragment
 	fragment []fragmentSample
-	// indexPlayed says that nothing is left of what the index has of a file of fragments.
+	// indexPlayed: all samples in the index of a fragmented file were played.
 	indexPlayed bool
 	buffer      []byte
 	nalus       [][]byte
@@ -32,14 +32,14 @@ func (m *mp4) load(t *mp4Track, s sample) (Frame, error) {
 		return Frame{}, broken("a frame of %d bytes", s.size)
 	}
 	if _, err := m.file.r.Seek(s.offset, io.SeekStart); err != nil {
-		return Frame{}, broken("a frame lies at %d", s.offset)
+		return Frame{}, broken("a frame has the offset %d", s.offset)
 	}
 	m.buffer = slices.Grow(m.buffer[:0], int(s.size))[:s.size]
 	switch _, err := io.ReadFull(m.file.r, m.buffer); {
 	case err == nil:
 	case !errors.Is(endOf(err), io.EOF):
 		return Frame{}, err
-	case t.kind == "soun": // the file is cut off, but what is to be played next may lie before its end
+	case t.kind == "soun": // the file is truncated, but the next video frame may precede its end
 		return Frame{}, errSkipped
 	default:
 		return Frame{}, errDamaged
@@ -53,7 +53,7 @@ func (m *mp4) load(t *mp4Track, s sample) (Frame, error) {
 	return Frame{At: at, NALUs: m.nalus}, err
 }
 
-// nextOfBoth plays what the index has of a file of fragments, often nothing, and then the fragments.
+// nextOfBoth plays the samples in the index of a fragmented file, often none, and then the fragments.
 func (m *mp4) nextOfBoth() (Frame, error) {
 	if !m.indexPlayed {
 		f, err := m.nextSample()
@@ -65,12 +65,12 @@ func (m *mp4) nextOfBoth() (Frame, error) {
 	return m.nextFragment()
 }
 
-// nextSample plays a plain file: of both tracks, what is to be decoded first.
+// nextSample plays a plain file: of both tracks, the sample to be decoded first.
 func (m *mp4) nextSample() (Frame, error) {
 	var first *mp4Track
 	for _, t := range m.tracks {
 		if t.scale <= 0 {
-			return Frame{}, broken("a track without time")
+			return Frame{}, broken("a track without a time scale")
 		}
 		if t.samples.more() && (first == nil ||
 			ticksToDuration(t.samples.dts-t.shift, t.scale) < ticksToDuration(first.samples.dts-first.shift, first.scale)) {

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// box is one of a file.
+// box is a box of a file.
 type box struct {
 	kind string
 	at   int64 // of its start
@@ -16,7 +16,7 @@ type box struct {
 // boxReader reads the boxes of a file.
 type boxReader struct{ r io.ReadSeeker }
 
-// header reads the header of the box at an offset of the file; io.EOF says that there is none.
+// header reads the header of the box at an offset of the file; io.EOF: there is none.
 func (f boxReader) header(at int64) (b box, err error) {
 	if _, err = f.r.Seek(at, io.SeekStart); err != nil {
 		return b, err
@@ -61,7 +61,7 @@ func (f boxReader) content(b box) ([]byte, error) {
 	return data, err
 }
 
-// boxes calls each for the boxes within one, as far as they can be made sense of.
+// boxes calls each for the boxes within one, as far as they are valid.
 func boxes(data []byte, each func(kind string, data []byte) error) error {
 	for len(data) >= 8 {
 		size, body := uint64(binary.BigEndian.Uint32(data)), uint64(8)
@@ -75,9 +75,9 @@ func boxes(data []byte, each func(kind string, data []byte) error) error {
 			size, body = binary.BigEndian.Uint64(data[8:]), 16
 		}
 		if size < body {
-			return nil // nothing that can be made sense of follows
+			return nil // the rest is not valid
 		}
-		size = min(size, uint64(len(data))) // it reaches no farther than its parent
+		size = min(size, uint64(len(data))) // it cannot extend beyond its parent
 		if err := each(string(data[4:8]), data[body:size]); err != nil {
 			return err
 		}

@@ -38,11 +38,11 @@ func (m *mp4) nextFragment() (Frame, error) {
 	return m.load(s.track, s.sample)
 }
 
-// trackFragment is what holds for the next sample of a traf box.
+// trackFragment is the state of a traf box that applies to its next sample.
 type trackFragment struct {
-	track    *mp4Track // nil: none that is read
+	track    *mp4Track // nil: a track that is not read
 	defaults fragmentDefaults
-	base     int64 // offset from which runs count theirs
+	base     int64 // offset to which those of runs are relative
 	offset   int64
 	dts      int64
 }
@@ -80,9 +80,9 @@ func (m *mp4) fragmentHeader(t *trackFragment, c *cursor) error {
 		return nil
 	}
 	if t.track = m.tracks[i]; t.track.scale <= 0 {
-		return broken("a track without time")
+		return broken("a track without a time scale")
 	}
-	t.defaults, t.dts = t.track.defaults, t.track.end // unless a tfdt box says otherwise
+	t.defaults, t.dts = t.track.defaults, t.track.end // unless a tfdt box follows
 	if has(0x1) {
 		t.base = int64(c.u64())
 	}
@@ -143,13 +143,13 @@ func (m *mp4) run(t *trackFragment, c *cursor) error {
 	return nil
 }
 
-// joins reports whether a sample of PCM goes to the frame that the one before began.
+// joins reports whether a sample of PCM continues the frame that the previous one started.
 func (s fragmentSample) joins(before fragmentSample) bool {
 	block, size := int64(s.track.block), int64(before.size)
 	return block > 0 && before.track == s.track && before.offset+size == s.offset && size/block < s.track.blockRun()
 }
 
-// flags reports whether a flag is among those of a full box, which are the lower 24 bits.
+// flags reports whether a flag is set in those of a full box, which are the lower 24 bits.
 func flags(of uint32) (has func(flag uint32) bool) {
 	return func(flag uint32) bool { return of&flag != 0 }
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// isMP4 looks for a box that files have, behind others at their front.
+// isMP4 looks for a box that files have, possibly after others at their start.
 func isMP4(head []byte) bool {
 	for range 8 {
 		if len(head) < 8 {
@@ -34,7 +34,7 @@ func openMP4(r io.ReadSeeker) (*File, error) {
 	for at := int64(0); ; {
 		b, err := m.file.header(at)
 		if errors.Is(err, io.EOF) {
-			return nil, broken("it has no index (moov), as of a recording that was cut off")
+			return nil, broken("it has no index (moov), like a recording that was interrupted")
 		}
 		if err != nil {
 			return nil, err
@@ -44,7 +44,7 @@ func openMP4(r io.ReadSeeker) (*File, error) {
 		}
 		data, err := m.file.content(b)
 		if errors.Is(err, io.EOF) {
-			return nil, broken("its index (moov) is cut off")
+			return nil, broken("its index (moov) is truncated")
 		}
 		if err != nil {
 			return nil, err
@@ -67,14 +67,14 @@ func openMP4(r io.ReadSeeker) (*File, error) {
 // movie reads a moov box and chooses the tracks.
 func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 	var all []*mp4Track
-	var scale int64 // of the movie, ticks per second
+	var scale int64 // of the movie, in ticks per second
 	defaults := make(map[uint32]fragmentDefaults)
 	err = boxes(data, func(kind string, data []byte) error {
 		switch kind {
 		case "trak":
 			t := &mp4Track{}
 			if t.broken = t.read(data, 0); t.broken != nil && t.kind != "" && t.kind != "vide" {
-				return nil // the video does not suffer for it
+				return nil // the video can be played all the same
 			}
 			all = append(all, t)
 		case "mvhd":
@@ -110,7 +110,7 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 		case err == nil:
 			m.tracks = append(m.tracks, t)
 		case refused == ErrNoVideo:
-			refused = err // a picture of the cover may come before the video
+			refused = err // a cover picture may precede the video
 		}
 	}
 	if len(m.tracks) == 0 {
@@ -120,7 +120,7 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 	return fragmented, nil
 }
 
-// chooseSound takes the first audio that can be read.
+// chooseSound selects the first audio that can be read.
 func (m *mp4) chooseSound(all []*mp4Track, f *File) {
 	for _, t := range all {
 		if t.kind != "soun" || t.broken != nil || t.scale <= 0 {
@@ -135,7 +135,7 @@ func (m *mp4) chooseSound(all []*mp4Track, f *File) {
 	}
 }
 
-// unpacked returns the content of a moov box that QuickTime has compressed, and that of others as it is.
+// unpacked returns the content of a moov box, decompressed if QuickTime has compressed it.
 func unpacked(data []byte) (movie []byte, err error) {
 	movie = data
 	err = boxes(data, func(kind string, data []byte) error {
@@ -147,7 +147,7 @@ func unpacked(data []byte) (movie []byte, err error) {
 			if kind != "cmvd" || len(data) < 4 {
 				return nil
 			}
-			r, err := zlib.NewReader(bytes.NewReader(data[4:])) // behind its size
+			r, err := zlib.NewReader(bytes.NewReader(data[4:])) // after its size
 			if err != nil {
 				return broken("its index (moov) is compressed in an unknown way")
 			}

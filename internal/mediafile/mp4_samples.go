@@ -2,19 +2,19 @@ package mediafile
 
 import "encoding/binary"
 
-// sample says where a frame lies and when it is shown, in its track's ticks.
+// sample is the position of a frame and its presentation time, in its track's ticks.
 type sample struct {
 	offset int64
 	size   uint32
 	pts    int64
 }
 
-// sampleTable goes through the tables of a track (ISO/IEC 14496-12, 8.6 and 8.7), which stay as
-// they lie in the file: those of a day have millions of entries.
+// sampleTable iterates over the tables of a track (ISO/IEC 14496-12, 8.6 and 8.7), which are not
+// converted: those of a day have millions of entries.
 type sampleTable struct {
 	durations, shifts, chunkRuns, sizes, chunks []byte // without their counts
 	wide                                        bool   // chunks have 64 bits
-	size                                        uint32 // of all samples; 0: sizes has them
+	size                                        uint32 // of each sample; 0: see sizes
 	count                                       uint32
 
 	index                    uint32
@@ -22,11 +22,11 @@ type sampleTable struct {
 	durationLeft, shiftLeft  uint32
 	duration                 uint32
 	shift                    int32
-	chunk, perChunk, inChunk uint32 // number of the open chunk from 1, samples in it, and taken of it
+	chunk, perChunk, inChunk uint32 // number of the open chunk from 1, samples in it, and read from it
 	offset                   int64
 }
 
-// read takes one of the boxes that make the table.
+// read handles one of the boxes that form the table.
 func (t *sampleTable) read(kind string, data []byte) error {
 	entry := 8
 	var table *[]byte
@@ -54,7 +54,7 @@ func (t *sampleTable) read(kind string, data []byte) error {
 	}
 	c := cursor{data: data}
 	c.skip(4)
-	n := min(uint64(c.u32()), uint64(len(c.data)/entry)) // it may be cut off
+	n := min(uint64(c.u32()), uint64(len(c.data)/entry)) // it may be truncated
 	*table = c.data[:n*uint64(entry)]
 	return nil
 }
@@ -73,7 +73,7 @@ func (t *sampleTable) next() (s sample, err error) {
 		t.shiftLeft, t.shift = binary.BigEndian.Uint32(t.shifts), int32(binary.BigEndian.Uint32(t.shifts[4:]))
 		t.shifts = t.shifts[8:]
 	}
-	if t.shiftLeft == 0 { // frames without are shown when they are decoded
+	if t.shiftLeft == 0 { // frames without one are shown when they are decoded
 		t.shift, t.shiftLeft = 0, 1
 	}
 	if err := t.openChunk(); err != nil {
@@ -103,7 +103,7 @@ func (t *sampleTable) openChunk() error {
 		t.chunkRuns = t.chunkRuns[12:]
 	}
 	if t.perChunk == 0 || len(t.chunks) < 4 || t.wide && len(t.chunks) < 8 {
-		return broken("frames that lie nowhere")
+		return broken("frames without an offset")
 	}
 	if t.wide {
 		t.offset = int64(binary.BigEndian.Uint64(t.chunks))

@@ -7,7 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// soundEntry is an AudioSampleEntry, as it is in MP4 and in the versions of QuickTime (QuickTime File Format, "Sound
+// soundEntry is an AudioSampleEntry of MP4 and of the versions of QuickTime (QuickTime File Format, "Sound
 // Sample Descriptions").
 type soundEntry struct {
 	kind     string
@@ -15,8 +15,8 @@ type soundEntry struct {
 	bits     int
 	rate     int
 	flags    uint32 // of lpcm
-	boxes    []byte // behind it
-	little   bool   // as a box says
+	boxes    []byte // after it
+	little   bool   // according to a box
 }
 
 // Flags of lpcm.
@@ -51,8 +51,8 @@ func parseSoundEntry(kind string, data []byte) (e soundEntry, ok bool) {
 	return e, !c.short
 }
 
-// sound reads how the audio of a track is described, as far as it can be recorded. Nothing that is wrong with it does harm
-// to the video.
+// sound reads the description of a track's audio, as far as it can be recorded. Its faults do not affect
+// the video.
 func (t *mp4Track) sound() {
 	e, ok := parseSoundEntry(t.entry, t.described)
 	if !ok {
@@ -66,13 +66,13 @@ func (t *mp4Track) sound() {
 	}
 	if t.audio != nil && (t.audio.Codec == audio.PCM || t.audio.Codec == audio.ALaw || t.audio.Codec == audio.MuLaw) {
 		t.block = max(t.audio.Channels*e.bytes(), 1)
-		if t.samples.size > 0 { // some count channels or bytes
+		if t.samples.size > 0 { // some have numbers of channels or bytes
 			t.samples.size = uint32(t.block)
 		}
 	}
 }
 
-// bytes of a sample of a channel.
+// bytes is the size of a sample of a channel.
 func (e *soundEntry) bytes() int {
 	if e.kind == "ulaw" || e.kind == "alaw" {
 		return 1
@@ -82,9 +82,9 @@ func (e *soundEntry) bytes() int {
 
 // soundBoxes reads the boxes of an entry.
 func (t *mp4Track) soundBoxes(e *soundEntry, data []byte) {
-	_ = boxes(data, func(kind string, data []byte) error { // what is broken behind them is not needed
+	_ = boxes(data, func(kind string, data []byte) error { // errors after the last box do not matter
 		switch kind {
-		case "wave": // in QuickTime files the others lie in it
+		case "wave": // in QuickTime files it contains the others
 			t.soundBoxes(e, data)
 		case "esds":
 			t.audio = t.describedByESDS(data, *e)
@@ -95,7 +95,7 @@ func (t *mp4Track) soundBoxes(e *soundEntry, data []byte) {
 				e.little, e.bits = data[4]&1 == 1, int(data[5])
 			}
 		case "dOps":
-			if f, _, ok := audio.OpusFormat(data); ok { // the edit list says what is not heard
+			if f, _, ok := audio.OpusFormat(data); ok { // the edit list has the skipped part
 				t.audio = &f
 			}
 		case "dac3", "dec3":
@@ -117,7 +117,7 @@ func (e *soundEntry) other(codec audio.Codec, config []byte) *Audio {
 	return &Audio{Codec: codec, Rate: e.rate, Channels: e.channels, Config: config}
 }
 
-// dolby reads an AC3SpecificBox or EC3SpecificBox (ETSI TS 102 366, annex F), which know the channels better.
+// dolby reads an AC3SpecificBox or EC3SpecificBox (ETSI TS 102 366, annex F), whose channels are more reliable.
 func (e *soundEntry) dolby(kind string, data []byte) *Audio {
 	channels := [...]int{2, 1, 2, 3, 3, 4, 4, 5}
 	switch {
@@ -131,7 +131,7 @@ func (e *soundEntry) dolby(kind string, data []byte) *Audio {
 	return nil
 }
 
-// format is that of an entry whose name says all.
+// format returns the format of an entry that its name fully describes.
 func (e *soundEntry) format() (f Audio) {
 	f = Audio{Codec: audio.PCM, Rate: e.rate, Channels: e.channels, Bits: e.bits, Little: e.little}
 	switch e.kind {
@@ -145,7 +145,7 @@ func (e *soundEntry) format() (f Audio) {
 		f.Little = true
 	case "raw ":
 		f.Little = true
-		e.flags |= lpcmSign // 8 bits have none, as in Matroska
+		e.flags |= lpcmSign // 8-bit samples are unsigned, as in Matroska
 	case "in24":
 		f.Bits = 24
 	case "in32":
@@ -162,7 +162,7 @@ func (e *soundEntry) format() (f Audio) {
 	e.bits = f.Bits
 	signed8 := f.Codec == audio.PCM && f.Bits == 8 && e.kind != "raw "
 	if f.Codec != audio.MP3 && (f.Bits%8 != 0 || f.Bits == 0) || f.Float && !f.Little || signed8 {
-		return Audio{} // Matroska has no name for it
+		return Audio{} // Matroska has no codec ID for it
 	}
 	return f
 }
@@ -170,7 +170,7 @@ func (e *soundEntry) format() (f Audio) {
 // Object types of an esds box (the registration authority of MP4, "Object types").
 const (
 	objectAAC      = 0x40
-	objectAAC2Main = 0x66 // AAC of MPEG-2, with the same configuration
+	objectAAC2Main = 0x66 // MPEG-2 AAC, with the same configuration
 	objectAAC2SSR  = 0x68
 	objectMPEG2    = 0x69 // MPEG-2 audio, of any layer
 	objectMPEG1    = 0x6B
@@ -247,9 +247,9 @@ func esds(data []byte) (object int, specific []byte) {
 	return object, specific
 }
 
-// learn looks into the first frame of audio that only its frames describe whole.
+// learn reads the first frame of audio that only its frames fully describe.
 func (m *mp4) learn(t *mp4Track) {
-	samples := t.samples // a copy, which reads on from the same place
+	samples := t.samples // a copy, which continues from the same position
 	if !samples.more() || t.audio.Codec != audio.MP3 && t.audio.Codec != audio.AC3 && t.audio.Codec != audio.EAC3 {
 		return
 	}
@@ -270,10 +270,10 @@ func (m *mp4) learn(t *mp4Track) {
 	}
 }
 
-// blockRun is how many samples of PCM make a frame, in each of which a file has one alone.
+// blockRun is how many samples of PCM form a frame; in the file each one is a frame.
 func (t *mp4Track) blockRun() int64 { return max(t.scale/50, 1) }
 
-// joined takes the samples that lie behind one of PCM, up to a frame of some 20 ms.
+// joined adds the samples that follow one of PCM, up to a frame of some 20 ms.
 func (t *mp4Track) joined(s sample) (sample, error) {
 	for n := int64(1); n < t.blockRun() && t.samples.more() && t.samples.inChunk < t.samples.perChunk; n++ {
 		next, err := t.samples.next()

@@ -7,24 +7,24 @@ type mp4Track struct {
 	id         uint32
 	kind       string // "vide" or "soun"
 	scale      int64  // ticks per second
-	shift      int64  // taken from all times, by the edit list, in ticks
+	shift      int64  // subtracted from all times, by the edit list, in ticks
 	delay      int64  // added to all times, by the edit list, in the movie's ticks
 	entry      string // name of the sample entry
 	private    []byte // avcC or hvcC
 	audio      *Audio
 	described  []byte // the sample entry
-	block      int    // bytes of a sample of PCM in all channels; 0: it is none
+	block      int    // bytes of a sample of PCM in all channels; 0: not PCM
 	lengthSize int
 	defaults   fragmentDefaults // of trex
 	samples    sampleTable
-	end        int64 // of what was read of it, in ticks: of decoding
-	broken     error // what is wrong with its description
+	end        int64 // decoding time after the last sample that was read, in ticks
+	broken     error // the error in its description
 }
 
-// fragmentDefaults hold for samples of which a fragment says nothing else.
+// fragmentDefaults apply to samples for which a fragment has no other values.
 type fragmentDefaults struct{ duration, size uint32 }
 
-// codecs are those of the sample entries that can be read, Dolby Vision's among them.
+// codecs are the codecs of the sample entries that can be read, including Dolby Vision's.
 var codecs = map[string]string{
 	"avc1": H264, "avc2": H264, "avc3": H264, "avc4": H264, "dva1": H264, "dvav": H264, "H264": H264, "h264": H264,
 	"hvc1": H265, "hvc2": H265, "hev1": H265, "dvh1": H265, "dvhe": H265, "HEVC": H265, "hevc": H265,
@@ -46,7 +46,7 @@ func (t *mp4Track) video(f *File) error {
 	return nil
 }
 
-// entryName is the codec of a sample entry as people know it.
+// entryName returns the common name of a sample entry's codec.
 func entryName(entry string) string {
 	switch entry {
 	case "mp4v":
@@ -59,13 +59,13 @@ func entryName(entry string) string {
 	return plain(entry)
 }
 
-// maxDepth of boxes in a trak box: stbl lies in minf, and that in mdia.
+// maxDepth is the depth of boxes in a trak box: mdia contains minf, and that contains stbl.
 const (
 	maxDepth  = 3
 	depthMdia = 1
 )
 
-// read goes through a trak box, or one that lies that deep in it.
+// read handles the boxes in a trak box, or in a box at that depth in it.
 func (t *mp4Track) read(data []byte, depth int) error {
 	return boxes(data, func(kind string, data []byte) error {
 		c := cursor{data: data}
@@ -73,7 +73,7 @@ func (t *mp4Track) read(data []byte, depth int) error {
 		switch kind {
 		case "mdia", "minf", "stbl", "edts":
 			if depth == maxDepth {
-				return broken("a box %s lies too deep", kind)
+				return broken("a box %s is nested too deep", kind)
 			}
 			return t.read(data, depth+1)
 		case "tkhd":
@@ -86,7 +86,7 @@ func (t *mp4Track) read(data []byte, depth int) error {
 		case "mdhd":
 			t.scale = timescale(&c)
 		case "hdlr":
-			// QuickTime has a second one in minf, which says where the data lies.
+			// QuickTime has a second one in minf, for the data.
 			if depth == depthMdia {
 				c.skip(8)
 				t.kind = string(c.take(4))
@@ -119,8 +119,8 @@ func timescale(c *cursor) int64 {
 	return int64(c.u32())
 }
 
-// edits reads an edit list (ISO/IEC 14496-12, 8.6.6): the first edit that plays something says
-// which time of the media is played first, and those without media before it how much later.
+// edits reads an edit list (ISO/IEC 14496-12, 8.6.6): the first edit with media defines
+// which time of the media is played first, and those without media before it define a delay.
 func (t *mp4Track) edits(c *cursor, version int) {
 	var delay int64
 	for n := c.u32(); n > 0 && !c.short; n-- {
@@ -144,12 +144,12 @@ func (t *mp4Track) edits(c *cursor, version int) {
 
 func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 	if t.entry != "" {
-		return nil // a second description is of no use to us
+		return nil // a second description is not needed
 	}
 	t.entry, t.described = kind, data
 	const fixed = 78 // VisualSampleEntry
 	if codecs[kind] == "" || len(data) < fixed {
-		return nil // what lies in others nobody needs
+		return nil // other entries are not needed
 	}
 	err := boxes(data[fixed:], func(kind string, data []byte) error {
 		if kind == "avcC" || kind == "hvcC" {
@@ -158,7 +158,7 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 		return nil
 	})
 	if t.private != nil {
-		return nil // what else lies beside it is not needed for playing
+		return nil // other boxes are not needed for playing
 	}
 	return err
 }

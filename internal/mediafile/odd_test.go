@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// remux has mkvmerge write a file anew.
+// remux has mkvmerge rewrite a file.
 func remux(arguments ...string) func(*testing.T, string) string {
 	return func(t *testing.T, path string) string {
 		t.Helper()
@@ -27,7 +27,7 @@ func remux(arguments ...string) func(*testing.T, string) string {
 	}
 }
 
-// withTimes is a transport stream as camcorders have it.
+// withTimes returns a transport stream with the arrival times of camcorders.
 func withTimes(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -44,7 +44,7 @@ func withTimes(t *testing.T, path string) string {
 	return path
 }
 
-// Files that others write otherwise, and that ffmpeg plays.
+// Unusual files of other programs, which ffmpeg plays.
 func TestOddFilesAreReadWhole(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "mkvmerge")

@@ -7,10 +7,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mpegts"
 )
 
-// headSize is how many bytes a container is known by.
+// headSize is how many bytes are read to recognise a container.
 const headSize = 8 << 10
 
-// Open reads a file's header: its first video track is taken, and the first audio that can be.
+// Open reads a file's header, and selects its first video track and the first audio that can be read.
 func Open(r io.ReadSeeker) (*File, error) {
 	head := make([]byte, headSize)
 	n, err := io.ReadFull(r, head)

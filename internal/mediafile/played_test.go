@@ -17,7 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// change makes another file of one, and returns its path.
+// change makes another file from one, and returns its path.
 type change func(t *testing.T, path string) string
 
 // edited changes the bytes of a file.
@@ -35,7 +35,7 @@ func edited(edit func(data []byte) []byte) change {
 	}
 }
 
-// eachBox changes the boxes of an MP4 file whose kind is this.
+// eachBox changes the boxes of a kind in an MP4 file.
 func eachBox(kind string, edit func(b []byte) []byte) change {
 	return edited(func(data []byte) (out []byte) {
 		for len(data) >= 8 {
@@ -54,7 +54,7 @@ func boxOf(kind string, content []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint32(nil, uint32(8+len(content))), kind...), content...)
 }
 
-// toTheEnd says that a box has no length.
+// toTheEnd removes the length of a box.
 func toTheEnd(b []byte) []byte { return append(make([]byte, 4), b[4:]...) }
 
 func wideSize(b []byte) []byte {
@@ -64,7 +64,7 @@ func wideSize(b []byte) []byte {
 
 func skipped(b []byte) []byte { return boxOf("skip", b[8:]) }
 
-// from1000 is a stream that begins in the middle of a packet.
+// from1000 is a stream that starts in the middle of a packet.
 var from1000 = edited(func(data []byte) []byte { return data[1000:] })
 
 func withHTTP(data []byte) []byte { return append([]byte("HTTP/1.0 200 OK\r\n\r\n"), data...) }
@@ -73,7 +73,7 @@ func behind(more []byte) change {
 	return edited(func(data []byte) []byte { return append(data, more...) })
 }
 
-// compressed is a moov box as QuickTime compresses it.
+// compressed returns a moov box as QuickTime compresses it.
 func compressed(b []byte) []byte {
 	var packed bytes.Buffer
 	w := zlib.NewWriter(&packed)
@@ -83,10 +83,10 @@ func compressed(b []byte) []byte {
 	return boxOf("moov", boxOf("cmov", append(boxOf("dcom", []byte("zlib")), boxOf("cmvd", append(size, packed.Bytes()...))...)))
 }
 
-// withoutTimes takes the tfdt box out of a moof box with one track, as an unknown one.
+// withoutTimes turns the tfdt box of a moof box with one track into an unknown one.
 func withoutTimes(b []byte) []byte { return bytes.Replace(b, []byte("tfdt"), []byte("free"), 1) }
 
-// spread puts bytes behind each packet of a transport stream.
+// spread adds bytes after each packet of a transport stream.
 func spread(n int) change {
 	return edited(func(data []byte) (out []byte) {
 		for p := range slices.Chunk(data, 188) {
@@ -104,7 +104,7 @@ func zeroed(data []byte) []byte {
 	return data
 }
 
-// gstreamer has GStreamer write a file of what is in one.
+// gstreamer has GStreamer rewrite a file.
 func gstreamer(muxer string) change {
 	return func(t *testing.T, path string) string {
 		t.Helper()
@@ -181,7 +181,7 @@ func TestFilesArePlayedAsFFmpegPlaysThem(t *testing.T) {
 	}
 }
 
-// TestWhatIsOverwrittenIsPassedOver reads on behind what is no element, and says that frames are missing.
+// TestWhatIsOverwrittenIsPassedOver skips bytes that are not elements, and reports that frames are missing.
 func TestWhatIsOverwrittenIsPassedOver(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")
@@ -205,7 +205,7 @@ func TestWhatIsOverwrittenIsPassedOver(t *testing.T) {
 	}
 }
 
-// unknownFirst puts a box in front that nobody knows. Offsets of fragments count from their own beginning.
+// unknownFirst puts an unknown box in front. Offsets of fragments are relative to the fragment.
 func unknownFirst(data []byte) []byte { return append(boxOf("zzzz", []byte("unknown")), data...) }
 
 // played writes the video of a file as Annex B.
@@ -237,7 +237,7 @@ func played(t *testing.T, path string) (annexB string, sound int) {
 	}
 }
 
-// sums are those of the pictures that ffmpeg decodes. What it complains of does not matter.
+// sums returns the checksums of the pictures that ffmpeg decodes. Its warnings are ignored.
 func sums(t *testing.T, input ...string) (list []string) {
 	t.Helper()
 	out, _ := exec.Command("ffmpeg", slices.Concat([]string{"-v", "quiet"}, input,

@@ -14,8 +14,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// TestSoundOfFilesIsRecorded has ffmpeg encode two seconds of sound in every codec that a container may have, records that, and
-// has ffmpeg decode the recording: without an error, and as long as it was.
+// TestSoundOfFilesIsRecorded has ffmpeg encode two seconds of audio in every codec that a container may have, records that, and
+// has ffmpeg decode the recording: without an error, and of the same length.
 func TestSoundOfFilesIsRecorded(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "ffprobe")
@@ -71,7 +71,7 @@ func TestSoundOfFilesIsRecorded(t *testing.T) {
 	}
 }
 
-// copySound writes the audio of a file as a recording has it.
+// copySound writes the audio of a file as a recording does.
 func copySound(t *testing.T, f *File, path string) {
 	t.Helper()
 	out, err := os.Create(path)
@@ -106,7 +106,7 @@ func copySound(t *testing.T, f *File, path string) {
 	}
 }
 
-// decoded is how long the sound of a file is, as ffmpeg decodes it.
+// decoded returns the duration of a file's audio, as ffmpeg decodes it.
 func decoded(t *testing.T, path string) time.Duration {
 	t.Helper()
 	cmd := exec.Command("ffmpeg", "-v", "error", "-i", path, "-map", "0:a:0", "-f", "s16le", "-ac", "1", "-ar", "8000", "-")

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// maxProbe is how far into a file its tracks are looked for, in bytes, and maxVideo is how far where its tables have none.
+	// maxProbe is how far into a file tracks are searched for, in bytes, and maxVideo how far if the tables have no video.
 	maxProbe = 32 << 20
 	maxVideo = 2 << 20
-	// maxOpening is how much video is kept while the audio is looked for.
+	// maxOpening is how much video is held while audio is searched for.
 	maxOpening = 5 * time.Second
-	// maxStep is how far a time may be from the one before it. Files that were put together of others begin again somewhere else.
+	// maxStep is the largest step between two times. Concatenated files restart elsewhere.
 	maxStep = 10 * time.Second
 )
 
@@ -31,7 +31,7 @@ type ts struct {
 	file    *File
 
 	queue   []Frame
-	taken   int // of the queue
+	taken   int // from the queue
 	damaged int // frames before the next one
 
 	started bool
@@ -62,7 +62,7 @@ func openTS(r io.Reader) (*File, error) {
 	return s.file, nil
 }
 
-// known reports whether it is known what the file has, or all that can be looked at for that.
+// known reports whether the tracks are known, or the search for them is over.
 func (s *ts) known() bool {
 	switch {
 	case s.ended, s.read >= maxProbe, s.tracks.Scrambled:
@@ -73,7 +73,7 @@ func (s *ts) known() bool {
 	return s.tracks.Settled || len(s.queue) > 0 && s.queue[len(s.queue)-1].At-s.queue[0].At > maxOpening
 }
 
-// more reads on.
+// more reads more of the file.
 func (s *ts) more() error {
 	n, err := s.r.Read(s.chunk[:])
 	s.read += n
@@ -91,7 +91,7 @@ func (s *ts) more() error {
 // Tracks implements mpegts.Handler.
 func (s *ts) Tracks(t mpegts.Tracks) {
 	if s.file.next == nil && (t.Video != s.tracks.Video || t.PID != s.tracks.PID) {
-		s.queue, s.started = nil, false // of a program that is not chosen
+		s.queue, s.started = nil, false // of a program that was not chosen
 	}
 	s.tracks = t
 }
@@ -121,7 +121,7 @@ func (s *ts) AccessUnit(u mpegts.AccessUnit) {
 	s.queue = append(s.queue, f)
 }
 
-// step is how long after the last frame of video something is.
+// step is the distance from the last frame of video.
 func (s *ts) step(raw int64) time.Duration {
 	if !s.started {
 		return 0
@@ -129,7 +129,7 @@ func (s *ts) step(raw int64) time.Duration {
 	return ticksToDuration(mpegts.TimeStep(s.raw, raw), mpegts.Clock)
 }
 
-// AudioFrame implements mpegts.Handler. Its times are counted from those of the video.
+// AudioFrame implements mpegts.Handler. Its times are relative to those of the video.
 func (s *ts) AudioFrame(data []byte, at int64) {
 	step := s.step(at)
 	known := s.file.Audio

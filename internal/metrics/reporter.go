@@ -4,11 +4,10 @@ import (
 	"context"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -171,7 +170,7 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 				return fault
 			}
 			if r.component.Note(scopeRefused, health.Info, fault, refusedShown) {
-				r.o.Log.Warn("metrics are dropped", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+				logevent.Condition(r.o.Log, fault)
 			}
 			r.drop(len(batch))
 		}
@@ -187,12 +186,12 @@ func (r *Reporter) failed(err error) {
 		severity = health.Degraded
 	}
 	if r.component.Report(scopeSend, severity, fault) {
-		r.o.Log.Warn("cannot send metrics", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		logevent.Condition(r.o.Log, fault)
 	}
 }
 
 func (r *Reporter) succeeded() {
 	if r.component.OK(scopeSend) {
-		r.o.Log.Info("sending metrics resumed")
+		logevent.MetricsRecovered.Log(r.o.Log)
 	}
 }

@@ -5,23 +5,23 @@ import "github.com/kvs-edge/kvs-edge-agent/internal/audio"
 // maxAudio bounds a PES packet of audio, in bytes: most have a few frames, and their lengths have 16 bits.
 const maxAudio = 64 << 10
 
-// audioStream reads the frames of the stream of the audio.
+// audioStream reads the frames of the audio's stream.
 type audioStream struct {
 	stream  stream
 	counter counter
 	pes     pesHeader
 
 	reader *audio.Elementary
-	about  *audio.Format // nil: no frame has come
+	about  *audio.Format // nil: no frame has arrived
 
-	waiting bool   // for the next PES packet
-	open    bool   // a PES packet has begun
-	buffer  []byte // what it holds
-	next    int64  // when the frame after the last one begins
-	known   bool   // next is
+	waiting bool   // waiting for the next PES packet
+	open    bool   // a PES packet has started
+	buffer  []byte // its data
+	next    int64  // time of the frame after the last one
+	known   bool   // next is known
 }
 
-// follow reads another stream from now on, if it is one.
+// follow reads another stream from now on, if it differs.
 func (a *audioStream) follow(s stream) {
 	if s.pid == a.stream.pid && s.container == a.stream.container {
 		return
@@ -32,7 +32,7 @@ func (a *audioStream) follow(s stream) {
 	}
 }
 
-// take takes a packet of the stream.
+// take handles a packet of the stream.
 func (a *audioStream) take(d *Demuxer, p packet, data []byte) {
 	if len(p.payload) == 0 {
 		return
@@ -69,13 +69,13 @@ func (a *audioStream) take(d *Demuxer, p packet, data []byte) {
 	}
 }
 
-// lose notes that something is missing.
+// lose notes missing packets.
 func (a *audioStream) lose() {
 	a.buffer, a.open, a.waiting = a.buffer[:0], false, true
 	a.reader.Lost()
 }
 
-// finish reads the frames of the PES packet that has come.
+// finish reads the frames of the complete PES packet.
 func (a *audioStream) finish(d *Demuxer) {
 	if !a.open {
 		return

@@ -1,11 +1,11 @@
 package mpegts
 
-// maxMissing bounds what is said of packets that are missing, of which there may be any number: counters have 4 bits.
+// maxMissing bounds the reported number of missing packets, which is unknown: counters have 4 bits.
 const maxMissing = 1000
 
 const (
-	// distrust is after how many packets in a row with a wrong counter it is not believed any more: some encoders do not
-	// count. trust is after how many right ones it is again.
+	// distrust is the number of consecutive packets with a wrong counter after which it is not trusted: some encoders do not
+	// count. trust is the number of right ones after which it is again.
 	distrust = 8
 	trust    = 64
 )
@@ -14,18 +14,18 @@ const (
 type counter struct {
 	known  bool
 	last   uint8
-	twice  bool             // the last packet came twice
+	twice  bool             // the last packet was repeated
 	packet [PacketSize]byte // the last one
-	unsure int              // packets of any stream that were lost since
+	unsure int              // lost packets since, of any stream
 
 	wrong, right int  // packets in a row
 	counts       bool // one was right once
 	distrusted   bool
-	denied       int // how often in a row packets were said to be lost and the counter went on
+	denied       int // consecutive reports of lost packets although the counter continued
 }
 
-// next takes the next packet of the stream, with payload. It reports how many are missing before it, at most, or that it is one that came
-// before.
+// next handles the next packet of the stream, with payload. It returns how many are missing before it, at most, or reports that it is
+// a repeated one.
 func (c *counter) next(p packet, data []byte) (missing int, repeated bool) {
 	step := (p.count - c.last) & 0xF
 	unsure := c.unsure
@@ -45,7 +45,7 @@ func (c *counter) next(p packet, data []byte) (missing int, repeated bool) {
 	}
 	c.known, c.last, c.twice = true, p.count, false
 	copy(c.packet[:], data)
-	const all, denials = 16, 4 // that many more or less look the same
+	const all, denials = 16, 4 // a difference of that many cannot be seen
 	if unsure >= all {
 		if c.denied++; step != 1 {
 			c.denied = 0

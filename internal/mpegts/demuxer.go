@@ -1,9 +1,9 @@
-// Package mpegts owns the reading of MPEG transport streams (ISO/IEC 13818-1), as they come in RTP and lie in files: it finds
-// the packets, chooses a program with video that can be read, and cuts its video into access units and its audio into
-// frames. It must not know where the bytes come from, nor what becomes of what is in them.
+// Package mpegts reads MPEG transport streams (ISO/IEC 13818-1), from RTP and from files: it finds
+// the packets, chooses a program with readable video, and splits its video into access units and its audio into
+// frames. It knows neither where the bytes come from, nor how the media is used.
 //
-// Streams are read leniently: what a table says is a hint, and what is missing or damaged costs the access units that it
-// belongs to and nothing else.
+// Streams are read leniently: tables are hints, and missing or damaged packets cost only the access units that
+// they belong to.
 package mpegts
 
 import (
@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// PacketSize is that of a packet, in bytes.
+	// PacketSize is the size of a packet, in bytes.
 	PacketSize = 188
 	// Clock is the rate of all times, in ticks per second. They have 33 bits.
 	Clock = 90_000
 
 	syncByte = 0x47
-	// nullPacket is the number of the stream (PID) that only fills the channel.
+	// nullPacket is the PID of packets that only fill the channel.
 	nullPacket = 0x1FFF
-	// maxPID is the highest number of a stream.
+	// maxPID is the highest PID.
 	maxPID = 0x1FFF
 )
 
@@ -33,44 +33,44 @@ const (
 	H265 = "H.265"
 )
 
-// ErrHuge says that an access unit has more bytes than there may be.
+// ErrHuge: an access unit has more bytes than allowed.
 var ErrHuge = errors.New("an access unit of a transport stream is too large")
 
-// Handler takes what a Demuxer finds, in order.
+// Handler receives what a Demuxer reads, in order.
 type Handler interface {
-	// Tracks reports what is read from now on, whenever that changes.
+	// Tracks reports the tracks that are read from now on, whenever they change.
 	Tracks(t Tracks)
-	// AccessUnit takes an access unit of the video. Its NAL units are the callee's to read until it returns.
+	// AccessUnit receives an access unit of the video. Its NAL units are valid until it returns.
 	AccessUnit(u AccessUnit)
-	// AudioFrame takes a frame of the audio, to be heard at a time. It is the callee's to read until it returns.
+	// AudioFrame receives a frame of the audio and its presentation time. It is valid until it returns.
 	AudioFrame(data []byte, at int64)
 }
 
-// Tracks are the streams of the program that is read.
+// Tracks are the tracks of the program that is read.
 type Tracks struct {
 	Video string        // H264 or H265, "" for none yet
-	PID   int           // of the stream of the video
-	Audio *audio.Format // nil: none that can be read, or its first frame has not come
+	PID   int           // PID of the video's stream
+	Audio *audio.Format // nil: none that can be read, or its first frame has not arrived
 	// Others and OtherAudio name the codecs of the video and the audio that cannot be read.
 	Others, OtherAudio []string
-	// Scrambled says that the video is encrypted.
+	// Scrambled: the video is encrypted.
 	Scrambled bool
-	// Settled says that nothing more is to be found out: the tables of all programs have come, and the first
+	// Settled: nothing more is expected to change: the tables of all programs have arrived, and the first
 	// frame of the audio.
 	Settled bool
 }
 
-// AccessUnit is one of the video.
+// AccessUnit is an access unit of the video.
 type AccessUnit struct {
 	NALUs [][]byte // without start codes
-	// At is when it is shown; Timed says that the stream has times at all.
+	// At is its presentation time; Timed: the stream has times at all.
 	At    int64
 	Timed bool
 	// Missing is how many packets of the stream are missing before it, at most; 0: none.
 	Missing int
-	// Torn says that a part of it is missing.
+	// Torn: a part of it is missing.
 	Torn bool
-	// Ended says that its end came with the last Write; else it came before, as the next one has begun, or was cut off.
+	// Ended: its end arrived with the last Write; else it ended before, as the next one has started, or was cut off.
 	Ended bool
 }
 
@@ -80,22 +80,22 @@ type Demuxer struct {
 	most int // bytes of an access unit
 
 	// The packets.
-	buffer  []byte // of which no packet was taken yet
-	locked  bool   // the next packet begins where the last one ended
-	gap     int    // bytes between packets: times of arrival (M2TS) or check sums
+	buffer  []byte // bytes not handled as packets yet
+	locked  bool   // the next packet starts where the last one ended
+	gap     int    // bytes between packets: arrival times (M2TS) or check sums
 	skipped int    // bytes since the last packet
-	largest int    // how many packets came with a Write, at most
-	packets int    // so far
-	short   bool   // the last Write had fewer, so that the sender had no more at that time
+	largest int    // the largest number of packets in a Write
+	packets int    // number so far
+	short   bool   // the last Write had fewer: the sender had no more at that time
 
 	// The tables.
 	pat      section
 	programs []*program // in the order of the table
-	listed   bool       // the table of the programs has come
-	repeats  int        // how often it came since it changed
+	listed   bool       // the table of the programs has arrived
+	repeats  int        // how often it was repeated unchanged
 	guessed  *program   // of a stream without tables
 	current  *program
-	tables   Tracks // what they say
+	tables   Tracks // the tracks according to the tables
 	told     Tracks
 
 	video videoStream
@@ -103,17 +103,17 @@ type Demuxer struct {
 	err   error
 }
 
-// NewDemuxer makes a Demuxer whose access units have at most so many bytes.
+// NewDemuxer returns a Demuxer whose access units have at most that many bytes.
 func NewDemuxer(to Handler, most int) *Demuxer {
 	d := &Demuxer{to: to, most: most}
 	d.video.pid, d.audio.stream.pid = noPID, noPID
 	return d
 }
 
-// noPID is that of a stream that is not there.
+// noPID is the PID of a stream that does not exist.
 const noPID = -1
 
-// Write takes the next bytes, of any length. The only error is ErrHuge, after which nothing more is read.
+// Write reads the next bytes, of any length. The only error is ErrHuge, after which nothing more is read.
 func (d *Demuxer) Write(data []byte) error {
 	d.buffer = append(d.buffer, data...)
 	rest := d.buffer
@@ -142,7 +142,7 @@ func (d *Demuxer) Write(data []byte) error {
 // strides are the distances of packets: of plain streams, with times of arrival (M2TS), and with check sums (DVB).
 var strides = [...]int{PacketSize, 192, 204}
 
-// seek finds the next packet. When there is none, it keeps what may be the beginning of one.
+// seek finds the next packet. When there is none, it keeps the possible start of one.
 func (d *Demuxer) seek(data []byte) (rest []byte) {
 	d.locked = false
 	for i := 0; ; i++ {
@@ -159,7 +159,7 @@ func (d *Demuxer) seek(data []byte) (rest []byte) {
 	}
 }
 
-// begins looks whether a packet begins with data, behind so many bytes that belong to none, or reports that more must come to tell.
+// begins checks whether a packet starts at data, after skipped bytes that are not packets, or reports that more bytes are needed to decide.
 func (d *Demuxer) begins(data []byte, skipped int) (more bool) {
 	for _, stride := range strides {
 		if len(data) > stride && data[stride] == syncByte {
@@ -167,7 +167,7 @@ func (d *Demuxer) begins(data []byte, skipped int) (more bool) {
 			return false
 		}
 	}
-	// One that nothing follows is believed where it stands at a distance that packets have.
+	// A packet at the end of the data is accepted if it is at a valid distance from the last one.
 	if stride := PacketSize + d.skipped + skipped; len(data) == PacketSize {
 		d.locked = true
 		if d.gap = 0; slices.Contains(strides[:], stride) {
@@ -177,16 +177,16 @@ func (d *Demuxer) begins(data []byte, skipped int) (more bool) {
 	return len(data) <= strides[len(strides)-1]
 }
 
-// Lost says that so many datagrams were lost before the next Write, each of at most as many packets as the largest so far.
+// Lost notes the loss of a number of datagrams before the next Write, each with at most as many packets as the largest so far.
 func (d *Demuxer) Lost(datagrams int) {
-	const usual = 7 // fit into an Ethernet frame
+	const perFrame = 7 // packets that fit into an Ethernet frame
 	d.buffer, d.locked = d.buffer[:0], false
-	packets := min(datagrams, maxMissing) * max(d.largest, usual)
+	packets := min(datagrams, maxMissing) * max(d.largest, perFrame)
 	d.video.counter.unsure += packets
 	d.audio.counter.unsure += packets
 }
 
-// Restart says that what comes next is another stream, maybe with the same numbers. What was begun is completed.
+// Restart starts another stream, possibly with the same PIDs. What was started is completed.
 func (d *Demuxer) Restart() {
 	d.Flush()
 	d.buffer, d.locked = d.buffer[:0], false
@@ -194,7 +194,7 @@ func (d *Demuxer) Restart() {
 	d.video.sign = noSign
 }
 
-// Flush emits the last access unit if it is known to be whole, when nothing more comes, or may not belong to it; else it is torn.
+// Flush emits the last access unit at the end of the data, if it is known to be complete, or is independent of it; else it is torn.
 func (d *Demuxer) Flush() {
 	if d.err == nil {
 		d.video.ended = d.video.ended || d.short
@@ -202,15 +202,15 @@ func (d *Demuxer) Flush() {
 	}
 }
 
-// End emits the last access unit of a stream that ends here and was not cut off.
+// End emits the last access unit of a stream that was not cut off.
 func (d *Demuxer) End() {
 	if d.err == nil {
 		d.video.flush(d, len(d.buffer) == 0 && d.video.pes.left <= 0)
 	}
 }
 
-// Continues reports whether the first packet of the video in data, if there is one, is the one that comes next. Bytes that came
-// before are none.
+// Continues reports whether the first packet of the video in data, if there is one, is the next one. Repeated packets do not
+// count.
 func (d *Demuxer) Continues(data []byte) bool {
 	for ; len(data) >= PacketSize && data[0] == syncByte; data = data[PacketSize:] {
 		p, ok := parsePacket(data[:PacketSize])
@@ -221,12 +221,12 @@ func (d *Demuxer) Continues(data []byte) bool {
 	return false
 }
 
-// Pending is how many bytes of the next access unit have come.
+// Pending is how many bytes of the next access unit have arrived.
 func (d *Demuxer) Pending() int { return len(d.video.buffer) }
 
-// Looks reports whether a file that begins with head is a transport stream, maybe one that begins in the middle of a packet.
+// Looks reports whether a file that starts with head is a transport stream, which may start in the middle of a packet.
 func Looks(head []byte) bool {
-	const enough = 8 // packets in a row
+	const needed = 8 // consecutive packets
 	for i := 0; i < len(head); i++ {
 		if head[i] != syncByte {
 			continue
@@ -236,7 +236,7 @@ func Looks(head []byte) bool {
 			for ; at < len(head) && head[at] == syncByte; at += stride {
 				n++
 			}
-			if n >= enough || n > 1 && at >= len(head) && i < stride {
+			if n >= needed || n > 1 && at >= len(head) && i < stride {
 				return true
 			}
 		}
@@ -244,18 +244,18 @@ func Looks(head []byte) bool {
 	return false
 }
 
-// packet is what a packet's header says.
+// packet is the header of a packet, with its payload.
 type packet struct {
 	pid       int
-	start     bool // a PES packet or a section begins in it
+	start     bool // a PES packet or a section starts in it
 	scrambled bool
 	jump      bool // counters and times may jump here
-	stuffed   bool // it was too large for its payload
+	stuffed   bool // it was larger than its payload
 	count     uint8
-	payload   []byte // empty: it has none
+	payload   []byte // empty: there is none
 }
 
-// parsePacket reads the header (2.4.3.2); ok is false for one that is damaged.
+// parsePacket reads the header (2.4.3.2); ok is false for a damaged packet.
 func parsePacket(data []byte) (p packet, ok bool) {
 	p = packet{
 		pid: int(data[1]&0x1F)<<8 | int(data[2]), start: data[1]&0x40 != 0, scrambled: data[3]&0xC0 != 0, count: data[3] & 0xF,
@@ -267,7 +267,7 @@ func parsePacket(data []byte) (p packet, ok bool) {
 	if data[3]&0x20 != 0 {
 		size := int(body[0])
 		if size >= len(body) {
-			size = len(body) - 1 // there is nothing but the field
+			size = len(body) - 1 // there is only the field
 		}
 		p.adaptation(body[1 : 1+size])
 		body = body[1+size:]
@@ -295,7 +295,7 @@ func (p *packet) adaptation(field []byte) {
 			used += part.size
 		}
 	}
-	for _, flag := range [...]uint8{0x02, 0x01} { // private data and an extension have their lengths before them
+	for _, flag := range [...]uint8{0x02, 0x01} { // private data and an extension, with their lengths before them
 		if flags&flag != 0 && used < len(field) {
 			used += 1 + int(field[used])
 		}
@@ -303,21 +303,21 @@ func (p *packet) adaptation(field []byte) {
 	p.stuffed = used < len(field)
 }
 
-// packet takes the next packet.
+// packet handles the next packet.
 func (d *Demuxer) packet(data []byte) {
 	d.packets++
 	d.skipped = 0
 	p, ok := parsePacket(data)
 	if !ok || p.pid == nullPacket {
-		return // what is damaged is missing
+		return // damaged packets count as missing
 	}
 	if !d.read(p, data) && len(p.payload) > 0 && !p.scrambled {
 		d.other(p)
-		d.read(p, data) // if that showed what it is
+		d.read(p, data) // if that identified its stream
 	}
 }
 
-// read takes a packet of a stream that is read, if it is one.
+// read handles a packet of a selected stream, and reports whether it is one.
 func (d *Demuxer) read(p packet, data []byte) bool {
 	switch p.pid {
 	case d.video.pid:
@@ -330,7 +330,7 @@ func (d *Demuxer) read(p packet, data []byte) bool {
 	return true
 }
 
-// other takes a packet of a stream that is not read: of a table, or of one that nothing is known of.
+// other handles a packet of another stream: of a table, or of an unknown one.
 func (d *Demuxer) other(p packet) {
 	if p.pid == 0 {
 		d.pat.take(p, d.readPAT)

@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// collected is what a stream holds.
+// collected is the contents of a stream.
 type collected struct {
 	tracks  []mpegts.Tracks
 	video   []byte  // Annex B
@@ -50,12 +50,12 @@ func (c *collected) last() mpegts.Tracks {
 	return c.tracks[len(c.tracks)-1]
 }
 
-// read reads a stream in pieces of so many bytes.
-func read(t testing.TB, stream []byte, piece int) *collected {
+// read reads a stream in chunks of a size.
+func read(t testing.TB, stream []byte, size int) *collected {
 	t.Helper()
 	c := &collected{}
 	d := mpegts.NewDemuxer(c, 16<<20)
-	for chunk := range slices.Chunk(stream, piece) {
+	for chunk := range slices.Chunk(stream, size) {
 		if err := d.Write(chunk); err != nil {
 			t.Fatal(err)
 		}
@@ -126,15 +126,15 @@ func TestStreamsHoldWhatFFmpegReads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stream := encode(t, row.arguments...)
-			for _, piece := range []int{1, 188, 7 * row.stride, 1000} {
-				got := read(t, stream, piece)
+			for _, size := range []int{1, 188, 7 * row.stride, 1000} {
+				got := read(t, stream, size)
 				if got.torn != 0 || got.missing != 0 {
-					t.Errorf("in pieces of %d: %d access units are torn, %d packets missing", piece, got.torn, got.missing)
+					t.Errorf("in chunks of %d: %d access units are torn, %d packets missing", size, got.torn, got.missing)
 				}
 				if tracks := got.last(); tracks.Video != row.codec || (tracks.Audio != nil) != row.audio || !tracks.Settled {
 					t.Errorf("the tracks are %+v", tracks)
 				}
-				if piece == 1000 {
+				if size == 1000 {
 					sameAsFFmpeg(t, stream, got, row.audio)
 				}
 			}
@@ -142,7 +142,7 @@ func TestStreamsHoldWhatFFmpegReads(t *testing.T) {
 	}
 }
 
-// sameAsFFmpeg compares what was read of a stream with what ffmpeg does.
+// sameAsFFmpeg compares what was read from a stream with what ffmpeg reads.
 func sameAsFFmpeg(t *testing.T, stream []byte, got *collected, audio bool) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a.ts")
@@ -178,7 +178,7 @@ func sameAsFFmpeg(t *testing.T, stream []byte, got *collected, audio bool) {
 	}
 }
 
-// packetTimes are the times that ffprobe reads, with the wrap.
+// packetTimes returns the times that ffprobe reads, with the wrap.
 func packetTimes(t *testing.T, path, stream string) (list []int64) {
 	t.Helper()
 	out := run(t, "ffprobe", "-v", "error", "-correct_ts_overflow", "0", "-select_streams", stream, "-show_entries", "packet=pts",

@@ -1,16 +1,16 @@
 package mpegts
 
-// nalKind is what a NAL unit is to the cutting of access units.
+// nalKind is the role of a NAL unit in splitting access units.
 type nalKind uint8
 
 const (
 	nalOther      nalKind = iota
-	nalBefore             // what stands before the picture of its access unit only
+	nalBefore             // only allowed before the picture of its access unit
 	nalFirstSlice         // the first of a picture
 	nalSlice
 )
 
-// nalKindOf looks at the first three bytes of a NAL unit.
+// nalKindOf classifies a NAL unit by its first three bytes.
 func nalKindOf(codec string, nal []byte) nalKind {
 	if codec == H265 {
 		return h265Kind(nal)
@@ -33,7 +33,7 @@ func h264Kind(nal []byte) nalKind {
 	return nalOther
 }
 
-// h265Kind follows H.265, 7.4.2.4.4. What is of a higher layer belongs to the picture before it.
+// h265Kind follows H.265, 7.4.2.4.4. NAL units of a higher layer belong to the previous picture.
 func h265Kind(nal []byte) nalKind {
 	const firstSegment = 0x80 // first_slice_segment_in_pic_flag
 	layer := nal[0]&1<<5 | nal[1]>>3

@@ -9,12 +9,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mpegts"
 )
 
-// muxer writes streams with what encoders do wrong.
+// muxer writes streams with the faults of encoders.
 type muxer struct {
 	bytes.Buffer
 	counts  map[int]byte
 	version byte
-	still   bool // counters stand still
+	still   bool // counters do not change
 	badCRC  bool
 }
 
@@ -60,7 +60,7 @@ func (m *muxer) section(pid int, body []byte) {
 	m.packet(pid, true, append([]byte{0}, binary.BigEndian.AppendUint32(body, crc)...))
 }
 
-// pat writes the table of programs, given by their numbers and the PIDs of their tables.
+// pat writes the table of programs: their numbers and the PIDs of their tables.
 func (m *muxer) pat(programs ...int) {
 	body := []byte{0, 0xB0, byte(9 + 2*len(programs)), 0, 1, 0xC1 | m.version<<1, 0, 0}
 	for i := 0; i < len(programs); i += 2 {
@@ -91,7 +91,7 @@ func (m *muxer) pmt(number, pid int, streams ...entry) {
 
 const noTime = -1
 
-// pes writes a PES packet, whose length is not said.
+// pes writes a PES packet without a length.
 func (m *muxer) pes(pid int, at int64, data ...byte) {
 	b := []byte{0, 0, 1, 0xE0, 0, 0, 0x80, 0, 0}
 	if at != noTime {
@@ -109,7 +109,7 @@ func (m *muxer) pes(pid int, at int64, data ...byte) {
 
 const frame = 3600
 
-// unit is an access unit: a keyframe every 10, of some slices.
+// unit returns an access unit: a keyframe every 10, of some slices.
 func unit(n, slices int) []byte {
 	kind := byte(0x41)
 	var b []byte
@@ -139,7 +139,7 @@ func (m *muxer) standard(from, to int) {
 	}
 }
 
-// TestOddStreams has what encoders, gateways and the way do to streams of 40 frames.
+// TestOddStreams has the faults of encoders, gateways and transmission in streams of 40 frames.
 func TestOddStreams(t *testing.T) {
 	t.Parallel()
 	standard := func(change func(*muxer)) func() []byte {
@@ -174,41 +174,41 @@ func TestOddStreams(t *testing.T) {
 		torn   int
 		say    func(t mpegts.Tracks) bool
 	}{
-		"as it should be":            {standard(nil), 40, 0, nil},
-		"counters that stand still":  {standard(func(m *muxer) { m.still = true }), 40, 0, nil},
-		"wrong check sums":           {standard(func(m *muxer) { m.badCRC = true }), 40, 0, nil},
-		"null packets":               {each(func(_ int, p []byte) []byte { return slices.Concat(p, null) }), 40, 0, nil},
-		"each packet twice":          {each(func(_ int, p []byte) []byte { return slices.Concat(p, p) }), 40, 0, nil},
-		"garbage between":            {each(func(i int, p []byte) []byte { return append(p[:188:188], text[:i%10/9*9]...) }), 40, 0, nil},
-		"garbage first":              {func() []byte { return slices.Concat(bytes.Repeat(text, 99), standard(nil)()) }, 40, 0, nil},
-		"check sums behind (204)":    {each(func(_ int, p []byte) []byte { return slices.Concat(p, make([]byte, 16)) }), 40, 0, nil},
-		"a bit error said":           {each(func(i int, p []byte) []byte { return said(p, i == within) }), 39, 1, nil},
-		"a packet missing":           {each(func(i int, p []byte) []byte { return p[188*boolToInt(i == within):] }), 39, 1, nil},
-		"no tables":                  {each(func(_ int, p []byte) []byte { return p[188*boolToInt(p[1]&0x1F != 1):] }), 40, 0, nil},
-		"scrambled":                  {each(scramble), 0, 0, scrambled},
-		"slices in PES of their own": {slicesApart, 40, 0, nil},
-		"two frames a PES":           {twoInOne, 40, 0, nil},
-		"no times":                   {withoutTimes, 40, 0, nil},
-		"times that wrap":            {wrapping, 40, 0, nil},
-		"a later version":            {anotherVersion, 40, 0, nil},
-		"the second program":         {secondProgram, 40, 0, nil},
-		"MPEG-2 video only":          {func() []byte { return typed(2, "") }, 0, 0, others("MPEG-2 video")},
-		"private, with a name":       {func() []byte { return typed(6, "\x05\x04H264") }, 40, 0, nil},
-		"private, with a descriptor": {func() []byte { return typed(6, "\x28\x04\x42\xC0\x1E\x3F") }, 40, 0, nil},
-		"private, without":           {func() []byte { return typed(6, "") }, 40, 0, nil},
-		"a type that nobody has":     {func() []byte { return typed(0x77, "") }, 0, 0, nil},
+		"as it should be":                {standard(nil), 40, 0, nil},
+		"counters that do not change":    {standard(func(m *muxer) { m.still = true }), 40, 0, nil},
+		"wrong check sums":               {standard(func(m *muxer) { m.badCRC = true }), 40, 0, nil},
+		"null packets":                   {each(func(_ int, p []byte) []byte { return slices.Concat(p, null) }), 40, 0, nil},
+		"each packet twice":              {each(func(_ int, p []byte) []byte { return slices.Concat(p, p) }), 40, 0, nil},
+		"garbage between":                {each(func(i int, p []byte) []byte { return append(p[:188:188], text[:i%10/9*9]...) }), 40, 0, nil},
+		"garbage first":                  {func() []byte { return slices.Concat(bytes.Repeat(text, 99), standard(nil)()) }, 40, 0, nil},
+		"check sums after packets (204)": {each(func(_ int, p []byte) []byte { return slices.Concat(p, make([]byte, 16)) }), 40, 0, nil},
+		"an announced bit error":         {each(func(i int, p []byte) []byte { return said(p, i == within) }), 39, 1, nil},
+		"a packet missing":               {each(func(i int, p []byte) []byte { return p[188*boolToInt(i == within):] }), 39, 1, nil},
+		"no tables":                      {each(func(_ int, p []byte) []byte { return p[188*boolToInt(p[1]&0x1F != 1):] }), 40, 0, nil},
+		"scrambled":                      {each(scramble), 0, 0, scrambled},
+		"slices in PES of their own":     {slicesApart, 40, 0, nil},
+		"two frames a PES":               {twoInOne, 40, 0, nil},
+		"no times":                       {withoutTimes, 40, 0, nil},
+		"times that wrap":                {wrapping, 40, 0, nil},
+		"a later version":                {anotherVersion, 40, 0, nil},
+		"the second program":             {secondProgram, 40, 0, nil},
+		"MPEG-2 video only":              {func() []byte { return typed(2, "") }, 0, 0, others("MPEG-2 video")},
+		"private, with a name":           {func() []byte { return typed(6, "\x05\x04H264") }, 40, 0, nil},
+		"private, with a descriptor":     {func() []byte { return typed(6, "\x28\x04\x42\xC0\x1E\x3F") }, 40, 0, nil},
+		"private, without":               {func() []byte { return typed(6, "") }, 40, 0, nil},
+		"an unknown type":                {func() []byte { return typed(0x77, "") }, 0, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stream := row.stream()
-			for _, piece := range []int{len(stream), 1316, 188, 1000} {
-				got := read(t, stream, piece)
+			for _, size := range []int{len(stream), 1316, 188, 1000} {
+				got := read(t, stream, size)
 				if len(got.times) != row.frames || got.torn != row.torn {
-					t.Errorf("in pieces of %d: %d frames and %d torn, want %d and %d", piece, len(got.times), got.torn, row.frames, row.torn)
+					t.Errorf("in chunks of %d: %d frames and %d torn, want %d and %d", size, len(got.times), got.torn, row.frames, row.torn)
 				}
 				for i := 1; i < len(got.times) && row.torn == 0; i++ {
 					if d := mpegts.TimeStep(got.times[i-1], got.times[i]); d != frame {
-						t.Errorf("frame %d comes %d ticks after the one before", i, d)
+						t.Errorf("frame %d comes %d ticks after the previous one", i, d)
 					}
 				}
 				if row.say != nil && !row.say(got.last()) {
@@ -226,7 +226,7 @@ func boolToInt(b bool) int {
 	return 0
 }
 
-// said has a packet say that there is an error in it.
+// said sets the error indicator of a packet.
 func said(p []byte, wrong bool) []byte {
 	p[1] |= 0x80 * byte(boolToInt(wrong))
 	return p
@@ -291,7 +291,7 @@ func wrapping() []byte {
 	return m.Bytes()
 }
 
-// anotherVersion goes on in another stream, with a keyframe.
+// anotherVersion switches to another stream, with a keyframe.
 func anotherVersion() []byte {
 	m := &muxer{}
 	m.standard(0, 20)
@@ -304,7 +304,7 @@ func anotherVersion() []byte {
 	return m.Bytes()
 }
 
-// secondProgram has MPEG-2 in the first, and the tables of a third before that of the second.
+// secondProgram has MPEG-2 in the first program, and the table of a third before that of the second.
 func secondProgram() []byte {
 	m := &muxer{}
 	for n := range 40 {
@@ -329,7 +329,7 @@ func typed(kind byte, descriptors string) []byte {
 	return m.Bytes()
 }
 
-// TestReadingTakesNoMemory reads on with what it has.
+// TestReadingTakesNoMemory: reading a stream does not allocate.
 func TestReadingTakesNoMemory(t *testing.T) {
 	m := &muxer{}
 	m.standard(0, 1000)
@@ -355,7 +355,7 @@ func (quiet) Tracks(mpegts.Tracks)         {}
 func (quiet) AccessUnit(mpegts.AccessUnit) {}
 func (quiet) AudioFrame([]byte, int64)     {}
 
-// TestMemoryIsBounded has streams that never end what they begin.
+// TestMemoryIsBounded has streams that never end what they start.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	const most = 100_000
@@ -373,7 +373,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	m.pes(0x100, 0, bytes.Repeat([]byte{1}, 2*most)...)
 	d = mpegts.NewDemuxer(quiet{}, most)
 	if err := d.Write(m.Bytes()); err != nil || d.Pending() > 1000 {
-		t.Errorf("bytes that are no video: %v, %d are kept", err, d.Pending())
+		t.Errorf("bytes that are not video: %v, %d are kept", err, d.Pending())
 	}
 }
 
@@ -383,13 +383,13 @@ func FuzzDemuxer(f *testing.F) {
 	} {
 		f.Add(stream, uint16(1316))
 	}
-	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
+	f.Fuzz(func(t *testing.T, stream []byte, size uint16) {
 		d := mpegts.NewDemuxer(checked{t}, 1<<20)
-		for i := 0; i < len(stream); i += int(piece) + 1 {
-			if d.Write(stream[i:min(i+int(piece)+1, len(stream))]) != nil {
+		for i := 0; i < len(stream); i += int(size) + 1 {
+			if d.Write(stream[i:min(i+int(size)+1, len(stream))]) != nil {
 				return
 			}
-			if piece%7 == 0 {
+			if size%7 == 0 {
 				d.Lost(i % 5)
 			}
 		}
@@ -398,7 +398,7 @@ func FuzzDemuxer(f *testing.F) {
 	})
 }
 
-// checked holds what is promised of each access unit.
+// checked checks the guarantees of each access unit.
 type checked struct{ t *testing.T }
 
 func (checked) Tracks(mpegts.Tracks) {}
@@ -420,14 +420,14 @@ func (c checked) AudioFrame(data []byte, _ int64) {
 	}
 }
 
-// TestPacketsStuffedInTheMiddle has an encoder that stuffs packets where PES packets go on, from the beginning or later on, and one
-// whose lengths are too small: no access unit is cut off without a word.
+// TestPacketsStuffedInTheMiddle has an encoder that stuffs packets in the middle of PES packets, from the start or later, and one
+// whose lengths are too small: no access unit is cut off without being reported.
 func TestPacketsStuffedInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const frames = 80
 	for name, row := range map[string]struct {
 		from    int // frame
-		lengths int // 0: none; else what is taken off them, less one
+		lengths int // 0: none; else how much they are too small, plus one
 		missing int
 	}{
 		"all along":                       {0, 0, 0},
@@ -489,7 +489,7 @@ func TestPacketsStuffedInTheMiddle(t *testing.T) {
 	}
 }
 
-// pictured collects access units apart.
+// pictured collects access units separately.
 type pictured struct {
 	collected
 	pictures [][]byte

@@ -7,7 +7,7 @@ const (
 	pesFlags = 9 // up to the length of the header, of those that have one
 )
 
-// pesHeader reads the header of a PES packet (2.4.3.6), which may come in several packets.
+// pesHeader reads the header of a PES packet (2.4.3.6), which may be split across packets.
 type pesHeader struct {
 	data      []byte
 	whole     bool
@@ -15,13 +15,13 @@ type pesHeader struct {
 	pts, dts  int64
 	timed     bool
 	scrambled bool
-	left      int // bytes of the PES packet that are to come; -1: its length is not said
+	left      int // bytes of the PES packet to follow; -1: its length is not given
 }
 
-// begin begins another one.
+// begin starts another one.
 func (h *pesHeader) begin() { *h = pesHeader{data: h.data[:0]} }
 
-// take takes the next bytes of the PES packet, and returns those behind the header; ok is false while it is not whole, or broken.
+// take reads the next bytes of the PES packet, and returns those after the header; ok is false while it is incomplete, or invalid.
 func (h *pesHeader) take(data []byte) (body []byte, ok bool) {
 	for !h.whole && !h.broken {
 		want := h.want()
@@ -41,7 +41,7 @@ func (h *pesHeader) take(data []byte) (body []byte, ok bool) {
 	return data, h.whole
 }
 
-// want is how many bytes the header has, as far as is known yet.
+// want is how many bytes the header has, as far as known.
 func (h *pesHeader) want() int {
 	switch {
 	case len(h.data) < pesFixed:
@@ -54,7 +54,7 @@ func (h *pesHeader) want() int {
 	return pesFlags + int(h.data[8])
 }
 
-// hasHeader is false for the identifiers of tables, padding and the like.
+// hasHeader is false for the identifiers of tables, padding and similar data.
 func hasHeader(id byte) bool {
 	switch id {
 	case 0xBC, 0xBE, 0xBF, 0xF0, 0xF1, 0xF2, 0xF8, 0xFF:
@@ -92,8 +92,8 @@ func timeOf(b []byte) int64 {
 	return int64(b[0]&0x0E)<<29 | int64(b[1])<<22 | int64(b[2]&0xFE)<<14 | int64(b[3])<<7 | int64(b[4])>>1
 }
 
-// maxTime is the last before times wrap.
+// maxTime is the last time before times wrap.
 const maxTime = 1<<33 - 1
 
-// TimeStep is from one time to another, which may have wrapped.
+// TimeStep returns the distance from one time to another, which may have wrapped.
 func TimeStep(from, to int64) int64 { return (to - from) << 31 >> 31 }

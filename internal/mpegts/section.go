@@ -5,42 +5,42 @@ import "encoding/binary"
 // maxSection is the size of a section with its header (2.4.4.1), with room for private ones.
 const maxSection = 4096
 
-// section puts a table together out of packets.
+// section assembles a table from packets.
 type section struct {
-	data  []byte
-	begun bool
-	wrong int // tables in a row with a wrong check sum
+	data    []byte
+	started bool
+	wrong   int // consecutive tables with a wrong check sum
 }
 
-// sectionHeader is what stands before the length's end.
+// sectionHeader is the size of a section up to its length.
 const sectionHeader = 3
 
-// wrongMost is after how many tables with a wrong check sum one is believed: some encoders do not compute it.
+// wrongMost is the number of tables with a wrong check sum after which one is accepted: some encoders do not compute it.
 const wrongMost = 10
 
-// take takes a packet, and calls read with each table that is whole.
+// take handles a packet, and calls read with each complete table.
 func (s *section) take(p packet, read func(table []byte)) {
 	data := p.payload
 	if p.start {
 		pointer := int(data[0])
 		data = data[1:]
 		if pointer > len(data) {
-			s.begun = false
+			s.started = false
 			return
 		}
-		if s.begun {
+		if s.started {
 			s.add(data[:pointer], read)
 		}
-		s.data, s.begun, data = s.data[:0], true, data[pointer:]
+		s.data, s.started, data = s.data[:0], true, data[pointer:]
 	}
 	s.add(data, read)
 }
 
-// add takes bytes of tables, one behind the other.
+// add adds bytes of tables that follow each other.
 func (s *section) add(data []byte, read func(table []byte)) {
-	for s.begun && len(data) > 0 {
-		if len(s.data) == 0 && data[0] == 0xFF { // nothing follows
-			s.begun = false
+	for s.started && len(data) > 0 {
+		if len(s.data) == 0 && data[0] == 0xFF { // only padding follows
+			s.started = false
 			return
 		}
 		want := sectionHeader
@@ -48,7 +48,7 @@ func (s *section) add(data []byte, read func(table []byte)) {
 			want += int(binary.BigEndian.Uint16(s.data[1:]) & 0xFFF)
 		}
 		if want > maxSection {
-			s.begun = false
+			s.started = false
 			return
 		}
 		n := min(want-len(s.data), len(data))
@@ -59,12 +59,12 @@ func (s *section) add(data []byte, read func(table []byte)) {
 			}
 			s.data = s.data[:0]
 		} else if len(s.data) == sectionHeader && binary.BigEndian.Uint16(s.data[1:])&0xFFF == 0 {
-			s.begun = false
+			s.started = false
 		}
 	}
 }
 
-// believed reports whether the check sum of the table is right, or never is.
+// believed reports whether the check sum of the table is right, or is never right.
 func (s *section) believed() bool {
 	if crc32(s.data) == 0 {
 		s.wrong = 0
@@ -74,7 +74,7 @@ func (s *section) believed() bool {
 	return s.wrong >= wrongMost
 }
 
-// crcTable is that of crc32.
+// crcTable is the table of crc32.
 var crcTable = func() (table [256]uint32) {
 	for i := range table {
 		c := uint32(i) << 24
@@ -90,7 +90,7 @@ var crcTable = func() (table [256]uint32) {
 	return table
 }()
 
-// crc32 is 0 for a section with its check sum (annex A).
+// crc32 returns 0 for a section with its check sum (annex A).
 func crc32(data []byte) uint32 {
 	c := ^uint32(0)
 	for _, b := range data {

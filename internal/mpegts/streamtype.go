@@ -6,7 +6,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// kind is what a stream is.
+// kind is the kind of a stream.
 type kind uint8
 
 const (
@@ -15,20 +15,20 @@ const (
 	audioKind
 )
 
-// stream is what the table of a program says of a stream.
+// stream is the description of a stream in a program's table.
 type stream struct {
 	pid      int
 	kind     kind
-	name     string // of the codec, for people
+	name     string // name of the codec, for people
 	readable bool
-	// container and format are what is known of audio: how its frames lie in the stream, and what they are.
+	// container and format are the audio's framing and format, as far as known.
 	container audio.Container
 	format    audio.Format
-	unknown   bool // it is to be seen what it is
-	looks     int  // how often that was looked at
+	unknown   bool // only its data will show what it is
+	checks    int  // how often its data was checked
 }
 
-// The streams by their types (table 2-34, and what ATSC and others took).
+// Streams by their types (table 2-34, and types used by ATSC and others).
 var byType = map[byte]stream{
 	0x01: {kind: videoKind, name: "MPEG-1 video"}, 0x02: {kind: videoKind, name: "MPEG-2 video"},
 	0x10: {kind: videoKind, name: "MPEG-4 part 2 video"},
@@ -41,12 +41,12 @@ var byType = map[byte]stream{
 	0x81: sound("AC-3", audio.Dolby), 0x87: sound("E-AC-3", audio.Dolby), 0x8A: {kind: audioKind, name: "DTS"},
 }
 
-// sound is audio that can be read.
+// sound returns a stream of audio that can be read.
 func sound(name string, c audio.Container) stream {
 	return stream{kind: audioKind, name: name, readable: true, container: c}
 }
 
-// The streams by the registration in their descriptors (2.6.8), for those whose type says nothing.
+// Streams by the registration in their descriptors (2.6.8), for unknown types.
 var byRegistration = map[string]stream{
 	"H264": byType[0x1B], "AVC1": byType[0x1B], "avc1": byType[0x1B], "HEVC": byType[0x24], "hvc1": byType[0x24],
 	"AV01": {kind: videoKind, name: "AV1"}, "VC-1": byType[0xEA], "drac": byType[0xD1], "VVC ": byType[0x33],
@@ -55,7 +55,7 @@ var byRegistration = map[string]stream{
 	"Opus": sound("Opus", audio.TSOpus), "BSSD": {kind: audioKind, name: "LPCM"},
 }
 
-// The streams by their other descriptors (table 2-45, and EN 300 468, 6.1).
+// Streams by their other descriptors (table 2-45, and EN 300 468, 6.1).
 var byDescriptor = map[byte]stream{
 	0x28: byType[0x1B], 0x38: byType[0x24],
 	0x6A: byType[0x81], 0x7A: byType[0x87], 0x7B: byType[0x8A],
@@ -63,12 +63,12 @@ var byDescriptor = map[byte]stream{
 
 const (
 	typePrivate  = 0x06
-	firstPrivate = 0x80 // of those that anybody may take
+	firstPrivate = 0x80 // the first type for private use
 
 	tagRegistration = 0x05
 )
 
-// newStream reads an entry of the table of a program: its descriptors say what its type leaves open.
+// newStream reads an entry of a program's table: descriptors decide where its type does not.
 func newStream(streamType byte, pid int, program, own []byte) stream {
 	s, ok := byType[streamType]
 	if !ok && (streamType == typePrivate || streamType >= firstPrivate || streamType == 0) {
@@ -84,7 +84,7 @@ func newStream(streamType byte, pid int, program, own []byte) stream {
 	return s
 }
 
-// described looks for a codec among descriptors.
+// described finds a codec among descriptors.
 func described(list []byte) (s stream, ok bool) {
 	for len(list) >= 2 {
 		tag, body := list[0], list[2:]
@@ -102,7 +102,7 @@ func described(list []byte) (s stream, ok bool) {
 	return stream{}, false
 }
 
-// opus is the format that the extension of its descriptor says (ETSI TS 103 491), or else stereo.
+// opus returns the format in the extension of its descriptor (ETSI TS 103 491), or else stereo.
 func opus(list []byte) audio.Format {
 	const tagExtension, tagOpus = 0x7F, 0x80
 	f := audio.Format{Codec: audio.Opus, Rate: 48_000, Channels: 2}
@@ -117,10 +117,10 @@ func opus(list []byte) audio.Format {
 	return f
 }
 
-// guessAfter is after how many packets no table is waited for any more.
+// guessAfter is the number of packets after which no table is expected any more.
 const guessAfter = 500
 
-// guess looks at the first packet of a PES packet of a stream of which no table says what it is.
+// guess examines the first packet of a PES packet of a stream whose kind is in no table.
 func (d *Demuxer) guess(p packet) {
 	entry := d.entry(p.pid)
 	switch {
@@ -142,7 +142,7 @@ func (d *Demuxer) guess(p packet) {
 	switch {
 	case entry != nil && s.kind == otherKind:
 		const most = 100 // PES packets: keyframes are rare
-		if entry.looks++; entry.looks < most {
+		if entry.checks++; entry.checks < most {
 			return
 		}
 		entry.unknown = false
@@ -156,7 +156,7 @@ func (d *Demuxer) guess(p packet) {
 	d.choose()
 }
 
-// entry is what the tables say of a stream; nil when they say nothing.
+// entry returns the description of a stream in the tables; nil when there is none.
 func (d *Demuxer) entry(pid int) *stream {
 	for _, g := range d.programs {
 		for i := range g.streams {
@@ -168,7 +168,7 @@ func (d *Demuxer) entry(pid int) *stream {
 	return nil
 }
 
-// looksLike knows video by the parameter sets that begin it, and AAC by the heads of its frames.
+// looksLike recognises video by parameter sets at its start, and AAC by the heads of its frames.
 func looksLike(data []byte) stream {
 	if len(data) >= 7 {
 		switch word := binary.BigEndian.Uint16(data); {

@@ -19,26 +19,26 @@ const (
 	// maxPrograms bounds the programs of a stream, and maxStreams the streams of one.
 	maxPrograms = 128
 	maxStreams  = 64
-	// patience is how often the table of the programs comes until one is taken although not all of their tables have come.
+	// patience is how often the table of the programs is repeated until one is chosen although not all of their tables have arrived.
 	patience = 3
 )
 
 // program is a program of a stream.
 type program struct {
 	number  int
-	pid     int // of its table
+	pid     int // PID of its table
 	section section
 	table   []byte // the last one
 	streams []stream
 }
 
-// known reports whether its table has come.
+// known reports whether its table has arrived.
 func (g *program) known() bool { return g.table != nil }
 
-// video is the first that can be read.
+// video returns the first video that can be read.
 func (g *program) video() (stream, bool) { return g.first(videoKind) }
 
-// audio is the first that is AAC, which Kinesis Video Streams plays, or else the first that can be read.
+// audio returns the first AAC, which Kinesis Video Streams plays, or else the first audio that can be read.
 func (g *program) audio() stream {
 	i := slices.IndexFunc(g.streams, func(s stream) bool { return s.container == audio.ADTS || s.container == audio.LOAS })
 	if i >= 0 {
@@ -56,12 +56,12 @@ func (g *program) first(k kind) (stream, bool) {
 	return g.streams[i], true
 }
 
-// unknown reports whether it is to be seen what a stream is.
+// unknown reports whether the kind of a stream is still unknown.
 func (g *program) unknown() bool {
 	return slices.ContainsFunc(g.streams, func(s stream) bool { return s.unknown })
 }
 
-// others names what of a kind cannot be read.
+// others names the streams of a kind that cannot be read.
 func (g *program) others(k kind) (names []string) {
 	for _, s := range g.streams {
 		if s.kind == k && !s.readable && !slices.Contains(names, s.name) {
@@ -71,10 +71,10 @@ func (g *program) others(k kind) (names []string) {
 	return names
 }
 
-// table takes the fixed part off a table: the part from which it has entries, without its check sum.
+// table removes the fixed parts of a table: it returns the entries, without the check sum.
 func table(data []byte, id byte, fixed int) (number, section, last int, body []byte, ok bool) {
 	const check = 4
-	if len(data) < fixed+check || data[0] != id || data[5]&1 == 0 { // it does not apply yet
+	if len(data) < fixed+check || data[0] != id || data[5]&1 == 0 { // it is not in effect yet
 		return 0, 0, 0, nil, false
 	}
 	return int(binary.BigEndian.Uint16(data[3:])), int(data[6]), int(data[7]), data[fixed : len(data)-check], true
@@ -88,11 +88,11 @@ func (d *Demuxer) readPAT(data []byte) {
 	}
 	var list []*program
 	if last > 0 {
-		list = d.programs // sections add up
+		list = d.programs // further sections of the table
 	}
 	for ; len(body) >= 4; body = body[4:] {
 		number, pid := int(binary.BigEndian.Uint16(body)), int(binary.BigEndian.Uint16(body[2:])&maxPID)
-		if number == 0 || pid == 0 || len(list) >= maxPrograms { // the network's own
+		if number == 0 || pid == 0 || len(list) >= maxPrograms { // the network information
 			continue
 		}
 		if g := find(d.programs, number, pid); g == nil {
@@ -117,14 +117,14 @@ func find(list []*program, number, pid int) *program {
 	return list[i]
 }
 
-// readPMT reads the table of a program that came in a stream (2.4.4.8).
+// readPMT reads a table of a program, which arrived in a stream (2.4.4.8).
 func (d *Demuxer) readPMT(data []byte, pid int) {
 	number, _, _, body, ok := table(data, tablePMT, 12)
 	if !ok {
 		return
 	}
 	g := find(d.programs, number, pid)
-	if g == nil { // only one there can be, whatever its number
+	if g == nil { // the PID has only one program, whatever its number
 		i := slices.IndexFunc(d.programs, func(g *program) bool { return g.pid == pid })
 		if i < 0 || slices.ContainsFunc(d.programs[i+1:], func(g *program) bool { return g.pid == pid }) {
 			return
@@ -146,11 +146,11 @@ func (d *Demuxer) readPMT(data []byte, pid int) {
 	d.choose()
 }
 
-// descriptors are at the front of data, of which they may promise more.
+// descriptors returns the descriptors at the front of data, whose announced size may be too large.
 func descriptors(data []byte, size int) []byte { return data[:min(size, len(data))] }
 
-// choose chooses what is read. A program that is read stays, as long as it has video: until the tables of all have come the first
-// of them may still be one that comes before it.
+// choose chooses the program to read. A program that is read stays, as long as it has video: until the tables of all have arrived the first
+// one may be replaced by one that precedes it.
 func (d *Demuxer) choose() {
 	candidates := d.programs
 	if d.guessed != nil {
@@ -183,7 +183,7 @@ func (d *Demuxer) choose() {
 	d.tell()
 }
 
-// tell reports the tracks, with what their streams have shown so far, when they have changed.
+// tell reports the tracks, as far as their streams have shown them, when they have changed.
 func (d *Demuxer) tell() {
 	t := d.tables
 	t.Audio, t.Scrambled = d.audio.about, d.video.encrypted

@@ -1,15 +1,15 @@
 package mpegts
 
-// times are those of access units: not all have one of their own.
+// times are the times of access units: not all have one of their own.
 type times struct {
 	known    bool
 	pts, dts int64 // of the last access unit
-	frame    int64 // how long one lasts; 0: it is not known
+	frame    int64 // duration of an access unit; 0: unknown
 	since    int64 // access units since one had a time of its own
-	from     int64 // when that was to be decoded
+	from     int64 // the decoding time of that one
 }
 
-// next returns when an access unit with a stamp is shown; timed is false when the stream has had no times at all.
+// next returns the presentation time of an access unit with a stamp; timed is false when the stream has had no times at all.
 func (t *times) next(s stamp) (at int64, timed bool) {
 	t.since++
 	if !s.timed {

@@ -8,63 +8,63 @@ import (
 const (
 	// maxNALs bounds the NAL units of an access unit.
 	maxNALs = 4096
-	// keepBuffer is what the buffer may keep after a large access unit, in bytes.
+	// keepBuffer is the size of buffer that is kept after a large access unit, in bytes.
 	keepBuffer = 2 << 20
-	// usualFrame is how long a frame lasts when nothing is known of it, in ticks, and longestFrame how long at most.
+	// usualFrame is the duration of a frame while it is unknown, in ticks, and longestFrame the longest.
 	usualFrame   = Clock / 25
 	longestFrame = 10 * Clock
-	// shownScrambled is after how many packets of encrypted video this is said.
+	// shownScrambled is the number of packets of encrypted video after which this is reported.
 	shownScrambled = 50
-	// trustPES is after how many access units that ended with a PES packet one is taken to do so, so that it need not wait for the next.
+	// trustPES is the number of access units that ended with a PES packet after which one is assumed to do so, without waiting for the next.
 	trustPES = 25
 )
 
-// videoStream cuts the stream of the video into access units.
+// videoStream splits the video's stream into access units.
 type videoStream struct {
 	pid     int
 	codec   string
 	counter counter
 	pes     pesHeader
 
-	scrambled int  // packets in a row
-	encrypted bool // so many that nothing else is expected
+	scrambled int  // consecutive packets
+	encrypted bool // so many that the video is encrypted
 
-	waiting bool // for the next PES packet: what comes before it belongs to what is missing
-	astray  bool // no access unit has begun since
+	waiting bool // waiting for the next PES packet: the rest of a damaged one is skipped
+	astray  bool // no access unit has started since
 	missing int  // packets before the next access unit
-	ended   bool // the PES packet has, with the last packet
+	ended   bool // the PES packet ended with the last packet
 
 	sign    endSign // of the last packet
-	early   bool    // an access unit was emitted for it
-	refuted [3]bool // signs behind which the PES packet went on: they are none in this stream
+	early   bool    // an access unit was emitted because of it
+	refuted [3]bool // signs after which a PES packet continued: they are not valid in this stream
 
-	// The open access unit: what is in the buffer, from its beginning.
+	// The open access unit is in the buffer, from its start.
 	buffer  []byte
-	scanned int   // where the next start code is looked for
-	nals    []int // where its NAL units begin, behind their start codes
-	open    bool  // else what is in the buffer belongs to none
+	scanned int   // where the search for the next start code continues
+	nals    []int // the starts of its NAL units, after their start codes
+	open    bool  // else the buffer belongs to no access unit
 	picture bool  // it has a slice
-	sliceAt int   // where its first one begins
+	sliceAt int   // the start of the first one
 	torn    bool
 
 	stamps []stamp
 	times  times
-	spread bool // access units go over several PES packets
-	whole  int  // so many in a row did not
+	spread bool // access units are split across PES packets
+	whole  int  // number of consecutive ones that were not
 
 	units [][]byte // reused
 }
 
-// endSign is what shows that a PES packet ends with a packet of the stream.
+// endSign is what shows that a packet of the stream ends a PES packet.
 type endSign int
 
 const (
 	noSign endSign = iota
 	byLength
-	byStuffing // of one without a length: others that follow would have filled the packet
+	byStuffing // for a PES packet without a length: further data would have filled the packet
 )
 
-// signOf returns the sign that a packet gives, of which the payload was taken.
+// signOf returns the sign of a packet, whose payload was handled.
 func (v *videoStream) signOf(p packet) endSign {
 	switch {
 	case v.pes.left == 0:
@@ -75,8 +75,8 @@ func (v *videoStream) signOf(p packet) endSign {
 	return noSign
 }
 
-// goesOn notes that the PES packet goes on with a packet right behind the last one. Encoders may stuff packets anywhere, and some
-// lengths are wrong. An access unit that was emitted already is torn then: a packet is missing, as far as those after it can tell.
+// goesOn notes that the PES packet continues directly after the last packet. Encoders may stuff packets anywhere, and some
+// lengths are wrong. An access unit that was emitted already is torn then: to the following ones, a packet is missing.
 func (v *videoStream) goesOn() {
 	if v.sign == noSign {
 		return
@@ -87,30 +87,30 @@ func (v *videoStream) goesOn() {
 	}
 }
 
-// stamp is the time of a PES packet, which is that of the first access unit that begins in it (2.4.3.7).
+// stamp is the time of a PES packet, which applies to the first access unit that starts in it (2.4.3.7).
 type stamp struct {
 	at       int // in the buffer
 	pts, dts int64
 	timed    bool
 }
 
-// follow reads another stream from now on, if it is one.
+// follow reads another stream from now on, if it differs.
 func (v *videoStream) follow(d *Demuxer, s stream) {
 	if s.pid == v.pid && (s.pid == noPID || s.name == v.codec) {
 		return
 	}
 	v.flush(d, false)
 	missing := 0
-	if v.pid != noPID { // pictures may look back at those of another encoder
+	if v.pid != noPID { // pictures may reference those of another encoder
 		missing = 1
 	}
 	*v = videoStream{pid: s.pid, codec: s.name, buffer: v.buffer[:0], waiting: true, missing: missing}
 }
 
-// take takes a packet of the stream.
+// take handles a packet of the stream.
 func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 	if len(p.payload) == 0 {
-		return // its counter stands still
+		return // its counter does not change
 	}
 	missing, repeated := v.counter.next(p, data)
 	if repeated {
@@ -147,7 +147,7 @@ func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 		return
 	}
 	v.scrambled = 0
-	if !whole { // the header has just come
+	if !whole { // the header has just arrived
 		v.begin()
 	}
 	v.sign = v.signOf(p)
@@ -160,7 +160,7 @@ func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 	}
 }
 
-// noteScrambled counts a packet that is encrypted.
+// noteScrambled counts an encrypted packet.
 func (v *videoStream) noteScrambled(d *Demuxer) {
 	v.lose(d, 1)
 	if v.scrambled++; v.scrambled == shownScrambled {
@@ -169,7 +169,7 @@ func (v *videoStream) noteScrambled(d *Demuxer) {
 	}
 }
 
-// begin begins a PES packet.
+// begin starts a PES packet.
 func (v *videoStream) begin() {
 	v.stamps = append(v.stamps, stamp{at: len(v.buffer), pts: v.pes.pts, dts: v.pes.dts, timed: v.pes.timed})
 	const most = 64
@@ -178,7 +178,7 @@ func (v *videoStream) begin() {
 	}
 }
 
-// lose notes that packets are missing.
+// lose notes missing packets.
 func (v *videoStream) lose(d *Demuxer, missing int) {
 	v.flush(d, false)
 	v.missing = min(v.missing+missing, 1<<14)
@@ -187,7 +187,7 @@ func (v *videoStream) lose(d *Demuxer, missing int) {
 	v.drop()
 }
 
-// drop forgets what is in the buffer.
+// drop discards the buffer.
 func (v *videoStream) drop() {
 	if cap(v.buffer) > keepBuffer {
 		v.buffer = nil
@@ -196,8 +196,8 @@ func (v *videoStream) drop() {
 	v.open, v.picture, v.torn = false, false, false
 }
 
-// flush emits the open access unit, of which nothing more comes. It is whole when that is certain, or its PES packet is, unless they
-// have parts of access units.
+// flush emits the open access unit at the end of the data. It is complete if that is certain, or if its PES packet is complete, unless
+// those have parts of access units.
 func (v *videoStream) flush(d *Demuxer, certain bool) {
 	if !v.open {
 		return
@@ -212,7 +212,7 @@ func (v *videoStream) flush(d *Demuxer, certain bool) {
 
 var startCode = []byte{0, 0, 1}
 
-// add takes bytes of the stream.
+// add adds bytes of the stream.
 func (v *videoStream) add(d *Demuxer, data []byte) {
 	v.buffer = append(v.buffer, data...)
 	for {
@@ -222,8 +222,8 @@ func (v *videoStream) add(d *Demuxer, data []byte) {
 			break
 		}
 		at := v.scanned + i
-		const look = 3 // bytes of a NAL unit
-		if at+len(startCode)+look > len(v.buffer) {
+		const peeked = 3 // bytes of a NAL unit
+		if at+len(startCode)+peeked > len(v.buffer) {
 			v.scanned = at
 			break
 		}
@@ -231,14 +231,14 @@ func (v *videoStream) add(d *Demuxer, data []byte) {
 		v.scanned = at + len(startCode)
 	}
 	switch {
-	case !v.open: // what is left may begin a start code
+	case !v.open: // the rest may be the start of a start code
 		v.cut(v.scanned)
 	case len(v.buffer) > d.most:
 		d.err = ErrHuge
 	}
 }
 
-// startCode takes note of the NAL unit behind the start code at an offset of the buffer, and returns where that is then.
+// startCode handles the NAL unit after the start code at an offset of the buffer, and returns that offset, which may change.
 func (v *videoStream) startCode(d *Demuxer, at int) int {
 	nal := v.buffer[at+len(startCode):]
 	kind := nalKindOf(v.codec, nal)
@@ -268,7 +268,7 @@ func (v *videoStream) startCode(d *Demuxer, at int) int {
 	return at
 }
 
-// cut takes bytes off the front of the buffer, which belong to no access unit that is still to come.
+// cut removes bytes from the front of the buffer that belong to no further access unit.
 func (v *videoStream) cut(n int) {
 	if n == 0 {
 		return
@@ -311,7 +311,7 @@ func (v *videoStream) emit(d *Demuxer, end int, ended bool) {
 	d.to.AccessUnit(u)
 }
 
-// finish takes note of a last NAL unit of two bytes or less, and returns where the open access unit ends.
+// finish handles a last NAL unit of two bytes or less, and returns the end of the open access unit.
 func (v *videoStream) finish() (end int) {
 	i := bytes.Index(v.buffer[v.scanned:], startCode)
 	if i < 0 {
@@ -324,8 +324,8 @@ func (v *videoStream) finish() (end int) {
 	return v.scanned + i
 }
 
-// takeStamp takes the time of the open access unit: of the PES packet in which it begins, or, when that has none, of the one
-// in which its picture does.
+// takeStamp returns the time of the open access unit: of the PES packet in which it starts, or, if that has none, of the one
+// in which its picture starts.
 func (v *videoStream) takeStamp() (found stamp) {
 	n := 0
 	for i, s := range v.stamps {

@@ -12,11 +12,14 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
@@ -37,6 +40,7 @@ type Options struct {
 	// wait, nor ask Sources.
 	Known  func(Known)
 	Health *health.Registry
+	Log    *zap.Logger // nil: none
 }
 
 // Sources are all sources of a hub. They are safe for concurrent use once all are added.
@@ -51,6 +55,9 @@ type Sources struct {
 
 // New returns Sources without any.
 func New(o Options) *Sources {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
 	return &Sources{o: o, told: make(map[string]bool), knowledge: knowledge{told: o.Known}}
 }
 
@@ -235,9 +242,12 @@ func (s *Sources) tell(overruled []desired.Overruled) {
 	}
 	for stream, list := range losers {
 		s.told[stream] = true
-		s.o.Health.Component(stream, health.JobConfig).Report(scopeOverruled, health.Info, health.UserFault(codeOverruled, nil,
+		fault := health.UserFault(codeOverruled, nil,
 			"%s decides about stream %s; its configuration by %s is not in force. Remove one of them, if this is not intended.",
-			by[stream].Words(), stream, lower(humanize.List(list))))
+			by[stream].Words(), stream, lower(humanize.List(list)))
+		if s.o.Health.Component(stream, health.JobConfig).Report(scopeOverruled, health.Info, fault) {
+			logevent.Condition(s.o.Log, fault, zap.String("stream", stream))
+		}
 	}
 }
 

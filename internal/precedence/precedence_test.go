@@ -135,7 +135,8 @@ func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 		}
 		return texts
 	}
-	if got := told(); len(got) != 1 || !strings.Contains(got[0], "A stream file decides about stream door; its configuration by the KVS control plane") {
+	const want = "A stream file decides about stream door; its configuration by the KVS control plane"
+	if got := told(); len(got) != 1 || !strings.Contains(got[0], want) {
 		t.Errorf("of who is overruled it says %q", got)
 	}
 	expect("the file goes", "door kvs, gate kvs", files.Apply(t.Context(), nil))

@@ -17,7 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// cameraProcess makes the test program a camera, for tests that count what this process allocates.
+// cameraProcess makes the test program act as a camera, for tests that count the allocations of this process.
 const cameraProcess = "KVS_EDGE_TEST_CAMERA"
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func serveCamera() {
 	_ = camera.Close()
 }
 
-// startCameraProcess runs a camera in a process of its own and gives its URL.
+// startCameraProcess runs a camera in a process of its own and returns its URL.
 func startCameraProcess(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -73,7 +73,7 @@ func startCameraProcess(t *testing.T) string {
 }
 
 // TestRecordingAllocatesNothingPerPacket counts all allocations of the process, from the socket to
-// the file, so it runs alone. What is left is for keyframes and fragments, and each second for reports and the watch over the session.
+// the file, so it runs alone. Those allowed are per keyframe and fragment, and per second for reports and for checks of the session.
 func TestRecordingAllocatesNothingPerPacket(t *testing.T) {
 	const (
 		perFrame  = 15 // packets at least: 20 kB of at most 1.4 kB
@@ -83,7 +83,7 @@ func TestRecordingAllocatesNothingPerPacket(t *testing.T) {
 	r := record(t, nil, startCameraProcess(t))
 	recorded := r.part.Counter(health.FramesRecorded)
 	r.awaitFrames(250)
-	tick := time.NewTicker(100 * time.Millisecond) // which allocates nothing once it is there
+	tick := time.NewTicker(100 * time.Millisecond) // which allocates nothing once it exists
 	defer tick.Stop()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

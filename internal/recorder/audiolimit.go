@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// maxAudioRate is what is recorded of audio that says no other bound, in bytes per second: 2 Mbit/s.
+	// maxAudioRate is the recorded rate of audio whose track states no other limit, in bytes per second: 2 Mbit/s.
 	maxAudioRate = 250_000
-	// audioRateInterval is how long the rate of audio is measured over.
+	// audioRateInterval is the interval over which the rate of audio is measured.
 	audioRateInterval = 10 * time.Second
 )
 
-// newAudioLimit bounds the audio of a session, in bytes per second; 0 means the usual.
+// newAudioLimit bounds the audio of a session, in bytes per second; 0 means maxAudioRate.
 func newAudioLimit(rate int64) ratelimit.Limit {
 	if rate <= 0 {
 		rate = maxAudioRate

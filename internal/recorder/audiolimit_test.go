@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// TestAudioIsBounded has a camera send 288 Mbit/s of G.711 beside its video.
+// TestAudioIsBounded has a camera send 288 Mbit/s of G.711 besides its video.
 func TestAudioIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,30 +8,31 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 const (
-	// maxAudioAhead bounds how much audio waits for video of its time, in frames, and maxAudioWaiting in bytes.
+	// maxAudioAhead bounds, in frames, how much audio waits for video of its time, and maxAudioWaiting in bytes.
 	maxAudioAhead   = 500
 	maxAudioWaiting = 1 << 20
-	// maxSpareAudio is the size of a frame whose memory is used again, in bytes: most are smaller.
+	// maxSpareAudio is the size up to which the memory of a frame is reused, in bytes: most frames are smaller.
 	maxSpareAudio = 8 << 10
-	// audioLimitShown is how long it is shown that audio was left out, since the last time.
+	// audioLimitShown is how long status reports that audio was left out, since the last time.
 	audioLimitShown = 30 * time.Second
 )
 
 // audioTrack places a session's audio between the frames of its video. Audio waits until a frame of a later time is
-// written, so that it never reaches into a fragment that is still to come: every fragment of KVS
-// begins after the end of the one before, and has a frame of each track.
+// written, so that it never reaches into a fragment that does not exist yet: every fragment of KVS
+// starts after the end of the previous one, and has a frame of each track.
 type audioTrack struct {
 	accessunit.AudioTrack
 	o        *Options
 	timeline timeline.Timeline
-	limit    ratelimit.Limit // bounds what comes
+	limit    ratelimit.Limit // of the audio received
 	waiting  []audioFrame
-	bytes    int      // of what waits
+	bytes    int      // of the waiting frames
 	spare    [][]byte // memory of frames that were written
 }
 
@@ -44,47 +45,46 @@ func newAudioTrack(o *Options, track accessunit.AudioTrack, newest time.Time) *a
 	return &audioTrack{AudioTrack: track, o: o, timeline: timeline.NewAudio(track.Rate, newest), limit: newAudioLimit(track.Most)}
 }
 
-// take takes a frame of audio, which is the caller's again when it returns. It stays with the video that has a timeline.
+// take queues a frame of audio, which it copies. Its time follows the timeline of the video.
 func (a *audioTrack) take(frame []byte, rtpTime uint32, now time.Time, video *timeline.Timeline) {
 	if !a.admit(len(frame), now) {
 		return
 	}
 	t := &a.timeline
 	t.FollowTrack(video)
-	if !t.Anchored() { // it begins where the video is, which need not be where the clock is
+	if !t.Anchored() { // it starts at the time of the video, which may differ from the clock
 		a.wait(t.AnchorAt(rtpTime, now, video.Expected(now)), frame)
 		return
 	}
 	at, jumped := t.Assign(rtpTime, now)
 	if jumped {
-		a.o.Log.Debug("the timestamps of the camera's audio jumped")
+		a.o.Log.Debug("timestamps of the camera's audio jumped")
 	}
 	a.wait(at, frame)
 }
 
-// admit reports whether a frame of audio may be recorded, and makes room for it. What is left out is counted and reported.
+// admit reports whether a frame of audio may be recorded, and makes room for it. Audio left out is counted and reported.
 func (a *audioTrack) admit(size int, now time.Time) bool {
 	if a.limit.Exceeds(int64(size), now) {
 		a.leftOut(1)
-		if a.o.Health.Note(scopeAudioRate, health.Degraded, health.UserFault(codeAudioRate, nil,
+		fault := health.UserFault(codeAudioRate, nil,
 			"The camera's audio has more than %s Mbit/s, of which the rest is left out; the video is recorded: "+
-				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware.", a.mostMbps()),
-			audioLimitShown) {
-			a.o.Log.Warn("the camera sends more audio than is recorded", zap.String("code", codeAudioRate),
-				zap.Int64("bytesPerSecond", a.limit.Most/int64(audioRateInterval/time.Second)))
+				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware.", a.mostMbps())
+		if a.o.Health.Note(scopeAudioRate, health.Degraded, fault, audioLimitShown) {
+			logevent.Condition(a.o.Log, fault, zap.Int64("bytesPerSecond", a.limit.Most/int64(audioRateInterval/time.Second)))
 		}
 		return false
 	}
 	n, bytes := 0, a.bytes
 	for w := a.waiting; n < len(w) && (len(w)-n == maxAudioAhead || bytes+size > maxAudioWaiting); n++ {
-		bytes -= len(w[n].data) // there is no video to go with
+		bytes -= len(w[n].data) // no video of its time has arrived
 	}
 	a.leftOut(n)
 	a.drop(n)
 	return true
 }
 
-// mostMbps is what is recorded at most, in Mbit/s.
+// mostMbps returns the highest recorded rate, in Mbit/s.
 func (a *audioTrack) mostMbps() string {
 	tenths := a.limit.Most * 8 / int64(audioRateInterval/time.Second) / 100_000
 	return strconv.FormatFloat(float64(tenths)/10, 'f', -1, 64)
@@ -93,7 +93,7 @@ func (a *audioTrack) mostMbps() string {
 // leftOut counts frames of audio that are not recorded.
 func (a *audioTrack) leftOut(n int) { a.o.numbers.audioLost.Add(int64(n)) }
 
-// wait keeps a copy of a frame.
+// wait queues a copy of a frame.
 func (a *audioTrack) wait(at time.Time, frame []byte) {
 	var data []byte
 	if n := len(a.spare); n > 0 {
@@ -103,7 +103,7 @@ func (a *audioTrack) wait(at time.Time, frame []byte) {
 	a.bytes += len(frame)
 }
 
-// drop forgets the n frames that wait the longest.
+// drop discards the n oldest waiting frames.
 func (a *audioTrack) drop(n int) {
 	for _, f := range a.waiting[:n] {
 		a.bytes -= len(f.data)
@@ -116,7 +116,7 @@ func (a *audioTrack) drop(n int) {
 
 func (a *audioTrack) dropAll() { a.drop(len(a.waiting)) }
 
-// skipBefore leaves out what lies before a time, as the open segment has no track for it.
+// skipBefore discards the audio before a time, as the open segment has no track for it.
 func (a *audioTrack) skipBefore(before time.Time) {
 	n := 0
 	for n < len(a.waiting) && a.waiting[n].at.Before(before) {
@@ -126,7 +126,7 @@ func (a *audioTrack) skipBefore(before time.Time) {
 	a.drop(n)
 }
 
-// writeBefore writes the audio that lies before a time.
+// writeBefore writes the audio before a time.
 func (a *audioTrack) writeBefore(before time.Time, r *recording) error {
 	n := 0
 	for _, f := range a.waiting {

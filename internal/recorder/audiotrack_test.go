@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// A disk that fails amid audio costs what was on its way there, and repeats nothing.
+// A disk that fails while audio is written costs what was being written, and nothing is written twice.
 func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -58,7 +58,7 @@ func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	}
 }
 
-// failingWriter takes so many frames of audio more, then none for once.
+// failingWriter accepts a number of audio frames, then fails once.
 type failingWriter struct {
 	segmentWriter
 	after int
@@ -73,13 +73,13 @@ func (w *failingWriter) WriteFrame(track uint8, at time.Duration, keyframe bool,
 	return w.segmentWriter.WriteFrame(track, at, keyframe, parts)
 }
 
-// Sound stays with its pictures, whatever is done to the hub's clock while a camera is recorded, or
+// Audio stays with its pictures, whatever is done to the hub's clock during a recording, or
 // was done to it since the last recording.
 func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 	t.Parallel()
 	const frames, stepAt, keyframes, late = 250, 60, 25, 10 * tick
 	for name, c := range map[string]struct {
-		recorded time.Duration // the newest recording lies so far ahead of the clock
+		recorded time.Duration // how far the newest recording is ahead of the clock
 		step     time.Duration
 	}{
 		"10 s forward":                {0, 10 * time.Second},
@@ -91,21 +91,21 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			begun := time.Now()
+			started := time.Now()
 			if c.recorded > 0 {
-				b.recording.newest = begun.Add(c.recorded).Round(time.Millisecond).UTC()
+				b.recording.newest = started.Add(c.recorded).Round(time.Millisecond).UTC()
 				b.times.timeline.Continue(b.recording.newest)
 			}
 			track := muLawTrack()
 			b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
 			for i := range frames {
 				media := time.Duration(i) * tick
-				now := begun.Add(media)
+				now := started.Add(media)
 				if i >= stepAt {
 					now = testtools.Stepped(now, c.step)
 				}
 				picture := slice1
-				if i%keyframes == int(late/tick) { // the session begins amid a group of pictures
+				if i%keyframes == int(late/tick) { // the session starts in the middle of a GOP
 					picture = idr
 				}
 				b.accessUnit([][]byte{[]byte(picture)}, uint32(media*9/100_000), now)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
@@ -36,7 +37,7 @@ func TestRecordingsFollowTheCamerasClockWhenAsked(t *testing.T) {
 				}
 				return
 			}
-			r.await("the camera's clock", func() bool { return r.logs.FilterMessage("times follow the camera's clock").Len() > 0 })
+			r.await("the camera's clock", func() bool { return r.logged("camera-clock-used", "") > 0 })
 			before := r.number(health.FramesRecorded)
 			r.awaitFrames(before + 150) // 6 s: 2 s are watched, then 5 % are gained
 			r.settle()
@@ -49,8 +50,8 @@ func TestRecordingsFollowTheCamerasClockWhenAsked(t *testing.T) {
 	}
 }
 
-// The sender reports of GStreamer come from the clock of this machine: a server by others shows that
-// their fractions are read right.
+// The sender reports of GStreamer come from the clock of this machine: an independent server shows that
+// their fractions are read correctly.
 func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "/usr/bin/python3")
@@ -64,11 +65,11 @@ func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 	r := record(t, nil, "rtsp://"+gstServer(t, source), func(o *Options) { o.TimestampSource = TimestampCamera })
 	var followed []observer.LoggedEntry
 	r.await("the camera's clock", func() bool {
-		followed = r.logs.FilterMessage("times follow the camera's clock").All()
+		followed = r.logs.FilterField(zap.String("event", "camera-clock-used")).All()
 		return len(followed) > 0
 	})
-	ahead := followed[0].ContextMap()["ahead of the hub"].(time.Duration)
+	ahead := followed[0].ContextMap()["ahead"].(time.Duration)
 	if ahead.Abs() > time.Second+4*late() {
-		t.Errorf("it is found to be %v ahead, on a machine that is late by %v", ahead, late())
+		t.Errorf("its clock is measured %v ahead, on a machine that is late by %v", ahead, late())
 	}
 }

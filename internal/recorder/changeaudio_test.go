@@ -11,8 +11,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// TestAudioThatChanges has a camera whose audio is learned from its packets, after a second, and is another one later. Each
-// segment has a track for the audio that it holds, no picture is lost, and no fragment has audio that its track is not of.
+// TestAudioThatChanges has a camera whose audio is known after a second, from its packets, and changes later. Each
+// segment has a track for the audio that it holds, no picture is lost, and no fragment has audio of another format than its track.
 func TestAudioThatChanges(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -36,7 +36,7 @@ func TestAudioThatChanges(t *testing.T) {
 			b.audioFrame(make([]byte, size(i)), uint32(at.Milliseconds()*16), noon.Add(at))
 		}
 	}
-	pictures, sounds := 0, make(map[int]string) // codecs by the size of what is recorded of it
+	pictures, sounds := 0, make(map[int]string) // codecs, by the size of the recorded frame
 	if err := b.recording.seal(); err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +82,12 @@ func TestAudioThatChanges(t *testing.T) {
 			t.Errorf("%d frames of the audio %d are recorded", n, i)
 		}
 	}
-	if len(segments) != len(formats) { // the last change was none
+	if len(segments) != len(formats) { // the last change had no effect
 		t.Errorf("%d segments, want %d", len(segments), len(formats))
 	}
 }
 
-// TestAudioThatIsLearnedWhileAllIsHeldBack has a track in the first segment.
+// TestAudioThatIsLearnedWhileAllIsHeldBack: the first segment has a track for the audio.
 func TestAudioThatIsLearnedWhileAllIsHeldBack(t *testing.T) {
 	t.Parallel()
 	s := &noted{}
@@ -104,7 +104,7 @@ func TestAudioThatIsLearnedWhileAllIsHeldBack(t *testing.T) {
 	}
 }
 
-// TestASegmenterBeginsWithTheAudioOfNow has audio that alternates for long: what a new segmenter takes does not grow with it.
+// TestASegmenterBeginsWithTheAudioOfNow has audio that alternates for long: the cost of starting a segmenter does not grow with it.
 func TestASegmenterBeginsWithTheAudioOfNow(t *testing.T) {
 	b := newBench(t)
 	v := newSupervisor(b.o)
@@ -131,11 +131,11 @@ func TestASegmenterBeginsWithTheAudioOfNow(t *testing.T) {
 	}
 	v.Begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	if v.segmenter.audio != nil {
-		t.Error("the next session has the audio of the one before")
+		t.Error("the next session has the audio of the previous one")
 	}
 }
 
-// TestLostAudioIsCountedAndSaid ends when nothing more is lost.
+// TestLostAudioIsCountedAndSaid: the condition ends when nothing more is lost.
 func TestLostAudioIsCountedAndSaid(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -144,7 +144,7 @@ func TestLostAudioIsCountedAndSaid(t *testing.T) {
 	}
 	b.audioLost(1)
 	if b.says(codeAudioLoss) || b.part.Value(health.AudioPacketsLost) != 1 {
-		t.Error("a packet in 400 is no trouble")
+		t.Error("one lost packet in 400 is reported")
 	}
 	b.audioLost(9)
 	if !b.says(codeAudioLoss) || b.part.Value(health.AudioPacketsLost) != 10 {

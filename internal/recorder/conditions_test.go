@@ -24,7 +24,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// conditionRows are the conditions that a recorder reports, each with what makes and ends it.
+// conditionRows are the conditions that a recorder reports, each with its cause and what ends it.
 var conditionRows = []conditiontest.Row{
 	{Code: "camera", Job: health.JobRecorder,
 		Start: fromSource(func(s *source) { s.hidden.Store(true) }, func(s *source) { s.hidden.Store(false) })},
@@ -75,7 +75,7 @@ func TestConditionsEnd(t *testing.T) {
 	}
 }
 
-// A jump of the timestamps is an event: its end is not a success, but time.
+// A jump of the timestamps is an event: it ends after a time, not with a success.
 func TestAJumpOfTheTimestampsIsShownForMinutes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,9 +99,9 @@ func TestAJumpOfTheTimestampsIsShownForMinutes(t *testing.T) {
 
 // source is a recorder of a media file, with a secret and a disk that may fail.
 type source struct {
-	url    atomic.Pointer[health.Fault] // the answer in place of a URL
-	hidden atomic.Bool                  // the URL names a file that is not there
-	disk   atomic.Int32                 // 1: it fails, 2: it panics
+	url    atomic.Pointer[health.Fault] // the answer instead of a URL
+	hidden atomic.Bool                  // the URL names a file that does not exist
+	disk   atomic.Int32                 // 1: fails, 2: panics
 	Store
 }
 
@@ -120,14 +120,14 @@ func withoutURL(f *health.Fault) func(*testing.T) conditiontest.Case {
 	return fromSource(func(s *source) { s.url.Store(f) }, func(s *source) { s.url.Store(nil) })
 }
 
-// fromSource has a recorder play a file for ever.
-func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
+// fromSource has a recorder play a file repeatedly.
+func fromSource(raise, repair func(*source)) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		dir := t.TempDir()
 		s := &source{Store: openStore(t, segment.Options{Dir: filepath.Join(dir, "recordings")})}
 		writeClip(t, filepath.Join(dir, "clip.mkv"))
 		registry := health.NewRegistry(time.Now)
-		raise(s) // before the first session: a recorder that has begun needs a session's end to see it
+		raise(s) // before the first session: a running recorder notices it only at a session's end
 		start := func(segments time.Duration) (stop func()) {
 			r := New(Options{
 				Stream: conditiontest.Stream, Store: s, SegmentDuration: segments,
@@ -144,7 +144,7 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 			})
 			ctx, cancel := context.WithCancel(context.Background())
 			var group sync.WaitGroup
-			group.Go(func() { _ = r.Run(ctx) }) // what it seals last is no matter here
+			group.Go(func() { _ = r.Run(ctx) }) // how the last segment is sealed does not matter here
 			return func() { cancel(); group.Wait() }
 		}
 		stop := start(time.Minute)
@@ -152,7 +152,7 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 		again := func(segments time.Duration) func() { return func() { stop(); stop = start(segments) } }
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Step: time.Second,
-			Raise: synctest.Wait, Mend: func() { mend(s) },
+			Raise: synctest.Wait, Mend: func() { repair(s) },
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: again(time.Minute), conditiontest.Configuration: again(time.Hour)},
 		}
 	}
@@ -183,7 +183,7 @@ func writeClip(t *testing.T, path string) {
 	}
 }
 
-// feed is a session that is handed to a supervisor frame by frame, in synctest's time.
+// feed is a session whose frames a test passes to a supervisor one by one, in synctest's time.
 type feed struct {
 	t    *testing.T
 	o    *Options
@@ -200,12 +200,12 @@ type feed struct {
 	frames int
 }
 
-// lifetime takes synctest's clock, which begins in 2000, to a time that a clock which was set shows.
+// lifetime moves synctest's clock, which starts in 2000, to a plausible time of a clock that was set.
 const lifetime = 27 * 365 * 24 * time.Hour
 
 func (f *feed) now() time.Time { return time.Now().Add(lifetime - f.unset) }
 
-// start begins a recorder with its first session.
+// start starts a recorder with its first session.
 func (f *feed) start() {
 	if f.part == nil {
 		f.part = health.NewRegistry(time.Now).Component(conditiontest.Stream, health.JobRecorder)
@@ -222,7 +222,7 @@ func (f *feed) start() {
 	f.v.LeftOut(nil)
 }
 
-// restart ends the recorder as its job does, and begins another one.
+// restart ends the recorder as its job does, and starts another one.
 func (f *feed) restart() {
 	f.v.endSession()
 	if err := f.v.seal(); err != nil {
@@ -235,7 +235,7 @@ func (f *feed) restart() {
 // pass lets time pass, in the bubble of the test.
 func (*feed) pass(d time.Duration) { time.Sleep(d) }
 
-// play hands over so many frames.
+// play passes on n frames.
 func (f *feed) play(n int) {
 	for range n {
 		nal := slice1
@@ -254,8 +254,8 @@ func (f *feed) play(n int) {
 	}
 }
 
-// trouble is a way in which a session is odd.
-type trouble struct{ raise, mend func(*feed) }
+// trouble is a fault of a session.
+type trouble struct{ raise, repair func(*feed) }
 
 func fed(how trouble) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
@@ -266,7 +266,7 @@ func fed(how trouble) func(*testing.T) conditiontest.Case {
 		f.play(25)
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Pass: func() { f.play(50) },
-			Raise: func() { how.raise(f) }, Mend: func() { how.mend(f) },
+			Raise: func() { how.raise(f) }, Mend: func() { how.repair(f) },
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: f.restart, conditiontest.Configuration: f.restart},
 		}
 	}

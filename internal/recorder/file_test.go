@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// makeFile has ffmpeg make a file of so many seconds in a directory.
+// makeFile has ffmpeg make a media file in a directory, of a duration in seconds.
 func makeFile(t *testing.T, dir, name, seconds string, arguments ...string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -39,7 +39,7 @@ type clipSource struct {
 	Source // nil
 }
 
-// files are those of the recording, oldest first.
+// files returns the paths of the recording, oldest first.
 func (r *rig) files() (paths []string) {
 	r.t.Helper()
 	for _, info := range r.recordings() {
@@ -109,8 +109,8 @@ func TestALoopedFileIsPlayedAgainWithoutAHole(t *testing.T) {
 	const passes = 4
 	var waits atomic.Int64
 	r := record(t, nil, "file:///a.mp4?loop=true", fromFile(dir), func(o *Options) {
-		// As fast as it can be, and in no time: at its own pace a busy machine would fall behind,
-		// and begin anew.
+		// As fast as possible, and without a clock: at its own pace a busy machine would fall behind,
+		// and restart.
 		now := time.Now()
 		o.Now = func() time.Time { return now }
 		o.Source.(*clipSource).Wait = func(ctx context.Context, _ time.Time) error {
@@ -120,7 +120,7 @@ func TestALoopedFileIsPlayedAgainWithoutAHole(t *testing.T) {
 			return ctx.Err()
 		}
 	})
-	r.await("so many passes", func() bool { return r.handed.Load() >= passes*25 })
+	r.await("all passes", func() bool { return r.handed.Load() >= passes*25 })
 	r.finish()
 	var got []string
 	for _, path := range r.files() {
@@ -141,7 +141,7 @@ func TestALoopedFileIsPlayedAgainWithoutAHole(t *testing.T) {
 	}
 }
 
-// A file that is played has no clock of its own: its recording follows the hub's when that is set.
+// A file that is played has no clock of its own: when the hub's clock is set, its recording follows it.
 func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")
@@ -169,7 +169,7 @@ func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
 	for _, path := range r.files() {
 		pictures = append(pictures, frameSums(t, path)...)
 	}
-	const reordered = 3 // the last pictures may lack those that are shown before them
+	const reordered = 3 // the last pictures may refer to missing ones that are shown before them
 	for i, sum := range pictures[:len(pictures)-reordered] {
 		if sum != want[i%len(want)] {
 			t.Fatalf("picture %d of %d is not the file's", i, len(pictures))
@@ -177,7 +177,7 @@ func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
 	}
 }
 
-// The clock may be set when no more frames come: a window closes with that, or the source is at its end.
+// The clock may be set when no more frames arrive: because a window closes, or the source has ended.
 func TestTheEndOfARecordingPlacesItInTime(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")

@@ -7,20 +7,21 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // The values of Options.TimestampSource.
 const (
 	TimestampHub    = "hub"
-	TimestampCamera = "camera" // by RTCP sender reports, while they can be believed
+	TimestampCamera = "camera" // by RTCP sender reports, while they are credible
 )
 
-// jumpCuts is the least time between two segments that begin for a jump of the timestamps.
+// jumpCuts is the least time between two segments that start because timestamps jumped.
 const jumpCuts = time.Minute
 
-// frameTimes decides the times of the video's frames, by the hub's clock or the camera's, and reports what is wrong with
-// either.
+// frameTimes assigns producer timestamps to the video's frames, by the hub's clock or the camera's, and reports faults of
+// both.
 type frameTimes struct {
 	o        *Options
 	timeline timeline.Timeline
@@ -28,16 +29,16 @@ type frameTimes struct {
 	unsynced timeline.UnsyncedClock
 	epochs   timeline.EpochWatch
 
-	jumpedAt   time.Time // when a segment began for a jump of the timestamps
-	trustAsked time.Time // when the hub's clock was asked whether it can be trusted, for the camera's
+	jumpedAt   time.Time // when a segment last started because timestamps jumped
+	trustAsked time.Time // when the trust in the hub's clock was last checked, to judge the camera's
 	reported   timeTroubles
 }
 
-// timeTroubles are what status says of a stream's times.
+// timeTroubles are the faults of a stream's times that status shows.
 type timeTroubles struct {
 	constant bool                // timestamps do not advance
-	odd      bool                // the camera's clock has a pace of its own
-	camera   timeline.ClockState // what the camera's clock is thought of
+	odd      bool                // the camera's clock is too fast or too slow
+	camera   timeline.ClockState // the judgement of the camera's clock
 }
 
 // beginSession begins a session of rate RTP ticks per second.
@@ -46,10 +47,10 @@ func (t *frameTimes) beginSession(rate int) {
 	t.camera.BeginSession(rate)
 }
 
-// endSession forgets what was reported, which the supervisor ends.
+// endSession resets what was reported: the supervisor has ended these conditions.
 func (t *frameTimes) endSession() { t.reported = timeTroubles{} }
 
-// date returns the producer time of an access unit. jumped reports that a segment should begin for a jump of the timestamps.
+// date returns the producer timestamp of an access unit. jumped reports that a segment should start as the timestamps jumped.
 func (t *frameTimes) date(rtpTime uint32, now time.Time) (producer time.Time, jumped bool) {
 	t.followCamera(rtpTime, now)
 	t.epochs.Watch(now)
@@ -62,55 +63,58 @@ func (t *frameTimes) date(rtpTime uint32, now time.Time) (producer time.Time, ju
 	return producer, jumped
 }
 
-// recorded follows each recorded frame, by the newest producer time. With the first after the hub's clock was set, the
-// media before it is placed in time.
+// recorded is called after each recorded frame, with the newest producer timestamp. At the first one after the hub's clock was
+// set it notes the correction of the media recorded before.
 func (t *frameTimes) recorded(newest, now time.Time) {
 	c, known := t.unsynced.Recorded(newest, now)
 	if !known {
 		return
 	}
 	if err := t.o.Store.NoteClock(t.o.Stream, c.From, c.Until, c.Add); err != nil {
-		t.o.Log.Warn("cannot note by how much the clock was wrong", zap.Error(err))
+		logevent.CorrectionNotNoted.Log(t.o.Log, zap.Error(err))
 	}
-	t.o.Health.Note(scopeUnset, health.Info, health.SystemFault(codeClock, nil,
+	fault := health.SystemFault(codeClock, nil,
 		"The hub's clock was not set until %s: add %s to the times of what was recorded before.",
-		now.UTC().Format(time.RFC3339), c.Add.Round(time.Second)), unsetShown)
+		now.UTC().Format(time.RFC3339), c.Add.Round(time.Second))
+	t.o.Health.Note(scopeUnset, health.Info, fault, unsetShown)
+	logevent.Condition(t.o.Log, fault, zap.Duration("correction", c.Add), zap.Time("from", c.From), zap.Time("until", c.Until))
 }
 
-// reportJump reports that the timestamps jumped, and returns whether a segment should begin for it, though not for each
-// of many.
+// reportJump reports that the timestamps jumped, and returns whether a segment should start for it: many jumps in a row
+// start one segment only.
 func (t *frameTimes) reportJump(now time.Time) (begins bool) {
 	t.timeline.Open(timeline.Opening{})
 	if begins = t.jumpedAt.IsZero() || now.Sub(t.jumpedAt) >= jumpCuts; begins {
 		t.jumpedAt = now
 	}
 	if t.o.frozen() {
-		t.o.Log.Info("times follow the hub's clock after it did not run")
+		logevent.TimesAfterFreeze.Log(t.o.Log)
 		return begins
 	}
-	if t.o.Health.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
-		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."),
-		jumpShown) {
-		t.o.Log.Warn("the camera's timestamps jumped", zap.String("code", codeJump))
+	fault := health.SystemFault(codeJump, nil,
+		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again.")
+	if t.o.Health.Note(scopeJump, health.Info, fault, jumpShown) {
+		logevent.Condition(t.o.Log, fault)
 	}
 	return begins
 }
 
-// reportConstant reports timestamps that stand still, once.
+// reportConstant reports once that timestamps do not advance, and once that they do again.
 func (t *frameTimes) reportConstant() {
 	if t.timeline.Constant() == t.reported.constant {
 		return
 	}
 	if t.reported.constant = !t.reported.constant; t.reported.constant {
-		t.o.Health.Report(scopeConstant, health.Info, health.SystemFault(codeJump, nil,
-			"The camera's timestamps do not advance, so that times are those of arrival at the hub: update the camera's firmware."))
-		t.o.Log.Warn("the camera's timestamps do not advance", zap.String("code", codeJump))
+		fault := health.SystemFault(codeJump, nil,
+			"The camera's timestamps do not advance, so that times are those of arrival at the hub: update the camera's firmware.")
+		t.o.Health.Report(scopeConstant, health.Info, fault)
+		logevent.Condition(t.o.Log, fault)
 		return
 	}
 	t.o.Health.OK(scopeConstant)
 }
 
-// reportPace reports a clock of the camera that runs at another pace than the hub's, once.
+// reportPace reports once that the camera's clock runs faster or slower than the hub's.
 func (t *frameTimes) reportPace() {
 	pace, scaled := t.timeline.OddPace()
 	if (pace != 0) == t.reported.odd {
@@ -118,21 +122,22 @@ func (t *frameTimes) reportPace() {
 	}
 	if t.reported.odd = pace != 0; !t.reported.odd {
 		t.o.Health.OK(scopePace)
-		t.o.Log.Info("the camera's timestamps run at the right rate again")
+		logevent.TimestampsNormal.Log(t.o.Log)
 		return
 	}
 	digits := 2
 	if scaled || pace < 0.1 {
 		digits = 4
 	}
-	t.o.Health.Report(scopePace, health.Info, health.SystemFault(codeJump, nil,
+	fault := health.SystemFault(codeJump, nil,
 		"The camera's timestamps run %s times as fast as time passes, so that times follow their arrival at the hub: "+
 			"check the camera's frame rate, or update its firmware.",
-		health.Varying(strconv.FormatFloat(pace, 'f', digits, 64))))
-	t.o.Log.Warn("the camera's timestamps run at the wrong rate", zap.String("code", codeJump), zap.Float64("factor", pace))
+		health.Varying(strconv.FormatFloat(pace, 'f', digits, 64)))
+	t.o.Health.Report(scopePace, health.Info, fault)
+	logevent.Condition(t.o.Log, fault, zap.Float64("factor", pace))
 }
 
-// followCamera has times follow the camera's clock while it can be believed, and reports why when it cannot.
+// followCamera makes times follow the camera's clock while it is credible, and reports why when it is not.
 func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 	if t.o.TimestampSource != TimestampCamera {
 		return
@@ -154,7 +159,7 @@ func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 	switch t.reported.camera {
 	case timeline.ClockGood:
 		t.o.Health.OK(scopeClock)
-		t.o.Log.Info("times follow the camera's clock", zap.Duration("ahead of the hub", t.camera.Offset()))
+		logevent.CameraClockUsed.Log(t.o.Log, zap.Duration("ahead", t.camera.Offset()))
 		return
 	case timeline.ClockMissing:
 		text = "The camera does not send its time (RTCP sender reports), so that times are the hub's: " +
@@ -172,13 +177,13 @@ func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 	default:
 		return
 	}
-	if t.o.Health.Report(scopeClock, health.Info, health.UserFault(codeCameraClock, nil, "%s", text)) {
-		t.o.Log.Warn("times follow the hub's clock, not the camera's", zap.String("code", codeCameraClock),
-			zap.Duration("camera ahead of the hub", t.camera.Offset()))
+	fault := health.UserFault(codeCameraClock, nil, "%s", text)
+	if t.o.Health.Report(scopeClock, health.Info, fault) {
+		logevent.Condition(t.o.Log, fault, zap.Duration("ahead", t.camera.Offset()))
 	}
 }
 
-// reportAhead reports that times were ahead, and what was done.
+// reportAhead reports that times were ahead of the clock, and how they were corrected.
 func (t *frameTimes) reportAhead(ahead time.Duration, known timeline.Correction, now time.Time) {
 	text := "The times of this stream's recording were up to %s ahead of the hub's clock, nobody knows since when, " +
 		"as the clock or the camera had been wrong. They are right since %s; what was recorded before keeps its times."
@@ -188,8 +193,7 @@ func (t *frameTimes) reportAhead(ahead time.Duration, known timeline.Correction,
 			"and those of what was recorded meanwhile are known to be ahead by as much."
 		by = -known.Add
 	}
-	t.o.Log.Warn("times were ahead of the hub's clock: they begin again from it", zap.String("code", codeAhead),
-		zap.Duration("ahead", ahead), zap.Duration("correction", known.Add), zap.Time("from", known.From))
 	fault := health.SystemFault(codeAhead, nil, text, by.Round(time.Second), now.UTC().Format(time.RFC3339))
 	t.o.Health.Note(scopeEpoch, health.Info, fault, unsetShown)
+	logevent.Condition(t.o.Log, fault, zap.Duration("ahead", ahead), zap.Duration("correction", known.Add), zap.Time("from", known.From))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// TestAfterAFreezeTheCameraIsBlamedForNothing feeds what comes after one: timestamps that jump, damage, and a
-// keyframe that is long away.
+// TestAfterAFreezeTheCameraIsBlamedForNothing feeds the consequences of a freeze: timestamps that jump, damage, and a
+// long keyframe interval.
 func TestAfterAFreezeTheCameraIsBlamedForNothing(t *testing.T) {
 	t.Parallel()
 	for _, frozen := range []bool{true, false} {

@@ -51,7 +51,7 @@ func (b *bench) frame(pts, at time.Duration, nals ...string) {
 	b.accessUnit(units, uint32(pts*9/100_000), noon.Add(at))
 }
 
-// fragments ends the recording and lists what KVS would get; it checks the order that KVS demands.
+// fragments ends the recording and lists what KVS would receive; it checks the order that KVS demands.
 func (b *bench) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
 	b.t.Helper()
 	if err := b.recording.seal(); err != nil {
@@ -81,7 +81,7 @@ func (b *bench) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
 				}
 				at := m.Header().Start.Add(block.Time)
 				if !at.After(before) {
-					b.t.Errorf("a frame at %s, although the fragment before ends at %s", at, before)
+					b.t.Errorf("a frame at %s, although the previous fragment ends at %s", at, before)
 				}
 				if at.After(last) {
 					last = at
@@ -114,8 +114,8 @@ func TestLongGOP(t *testing.T) {
 		} else {
 			b.frame(at, at, slice1)
 		}
-		if told := b.says(codeKeyframes); told != (at > longGOP) {
-			t.Fatalf("told of rare keyframes after %s: %v", at, told)
+		if reported := b.says(codeKeyframes); reported != (at > longGOP) {
+			t.Fatalf("after %s rare keyframes are reported: %v", at, reported)
 		}
 	}
 	for i := range 3 {
@@ -123,7 +123,7 @@ func TestLongGOP(t *testing.T) {
 		b.frame(at, at, idr)
 	}
 	if b.says(codeKeyframes) {
-		t.Error("still told of rare keyframes")
+		t.Error("rare keyframes are still reported")
 	}
 	list, blocks := b.fragments()
 	total := 0
@@ -138,8 +138,8 @@ func TestLongGOP(t *testing.T) {
 	}
 }
 
-// TestOpenGOP has I pictures with a recovery point, after which pictures come that are shown before
-// them: they keep their times, and nobody gets those that look back to what is not recorded.
+// TestOpenGOP has I pictures with a recovery point, followed by pictures that are shown before
+// them: they keep their times, and those that reference pictures before the recording are left out.
 func TestOpenGOP(t *testing.T) {
 	t.Parallel()
 	const recovery = "\x06\x06\x01\x84\x80"
@@ -161,7 +161,7 @@ func TestOpenGOP(t *testing.T) {
 	}
 	gop(0)
 	gop(30 * tick)
-	b.newSegmentDue = true // a segment begins here
+	b.newSegmentDue = true // a segment starts here
 	gop(60 * tick)
 	list, blocks := b.fragments()
 	if len(list) != 3 || len(blocks[0]) != 28 || len(blocks[1]) != 30 || len(blocks[2]) != 30 {
@@ -177,10 +177,10 @@ func TestOpenGOP(t *testing.T) {
 	}
 }
 
-// idrLike is a slice of I macroblocks that is no IDR.
+// idrLike is a slice of I macroblocks that does not belong to an IDR picture.
 const idrLike = "\x61\x88\x80islice"
 
-// TestDamageIsToldOnceAnEpisode has noise first, then a loss, then a flood, then peace.
+// TestDamageIsToldOnceAnEpisode has malformed data first, then a loss, then a flood, then a quiet time.
 func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -197,7 +197,7 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	expect := func(want string) {
 		t.Helper()
 		if got := told(); got != want {
-			t.Errorf("status tells %q, want %q", got, want)
+			t.Errorf("status says %q, want %q", got, want)
 		}
 	}
 	second := func() {

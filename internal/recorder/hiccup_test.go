@@ -23,7 +23,7 @@ type hiccup struct {
 	atomicfile.OS
 	op    string
 	errno syscall.Errno
-	fails atomic.Int64 // so many more
+	fails atomic.Int64 // how many more operations fail
 	seen  atomic.Int64
 }
 
@@ -119,7 +119,7 @@ func (f *hiccupFeed) play(n int) {
 	}
 }
 
-// expectHealthy looks at all that says how recording goes, while it goes.
+// expectHealthy checks the state and the conditions of a recorder that is recording.
 func (f *hiccupFeed) expectHealthy() {
 	f.t.Helper()
 	if got := f.r.o.Health.Snapshot(); got.State != stateRecording || len(got.Conditions) > 0 {
@@ -127,7 +127,7 @@ func (f *hiccupFeed) expectHealthy() {
 	}
 }
 
-// Whatever failed, and however often, the next recorded frame says that recording goes on.
+// Whatever failed, and however often, the next recorded frame reports that recording works.
 func TestTheNextFrameEndsWhatADiskFailed(t *testing.T) {
 	t.Parallel()
 	for _, op := range []string{"create", "rename", "sync of the directory", "write", "write at", "sync"} {
@@ -160,7 +160,7 @@ func TestTheNextFrameEndsWhatADiskFailed(t *testing.T) {
 	}
 }
 
-// While no segment can be created the one before goes on, without a lost frame, and says why it grows.
+// While no segment can be created the previous one continues, without a lost frame, and reports why it grows.
 func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 	t.Parallel()
 	disk := &hiccup{op: "create", errno: syscall.EMFILE}
@@ -189,7 +189,7 @@ func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 	}
 }
 
-// There is an end to it, and it is not for what must not be in one file.
+// The growth has a limit, and a segment is not continued with media that must not be in the same file.
 func TestASegmentThatMustEndEnds(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*hiccupFeed){
@@ -220,7 +220,7 @@ func TestASegmentThatMustEndEnds(t *testing.T) {
 	}
 }
 
-// goneStore is one whose disk is not there.
+// goneStore is a store whose disk has disappeared.
 type goneStore struct{ Store }
 
 func (goneStore) Create(string, mkv.Header) (*segment.Writer, error) {

@@ -19,7 +19,7 @@ type stepped struct {
 	store   *segment.Store
 	o       *Options
 	v       *supervisor
-	begun   time.Time // true time, with its monotonic reading
+	started time.Time // true time, with its monotonic reading
 	elapsed time.Duration
 	wrong   time.Duration // of the wall clock
 	trusted bool
@@ -30,15 +30,15 @@ type stepped struct {
 }
 
 func newStepped(t *testing.T) *stepped {
-	s := &stepped{t: t, dir: t.TempDir(), begun: time.Now(), trusted: true, rtp: 4_294_000_000}
+	s := &stepped{t: t, dir: t.TempDir(), started: time.Now(), trusted: true, rtp: 4_294_000_000}
 	s.open()
 	return s
 }
 
-func (s *stepped) truth() time.Time { return s.begun.Add(s.elapsed).Round(0) }
-func (s *stepped) now() time.Time   { return testtools.Stepped(s.begun.Add(s.elapsed), s.wrong) }
+func (s *stepped) truth() time.Time { return s.started.Add(s.elapsed).Round(0) }
+func (s *stepped) now() time.Time   { return testtools.Stepped(s.started.Add(s.elapsed), s.wrong) }
 
-// open starts the agent's part: the store, and a recorder.
+// open starts the store and a recorder, as the agent does.
 func (s *stepped) open() {
 	s.t.Helper()
 	store, err := segment.Open(segment.Options{Dir: s.dir})
@@ -56,7 +56,7 @@ func (s *stepped) open() {
 	s.session()
 }
 
-// session begins a session with the camera.
+// session starts a session with the camera.
 func (s *stepped) session() {
 	s.v.endSession()
 	var track *accessunit.AudioTrack
@@ -68,7 +68,7 @@ func (s *stepped) session() {
 	s.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, track)
 }
 
-// restart ends the agent and starts it again.
+// restart stops the agent and starts it again.
 func (s *stepped) restart() {
 	s.t.Helper()
 	s.v.endSession()
@@ -81,7 +81,7 @@ func (s *stepped) restart() {
 	s.open()
 }
 
-// play records so much.
+// play records for a while.
 func (s *stepped) play(d time.Duration) {
 	for range int(d / tick) {
 		nal := slice1
@@ -102,10 +102,10 @@ func (s *stepped) play(d time.Duration) {
 // set sets the wall clock.
 func (s *stepped) set(wrong time.Duration) { s.wrong = wrong }
 
-// found is a frame as it is in the files.
+// found is a frame as read from the files.
 type found struct {
 	producer time.Time // as the file says
-	recorded time.Time // with what was noted of the clock
+	recorded time.Time // with the noted corrections of the clock
 	epoch    uint32
 }
 
@@ -143,17 +143,17 @@ func (s *stepped) read() (list []found) {
 	return list
 }
 
-// TestTheHubsClock has what is done to a hub's clock. All frames are recorded, times are right within a second
-// a minute after trust returned, and what was ahead is known to be so where this process saw it.
+// TestTheHubsClock sets a hub's clock in many ways. All frames are recorded, times are right within a second
+// a minute after trust returned, and times that were ahead are known to be so where this process saw it.
 func TestTheHubsClock(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * time.Hour
 	for name, row := range map[string]struct {
 		life    func(*stepped)
-		right   int           // from that frame on times are right
-		wrong   time.Duration // the last frame's, where nobody trusts the clock
+		right   int           // times are right from that frame on
+		wrong   time.Duration // the error of the last frame, where the clock is not trusted
 		epochs  uint32
-		correct bool // all frames, with what was noted, are
+		correct bool // all frames have the right time, after correction
 	}{
 		"2 h ahead for a minute": {life: func(s *stepped) {
 			s.play(time.Minute)
@@ -162,7 +162,7 @@ func TestTheHubsClock(t *testing.T) {
 			s.set(0)
 			s.play(time.Minute)
 		}, right: 3050, epochs: 1, correct: true},
-		"with sound": {life: func(s *stepped) {
+		"with audio": {life: func(s *stepped) {
 			s.sound = true
 			s.session()
 			s.play(time.Minute)
@@ -273,7 +273,7 @@ func TestTheHubsClock(t *testing.T) {
 				}
 				if off := f.recorded.Sub(sent[i]); row.correct && off.Abs() > 1500*time.Millisecond {
 					if bad++; bad <= 3 {
-						t.Errorf("frame %d: %s off with what was noted", i, off)
+						t.Errorf("frame %d: %s off after correction", i, off)
 					}
 				}
 			}

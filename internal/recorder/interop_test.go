@@ -38,12 +38,12 @@ func gstServer(t *testing.T, file string, options ...string) string {
 	})
 	port, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the server does not say its port: %v", err)
+		t.Fatalf("the server does not print its port: %v", err)
 	}
 	return "127.0.0.1:" + strings.TrimSpace(port) + "/file"
 }
 
-// x264 and x265 are how the pictures of a test are encoded.
+// x264 and x265 return the encoder arguments of a test's pictures.
 func x264(arguments ...string) []string {
 	return append([]string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-sc_threshold", "0", "-preset", "veryfast"}, arguments...)
 }
@@ -53,8 +53,8 @@ func x265(parameters string) []string {
 }
 
 // TestInterop records what GStreamer serves, and compares the decoded pictures with those of the
-// file it plays: equal, one by one, but for those that were lost on the wire and those that cannot
-// be decoded for it.
+// file it plays: they are equal, one by one, except for those that were lost on the wire and those that cannot
+// be decoded without them.
 func TestInterop(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "ffprobe", "mkvinfo", "/usr/bin/python3")
@@ -63,7 +63,7 @@ func TestInterop(t *testing.T) {
 		encoding []string
 		audio    []string
 		server   []string
-		whole    bool    // one segment: pictures of an open GOP look back across its begin
+		whole    bool    // one segment: pictures of an open GOP reference pictures before its start
 		loss     float64 // share of the packets of RTP
 		change   func(*Options)
 		scheme   string // default rtsp://, or rtsps:// of a server with TLS
@@ -116,7 +116,7 @@ func TestInterop(t *testing.T) {
 			url = cmp.Or(c.scheme, url)
 			want := frameSums(t, source)
 			if slices.Contains(c.server, "mpegts") {
-				want = want[:len(want)-1] // the multiplexer keeps the last one, of which nothing follows
+				want = want[:len(want)-1] // the multiplexer holds the last one back, as nothing follows it
 			}
 			server := gstServer(t, source, c.server...)
 			var network *lossy.Proxy
@@ -164,7 +164,7 @@ func TestInterop(t *testing.T) {
 				t.Fatalf("%d pictures are recorded, the server sent %d", len(got), len(want))
 			}
 			if slices.Contains(c.server, "mpegts") {
-				want = want[:len(want)-3] // with B-frames it is none of the last that is shown
+				want = want[:len(want)-3] // with B-frames it is not one of the last that are shown
 			}
 			for i, sum := range want {
 				if got[i] != sum {
@@ -178,7 +178,7 @@ func TestInterop(t *testing.T) {
 	}
 }
 
-// pinnedTLS makes the options for a server with a certificate, and the URL's query that pins it.
+// pinnedTLS returns the options for a server with a certificate, and the URL's query that pins it.
 func pinnedTLS(t *testing.T) (options []string, query string) {
 	t.Helper()
 	pair, leaf := selfSigned(t)
@@ -196,10 +196,10 @@ func pinnedTLS(t *testing.T) (options []string, query string) {
 	return []string{"tls=" + path}, "?fingerprint=" + hex.EncodeToString(sum[:])
 }
 
-// decodable picks those of a source's pictures of which every packet arrived, and every packet of
-// the pictures before them in their GOP. Those after a hole were not all lost on the wire, but
-// whoever decodes them misses the picture that they are made from, and says so: a file with them
-// would not pass in silence.
+// decodable returns the pictures of a source of which every packet arrived, and every packet of
+// the earlier pictures in their GOP. Those after a hole were not all lost on the wire, but a
+// decoder lacks the picture that they are predicted from, and reports it: a file with them
+// would not decode without errors.
 func decodable(events []lossy.Event, source []string, gop int) (list []string) {
 	n, clean := -1, false
 	for i, e := range events {
@@ -216,7 +216,7 @@ func decodable(events []lossy.Event, source []string, gop int) (list []string) {
 	return list
 }
 
-// expectSounds finds nearly all of the source's audio, in order; some comes before the first picture.
+// expectSounds expects nearly all of the source's audio, in order; some of it precedes the first picture.
 func expectSounds(t *testing.T, got, source []string) {
 	t.Helper()
 	found, at := 0, 0
@@ -231,7 +231,7 @@ func expectSounds(t *testing.T, got, source []string) {
 	}
 }
 
-// packetSums are those of the audio as it lies in a file.
+// packetSums returns the checksums of the audio packets in a file.
 func packetSums(t *testing.T, path string) []string {
 	t.Helper()
 	out, err := exec.Command("ffmpeg", "-v", "error", "-guess_layout_max", "0", "-i", path, "-map", "0:a", "-c", "copy",
@@ -242,13 +242,13 @@ func packetSums(t *testing.T, path string) []string {
 	return sums(string(out))
 }
 
-// mustBeClean has tools of others look at a file.
+// mustBeClean checks a file with independent tools.
 func mustBeClean(t *testing.T, path string) {
 	t.Helper()
 	decode(t, path, "-f", "null")
 }
 
-// cleanPictures is mustBeClean, and gives the checksums of the pictures from the same decoding: it takes
+// cleanPictures is mustBeClean, and returns the checksums of the pictures from the same decoding, which takes
 // most of the time.
 func cleanPictures(t *testing.T, path string, filter ...string) (list []string) {
 	t.Helper()
@@ -260,11 +260,11 @@ func cleanPictures(t *testing.T, path string, filter ...string) (list []string) 
 	return list
 }
 
-// squeezed is what ffmpeg says of reordered pictures whose times were squeezed: on a machine that is late by much they are
-// moved to stay near their arrival, not all by as much.
+// squeezed is ffmpeg's message about reordered pictures whose times were squeezed: on a machine that is very late they are
+// moved to stay near their arrival, by different amounts.
 const squeezed = "non monotonically increasing dts"
 
-// decode looks at a file, and gives what ffmpeg writes of it in a format.
+// decode checks a file, and returns what ffmpeg writes when it converts it to a format.
 func decode(t *testing.T, path string, format ...string) (written string) {
 	t.Helper()
 	return decodeBut(t, path, "", format...)
@@ -275,7 +275,7 @@ func decodeBut(t *testing.T, path, forgiven string, format ...string) (written s
 	t.Helper()
 	for _, command := range [][]string{
 		{"ffprobe", "-v", "warning", "-show_streams", "-of", "csv", path},
-		// In ms, as slewed times need not be 40 ms apart.
+		// In ms, as slewed times may not be 40 ms apart.
 		slices.Concat([]string{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough",
 			"-enc_time_base", "1:1000"}, format, []string{"-"}),
 		{"mkvinfo", "--verbose", path},

@@ -16,10 +16,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// nobody is who VLC runs as when the tests run as root, which it refuses to be.
+// nobody is the user VLC runs as when the tests run as root, as it refuses to run as root.
 const nobody = 65534
 
-// heldPort is a TCP port of this machine that nobody else gets: a socket has it and does not listen.
+// heldPort is a TCP port of this machine that no other process gets: a socket is bound to it and does not listen.
 func heldPort(t *testing.T) string {
 	t.Helper()
 	held, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -39,7 +39,7 @@ func heldPort(t *testing.T) string {
 	return strconv.Itoa(address.Port)
 }
 
-// vlcServer has VLC send a file over RTSP, once and in real time, whoever listens. It returns the host and the path.
+// vlcServer has VLC send a file over RTSP, once and in real time, whether or not a client is connected. It returns the host and the path.
 func vlcServer(t *testing.T, file, output string, options ...string) string {
 	t.Helper()
 	port := heldPort(t)
@@ -52,7 +52,7 @@ func vlcServer(t *testing.T, file, output string, options ...string) string {
 		"fd://0", "--sout", "#rtp{" + output + "sdp=rtsp://:" + port + "/file}"}
 	cmd := exec.Command("cvlc", append(arguments, options...)...)
 	var said bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = source, &said, &said // the file may be root's alone
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = source, &said, &said // the file may be readable by root only
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // cvlc is a script
 	if os.Getuid() == 0 {
@@ -83,8 +83,8 @@ func vlcSource(t *testing.T, encoding ...string) string {
 	return path
 }
 
-// TestInteropVLC records what VLC sends, from a keyframe on after it began, and compares it with the file that it plays. It sends over
-// UDP alone: over TCP it refuses.
+// TestInteropVLC records what VLC sends, from the first keyframe after it started, and compares it with the file that it plays. VLC sends
+// over UDP only: it refuses TCP.
 func TestInteropVLC(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "ffprobe", "mkvinfo", "cvlc")
@@ -104,7 +104,7 @@ func TestInteropVLC(t *testing.T) {
 		user     string // in the URL
 		g711     bool
 		reorder  int    // pictures that may be sent before one that is shown ahead of them
-		sentence string // that must come in place of a recording
+		sentence string // that is expected instead of a recording
 		change   func(*Options)
 	}{
 		{name: "H.264 and AAC", file: h264},
@@ -144,9 +144,9 @@ func TestInteropVLC(t *testing.T) {
 			}
 			mustBeStrict(t, paths[0])
 			got := cleanPictures(t, paths[0])
-			// The end may cut a P-picture off from the B-pictures that are shown before it.
+			// The end may separate a P-picture from the B-pictures that are shown before it.
 			mustBeRun(t, "pictures", got[:max(len(got)-c.reorder, 0)], frameSums(t, c.file), frames-c.reorder)
-			if c.g711 { // VLC makes other packets of it than the file has
+			if c.g711 { // VLC packetizes it differently from the file
 				mustBeRun(t, "samples", samples(t, paths[0]), samples(t, c.file), 8000)
 				return
 			}
@@ -157,7 +157,7 @@ func TestInteropVLC(t *testing.T) {
 	}
 }
 
-// samples are those of the audio of a file, without the silence that the recorder puts in.
+// samples returns the audio samples of a file, without the silence that the recorder adds.
 func samples(t *testing.T, path string) (list []string) {
 	t.Helper()
 	out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-c", "copy", "-f", "mulaw", "-").Output()
@@ -170,7 +170,7 @@ func samples(t *testing.T, path string) (list []string) {
 	return list
 }
 
-// mustBeRun finds what is recorded in a source: without a hole, and at least so many.
+// mustBeRun expects the recorded items to be a run of the source's, without a hole and with a least length.
 func mustBeRun(t *testing.T, what string, got, source []string, least int) {
 	t.Helper()
 	if len(got) < least {

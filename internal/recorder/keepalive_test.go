@@ -12,13 +12,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// TestKeepalivesAreLearnt has cameras that take none but one keepalive, and what they do with the first.
+// TestKeepalivesAreLearnt has cameras that accept only one kind of keepalive, and different reactions to the first.
 func TestKeepalivesAreLearnt(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		answer   string // to GET_PARAMETER
 		sessions int
-		want     string // the keepalive that it comes to
+		want     string // the keepalive that is used in the end
 	}{
 		"refused":      {"501 Not Implemented", 1, "OPTIONS"},
 		"unanswered":   {gateSilence, 1, "OPTIONS"},

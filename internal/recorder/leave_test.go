@@ -40,8 +40,8 @@ func TestASessionThatWeEndLosesNothingThatTheCameraSent(t *testing.T) {
 	}
 }
 
-// TestASessionEndsWhateverTheCameraMakesOfAPause knows what such cameras had sent before: what they
-// send while they are told to stop is theirs.
+// TestASessionEndsWhateverTheCameraMakesOfAPause expects what such cameras had sent before the stop: frames
+// sent after the request to stop need not be recorded.
 func TestASessionEndsWhateverTheCameraMakesOfAPause(t *testing.T) {
 	t.Parallel()
 	for name, oddities := range map[string]fakecam.Oddities{
@@ -54,12 +54,12 @@ func TestASessionEndsWhateverTheCameraMakesOfAPause(t *testing.T) {
 			camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: oddities})
 			r := record(t, camera, camera.URL(), func(o *Options) { cameraOf(o).Limits.Close = 3 * limits.Close })
 			r.awaitFrames(100)
-			// What a busy machine is behind by must not take it longer than the wait for the answer.
+			// On a busy machine the recorder must not be further behind than the wait for the answer.
 			before := int64(0)
 			r.await("a recorder that keeps up", func() bool { before = sent(camera); return r.handed.Load() >= before-25 })
-			told := time.Now()
+			stopped := time.Now()
 			r.finish()
-			t.Logf("it took %s", time.Since(told))
+			t.Logf("it took %s", time.Since(stopped))
 			r.await("the session's end", func() bool { return !camera.Sessions()[0].Ended.IsZero() })
 			frames := r.frames()
 			for i, f := range frames {
@@ -68,21 +68,21 @@ func TestASessionEndsWhateverTheCameraMakesOfAPause(t *testing.T) {
 				}
 			}
 			if n := int64(len(frames)); n < before {
-				t.Errorf("%d frames are recorded, the camera had sent %d when it was told", n, before)
+				t.Errorf("%d frames are recorded, the camera had sent %d when it was stopped", n, before)
 			}
 		})
 	}
 }
 
-// TestNoPacketIsLeftInASocket has a disk that holds a session up while it ends: what the camera sent
-// meanwhile lies in the socket, which the RTSP library closes.
+// TestNoPacketIsLeftInASocket has a disk that delays a session's end: the packets that the camera sends
+// meanwhile are in the socket, which the RTSP library closes.
 func TestNoPacketIsLeftInASocket(t *testing.T) {
 	t.Parallel()
-	const moment = 5 * 100 * time.Millisecond // should the library come to the end later, there is nothing to see
+	const moment = 5 * 100 * time.Millisecond // if the library ends later, the test shows nothing
 	for name, c := range map[string]struct {
 		transport string
 		end       func(*rig)
-		disk      time.Duration // holds us up
+		disk      time.Duration // how long writing is delayed
 	}{
 		"we end it, UDP":           {transportUDP, func(r *rig) { r.stop() }, moment},
 		"the camera hangs up, UDP": {transportUDP, func(r *rig) { r.camera.Drop() }, moment},
@@ -123,7 +123,7 @@ func TestNoPacketIsLeftInASocket(t *testing.T) {
 	}
 }
 
-// slowGate holds up whoever writes a frame after so many, until it is opened.
+// slowGate blocks the writer of a frame after the first ones, until it is opened.
 type slowGate struct {
 	after         int64
 	frames        atomic.Int64
@@ -157,7 +157,7 @@ func (c deafToPause) Read(b []byte) (int, error) {
 	}
 }
 
-// endedByPause is the connection of a camera that hangs up when it hears PAUSE.
+// endedByPause is the connection of a camera that hangs up when it receives PAUSE.
 type endedByPause struct{ net.Conn }
 
 func (c endedByPause) Read(b []byte) (int, error) {

@@ -25,16 +25,16 @@ import (
 const (
 	// likeFPS makes the cameras of testdata send in little time; some have rates of their own.
 	likeFPS = 50
-	// likeFrames is how many pictures are recorded of a camera that sends what can be.
+	// likeFrames is how many pictures are recorded of a camera that sends pictures that can be recorded.
 	likeFrames = 100
-	// likePatience is how long the camera may take: what is sent in two seconds takes a machine long that is busy with all of them.
+	// likePatience is how long the camera may take: a machine that is busy with all of them needs long for two seconds of video.
 	likePatience = 3 * time.Minute
-	// likeAtOnce is how many cameras are recorded at a time. They wait most of the time.
+	// likeAtOnce is how many cameras are recorded at a time. They are idle most of the time.
 	likeAtOnce = 48
 )
 
-// TestLikeCameras records each camera of testdata/cameras, which docs/like.md has the form of, and compares the pictures with those of a
-// camera without oddities, slice by slice; or finds the sentence that must come of it.
+// TestLikeCameras records each camera of testdata/cameras (docs/like.md describes the format), and compares the pictures with those of a
+// camera without oddities, slice by slice; or expects the sentence that its file names.
 func TestLikeCameras(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/cameras/*.txt")
@@ -52,7 +52,7 @@ func TestLikeCameras(t *testing.T) {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { // with no t.Parallel, which would let few run
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { // without t.Parallel, which would let only a few run
 				like, err := script.Load(file)
 				if err != nil {
 					t.Fatal(err)
@@ -63,11 +63,12 @@ func TestLikeCameras(t *testing.T) {
 	}
 }
 
-// recordLike records a camera, and looks at what came of it.
+// recordLike records a camera, and checks the result.
 func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 	device := startCamera(t, fakecam.Options{FPS: likeFPS, Like: like})
 	r := record(t, device, device.URL(), func(o *Options) {
-		if like.Refused != "" { // its sentence comes soon
+		cameraOf(o).Limits.Stall = limits.Stall // some send nothing over their first transport
+		if like.Refused != "" {                 // its sentence comes soon
 			cameraOf(o).Limits.Answer, cameraOf(o).Limits.Stall, cameraOf(o).Limits.StallCheck = 2*time.Second, 2*time.Second, 100*time.Millisecond
 		}
 		o.Pauses.Stale = 100 * time.Millisecond
@@ -80,7 +81,7 @@ func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 	if like.Recorded != "all" {
 		var err error
 		if share, err = strconv.Atoi(strings.TrimSuffix(like.Recorded, "%")); err != nil {
-			t.Fatal("the file does not say what must come of it")
+			t.Fatal("the file does not state the expected result")
 		}
 	}
 	began := time.Now()
@@ -97,7 +98,7 @@ func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 			t.Fatalf("%s: picture %d is not as it was sent", like.About, p.counter)
 		}
 	}
-	// What is on its way when a recording ends need not be in it.
+	// Frames that are on their way when a recording ends may be missing from it.
 	sent := 0
 	for i, p := range got {
 		if i+1 == len(got) || got[i+1].counter>>32 != p.counter>>32 {
@@ -108,7 +109,7 @@ func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 		t.Fatalf("%s: %d pictures are recorded, of %d that were sent until then and %d at all; want %d and %d %%, %d are counted as lost: %+v",
 			like.About, len(got), sent, sentFrames(device), least, share, r.number(health.FramesLost), r.part.Snapshot().Conditions)
 	}
-	r.frames() // as Kinesis Video Streams wants them
+	r.frames() // checks the order that Kinesis Video Streams demands
 }
 
 func sentFrames(camera *fakecam.Camera) (n int) {
@@ -124,11 +125,11 @@ type likePicture struct {
 	slices  string // a checksum of its slices
 }
 
-// plainPictures are the checksums of what a camera without oddities sends, by the low half of the counter, of which the pictures show a
-// part.
+// plainPictures returns the checksums of the pictures of a camera without oddities, by the low half of the counter: the pictures show only
+// a part of it.
 func plainPictures(t *testing.T, h265 bool) map[uint32]string {
 	t.Helper()
-	camera := startCamera(t, fakecam.Options{FPS: 300, HEVC: h265})
+	camera := startCamera(t, fakecam.Options{FPS: 300, H265: h265})
 	r := record(t, camera, camera.URL())
 	r.await("pictures", func() bool { return r.number(health.FramesRecorded) >= 5*likeFrames })
 	r.finish()
@@ -139,7 +140,7 @@ func plainPictures(t *testing.T, h265 bool) map[uint32]string {
 	return sums
 }
 
-// likePictures reads all pictures of the stream, which come in the order of their counters.
+// likePictures reads all pictures of the stream, in the order of their counters.
 func (r *rig) likePictures() (list []likePicture) {
 	r.t.Helper()
 	r.eachRecording(func(_ segment.Info, m *mkv.Reader, fragments []mkv.Fragment) {

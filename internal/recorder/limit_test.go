@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// The size of segments changes while a camera plays: its session goes on, no frame is lost, and the
+// The size of segments changes while a camera plays: its session continues, no frame is lost, and the
 // next segments obey.
 func TestAnotherLimitOfSegmentsInterruptsNothing(t *testing.T) {
 	t.Parallel()
@@ -27,7 +27,7 @@ func TestAnotherLimitOfSegmentsInterruptsNothing(t *testing.T) {
 	grown := len(r.recordings())
 	r.awaitFrames(r.number(health.FramesRecorded) + 150)
 	if n := len(r.recordings()); n > grown+1 {
-		t.Errorf("%d segments after the limit went, %d before", n, grown)
+		t.Errorf("%d segments after the limit was removed, %d before", n, grown)
 	}
 	again := r.number(health.Reconnects) // before the camera is unplugged
 	r.expectOneSession()
@@ -40,8 +40,8 @@ func TestAnotherLimitOfSegmentsInterruptsNothing(t *testing.T) {
 	}
 }
 
-// A recorder that takes the place of another, or that is run again after it broke off, has missed
-// something; one whose window opens again has not.
+// A recorder that replaces another, or that is run again after an abnormal end, has missed
+// media; one whose window opens again has not.
 func TestWhatARestartMissesIsAGap(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -51,9 +51,9 @@ func TestWhatARestartMissesIsAGap(t *testing.T) {
 		want      int64
 	}{
 		{"the first", false, nil, 0},
-		{"in the place of another", true, nil, 1},
+		{"replacing another", true, nil, 1},
 		{"the next window", false, func(*Recorder) {}, 0},
-		{"after a run that broke off", false, func(r *Recorder) { r.continues = true }, 1},
+		{"after an abnormal end", false, func(r *Recorder) { r.continues = true }, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

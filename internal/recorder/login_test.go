@@ -26,19 +26,19 @@ const (
 	gateHangUp  = "hang up"
 )
 
-// gate stands before a camera without a password and asks for one in its own way. It answers the requests that it does
-// not let through, and knows all passwords that it was given.
+// gate is a proxy in front of a camera without a password, and asks for one in its own way. It answers the requests that it does
+// not pass on, and notes all passwords that it received.
 type gate struct {
 	t        *testing.T
 	listener net.Listener
 	camera   string // host and port
 	path     string
-	// refuse gives the head of an answer, without CSeq; "" lets the request through, and gateSilence and gateHangUp are no answer. n counts
+	// refuse returns the head of an answer, without CSeq; "" passes the request on; gateSilence and gateHangUp: no answer is sent. n counts
 	// the requests of a connection.
 	refuse func(n int, method, uri, authorization string) string
 
 	mu    sync.Mutex
-	given []string // the Authorization headers that came
+	given []string // the Authorization headers received
 	seen  int      // requests
 }
 
@@ -145,7 +145,7 @@ func (g *gate) serve(conn net.Conn) {
 	}
 }
 
-// params takes a Digest apart as strictly as a camera may: unlike the parser of ours it takes no freedom.
+// params takes a Digest apart as strictly as a camera may: unlike the agent's own parser it is not lenient.
 var params = regexp.MustCompile(`([a-z]+)=(?:"((?:[^"\\]|\\.)*)"|([A-Za-z0-9-]+))`)
 
 func digestParams(authorization string) map[string]string {
@@ -159,7 +159,7 @@ func digestParams(authorization string) map[string]string {
 func md5Sum(s string) string    { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
 func sha256Sum(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
 
-// right reports whether a Digest is that of the password.
+// right reports whether a Digest matches the password.
 func right(authorization, method, uri, realm, password string, sum func(string) string, session bool) bool {
 	p := digestParams(authorization)
 	a1 := sum(gateUser + ":" + realm + ":" + password)
@@ -179,10 +179,10 @@ func right(authorization, method, uri, realm, password string, sum func(string) 
 		strings.ReplaceAll(p["username"], `\`, "") == gateUser && p["response"] == sum(a1+":"+proof+":"+sum(a2))
 }
 
-// quotedRealm is a realm as it stands between its quotes, which is what counts for the hash.
+// quotedRealm is a realm as written between its quotes, which is what the hash is made of.
 const quotedRealm = `a, \"b\" \\ c`
 
-// challenges are those that cameras answer 401 with, and the parameters of the answer.
+// challenges are the challenges of cameras, with status 401, and the parameters of the answer.
 var challenges = map[string]struct {
 	challenge string
 	sum       func(string) string
@@ -237,7 +237,7 @@ var challenges = map[string]struct {
 	"token schemes": {`Negotiate, NTLM abc==, Digest realm="cam", nonce="n1"`, md5Sum, false, "cam", nil},
 }
 
-// TestChallengesAreAnswered records cameras that ask for the password in all the ways there are.
+// TestChallengesAreAnswered records cameras that ask for the password in all known ways.
 func TestChallengesAreAnswered(t *testing.T) {
 	t.Parallel()
 	for name, row := range challenges {
@@ -261,7 +261,7 @@ func TestChallengesAreAnswered(t *testing.T) {
 			r.awaitFrames(10)
 			given := g.passwords()
 			if len(given) == 0 {
-				t.Fatal("no password came")
+				t.Fatal("no password was sent")
 			}
 			for key, want := range row.want {
 				if got := digestParams(given[0])[key]; got != want {
@@ -277,7 +277,7 @@ func TestChallengesAreAnswered(t *testing.T) {
 	}
 }
 
-// TestNoncesWearOut has cameras that take each nonce once, say that it is stale, and that protect SETUP and PLAY only.
+// TestNoncesWearOut has cameras that accept each nonce once, then say that it is stale, and that protect SETUP and PLAY only.
 func TestNoncesWearOut(t *testing.T) {
 	t.Parallel()
 	for name, stale := range map[string]string{"told": `, stale=TRUE`, "not told": ""} {
@@ -306,8 +306,8 @@ func TestNoncesWearOut(t *testing.T) {
 	}
 }
 
-// TestAWrongPasswordIsTriedOnce has cameras with whatever challenge refuse the password: they lock accounts. Where another hash is
-// offered it may be the first that the camera does not know in truth.
+// TestAWrongPasswordIsTriedOnce has cameras that refuse the password, with any challenge: they lock accounts. Where another hash is
+// offered, the camera may not really know the first one.
 func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	for name, challenge := range map[string]string{
@@ -353,8 +353,8 @@ func TestBasicAloneIsAnswered(t *testing.T) {
 	record(t, camera, g.url(gatePassword)).awaitFrames(10)
 }
 
-// TestBasicIsNeverSentAfterDigest has somebody ask for the password as it is once the camera has asked for a Digest, within
-// the session's connection and over redirects, and beside a Digest that nobody knows.
+// TestBasicIsNeverSentAfterDigest has a request for Basic once the camera has asked for a Digest: within
+// the session's connection and over redirects, and besides a Digest with an unknown algorithm.
 func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 	t.Parallel()
 	const digest = "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\""
@@ -362,11 +362,11 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 	const beside = "\r\nWWW-Authenticate: Basic realm=\"cam\""
 	var self *gate
 	for name, row := range map[string]struct {
-		answers []string // to the requests but OPTIONS, of all connections; the last again and again
+		answers []string // to the requests but OPTIONS, of all connections; the last one repeatedly
 		want    string
 	}{
-		"at once":         {[]string{digest, basic}, "then for the password as it is"},
-		"over a redirect": {[]string{digest, "302 Found\r\nLocation: rtsp://%s/other", basic}, "then for the password as it is"},
+		"at once":         {[]string{digest, basic}, "then for the password in clear text"},
+		"over a redirect": {[]string{digest, "302 Found\r\nLocation: rtsp://%s/other", basic}, "then for the password in clear text"},
 		"unknown algorithm": {
 			[]string{digest + ", algorithm=SHA-1\x1b[2J" + beside},
 			"the algorithm SHA-1",
@@ -381,7 +381,7 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 		},
 		"no nonce": {
 			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\"\r\nWWW-Authenticate: Basic realm=\"cam\""},
-			"a challenge that is not whole",
+			"an incomplete challenge",
 		},
 		"unknown alone": {
 			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-512-256"},
@@ -418,7 +418,7 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 	}
 }
 
-// TestThePasswordStaysWithItsHost redirects to a stranger who asks for it in all ways.
+// TestThePasswordStaysWithItsHost redirects to a stranger that asks for the password in all ways.
 func TestThePasswordStaysWithItsHost(t *testing.T) {
 	t.Parallel()
 	for name, challenge := range map[string]string{
@@ -443,7 +443,7 @@ func TestThePasswordStaysWithItsHost(t *testing.T) {
 						return "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n0\""
 					}
 				})
-				onlyTheUserCanHelp(t, camera.url(gatePassword), "sends us to "+stranger.address())
+				onlyTheUserCanHelp(t, camera.url(gatePassword), "redirects to "+stranger.address())
 				if given := stranger.passwords(); len(given) != 0 || stranger.seen == 0 {
 					t.Errorf("the stranger was asked %d times and given %q", stranger.seen, given)
 				}

@@ -26,7 +26,7 @@ func through(t *testing.T, proxy *lossy.Proxy, camera string) string {
 // overUDP sets the transport.
 func overUDP(o *Options) { cameraOf(o).Transport = transportUDP }
 
-// wiretap notes which packets are of which frame.
+// wiretap notes which packets belong to which frame.
 type wiretap struct {
 	mu     sync.Mutex
 	frames []uint64 // of each packet, in order
@@ -53,7 +53,7 @@ func (w *wiretap) packets() int {
 	return len(w.frames)
 }
 
-// recordable lists the frames that arrived whole, after a keyframe and others that did.
+// recordable lists the frames that arrived complete, after a keyframe and other complete frames.
 func (w *wiretap) recordable(events []lossy.Event) (list []uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,7 +73,7 @@ func (w *wiretap) recordable(events []lossy.Event) (list []uint64) {
 	return list
 }
 
-// every is the keyframes of a film.
+// every returns the keyframes of a film.
 func every(n uint64) func(uint64) bool { return func(frame uint64) bool { return frame%n == 0 } }
 
 // byFrame drops whole frames, given the numbers of their access units from 0.
@@ -89,9 +89,9 @@ func byFrame(w *wiretap, drop func(frame uint64) bool) lossy.Plan {
 }
 
 // overLossyUDP records a camera behind a bad network. What was sent is
-// recorded or reported as lost, to the frame, and recorded is just what can be decoded: the frames
-// that arrived whole, up to the first hole of their GOP. Later frames of such a GOP are left out
-// though they arrived: they are made from a picture that is not there, so that no decoder could
+// recorded or reported as lost, to the frame, and exactly what can be decoded is recorded: the frames
+// that arrived complete, up to the first hole of their GOP. Later frames of such a GOP are left out
+// although they arrived: they are predicted from a missing picture, so that no decoder could
 // show them without errors.
 func overLossyUDP(t *testing.T) {
 	mixed := lossy.Shares{Drop: 0.01, Double: 0.03, Late: 0.03}
@@ -114,8 +114,8 @@ func overLossyUDP(t *testing.T) {
 	}{
 		{name: "H.264, 1 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(mixed)},
 		{name: "H.264, 5 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(heavy)},
-		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(mixed)},
-		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(heavy)},
+		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 100, H265: true}, gop: 25, plan: random(mixed)},
+		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 100, H265: true}, gop: 25, plan: random(heavy)},
 		{name: "B-frames, 5 %", camera: bFrames, gop: 25, change: presented, plan: random(heavy)},
 		{name: "B-frames, whole frames", camera: bFrames, gop: 25, change: presented, plan: frames(func(n uint64) bool {
 			return n == 31 || n >= 40 && n < 43 || n >= 70 && n < 110 || n == 127 || n == 129
@@ -123,7 +123,7 @@ func overLossyUDP(t *testing.T) {
 		{name: "nothing lost", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(lossy.Shares{Double: 0.2, Late: 0.2})},
 		{name: "whole frames", camera: fakecam.Options{FPS: 100}, gop: 25,
 			plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
-		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25,
+		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, H265: true}, gop: 25,
 			plan: frames(func(n uint64) bool { return n%7 == 3 })},
 		{name: "the first frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n < 3 })},
 		{name: "the first packets", camera: fakecam.Options{FPS: 100}, gop: 25, plan: func(*wiretap) lossy.Plan {
@@ -136,10 +136,10 @@ func overLossyUDP(t *testing.T) {
 		}},
 		{name: "MPEG-TS, 1 %", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25, plan: random(mixed)},
 		{name: "MPEG-TS, 5 %", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25, plan: random(heavy)},
-		{name: "MPEG-TS, H.265, 5 %", camera: fakecam.Options{FPS: 100, HEVC: true, MPEGTS: true}, gop: 25, plan: random(heavy)},
+		{name: "MPEG-TS, H.265, 5 %", camera: fakecam.Options{FPS: 100, H265: true, MPEGTS: true}, gop: 25, plan: random(heavy)},
 		{name: "MPEG-TS, whole frames", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25,
 			plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
-		{name: "few packets", camera: fakecam.Options{FPS: 10, HEVC: true}, gop: 25, after: 20,
+		{name: "few packets", camera: fakecam.Options{FPS: 10, H265: true}, gop: 25, after: 20,
 			plan: frames(func(n uint64) bool { return n == 6 })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func overLossyUDP(t *testing.T) {
 				c.after = 200
 			}
 			r.await("frames", func() bool { return sent(camera) >= c.after })
-			calm.Store(true) // nobody could know what is lost at the very end
+			calm.Store(true) // losses at the very end cannot be detected
 			last := sent(camera) + 10
 			r.await("the end", func() bool { return sent(camera) >= last })
 			camera.Stall()
@@ -174,7 +174,7 @@ func overLossyUDP(t *testing.T) {
 				got = append(got, f.counter)
 			}
 			if !slices.Equal(got, want) {
-				t.Errorf("recorded is\n%d, what can be decoded is\n%d", got, want)
+				t.Errorf("recorded:\n%d, decodable:\n%d", got, want)
 			}
 			if n, lost := sent(camera), r.number(health.FramesLost); int64(len(got))+lost != n {
 				t.Errorf("%d frames were sent, %d recorded and %d reported as lost", n, len(got), lost)
@@ -186,7 +186,7 @@ func overLossyUDP(t *testing.T) {
 	}
 }
 
-// presented gives the frames of a film in decode order I P B B P B B … the times of their presentation.
+// presented sets the timestamps of a film in decode order I P B B P B B … to the times of presentation.
 func presented(p *fakecam.Packet) {
 	const frame = 900 // ticks, at 100 frames per second
 	switch n := p.Frame % 25; {
@@ -207,12 +207,12 @@ func hostOf(t *testing.T, camera *fakecam.Camera) string {
 	return u.Host
 }
 
-// TestTheEndOfALossySession loses the tail: frames after the last packet that came cannot be known.
+// TestTheEndOfALossySession loses the tail: frames after the last packet that arrived cannot be known.
 func TestTheEndOfALossySession(t *testing.T) {
 	t.Parallel()
 	tap := new(wiretap)
 	camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Wire: tap.hook(every(25), nil)}})
-	// The hole before the last packets is still open when the session ends: they wait for what is missing.
+	// The hole before the last packets is still open when the session ends: they wait for the missing ones.
 	const hole, lastCome = 55, 60
 	proxy := lossy.New(t, hostOf(t, camera), byFrame(tap, func(n uint64) bool { return n >= hole && n < hole+3 || n > lastCome }))
 	r := record(t, camera, through(t, proxy, camera.URL()), overUDP)
@@ -224,6 +224,6 @@ func TestTheEndOfALossySession(t *testing.T) {
 	r.await("its end", func() bool { return r.part.Snapshot().State != stateRecording })
 	r.finish()
 	if got, lost := len(r.frames()), r.number(health.FramesLost); got != hole || lost != lastCome+1-hole {
-		t.Errorf("%d frames are recorded and %d reported as lost of the first %d", got, lost, lastCome+1)
+		t.Errorf("%d frames are recorded, %d reported as lost, of the first %d", got, lost, lastCome+1)
 	}
 }

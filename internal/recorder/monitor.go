@@ -7,17 +7,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
-// damageClearAfter is how long a session must bring nothing damaged before status is silent about it.
+// damageClearAfter is how long a session must be free of damage before the condition ends.
 const damageClearAfter = time.Minute
 
-// longGOP is from when on status says that keyframes are too rare: fragments then have to be cut
-// between them. Source: KVS API, PutMedia, 10 s.
+// longGOP is the keyframe interval from which status reports rare keyframes: fragments then have to be split
+// between keyframes. Source: KVS API, PutMedia, 10 s.
 const longGOP = 10 * time.Second
 
-// streamMonitor watches what a stream brings: damage, the interval of its keyframes, its frame rate and bitrate. It
-// reports each trouble once, and when it is over.
+// streamMonitor watches the video of a stream: damage, keyframe interval, frame rate and bitrate. It
+// reports each trouble once, and its end.
 type streamMonitor struct {
 	o            *Options
 	lastKeyframe time.Time // producer time, in this session; zero: none yet
@@ -26,32 +27,32 @@ type streamMonitor struct {
 	meter        meter
 }
 
-// streamTroubles are what status says of a stream.
+// streamTroubles are the troubles of a stream that status shows.
 type streamTroubles struct {
 	damage  damage
 	longGOP bool // keyframes are rare
 }
 
-// damage is how bad an episode of damage is.
+// damage is the severity of an episode of damage.
 type damage uint8
 
 const (
 	damageNone      damage = iota
-	damageMalformed        // something was left out that no frame misses
+	damageMalformed        // data was left out that no frame needs
 	damageLoss             // frames are lost
 )
 
-// forgetKeyframes begins the interval of keyframes with the next frame.
+// forgetKeyframes measures the keyframe interval from the next frame on.
 func (m *streamMonitor) forgetKeyframes() { m.lastKeyframe = time.Time{} }
 
-// endSession forgets what was reported, which the supervisor ends.
+// endSession resets what was reported: the supervisor has ended these conditions.
 func (m *streamMonitor) endSession() {
 	m.reported, m.meter = streamTroubles{}, meter{}
 	m.o.numbers.bitrate.Set(0)
 	m.o.numbers.fps.Set(0)
 }
 
-// frame takes a frame that was recorded.
+// frame accounts for a recorded frame.
 func (m *streamMonitor) frame(bytes int, now time.Time) {
 	n := m.o.numbers
 	if !m.meter.add(bytes, now) {
@@ -65,13 +66,13 @@ func (m *streamMonitor) frame(bytes int, now time.Time) {
 	}
 }
 
-// audio takes audio that was recorded.
+// audio accounts for recorded audio.
 func (m *streamMonitor) audio(bytes int) {
 	m.o.numbers.bytes.Add(int64(bytes))
 	m.meter.bytes += int64(bytes)
 }
 
-// reportDamage reports an episode of damage once, and again when it gets worse: a flood of it must
+// reportDamage reports an episode of damage once, and again when it gets worse: a flood of damage must
 // cost nothing.
 func (m *streamMonitor) reportDamage(d damage, err error, text string) {
 	m.damagedAt = m.o.Now()
@@ -79,40 +80,43 @@ func (m *streamMonitor) reportDamage(d damage, err error, text string) {
 		return
 	}
 	m.reported.damage = d
-	if m.o.Health.Report(scopeDamage, health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
-		m.o.Log.Warn("video arrives damaged", zap.String("code", codeUnreadable), zap.Error(err))
+	fault := health.SystemFault(codeUnreadable, err, "%s", text)
+	if m.o.Health.Report(scopeDamage, health.Degraded, fault) {
+		logevent.Condition(m.o.Log, fault)
 	}
 }
 
-// leftOut names what the camera sends beside what is recorded; see accessunit.Sink.
+// leftOut reports the tracks that the camera offers and that are not recorded; see accessunit.Sink.
 func (m *streamMonitor) leftOut(tracks []string) {
 	if len(tracks) == 0 {
 		m.o.Health.OK(scopeTracks)
 		return
 	}
-	if m.o.Health.Report(scopeTracks, health.Info, health.UserFault(codeTracks, nil,
+	fault := health.UserFault(codeTracks, nil,
 		"The camera also offers %s, beside what is recorded, as a stream has one video and one audio track: "+
-			"to record another video, give it a stream of its own with its own URL.", strings.Join(tracks, " and "))) {
-		m.o.Log.Info("the camera offers more than is recorded", zap.String("code", codeTracks), zap.Strings("tracks", tracks))
+			"to record another video, give it a stream of its own with its own URL.", strings.Join(tracks, " and "))
+	if m.o.Health.Report(scopeTracks, health.Info, fault) {
+		logevent.Condition(m.o.Log, fault, zap.Strings("tracks", tracks))
 	}
 }
 
-// watchKeyframes reports keyframes that are too rare, in video time.
+// watchKeyframes reports keyframes that are too rare, by producer timestamps.
 func (m *streamMonitor) watchKeyframes(producer time.Time, keyframe bool) {
 	if m.lastKeyframe.IsZero() {
-		m.lastKeyframe = producer // or the session's start
+		m.lastKeyframe = producer // or the start of the session
 		return
 	}
 	distance := producer.Sub(m.lastKeyframe)
 	switch {
 	case distance > longGOP && !m.reported.longGOP && m.o.frozen():
-		m.lastKeyframe = producer // keyframes came meanwhile
+		m.lastKeyframe = producer // there were keyframes in between
 	case distance > longGOP && !m.reported.longGOP:
 		m.reported.longGOP = true
-		m.o.Health.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,
+		fault := health.UserFault(codeKeyframes, nil,
 			"The camera sends a keyframe less often than every 10 s, so that playback of uploads may begin late: "+
-				"set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs."))
-		m.o.Log.Warn("keyframes are infrequent", zap.String("code", codeKeyframes), zap.Duration("since", distance))
+				"set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs.")
+		m.o.Health.Report(scopeKeyframes, health.Info, fault)
+		logevent.Condition(m.o.Log, fault, zap.Duration("distance", distance))
 	case keyframe && distance <= longGOP && m.reported.longGOP:
 		m.reported.longGOP = false
 		m.o.Health.OK(scopeKeyframes)
@@ -122,7 +126,7 @@ func (m *streamMonitor) watchKeyframes(producer time.Time, keyframe bool) {
 	}
 }
 
-// meterInterval is how long bitrate and frame rate are measured over.
+// meterInterval is the interval over which bitrate and frame rate are measured.
 const meterInterval = 2 * time.Second
 
 // meter measures bitrate and frame rate.
@@ -136,7 +140,7 @@ type meter struct {
 func (m *meter) add(bytes int, now time.Time) bool {
 	if m.since.IsZero() {
 		m.since, m.bytes = now, 0
-		return false // the first frame begins the interval
+		return false // the first frame starts the interval
 	}
 	m.frames++
 	m.bytes += int64(bytes)

@@ -1,6 +1,6 @@
 package recorder
 
-// NAL units of H.264, as short as they may be.
+// The shortest valid NAL units of H.264.
 const (
 	sei    = "\x06\x05\x01x\x80"
 	idr    = "\x65\x88idr"

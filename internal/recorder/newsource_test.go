@@ -17,10 +17,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/lossy"
 )
 
-// newSource gives the packets of a track another SSRC at times.
+// newSource changes the SSRC of a track's packets at intervals.
 type newSource struct {
 	every   int  // frames
-	numbers bool // and other sequence numbers and timestamps
+	numbers bool // and changes sequence numbers and timestamps
 
 	mu     sync.Mutex
 	frames int
@@ -62,7 +62,7 @@ func (c changed) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// behindTLS is the rtsps:// address of a camera that has none.
+// behindTLS returns the rtsps:// address of a TLS proxy for a camera without TLS.
 func behindTLS(t *testing.T, pair tls.Certificate, camera *fakecam.Camera) string {
 	t.Helper()
 	host := hostOf(t, camera)
@@ -95,13 +95,13 @@ func behindTLS(t *testing.T, pair tls.Certificate, camera *fakecam.Camera) strin
 	return strings.Replace(camera.URL(), "rtsp://"+host, "rtsps://"+listener.Addr().String(), 1)
 }
 
-// TestACameraMayTakeAnotherSSRC has encoders that begin anew in mid-session, or with each GOP.
+// TestACameraMayTakeAnotherSSRC has encoders that restart in mid-session, or with each GOP.
 func TestACameraMayTakeAnotherSSRC(t *testing.T) {
 	t.Parallel()
 	pair, leaf := selfSigned(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
-	for name, numbers := range map[string]bool{"goes on": false, "counts anew": true} {
+	for name, numbers := range map[string]bool{"continues": false, "restarts": true} {
 		for _, way := range []string{"TCP", "TLS", "UDP"} {
 			t.Run(name+" over "+way, func(t *testing.T) {
 				t.Parallel()
@@ -142,7 +142,7 @@ func TestACameraMayTakeAnotherSSRC(t *testing.T) {
 	}
 }
 
-// haunted is a connection on which packets of an earlier session come between those of ours.
+// haunted is a connection on which packets of an earlier session come between those of the current one.
 type haunted struct{ net.Conn }
 
 func (c haunted) Write(b []byte) (int, error) {

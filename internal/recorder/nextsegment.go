@@ -4,25 +4,24 @@ import (
 	"errors"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// scopeNext is the creation of the segment that comes next, while the one before can still be recorded to.
+// scopeNext is the creation of the next segment, while the present one can still be written.
 const scopeNext health.Scope = "next-segment"
 
 const (
-	// longestStay is how much longer than it should a segment gets for want of a next one.
+	// longestStay is how much longer than configured a segment may grow while no next one can be created.
 	longestStay = time.Hour
-	// largestStay is how many times as large.
+	// largestStay is how many times larger it may grow than configured.
 	largestStay = 2
 )
 
-// goesOn reports whether the open segment is recorded to further, as no other can be created, and says so. The
-// next keyframe tries again. Fragments obey the limits of the service in any case, so that only the
-// segment's own matter: how much of it a damaged disk would take, and what must be deletable at once.
+// goesOn reports whether recording continues in the open segment as no other can be created, and reports the condition.
+// The next keyframe tries again. Fragments obey the limits of the service in any case; only the size of the
+// segment is exceeded: how much a damaged disk would take, and how much is deleted at once.
 func (r *recording) goesOn(producer time.Time, err error) bool {
 	limit := r.o.MaxSegmentBytes()
 	if !retries(err) || errors.Is(err, segment.ErrDiskGone) ||
@@ -32,14 +31,13 @@ func (r *recording) goesOn(producer time.Time, err error) bool {
 	fault := health.FaultOf(err, codeStore)
 	grows := fault.Recode(codeStore, "No new segment can be started, so the current one keeps growing. "+fault.Text)
 	if r.o.Health.Report(scopeNext, health.Degraded, grows) {
-		r.o.Log.Error("cannot start the next segment; the current one continues", zap.String("code", grows.Code), zap.Error(fault),
-			zap.NamedError("cause", fault.Err))
+		logevent.Condition(r.o.Log, grows)
 	}
 	return true
 }
 
 // retries reports whether the same segment may be created a moment later: the disk failed, or the process lacked
-// something.
+// a resource.
 func retries(err error) bool {
 	return !errors.Is(err, segment.ErrPaused) && !errors.Is(err, segment.ErrOverlap) && !errors.Is(err, segment.ErrClosed)
 }

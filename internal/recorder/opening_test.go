@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// mutePlay is the connection of a camera that plays, but does not say so.
+// mutePlay is the connection of a camera that plays without answering PLAY.
 type mutePlay struct {
 	net.Conn
 	asked *atomic.Bool
@@ -32,7 +32,7 @@ func (c mutePlay) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestACameraThatNeverAnswersPlay is given up, however much it sends; and what it sent is recorded. Nothing but the limit of the
+// TestACameraThatNeverAnswersPlay is disconnected, however much it sends; and what it sent is recorded. Only the limit of the
 // opening ends such a session.
 func TestACameraThatNeverAnswersPlay(t *testing.T) {
 	t.Parallel()
@@ -48,14 +48,14 @@ func TestACameraThatNeverAnswersPlay(t *testing.T) {
 	}
 }
 
-// givenUpWithAll has a camera that plays and does not say so, and reports whether the machine brought all that it sent within the limit.
+// givenUpWithAll has a camera that plays without answering PLAY, and reports whether all that it sent was recorded within the limit.
 func givenUpWithAll(t *testing.T, transport string, limit time.Duration) bool {
 	t.Helper()
 	device := startCamera(t, fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
 		return mutePlay{c, new(atomic.Bool)}
 	}}})
 	r := record(t, device, device.URL(), func(o *Options) {
-		o.noHold = true // so that it is seen when a frame has come
+		o.noHold = true // so that the arrival of a frame shows
 		cameraOf(o).Transport, cameraOf(o).Limits = transport, camera.Limits{Opening: limit, Answer: time.Hour, Stall: time.Hour}
 	})
 	r.await("frames", func() bool { return sent(device) >= 30 })
@@ -73,8 +73,8 @@ func givenUpWithAll(t *testing.T, transport string, limit time.Duration) bool {
 	return inTime
 }
 
-// TestACameraThatSaysNothing takes connections, and that is all. The RTSP library does not hear that it
-// is to end while it waits in a TLS handshake.
+// TestACameraThatSaysNothing accepts connections and nothing else. The RTSP library does not notice that it
+// should stop while it waits in a TLS handshake.
 func TestACameraThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"rtsp", "rtsps"} {
@@ -94,7 +94,7 @@ func TestACameraThatSaysNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = conn.Close() })
-				if _, err := conn.Read(make([]byte, 1)); err == nil { // it is asked something, unless the limit came before
+				if _, err := conn.Read(make([]byte, 1)); err == nil { // a request arrives, unless the time limit came first
 					return r
 				}
 			}

@@ -7,26 +7,26 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// openBytes bounds what is held back of a session's first moments.
+// openBytes bounds how much of a session's first moments is held back.
 const openBytes = 8 << 20
 
-// datedSink is a sink that also takes a session's opening.
+// datedSink is a sink that also accepts the timing of a session's opening.
 type datedSink interface {
 	accessunit.Sink
-	// opened takes what is known of the video and of the audio, before their first frames.
+	// opened receives the measured timing of the video and of the audio, before their first frames.
 	opened(video, audio timeline.Opening)
 }
 
-// openingHold holds the first moments of a session back, until it is known by how much what comes first was held
-// up on its way: a camera may send at once what it has kept, and a frame that is written cannot be dated back.
-// After that everything goes straight on. Arrivals stay as they were.
+// openingHold holds back the first moments of a session until it is known how long the first frames were delayed:
+// a camera may send at once what it has buffered, and a written frame cannot be dated back.
+// After that everything is passed on directly. Times of arrival are kept.
 type openingHold struct {
 	to      datedSink
-	holds   bool // else everything goes straight on
+	holds   bool // else everything is passed on directly
 	holding bool
 	gauge   [2]timeline.OpeningGauge // of the video and of the audio
-	audio   *accessunit.AudioTrack   // what it came to be while all was held back, before its first frame
-	hears   bool                     // the audio is known
+	audio   *accessunit.AudioTrack   // as last changed during the hold, before its first frame
+	hears   bool                     // a frame of audio has arrived
 	bytes   int
 	held    []func()
 }
@@ -44,8 +44,8 @@ func (h *openingHold) Begin(c accessunit.Codec, rate int, parameterSets [][]byte
 	}
 }
 
-// ChangeAudio implements accessunit.Sink. What is known of the audio before its first frame has held all along, so that the
-// first segment has a track for it.
+// ChangeAudio implements accessunit.Sink. A change before the first frame of audio counts from the start of the session, so
+// that the first segment has a track for it.
 func (h *openingHold) ChangeAudio(audio *accessunit.AudioTrack) {
 	if !h.holding || h.hears {
 		h.do(func() { h.to.ChangeAudio(audio) })
@@ -58,7 +58,7 @@ func (h *openingHold) ChangeAudio(audio *accessunit.AudioTrack) {
 // AudioLost implements accessunit.Sink.
 func (h *openingHold) AudioLost(packets int64) { h.do(func() { h.to.AudioLost(packets) }) }
 
-// release hands everything over that is held back.
+// release passes on everything that is held back.
 func (h *openingHold) release() {
 	if !h.holding {
 		return
@@ -76,7 +76,7 @@ func (h *openingHold) release() {
 	}
 }
 
-// do does something now, or when what was held back before it has been handed over.
+// do calls what now, or after everything held back before it has been passed on.
 func (h *openingHold) do(what func()) {
 	if !h.holding {
 		what()

@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// noted is a sink that notes what it is told, in order.
+// noted is a sink that notes its calls, in order.
 type noted struct {
 	list         []string
 	video, sound timeline.Opening
@@ -38,7 +38,7 @@ func (s *noted) Panicked(int64, any) time.Time                                 {
 func (s *noted) Audio(_ []byte, rtp uint32, _ time.Time)                       { s.note("audio %d", rtp) }
 func (s *noted) AccessUnit(n [][]byte, rtp uint32, _ time.Time)                { s.note("unit %d %s", rtp, n[0]) }
 
-// Everything comes, in order, with bytes of its own, whatever ends the hold.
+// All calls arrive, in order, with bytes of their own, whatever ends the hold.
 func TestTheOpeningIsHeldBackInOrder(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*openingHold){
@@ -60,7 +60,7 @@ func TestTheOpeningIsHeldBackInOrder(t *testing.T) {
 			h.Begin(accessunit.H264, 90000, nil, &accessunit.AudioTrack{Rate: 8000})
 			buffer := []byte("a")
 			h.AccessUnit([][]byte{buffer}, 0, noon)
-			copy(buffer, "b") // it is the caller's again
+			copy(buffer, "b") // the caller reuses it
 			h.CameraTime(noon, 0)
 			h.Audio([]byte("s"), 320, noon.Add(tick))
 			h.AccessUnit([][]byte{buffer}, 3600, noon.Add(tick))
@@ -92,7 +92,7 @@ func TestWhatIsNotHeldGoesStraightOn(t *testing.T) {
 	}
 }
 
-// TestSoundStaysWithItsPictures has cameras with odd clocks, and networks that hold up, with sound: it lies where its picture lies.
+// TestSoundStaysWithItsPictures has cameras with odd clocks, and networks with delays: audio stays with its picture.
 func TestSoundStaysWithItsPictures(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -158,7 +158,7 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 	}
 }
 
-// eachBlock reads what was recorded, with times since noon.
+// eachBlock reads the recorded blocks, with times since noon.
 func eachBlock(t *testing.T, b *bench, f func(at time.Duration, block mkv.Block)) {
 	t.Helper()
 	if err := b.recording.seal(); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// Store is what a Recorder needs of the segment store.
+// Store is the part of the segment store that a Recorder uses.
 type Store interface {
 	Create(stream string, h mkv.Header) (*segment.Writer, error)
 	LastEnd(stream string) time.Time
@@ -22,7 +22,7 @@ type Store interface {
 	BeginEpoch(stream string, from, until time.Time, add time.Duration, at time.Time) error
 }
 
-// DefaultSegmentDuration is how long segments are, to the next keyframe.
+// DefaultSegmentDuration is the duration of segments; they end at the next keyframe.
 const DefaultSegmentDuration = 5 * time.Minute
 
 // The states of the recorder.
@@ -35,14 +35,14 @@ const (
 	stateStopped    = "stopped"
 )
 
-// Source brings the video of a stream. One goroutine uses it.
+// Source provides the video of a stream. One goroutine uses it.
 type Source interface {
-	// Live reports whether what it brings happens now.
+	// Live reports whether its video happens now.
 	Live() bool
-	// Play plays one session to its end, into a sink. Its error is ctx's, accessunit.ErrPlayed, or an
+	// Play plays one session to its end, into a sink. It returns the error of ctx, accessunit.ErrPlayed, or an
 	// *accessunit.SessionEnd.
 	Play(ctx context.Context, to accessunit.Sink) error
-	// Adapt prepares the next session after one that ended so, and of which so many frames were recorded.
+	// Adapt prepares the next session, given how the last one ended and how many frames of it were recorded.
 	Adapt(end *accessunit.SessionEnd, frames int64)
 }
 
@@ -50,42 +50,42 @@ type Source interface {
 type Options struct {
 	// Stream is the stream's name. Required.
 	Stream string
-	// Source is what is recorded. Required.
+	// Source is the source that is recorded. Required.
 	Source Source
-	// Failed is notified of each session that brought no video, so that the URL may be read again. Default none.
+	// Failed is called after each session that had no video, so that the URL may be read again. Default none.
 	Failed func(*health.Fault)
-	// Served is notified of the first recorded frame of each session. Default none.
+	// Served is called at the first recorded frame of each session. Default none.
 	Served func()
-	// Changed returns a channel that is closed when URL returns another URL than before, which ends the wait for
+	// Changed returns a channel that is closed when the source has another URL, which ends the wait for
 	// the next session. Default never.
 	Changed func() <-chan struct{}
-	// Store takes the media. Required.
+	// Store stores the media. Required.
 	Store Store
-	// SegmentDuration is when a segment ends, at the next keyframe. Default DefaultSegmentDuration.
+	// SegmentDuration is the age at which a segment ends, at the next keyframe. Default DefaultSegmentDuration.
 	SegmentDuration time.Duration
-	// MaxSegmentBytes says what a segment is ended before it grows larger than, at a keyframe. It is
-	// asked at each, so that a change interrupts nothing. 0: no limit. Default: none.
+	// MaxSegmentBytes returns the size that a segment must not exceed: it ends at a keyframe before that. It is
+	// called at each keyframe, so that a change interrupts nothing. 0: no limit. Default: none.
 	MaxSegmentBytes func() int64
-	// Continues says that another Recorder of the camera was stopped for this one while it recorded, so
-	// that what lies between the two is a gap.
+	// Continues: another Recorder of the camera was stopped for this one while it recorded, so
+	// that the time between the two counts as a gap.
 	Continues bool
-	// FlushInterval is how much of a recording a power cut may take. Default segment.DefaultFlushInterval.
+	// FlushInterval is how much of a recording a power cut may lose. Default segment.DefaultFlushInterval.
 	FlushInterval time.Duration
 	// OnSegment is called with each finished segment. It must not wait. Default none.
 	OnSegment func(Segment)
-	// TimestampSource is whose clock times follow: TimestampHub or TimestampCamera. Default TimestampHub.
+	// TimestampSource is the clock that timestamps follow: TimestampHub or TimestampCamera. Default TimestampHub.
 	TimestampSource string
-	// Backoff paces the tries to reach the camera. Default: 0.5 s doubling to 30 s.
+	// Backoff paces the attempts to reach the camera. Default: 0.5 s doubling to 30 s.
 	Backoff backoff.Policy
-	// Pauses are those between sessions that are not paced so. Default: DefaultPauses.
+	// Pauses are the pauses between sessions that Backoff does not pace. Default: DefaultPauses.
 	Pauses Pauses
-	// Cooldown paces new beginnings after internal errors. Default: 0.5 s doubling to 30 s.
+	// Cooldown paces restarts after internal errors. Default: 0.5 s doubling to 30 s.
 	Cooldown backoff.Policy
-	// Health is the recorder's part of the agent's health. Default: one of its own.
+	// Health is the recorder's component in the agent's health. Default: one of its own.
 	Health *health.Component
 	// Log. Default none.
 	Log *zap.Logger
-	// Frozen returns for how long the hub did not run, when that ended within the given time: what came of it is
+	// Frozen returns how long the hub did not run, if that ended within the given time: its consequences are
 	// not the camera's fault. Default never.
 	Frozen func(within time.Duration) (length time.Duration, frozen bool)
 	// Sentence returns a fault of the source as it is shown: its sentence may name where the URL is written. Default: as it is.
@@ -93,7 +93,7 @@ type Options struct {
 	// Now is the hub's clock, with its monotonic reading. Default time.Now.
 	Now func() time.Time
 
-	// Clock says whether Now can be trusted. Default: it cannot.
+	// Clock reports whether Now can be trusted. Default: it cannot.
 	Clock *hubclock.Clock
 
 	noHold     bool // see openingHold
@@ -101,11 +101,11 @@ type Options struct {
 	wrapWriter func(segmentWriter) segmentWriter
 }
 
-// gathering is how long frames are gathered in memory. The last quarter of the flush interval is for
-// frames on their way here (a camera is read in batches), and for the disk to sync those before them.
+// gathering is how long frames are buffered in memory. The last quarter of the flush interval is for
+// frames still on their way (a camera is read in batches), and for the disk to sync the earlier ones.
 func (o *Options) gathering() time.Duration { return o.FlushInterval * 3 / 4 }
 
-// Segment is what OnSegment is called with.
+// Segment is the argument of OnSegment.
 type Segment struct {
 	segment.Key
 	End    time.Time // producer time of the last frame
@@ -113,14 +113,14 @@ type Segment struct {
 	Frames int
 }
 
-// numbers are the recorder's counters, looked up once.
+// numbers are the recorder's counters.
 type numbers struct {
 	frames, bytes, lost, gaps, reconnects, foreign *health.Counter
 	audioLost, audioPacketsLost                    *health.Counter
 	lastFrame, bitrate, fps, lastSegment           *health.Gauge
 }
 
-// setDefaults sets what is not set, and looks the counters up.
+// setDefaults sets the options that are not set, and looks up the counters.
 func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -167,17 +167,17 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// frozenGrace is how long after the hub did not run the camera is blamed for nothing that may come of it:
-// what connections held, frames that did not fit into them, a camera that closed its one.
+// frozenGrace is how long after the hub did not run its consequences are not blamed on the camera:
+// buffered data, frames that overflowed buffers, a connection that the camera closed.
 const frozenGrace = 30 * time.Second
 
-// frozen reports whether the hub did not run a moment ago.
+// frozen reports whether the hub did not run until a moment ago.
 func (o *Options) frozen() bool {
 	_, frozen := o.Frozen(frozenGrace)
 	return frozen
 }
 
-// segmentWriter is what the recorder needs of a *segment.Writer.
+// segmentWriter is the part of a *segment.Writer that the recorder uses.
 type segmentWriter interface {
 	Key() segment.Key
 	Bytes() int64

@@ -116,9 +116,9 @@ func (c trappedCodec) NewParameterSets() accessunit.ParameterSets {
 	return c.Codec.NewParameterSets()
 }
 
-// TestAPanicAnywhereLeavesTheAccountExact breaks a recorder at each of the places where it touches
-// something, once or several times in a row: what the camera
-// sent is recorded or reported lost, and it goes on.
+// TestAPanicAnywhereLeavesTheAccountExact makes a recorder panic at each of the calls it makes,
+// once or several times in a row: what the camera
+// sent is recorded or reported lost, and recording resumes.
 func TestAPanicAnywhereLeavesTheAccountExact(t *testing.T) {
 	t.Parallel()
 	i := 0
@@ -144,7 +144,7 @@ func TestAPanicAnywhereLeavesTheAccountExact(t *testing.T) {
 		{"newSets", []int64{1}},
 	} {
 		for _, first := range c.first {
-			times := 1 + 3*int64(i%2) // the cleaning up breaks as well
+			times := 1 + 3*int64(i%2) // the clean-up panics as well
 			i++
 			b := &trap{at: c.at, first: first, last: first + times - 1}
 			name := fmt.Sprintf("%s, calls %d to %d", b.at, b.first, b.last)
@@ -170,14 +170,14 @@ func recordIntoTrap(t *testing.T, name string, b *trap) {
 	})
 	r.await("a call after the last panic", b.over)
 	r.awaitFrames(r.number(health.FramesRecorded) + 25)
-	r.await("the end of what status says", func() bool { return len(r.part.Snapshot().Conditions) == 0 })
+	r.await("the end of the conditions", func() bool { return len(r.part.Snapshot().Conditions) == 0 })
 	if n := len(r.camera.Sessions()); n != 1 {
 		t.Errorf("the camera had %d sessions, want one", n)
 	}
 	r.settle()
 	sent, recorded, lost := r.account(name)
 	t.Logf("%d sent = %d recorded + %d lost", sent, recorded, lost)
-	if n := r.logs.FilterMessage("an internal error stopped a recorder").Len(); n == 0 {
+	if n := r.logged("internal-error", "stopped the recording of this stream"); n == 0 {
 		t.Error("the log says nothing")
 	}
 }

@@ -2,22 +2,22 @@ package recorder
 
 import "time"
 
-// healthyFrames is what a session must have brought for the next try to come at once.
+// healthyFrames is how many frames a session must have brought for the next attempt to follow at once.
 const healthyFrames = 50
 
-// Pauses between sessions. Those that are zero are DefaultPauses.
+// Pauses are the pauses between sessions. Fields that are zero have the value of DefaultPauses.
 type Pauses struct {
-	// Refused is the pause after a password that the camera refuses: cameras lock accounts.
+	// Refused is the pause after the camera has refused the password: cameras lock accounts.
 	Refused time.Duration
-	// Stale is how long a camera keeps a session that nobody ended.
+	// Stale is how long a camera keeps a session that was not torn down.
 	Stale time.Duration
-	// Healthy is the pause after a session that brought video: a camera needs a moment to let go of one.
+	// Healthy is the pause after a session that brought video: a camera needs a moment to release its resources.
 	Healthy time.Duration
-	// Seal is how long a segment stays open for a camera that is gone.
+	// Seal is how long a segment stays open after its camera has disappeared.
 	Seal time.Duration
 }
 
-// DefaultPauses are those that an agent has. That of Stale is of RFC 2326, section 12.37.
+// DefaultPauses returns the pauses of the agent. Stale is from RFC 2326, section 12.37.
 func DefaultPauses() Pauses {
 	return Pauses{Refused: time.Minute, Stale: time.Minute, Healthy: 100 * time.Millisecond, Seal: 10 * time.Second}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// scripted is a source whose sessions bring so many frames, and end so at once. After the last one it is silent.
+// scripted is a source whose sessions have these numbers of frames, and end with these results. After the last one it is silent.
 type scripted struct {
 	frames  []int
 	ends    []*accessunit.SessionEnd
@@ -44,10 +44,10 @@ func (s *scripted) Play(ctx context.Context, to accessunit.Sink) error {
 	return s.ends[n]
 }
 
-// TestPausesBetweenSessions has sessions end in all the ways there are, and looks when the next one begins.
+// TestPausesBetweenSessions has sessions end in all possible ways, and checks when the next one starts.
 func TestPausesBetweenSessions(t *testing.T) {
 	t.Parallel()
-	const usual = 7 * time.Second
+	const ordinary = 7 * time.Second
 	pauses := DefaultPauses()
 	end := func(retry accessunit.Retry) *accessunit.SessionEnd {
 		return &accessunit.SessionEnd{Fault: health.SystemFault(codeCamera, nil, "The camera is off."), Retry: retry}
@@ -58,18 +58,18 @@ func TestPausesBetweenSessions(t *testing.T) {
 		want    []time.Duration
 		adapted int
 	}{
-		"no video":          {[]int{0}, []*accessunit.SessionEnd{end(accessunit.RetryUsual)}, []time.Duration{usual}, 1},
-		"a little video":    {[]int{healthyFrames - 1}, []*accessunit.SessionEnd{end(accessunit.RetryUsual)}, []time.Duration{usual}, 1},
+		"no video":          {[]int{0}, []*accessunit.SessionEnd{end(accessunit.RetryUsual)}, []time.Duration{ordinary}, 1},
+		"a little video":    {[]int{healthyFrames - 1}, []*accessunit.SessionEnd{end(accessunit.RetryUsual)}, []time.Duration{ordinary}, 1},
 		"video":             {[]int{healthyFrames}, []*accessunit.SessionEnd{end(accessunit.RetryUsual)}, []time.Duration{pauses.Healthy}, 0},
 		"a refusal":         {[]int{0}, []*accessunit.SessionEnd{end(accessunit.RetryRefused)}, []time.Duration{pauses.Refused}, 0},
-		"video, but futile": {[]int{healthyFrames}, []*accessunit.SessionEnd{end(accessunit.RetrySlowly)}, []time.Duration{usual}, 0},
+		"video, but futile": {[]int{healthyFrames}, []*accessunit.SessionEnd{end(accessunit.RetrySlowly)}, []time.Duration{ordinary}, 0},
 		"stale, thrice": {
 			[]int{0, 0, 0}, slices.Repeat([]*accessunit.SessionEnd{end(accessunit.RetryStale)}, 3),
-			[]time.Duration{usual, pauses.Stale, usual}, 0,
+			[]time.Duration{ordinary, pauses.Stale, ordinary}, 0,
 		},
 		"stale, then not, then stale": {
 			[]int{0, 0, 0}, []*accessunit.SessionEnd{end(accessunit.RetryStale), end(accessunit.RetryUsual), end(accessunit.RetryStale)},
-			[]time.Duration{usual, usual, usual}, 1,
+			[]time.Duration{ordinary, ordinary, ordinary}, 1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestPausesBetweenSessions(t *testing.T) {
 				source := &scripted{frames: c.frames, ends: c.ends}
 				r := New(Options{
 					Stream: "door", Source: source, Store: openStore(t, segment.Options{Dir: t.TempDir()}),
-					Backoff: backoff.Policy{Min: usual, Max: usual, Floor: usual},
+					Backoff: backoff.Policy{Min: ordinary, Max: ordinary, Floor: ordinary},
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				var group sync.WaitGroup
@@ -98,7 +98,7 @@ func TestPausesBetweenSessions(t *testing.T) {
 	}
 }
 
-// TestWhatWouldComeAgainFromTheStartIsNotPlayedAgain has a source that is not of now break off.
+// TestWhatWouldComeAgainFromTheStartIsNotPlayedAgain has a source that is not live break off.
 func TestWhatWouldComeAgainFromTheStartIsNotPlayedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 
 // The rows of parameter sets and of the order of pictures.
 
-// pictures decodes the recording: the checksums of its pictures below the stamps, in the order they are shown.
+// pictures decodes the recording: the checksums of its pictures below the stamps, in display order.
 func (r *rig) pictures() (list []string) {
 	r.t.Helper()
 	for _, path := range r.files() {
@@ -41,7 +41,7 @@ func (r *rig) expectClip() {
 	}
 }
 
-// clipFile is what the camera plays. Its pictures lack the top row, into which the camera writes the stamps.
+// clipFile is what the camera plays. Its pictures are compared without the top row, into which the camera writes the stamps.
 const clipFile = "../fakecam/clip.h264"
 
 // belowStamps has ffmpeg cut the top row off.
@@ -52,7 +52,7 @@ var (
 	contentLength = regexp.MustCompile(`Content-Length: \d+`)
 )
 
-// lyingSDP is a connection on which descriptions name the parameter sets of another video.
+// lyingSDP is a connection on which descriptions contain the parameter sets of another video.
 type lyingSDP struct{ net.Conn }
 
 func (c lyingSDP) Write(b []byte) (int, error) {
@@ -89,7 +89,7 @@ func noSPSInSDP(t *testing.T) {
 	}
 }
 
-// spsChange has a camera that is set to another size in mid-session.
+// spsChange has a camera that changes its picture size in mid-session.
 func spsChange(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{})
 	r := record(t, camera, camera.URL())
@@ -132,7 +132,7 @@ func shift(frame uint64) int {
 	return -1
 }
 
-// expectPresented looks for the times of presentation, in the order of decoding.
+// expectPresented expects the times of presentation, in decode order.
 func expectPresented(t *testing.T, frames []recorded, shift func(uint64) int) {
 	t.Helper()
 	const step = 10 * time.Millisecond
@@ -167,8 +167,8 @@ func bFrames(t *testing.T) {
 	r.mustPlay()
 }
 
-// openGOP has I pictures that are no IDR, after which pictures come that are shown before them and
-// look back past them.
+// openGOP has I pictures that are not IDR, followed by pictures that are shown before them and
+// reference pictures before them.
 func openGOP(t *testing.T) {
 	const gop, length = 24, 193 // frames: the film ends with a whole group of pictures of one reference, and begins again
 	position := func(frame uint64) uint64 { return frame % length }
@@ -209,7 +209,7 @@ func openGOP(t *testing.T) {
 			if n := len(r.recordings()); n < c.segments {
 				t.Errorf("%d segments", n)
 			}
-			if c.segments == 1 { // pictures look back across the begin of a segment
+			if c.segments == 1 { // across segments, pictures reference earlier ones
 				r.mustPlay()
 			}
 		})
@@ -228,7 +228,7 @@ func longGOPs(t *testing.T) {
 	}
 	r.awaitFrames(2*frames + 50)
 	r.settle()
-	r.expectAll() // finds fragments of 20 s at most
+	r.expectAll() // checks that fragments last at most 20 s
 	if n := len(r.recordings()); n < 2 {
 		t.Errorf("%d segments of a minute each", n)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// reportsIn are the receiver reports among what a camera got over its RTSP connection, by channel.
+// reportsIn returns the receiver reports in what a camera received over its RTSP connection, by channel.
 func reportsIn(t *testing.T, heard []byte) map[byte][]rtcp.ReceptionReport {
 	t.Helper()
 	list := make(map[byte][]rtcp.ReceptionReport)
@@ -45,7 +45,7 @@ func reportsIn(t *testing.T, heard []byte) map[byte][]rtcp.ReceptionReport {
 	return list
 }
 
-// TestACameraOverTCPGetsReceiverReports looks at what a camera with audio gets beside requests: some stop without reports.
+// TestACameraOverTCPGetsReceiverReports checks the reports that a camera with audio receives: some cameras stop without reports.
 func TestACameraOverTCPGetsReceiverReports(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -62,7 +62,7 @@ func startCamera(t *testing.T, o fakecam.Options) *fakecam.Camera {
 	return camera
 }
 
-// record starts recording a camera; change may alter the recorder's options.
+// record starts recording a camera; change may modify the recorder's options.
 func record(t *testing.T, camera *fakecam.Camera, url string, change ...func(*Options)) *rig {
 	t.Helper()
 	dir := t.TempDir()
@@ -91,7 +91,11 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *
 	r.logs = logs
 	o := Options{
 		Stream: stream, Store: r.store, Health: r.part, Log: zap.New(core),
-		Source:    &rigSource{Options: camera.Options{URL: func(context.Context) (secret.String, error) { return secret.New(url), nil }}},
+		Source: &rigSource{Options: camera.Options{
+			URL: func(context.Context) (secret.String, error) { return secret.New(url), nil },
+			// A long time without reading, on a starved machine, must not count as a stall in tests of other things.
+			Limits: camera.Limits{Stall: patience},
+		}},
 		OnSegment: func(s Segment) { r.segments <- s },
 		Backoff:   backoff.Policy{Min: 20 * time.Millisecond, Max: 100 * time.Millisecond},
 	}
@@ -108,18 +112,18 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *
 	return r
 }
 
-// Names of package camera, which most tests have a variable of that name for.
+// Names of package camera, as most tests have a variable called camera.
 const (
 	transportTCP = camera.TransportTCP
 	transportUDP = camera.TransportUDP
-	frameMark    = '$' // begins an interleaved frame, whose header has so many bytes:
+	frameMark    = '$' // starts an interleaved frame; its header has frameHeader bytes
 	frameHeader  = 4
 )
 
 // limits are those of a session with a camera.
 var limits = camera.DefaultLimits()
 
-// stallsAfter shortens how long a session may bring no video: a tenth of it is how often that is looked at.
+// stallsAfter shortens how long a session may have no video; it is checked every tenth of that.
 func stallsAfter(limit time.Duration) func(*Options) {
 	return func(o *Options) {
 		cameraOf(o).Limits.Stall, cameraOf(o).Limits.StallCheck = limit, limit/10
@@ -132,10 +136,10 @@ type rigSource struct {
 	Source // nil
 }
 
-// cameraOf is the camera of a test's options.
+// cameraOf returns the camera of a test's options.
 func cameraOf(o *Options) *camera.Options { return &o.Source.(*rigSource).Options }
 
-// started is the source of a test's options. It shares the recorder's clock and log.
+// started returns the source of a test's options. It shares the recorder's clock and log.
 func started(o Options) Source {
 	switch s := o.Source.(type) {
 	case *rigSource:
@@ -163,7 +167,7 @@ func (r *rig) finish() {
 	}
 }
 
-// await waits until done says so, looking whenever the recorder's health or the store changes.
+// await waits until done returns true, checking whenever the recorder's health or the store changes.
 func (r *rig) await(what string, done func() bool) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
@@ -201,7 +205,7 @@ func (r *rig) awaitCondition(text string) health.Condition {
 	return found
 }
 
-// countWrites counts the frames of video that are handed to the file.
+// countWrites counts the frames of video that are written.
 func countWrites(o *Options) *atomic.Int64 {
 	n, wrap := new(atomic.Int64), o.wrapWriter
 	o.wrapWriter = func(w segmentWriter) segmentWriter {
@@ -232,7 +236,7 @@ func (r *rig) recordings() []segment.Info {
 	return r.store.Segments(r.stream, time.Time{}, time.Time{})
 }
 
-// recorded is a frame as it lies on disk.
+// recorded is a frame as read from the disk.
 type recorded struct {
 	counter  uint64
 	sent     time.Time // by the camera's stamp
@@ -285,7 +289,7 @@ func (r *rig) frames() []recorded {
 				}
 				tracks[b.Track] = true
 				if at := m.Header().Start.Add(b.Time); !at.After(before) {
-					r.t.Errorf("fragment %d of %s has a frame of track %d at %s, the one before ends at %s", i, info.StartTime(), b.Track, at, before)
+					r.t.Errorf("fragment %d of %s has a frame of track %d at %s, the previous one ends at %s", i, info.StartTime(), b.Track, at, before)
 				}
 				if b.Track != 1 {
 					continue
@@ -331,7 +335,7 @@ func (r *rig) expectAll() []recorded {
 	return got
 }
 
-// expectOneSession settles, and finds every frame of the camera's only session.
+// expectOneSession settles, and expects every frame of the camera's only session.
 func (r *rig) expectOneSession() {
 	r.t.Helper()
 	r.settle()
@@ -341,7 +345,7 @@ func (r *rig) expectOneSession() {
 	}
 }
 
-// settle silences the camera, waits until all it sent is recorded, and unplugs it: what is on its way
+// settle silences the camera, waits until all it sent is recorded, and unplugs it: frames on their way
 // when a connection breaks would be lost.
 func (r *rig) settle() {
 	r.t.Helper()
@@ -372,7 +376,7 @@ func TestEveryFrameIsRecordedOnceAcrossSegments(t *testing.T) {
 	}
 }
 
-// seamless records a camera in several segments and finds every frame at its place.
+// seamless records a camera in several segments and expects every frame in order.
 func seamless(t *testing.T, o fakecam.Options) *rig {
 	t.Helper()
 	camera := startCamera(t, o)
@@ -389,14 +393,18 @@ func seamless(t *testing.T, o fakecam.Options) *rig {
 	return r
 }
 
-// expectSteps looks for even distances: slewing and rounding together change them by a ms at most. On a machine that becomes
-// later and later with everything the camera's clock seems slow, and distances are scaled by it, by 5 % at most.
+// expectSteps expects even distances: slewing and rounding together change them by a ms at most. On a machine that falls
+// further and further behind the camera's clock seems slow, and distances are scaled by it, by 5 % at most; and frames that
+// are late by most of a second are dated by their arrival.
 func (r *rig) expectSteps(frames []recorded, step time.Duration) {
 	r.t.Helper()
 	most := time.Millisecond
 	if late := r.late(); late > 30*time.Millisecond {
 		r.t.Logf("the machine was late by %s", late)
 		most += step / 20
+		if late > 500*time.Millisecond {
+			most += late
+		}
 	}
 	expectStepsWithin(r.t, frames, step, most)
 }
@@ -405,7 +413,7 @@ func expectStepsWithin(t *testing.T, frames []recorded, step, most time.Duration
 	t.Helper()
 	for i := 1; i < len(frames); i++ {
 		if d := frames[i].time.Sub(frames[i-1].time); (d - step).Abs() > most {
-			t.Errorf("frame %d comes %s after the one before", i, d)
+			t.Errorf("frame %d comes %s after the previous one", i, d)
 		}
 	}
 }
@@ -437,7 +445,7 @@ func TestFilesPassToolsOfOthers(t *testing.T) {
 	}
 }
 
-// checksums has ffmpeg write one of each picture. MD5 would take longer than the decoding.
+// checksums has ffmpeg write a checksum of each picture. MD5 would take longer than the decoding.
 var checksums = []string{"-f", "framehash", "-hash", "murmur3"}
 
 func frameSums(t *testing.T, path string, filter ...string) []string {
@@ -450,7 +458,7 @@ func frameSums(t *testing.T, path string, filter ...string) []string {
 	return sums(string(out))
 }
 
-// sums takes the checksums out of what ffmpeg writes.
+// sums extracts the checksums from what ffmpeg writes.
 func sums(text string) (list []string) {
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "#") {
@@ -461,7 +469,7 @@ func sums(text string) (list []string) {
 	return list
 }
 
-// camOff has a camera that is off, comes and goes.
+// camOff has a camera that is off, then comes and goes.
 func camOff(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{})
 	url := camera.URL()
@@ -476,7 +484,7 @@ func camOff(t *testing.T) {
 	if n := len(r.part.Snapshot().Conditions); n != 1 {
 		t.Errorf("%d sentences for one camera that is off", n)
 	}
-	if n := r.logs.FilterMessage("no video from the camera").Len(); n != 1 {
+	if n := r.logged("camera", ""); n != 1 {
 		t.Errorf("%d log lines for one camera that is off", n)
 	}
 	for session := range 3 {
@@ -526,8 +534,8 @@ func TestOnlyTheUserCanHelp(t *testing.T) {
 	}
 }
 
-// onlyTheUserCanHelp has a camera that is not recorded, and a sentence that says why. The secret is to be read
-// again, whatever it is.
+// onlyTheUserCanHelp has a camera that cannot be recorded, and a sentence that says why. The secret is to be read
+// again in any case.
 func onlyTheUserCanHelp(t *testing.T, url, text string) *rig {
 	t.Helper()
 	failed := make(chan string, 100)
@@ -548,6 +556,16 @@ func onlyTheUserCanHelp(t *testing.T, url, text string) *rig {
 		t.Errorf("the status shows a secret: %s", condition.Text)
 	}
 	return r
+}
+
+// logged counts the lines of an event whose fields have the text.
+func (r *rig) logged(event, text string) (n int) {
+	for _, entry := range r.logs.FilterField(zap.String("event", event)).All() {
+		if strings.Contains(entryText(entry), text) {
+			n++
+		}
+	}
+	return n
 }
 
 func entryText(e observer.LoggedEntry) string {
@@ -581,7 +599,7 @@ func TestADiskThatFailsAndHeals(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{})
 	r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = time.Second })
 	r.awaitFrames(30)
-	// Its directory becomes a file: nothing can be created there, not even by root.
+	// Its directory is replaced by a file: nothing can be created there, not even by root.
 	path := filepath.Join(r.dir, "door")
 	if err := errors.Join(os.Rename(path, path+".away"), os.WriteFile(path, nil, 0o600)); err != nil {
 		t.Fatal(err)
@@ -601,7 +619,7 @@ func zapCore(config zapcore.EncoderConfig, to *bytes.Buffer) zapcore.Core {
 	return zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.AddSync(to), zap.DebugLevel)
 }
 
-// onlyHere reports whether a track is audio that stays on the hub, as the service plays nothing like it: it need not be in each fragment.
+// onlyHere reports whether a track is audio that stays on the hub, as the service cannot play it: it need not be in each fragment.
 func onlyHere(track mkv.Track) bool {
 	f, _, ok := audio.Of(track)
 	return ok && f.Upload() == audio.Never

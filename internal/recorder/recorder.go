@@ -1,6 +1,6 @@
-// Package recorder owns the way from a source's access units to the segment store: producer times, fragments,
-// segments. It must not know where they come from, what becomes of a segment, nor when to record: it
-// records from Run's start to its end.
+// Package recorder records the access units of a source to the segment store: it assigns producer timestamps and cuts
+// fragments and segments. It knows neither how the source is played, nor what happens to a finished segment, nor the
+// schedule: it records from Run's start to its end.
 package recorder
 
 import (
@@ -9,24 +9,23 @@ import (
 	"math"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// forever is how long a file that was played once waits: until its window closes.
+// forever is how long the recorder waits after a file that is played once: until its window closes.
 const forever = time.Duration(math.MaxInt64)
 
 // Recorder records one camera.
 type Recorder struct {
 	o         Options
-	continues bool // what comes first continues a recording that was interrupted
+	continues bool // the first frames continue a recording that was interrupted
 	waiting   bool // no frame was recorded since the last session failed
-	stale     int  // sessions in a row into which frames of an earlier one came
+	stale     int  // consecutive sessions that received frames of an earlier one
 }
 
 // New makes a Recorder.
@@ -36,11 +35,11 @@ func New(o Options) *Recorder {
 }
 
 // Run records until ctx ends, whatever the camera does, and seals the last segment. It returns
-// nil, or what kept it from finishing that segment.
+// nil, or the error that kept it from finishing that segment.
 func (r *Recorder) Run(ctx context.Context) (err error) {
 	v := newSupervisor(&r.o)
 	v.gap = r.continues
-	r.continues = true                // unless it ends in good order
+	r.continues = true                // unless it ends normally
 	defer func() { err = v.seal() }() // also when something panics
 	pause := backoff.New(r.o.Backoff)
 	for first := true; ctx.Err() == nil; first = false {
@@ -66,7 +65,7 @@ func (r *Recorder) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// waitFor waits, and reports whether another URL ended the wait.
+// waitFor waits, and reports whether a new URL ended the wait.
 func waitFor(ctx context.Context, wait time.Duration, changed <-chan struct{}) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -79,7 +78,7 @@ func waitFor(ctx context.Context, wait time.Duration, changed <-chan struct{}) b
 	return false
 }
 
-// seal finishes the open segment while the recorder goes on.
+// seal finishes the open segment while the recorder keeps running.
 func (r *Recorder) seal(v *supervisor) {
 	v.checkClock()
 	if err := v.seal(); err != nil {
@@ -89,7 +88,7 @@ func (r *Recorder) seal(v *supervisor) {
 
 // session runs one session and returns how long to wait before the next.
 func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Backoff) (wait time.Duration) {
-	if !r.waiting { // with each try it is still the same wait
+	if !r.waiting { // repeated attempts are still the same wait
 		r.o.Health.SetState(stateConnecting)
 	}
 	v.frames = 0
@@ -103,7 +102,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 	if errors.Is(err, accessunit.ErrPlayed) {
 		r.waiting = false
 		r.o.Health.SetState(statePlayed)
-		r.o.Log.Info("the media file was played to its end")
+		logevent.FilePlayed.Log(r.o.Log)
 		return forever
 	}
 	end := endOf(err)
@@ -114,12 +113,12 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		r.o.Failed(fault)
 	}
 	if r.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		r.o.Log.Warn("no video from the camera", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		logevent.Condition(r.o.Log, fault)
 	}
 	return r.pauseAfter(end, frames, pause)
 }
 
-// pauseAfter returns how long to wait after a session that ended so, and of which so many frames were recorded.
+// pauseAfter returns how long to wait after a session, given how it ended and how many of its frames were recorded.
 func (r *Recorder) pauseAfter(end *accessunit.SessionEnd, frames int64, pause *backoff.Backoff) time.Duration {
 	if end.Retry != accessunit.RetryStale {
 		r.stale = 0
@@ -157,7 +156,7 @@ func (r *Recorder) play(ctx context.Context, to datedSink) (err error) {
 	return r.o.Source.Play(ctx, hold)
 }
 
-// endOf is how a session ended whose error is no accessunit.SessionEnd: by an error of ours.
+// endOf returns how a session ended, also if its error is not an accessunit.SessionEnd: that is an internal error.
 func endOf(err error) *accessunit.SessionEnd {
 	var end *accessunit.SessionEnd
 	if errors.As(err, &end) {
@@ -166,8 +165,8 @@ func endOf(err error) *accessunit.SessionEnd {
 	return &accessunit.SessionEnd{Fault: health.FaultOf(err, codeCamera)}
 }
 
-// excused is what is said about the end of a session that had brought frames: when the hub did not run, that
-// ended it.
+// excused returns the fault that ended a session which had brought frames: if the hub did not run, that is
+// the cause.
 func (r *Recorder) excused(end *accessunit.SessionEnd, frames int64) *health.Fault {
 	length, frozen := r.o.Frozen(frozenGrace)
 	if !frozen || frames == 0 || end.Fault.Code != codeCamera || !r.o.Source.Live() ||
@@ -175,6 +174,6 @@ func (r *Recorder) excused(end *accessunit.SessionEnd, frames int64) *health.Fau
 		return end.Fault
 	}
 	return health.SystemFault(codeCamera, end.Fault.Err, "The hub did not run for %s, which ended the connection to the camera: "+
-		"it is connected again.",
+		"the agent reconnects.",
 		humanize.Length(length))
 }

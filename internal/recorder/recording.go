@@ -8,19 +8,20 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// recording writes the frames of a stream to its segments. Which segment and which fragment a frame goes to is for its
-// caller to say; that its times fit in there, and that a fragment has audio where its segment has a track for it, is for the
-// recording to see to.
+// recording writes the frames of a stream to its segments. Its caller decides which segment and which fragment a frame
+// goes to; recording makes sure that its timestamp is valid there, and that a fragment has audio where its segment has a track
+// for it.
 type recording struct {
 	o         *Options
 	monitor   *streamMonitor
 	writer    segmentWriter // nil: no segment is open
-	last      segmentWriter // the newest one, open or not
-	next      segmentWriter // created, while the one before is still being finished
+	last      segmentWriter // the newest segment, open or not
+	next      segmentWriter // created while the previous one is still being finished
 	segment   openSegment
 	fragment  openFragment
 	newest    time.Time // newest producer time written
@@ -32,11 +33,11 @@ type recording struct {
 // openSegment is the segment that is written to.
 type openSegment struct {
 	start        time.Time
-	takesAudio   bool                     // it has a track for that of the session
+	takesAudio   bool                     // it has a track for the session's audio
 	silence      []byte                   // see recording.silence, for its track
-	activeParams accessunit.ParameterSets // those in its header
+	activeParams accessunit.ParameterSets // the parameter sets in its header
 	frames       int
-	inFile       int       // of these, as far as they are counted as recorded
+	inFile       int       // how many of them are counted as recorded
 	flushed      time.Time // when the buffer was last written, by arrival
 }
 
@@ -44,12 +45,12 @@ type openSegment struct {
 type openFragment struct {
 	open     bool
 	start    time.Time
-	offset   int64     // size of the segment when it began
+	offset   int64     // size of the segment at its start
 	before   time.Time // newest producer time of the fragments before it
 	hasAudio bool
 }
 
-// beginSession takes the audio of a session; nil: it has none.
+// beginSession sets the audio of a session; nil: it has none.
 func (r *recording) beginSession(audio *accessunit.AudioTrack) {
 	r.silence, r.lastAudio, r.fragment.hasAudio = nil, time.Time{}, false
 	if audio != nil {
@@ -57,12 +58,12 @@ func (r *recording) beginSession(audio *accessunit.AudioTrack) {
 	}
 }
 
-// changeAudio takes the audio that a session has from now on; fits is whether the open segment has a track for it.
+// changeAudio sets the session's audio from now on; fits reports whether the open segment has a track for it.
 func (r *recording) changeAudio(audio *accessunit.AudioTrack, fits bool) {
 	r.silence, r.segment.takesAudio = audio.Silence, fits
 }
 
-// open begins a segment with a writer that was created for it, and ends the one before.
+// open starts a segment with a writer that was created for it, and ends the previous one.
 func (r *recording) open(w segmentWriter, h mkv.Header, params accessunit.ParameterSets, now time.Time) {
 	r.next = w
 	r.finish()
@@ -84,8 +85,8 @@ func (r *recording) create(h mkv.Header) (segmentWriter, error) {
 	return w, nil
 }
 
-// after returns the time of a frame that begins a fragment: every fragment's earliest frame lies
-// after the latest of the one before (KVS API, PutMedia).
+// after returns the time of a frame that starts a fragment: every fragment's earliest frame must be
+// later than the latest of the previous one (KVS API, PutMedia).
 func (r *recording) after(producer time.Time) time.Time {
 	if !producer.After(r.newest) {
 		producer = r.newest.Add(time.Millisecond)
@@ -115,13 +116,13 @@ func (r *recording) endFragment() error {
 	r.fragment.open = false
 	_, err := r.writer.EndFragment()
 	r.count(r.writer)
-	if errors.Is(err, mkv.ErrNoFragment) { // no frame came into it
+	if errors.Is(err, mkv.ErrNoFragment) { // it has no frame
 		return nil
 	}
 	return err
 }
 
-// writeVideo adds an access unit to the open fragment, and returns its time, as near to producer as may be, and its size.
+// writeVideo adds an access unit to the open fragment, and returns its timestamp, as close to producer as possible, and its size.
 func (r *recording) writeVideo(
 	producer time.Time, keyframe bool, nalus [][]byte, i *accessunit.Inspector,
 ) (at time.Time, bytes int, err error) {
@@ -165,7 +166,7 @@ func (r *recording) writeAudio(at time.Time, data []byte) error {
 	return nil
 }
 
-// ensureAudio puts silence into a fragment that has no audio yet.
+// ensureAudio adds silence to a fragment that has no audio yet.
 func (r *recording) ensureAudio() error {
 	if r.segment.silence == nil || r.fragment.hasAudio {
 		return nil
@@ -176,8 +177,8 @@ func (r *recording) ensureAudio() error {
 // takesAudio reports whether there is a fragment with a track for audio.
 func (r *recording) takesAudio() bool { return r.segment.takesAudio && r.fragment.open }
 
-// earliest is the least time of a frame in the open fragment: after the fragment before, in the
-// segment, and within what frames may be reordered, as block times have 16 bits.
+// earliest is the earliest valid time of a frame in the open fragment: after the previous fragment, within the
+// segment, and within the reordering limit, as block times have 16 bits.
 func (r *recording) earliest() time.Time {
 	least := r.fragment.start.Add(-timeline.ReorderLimit)
 	if after := r.fragment.before.Add(time.Millisecond); after.After(least) {
@@ -189,13 +190,13 @@ func (r *recording) earliest() time.Time {
 	return least
 }
 
-// flush writes the buffer when it has gathered frames for long enough.
+// flush writes the buffer when it holds frames of a long enough time.
 func (r *recording) flush(now time.Time) error {
 	if now.Sub(r.segment.flushed) < r.o.gathering() {
 		return nil
 	}
 	r.segment.flushed = now
-	if err := r.ensureAudio(); err != nil { // what is flushed may have to stand for itself
+	if err := r.ensureAudio(); err != nil { // after a crash what is flushed must be valid by itself
 		return err
 	}
 	err := r.writer.Flush()
@@ -203,7 +204,7 @@ func (r *recording) flush(now time.Time) error {
 	return err
 }
 
-// count counts the frames as recorded that have come into the file of a segment.
+// count counts frames as recorded that have been written to the file of a segment.
 func (r *recording) count(w segmentWriter) {
 	if n := w.Written(); n != r.segment.inFile {
 		r.o.numbers.frames.Add(int64(n - r.segment.inFile))
@@ -211,12 +212,12 @@ func (r *recording) count(w segmentWriter) {
 	}
 }
 
-// full reports whether the segment has reached its time or size, or its disk may have lost some of it.
+// full reports whether the segment has reached its duration or size, or whether its disk may have lost some of it.
 func (r *recording) full(producer time.Time) bool {
 	if producer.Sub(r.segment.start) >= r.o.SegmentDuration || r.writer.InDoubt() {
 		return true
 	}
-	// The fragment that comes is taken to be as large as the last one.
+	// The next fragment is assumed to be as large as the last one.
 	limit := r.o.MaxSegmentBytes()
 	return limit > 0 && 2*r.writer.Bytes()-r.fragment.offset > limit
 }
@@ -227,14 +228,14 @@ func (r *recording) seal() error {
 		return nil
 	}
 	if err := r.endFragment(); err != nil {
-		r.o.Log.Debug("cannot end the fragment", zap.Error(err)) // Seal fails by the same
+		r.o.Log.Debug("fragment not ended", zap.Error(err)) // Seal reports the same error
 	}
 	w, s := r.writer, &r.segment
 	r.writer, r.fragment.open = nil, false
 	err := w.Seal()
 	r.count(w)
 	if err != nil {
-		r.o.numbers.lost.Add(int64(s.frames - s.inFile)) // what was gathered for it
+		r.o.numbers.lost.Add(int64(s.frames - s.inFile)) // those still in memory
 		return fmt.Errorf("cannot finish a segment: %w", err)
 	}
 	if s.frames == 0 {
@@ -249,10 +250,10 @@ func (r *recording) seal() error {
 	return nil
 }
 
-// finish ends the open segment, if there is one. When the disk fails, the store finishes it later, and says so if
-// it cannot: that recording goes on or not is said of the next one.
+// finish ends the open segment, if there is one. When the disk fails, the store finishes it later, and reports it if
+// it cannot: whether recording continues is decided by the next segment.
 func (r *recording) finish() {
 	if err := r.seal(); err != nil {
-		r.o.Log.Warn("a segment is finished later", zap.Error(err))
+		logevent.SegmentUnfinished.Log(r.o.Log, zap.Error(err))
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// TestRows has a test for each thing that cameras, networks, clocks and disks do wrong, by its
-// name: go test -run 'TestRows/cam-stall$'. Rows of the cloud and of schedules are those of TestRows
-// in the packages that deal with them.
+// TestRows has a test for each known fault of cameras, networks, clocks and disks, by its
+// name: go test -run 'TestRows/cam-stall$'. Rows of the cloud and of schedules are in TestRows
+// of the packages that deal with them.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

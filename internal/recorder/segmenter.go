@@ -10,31 +10,32 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// Fragments on disk obey the limits of KVS, with some room, so that uploading never has to cut them: a fragment
-// ends with the frame that comes next, and gets a head, tags and sound beside the frames that are counted.
+// Fragments on disk stay below the limits of KVS, so that uploading never has to split them: a fragment
+// ends at the next frame, and gets a header, tags and audio in addition to the frames that are counted.
 const (
 	minFragment      = kvslimit.MinFragment
 	maxFragment      = kvslimit.MaxFragment - time.Second
 	maxFragmentBytes = kvslimit.FragmentBytes / 10 * 9
 )
 
-// outcome is what became of an access unit.
+// outcome is the result of handling an access unit.
 type outcome uint8
 
 const (
 	written     outcome = iota // it is in the open segment
-	undecodable                // a keyframe has to come first
+	undecodable                // it needs a keyframe first
 	failed                     // the segment was given up
-	noFrame                    // there is nothing to record in it
+	noFrame                    // it has nothing to record
 )
 
 // segmenter decides which access units are recorded, and which fragment and segment each goes to. One goroutine uses it at
-// a time. Its supervisor counts what it does not write.
+// a time. Its supervisor counts the frames that it does not write.
 type segmenter struct {
 	o         *Options
 	part      *health.Component
@@ -46,11 +47,11 @@ type segmenter struct {
 	recording recording
 	tracks    []mkv.Track // of the newest segment
 
-	needKeyframe  bool // nothing can be decoded before the next one
+	needKeyframe  bool // nothing can be decoded before the next keyframe
 	leading       leadingPictures
-	newSegmentDue bool  // the next keyframe begins a segment
+	newSegmentDue bool  // the next keyframe starts a segment
 	session       int64 // frames of this session
-	counting      bool  // frames that are missing make a gap: there was a keyframe in this session, or damage
+	counting      bool  // missing frames are a gap: there was a keyframe in this session, or damage
 	gap           bool  // media is missing before the next frame
 }
 
@@ -66,7 +67,7 @@ func newSegmenter(o *Options) *segmenter {
 	return s
 }
 
-// beginSession begins a session; see accessunit.Sink.
+// beginSession starts a session; see accessunit.Sink.
 func (s *segmenter) beginSession(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	s.audio, s.sound = nil, soundWatch{}
 	if audio != nil {
@@ -80,7 +81,7 @@ func (s *segmenter) beginSession(c accessunit.Codec, rate int, parameterSets [][
 	s.session, s.counting = 0, false
 }
 
-// opened takes what is known of the session's first moments; see datedSink.
+// opened receives the timing of the session's first moments; see datedSink.
 func (s *segmenter) opened(video, audio timeline.Opening) {
 	s.times.timeline.Open(video)
 	if s.audio != nil {
@@ -88,10 +89,10 @@ func (s *segmenter) opened(video, audio timeline.Opening) {
 	}
 }
 
-// cameraTime learns the camera's time; see accessunit.Sink.
+// cameraTime receives the camera's time; see accessunit.Sink.
 func (s *segmenter) cameraTime(ntp time.Time, rtpTime uint32) { s.times.camera.Report(ntp, rtpTime) }
 
-// damaged notes that what follows up to the next keyframe cannot be decoded.
+// damaged notes that everything up to the next keyframe cannot be decoded.
 func (s *segmenter) damaged(frames int64, err error) {
 	s.needKeyframe = true
 	s.counting = s.counting || err != nil
@@ -109,13 +110,13 @@ func (s *segmenter) missed(frames int64) {
 	}
 }
 
-// malformed reports that something was left out that no frame misses.
+// malformed reports that data was left out which no frame needs.
 func (s *segmenter) malformed(err error) {
-	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is not video, which is left out of the recording: "+
-		"update the camera's firmware if this stays.")
+	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is not video, which is not recorded: "+
+		"update the camera's firmware if this continues.")
 }
 
-// accessUnit takes an access unit; see accessunit.Sink.
+// accessUnit handles an access unit; see accessunit.Sink.
 func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) outcome {
 	contents := s.inspector.Inspect(nalus)
 	if !contents.Picture {
@@ -149,7 +150,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 	return written
 }
 
-// date returns the producer time of an access unit. Where the hub's clock was set, times begin from it at a keyframe.
+// date returns the producer timestamp of an access unit. After the hub's clock was set, times restart from it at a keyframe.
 func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time {
 	producer, jumped := s.times.date(rtpTime, now)
 	s.newSegmentDue = s.newSegmentDue || jumped
@@ -161,14 +162,14 @@ func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time
 		return s.redate(rtpTime, now)
 	}
 	if ahead := s.times.timeline.WallClockLead(now); ahead > 0 {
-		s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
+		logevent.TimesAfterStep.Log(s.o.Log, zap.Duration("step", ahead))
 		producer = s.redate(rtpTime, now)
 		s.times.epochs.Reset()
 	}
 	return producer
 }
 
-// redate begins times from the hub's clock, with a new segment.
+// redate restarts times from the hub's clock, with a new segment.
 func (s *segmenter) redate(rtpTime uint32, now time.Time) time.Time {
 	s.monitor.forgetKeyframes()
 	s.newSegmentDue = true
@@ -178,16 +179,16 @@ func (s *segmenter) redate(rtpTime uint32, now time.Time) time.Time {
 	return s.times.timeline.AnchorAt(rtpTime, now, now)
 }
 
-// correctTimes begins an epoch when the newest time is ahead of a clock that can be trusted, and reports whether it did.
-// It must be asked at a keyframe.
+// correctTimes starts an epoch when the newest time is ahead of a trusted clock, and reports whether it did.
+// It must be called at a keyframe.
 func (s *segmenter) correctTimes(now time.Time) bool {
 	ahead := s.times.epochs.Ahead(s.recording.newest, now)
 	if ahead == 0 || !s.times.epochs.CheckDue(now) || s.o.Clock == nil || !s.o.Clock.Trusted() {
 		return false
 	}
-	if s.audio != nil && s.recording.fragment.open { // what waits belongs to the times before
+	if s.audio != nil && s.recording.fragment.open { // waiting audio belongs to the previous times
 		if err := s.writeAudio(s.recording.newest.Add(maxFragment)); err != nil {
-			s.o.Log.Debug("cannot write the audio that waits", zap.Error(err)) // the segment fails by the same
+			s.o.Log.Debug("waiting audio not written", zap.Error(err)) // the segment fails with the same error
 		}
 		s.audio.dropAll()
 	}
@@ -197,7 +198,7 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 	known := s.times.epochs.Correction()
 	if err := s.o.Store.BeginEpoch(s.o.Stream, known.From, known.Until, known.Add, now); err != nil {
 		s.times.epochs.PutOff(now)
-		s.o.Log.Warn("the recording's times are ahead of the clock and cannot be corrected yet", zap.Duration("by", ahead), zap.Error(err))
+		logevent.TimesNotCorrected.Log(s.o.Log, zap.Duration("ahead", ahead), zap.Error(err))
 		return false
 	}
 	newest := s.o.Store.LastEnd(s.o.Stream)
@@ -211,7 +212,7 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 	return true
 }
 
-// place sees to it that the right segment and fragment are open for a frame.
+// place makes sure that the right segment and fragment are open for a frame.
 func (s *segmenter) place(producer time.Time, c accessunit.Contents, nalus [][]byte, now time.Time) error {
 	if c.Keyframe() {
 		return s.placeKeyframe(producer, c.Open && !c.Closed, now)
@@ -224,7 +225,7 @@ func (s *segmenter) place(producer time.Time, c accessunit.Contents, nalus [][]b
 	return nil
 }
 
-// size is what the NAL units of a frame take in a file.
+// size is the size of a frame's NAL units in a file.
 func size(nalus [][]byte) int64 {
 	n := 0
 	for _, nal := range nalus {
@@ -257,20 +258,20 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 	case long:
 		return r.beginFragment(producer, true)
 	}
-	return nil // a GOP of less than a second joins the one before
+	return nil // a GOP of less than a second joins the previous one
 }
 
 var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
-	"The camera sends no parameter sets (VPS, SPS, PPS), so that nothing can be decoded: enable them in its RTSP settings, "+
+	"The camera sends no parameter sets (VPS, SPS, PPS), so the video cannot be decoded: enable them in its RTSP settings, "+
 		"or update its firmware.")
 
-// beginSegment begins a segment that starts with the frame at producer, or, when frames may follow
-// that are shown before it, as much earlier; then it ends the one before. While none can be created
-// the one before goes on, if it may.
+// beginSegment starts a segment at the frame with the timestamp producer, or earlier when frames may follow that are
+// shown before it; then it ends the previous segment. While none can be created the previous one
+// continues, if it may.
 func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time) error {
 	r := &s.recording
 	if r.writer != nil {
-		if err := r.endFragment(); err != nil { // the store must know its end
+		if err := r.endFragment(); err != nil { // before the next one starts
 			r.finish()
 		}
 	}
@@ -285,11 +286,11 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 		if !s.newSegmentDue && r.goesOn(producer, err) {
 			return r.beginFragment(producer, true)
 		}
-		if r.finish(); retries(err) { // which may have given back what was lacking
+		if r.finish(); retries(err) { // which may have released what was lacking
 			writer, err = r.create(header)
 		}
 	}
-	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
+	if errors.Is(err, segment.ErrOverlap) { // the store has newer media than this segmenter knows
 		r.newest = s.o.Store.LastEnd(s.o.Stream)
 		s.times.timeline.Continue(r.newest)
 		s.times.timeline.Restart()
@@ -315,12 +316,12 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 	return s.recording.flush(now)
 }
 
-// recorded accounts for a frame that was written. Each says what it says, whatever was reported before it.
+// recorded accounts for a written frame. Each frame reports the state, whatever was reported before.
 func (s *segmenter) recorded(bytes int, now time.Time) {
 	n := s.o.numbers
 	s.part.SetState(stateRecording)
 	if s.part.OK(health.ScopeRecord) {
-		s.o.Log.Info("recording again")
+		logevent.RecordingResumed.Log(s.o.Log)
 	}
 	if s.session == 0 {
 		s.o.Served()
@@ -336,24 +337,24 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 	s.monitor.frame(bytes, now)
 }
 
-// watchClock places what was recorded in time, when the clock was set since.
+// watchClock notes the correction of recorded times, if the clock was set since.
 func (s *segmenter) watchClock(now time.Time) { s.times.recorded(s.recording.newest, now) }
 
-// fail gives the segment up after an error; the next keyframe tries again.
+// fail closes the segment after an error; the next keyframe tries again.
 func (s *segmenter) fail(err error) {
 	s.gap = true
 	s.needKeyframe = true
 	s.session = 0
 	if s.audio != nil {
-		s.audio.dropAll() // its frames are lost, or it is written already
+		s.audio.dropAll() // its frames are lost, or were written already
 	}
 	cannotRecord(s.o, err)
 	if err := s.recording.seal(); err != nil {
-		s.o.Log.Debug("cannot seal the segment", zap.Error(err))
+		s.o.Log.Debug("segment not sealed", zap.Error(err))
 	}
 }
 
-// endSession completes what is there; the segment stays open for the next session.
+// endSession completes the open fragment; the segment stays open for the next session.
 func (s *segmenter) endSession() {
 	if s.session > 0 {
 		s.gap = true

@@ -94,8 +94,8 @@ func audioOnly(t *testing.T) {
 
 func h265Camera(t *testing.T) {
 	for name, o := range map[string]fakecam.Options{
-		"sets in the SDP": {HEVC: true},
-		"sets in band":    {HEVC: true, NoSDPParams: true},
+		"sets in the SDP": {H265: true},
+		"sets in band":    {H265: true, NoSDPParams: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +104,7 @@ func h265Camera(t *testing.T) {
 	}
 }
 
-// mustPlay has a strict reader look at all segments, and tools of others.
+// mustPlay checks all segments with a strict reader and with independent tools.
 func (r *rig) mustPlay() {
 	r.t.Helper()
 	testtools.Need(r.t, "ffmpeg", "ffprobe", "mkvinfo")
@@ -123,14 +123,14 @@ func (r *rig) mustPlay() {
 	}
 }
 
-// mustMux is mustPlay for tests whose pictures are beyond doubt: decoding them takes most of its time.
+// mustMux is mustPlay for tests whose pictures need no check: decoding them takes most of its time.
 func (r *rig) mustMux() {
 	r.t.Helper()
 	testtools.Need(r.t, "ffmpeg")
-	const enough = "50M" // bytes to learn the frame rate from: a huge frame fills the usual 5 MB alone
+	const probeSize = "50M" // to determine the frame rate: a huge frame alone fills the default of 5 MB
 	for _, path := range r.files() {
 		mustBeStrict(r.t, path)
-		if out, err := exec.Command("ffmpeg", "-v", "warning", "-probesize", enough, "-guess_layout_max", "0", "-i", path, "-c", "copy",
+		if out, err := exec.Command("ffmpeg", "-v", "warning", "-probesize", probeSize, "-guess_layout_max", "0", "-i", path, "-c", "copy",
 			"-f", "null", "-").CombinedOutput(); err != nil || len(out) > 0 {
 			r.t.Errorf("ffmpeg: %v %s", err, out)
 		}
@@ -156,7 +156,7 @@ func mustBeStrict(t *testing.T, path string) {
 	}
 }
 
-// noisy puts bytes between interleaved frames: text, and frames of channels nobody asked for.
+// noisy inserts bytes between interleaved frames: text, and frames of unknown channels.
 type noisy struct {
 	net.Conn
 	writes int
@@ -189,7 +189,7 @@ func describeRedirect(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 
-	// From rtsp:// to rtsps:// is fine. The other way would show the password to the network.
+	// From rtsp:// to rtsps:// is accepted. The other way would show the password to the network.
 	pair, leaf := selfSigned(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
@@ -259,7 +259,7 @@ func camHourlyDrop(t *testing.T) {
 	for i := 1; i < len(frames); i++ {
 		d, sent := frames[i].time.Sub(frames[i-1].time), frames[i].sent.Sub(frames[i-1].sent)
 		if (d - sent).Abs() > limit() {
-			t.Errorf("frame %d comes %s after the one before, but was sent %s after it", i, d, sent)
+			t.Errorf("frame %d comes %s after the previous one, but was sent %s after it", i, d, sent)
 		}
 	}
 	if gaps, n := r.number(health.Gaps), int64(len(camera.Sessions())); gaps < n-2 || gaps >= n {
@@ -284,7 +284,7 @@ func camStall(t *testing.T) {
 	r.expectAll()
 }
 
-// thin is a connection that takes its time for the first packets.
+// thin is a connection on which the first packets are slow.
 type thin struct {
 	net.Conn
 	packets *int
@@ -299,8 +299,8 @@ func (c thin) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestAPictureThatComesSlowlyIsNoSilence has a first picture that takes longer than a session may bring
-// none.
+// TestAPictureThatComesSlowlyIsNoSilence has a first picture that takes longer than a session may have
+// no video.
 func TestAPictureThatComesSlowlyIsNoSilence(t *testing.T) {
 	t.Parallel()
 	const packets = 50
@@ -355,7 +355,7 @@ func staleSession(t *testing.T) {
 		t.Errorf("only %s later it was tried again", d)
 	}
 
-	// So that no camera is left with a session, each is ended in words.
+	// Each session is torn down, so that no camera keeps one.
 	var mu sync.Mutex
 	var heard bytes.Buffer
 	attentive := startCamera(t,

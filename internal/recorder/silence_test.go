@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// pauses notes the longest time between two frames of video that were handed to the file.
+// pauses notes the longest time between two written frames of video.
 type pauses struct {
 	mu      sync.Mutex
 	last    time.Time
@@ -45,7 +45,7 @@ func (w timedWriter) WriteFrame(track uint8, t time.Duration, keyframe bool, par
 }
 
 // TestASilenceShorterThanAStallEndsNothing has cameras fall silent at different parts of a second: the
-// RTSP library counts in whole ones, and on the clock of the wall.
+// RTSP library counts whole seconds, of the wall clock.
 func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 	t.Parallel()
 	const limit = 3 * time.Second
@@ -60,7 +60,7 @@ func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 			}))
 		}
 	}
-	for i, r := range rigs { // they are silent side by side
+	for i, r := range rigs { // all silent at the same time
 		r.awaitFrames(10 + int64(6*i))
 		r.camera.Stall()
 		time.AfterFunc(limit-500*time.Millisecond, r.camera.Resume)
@@ -70,9 +70,9 @@ func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 		sessions, longest := r.number(health.Reconnects), silences[i].most()
 		r.settle()
 		r.expectAll()
-		// A machine that is late makes a stall of it: then nothing came for as long as the limit.
+		// On a machine that is late the silence becomes a stall: then nothing arrives for as long as the limit.
 		if sessions > 0 && longest < limit {
-			t.Errorf("camera %d: %d sessions ended, though nothing came for %s at most", i, sessions, longest)
+			t.Errorf("camera %d: %d sessions ended, although the longest silence was %s", i, sessions, longest)
 		}
 	}
 }

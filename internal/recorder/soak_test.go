@@ -44,7 +44,7 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	var rigs []*rig
 	for i := range soakCameras {
-		o := fakecam.Options{HEVC: i%4 == 3, NearWrap: i%5 == 0}
+		o := fakecam.Options{H265: i%4 == 3, NearWrap: i%5 == 0}
 		switch i % 8 {
 		case 1:
 			o.Audio = fakecam.AudioAAC
@@ -53,7 +53,8 @@ func TestSoak(t *testing.T) {
 		}
 		camera := startCamera(t, o)
 		rigs = append(rigs, record(t, camera, camera.URL(), func(o *Options) {
-			// What a test keeps of logs and segments would look like a leak.
+			cameraOf(o).Limits.Stall = limits.Stall
+			// The logs and segments that a test keeps would look like a leak.
 			o.Log, o.OnSegment = zap.NewNop(), nil
 			o.SegmentDuration = time.Minute
 			o.Backoff = backoff.Policy{Min: 20 * time.Millisecond, Max: time.Second}
@@ -88,7 +89,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// misbehave does to a camera what happens to cameras, until ctx ends, and leaves it well.
+// misbehave applies random camera faults until ctx ends, and leaves the camera working.
 func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[string]int {
 	deeds := make(map[string]int)
 	between := func(least, most time.Duration) time.Duration {
@@ -100,7 +101,7 @@ func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[st
 		switch deed {
 		case "drop":
 			c.Drop()
-		case "hiccup": // shorter than what is taken for a stall
+		case "hiccup": // shorter than a stall
 			c.Stall()
 			_ = backoff.Sleep(ctx, between(time.Second, 8*time.Second))
 			c.Resume()
@@ -111,7 +112,7 @@ func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[st
 		case "unplug":
 			c.Unplug()
 			_ = backoff.Sleep(ctx, between(100*time.Millisecond, 5*time.Second))
-			_ = c.Plug() // a closed camera is told by the frames that are missing
+			_ = c.Plug() // a camera that is closed shows as missing frames
 		case "jump":
 			c.Jump(between(time.Second, time.Hour))
 		case "jump back":
@@ -123,7 +124,7 @@ func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[st
 	return deeds
 }
 
-// calm is settle for a camera of which frames may be missing for good: account tells which.
+// calm is settle for a camera of which frames may be missing for good: account names them.
 func (r *rig) calm() {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
@@ -135,7 +136,7 @@ func (r *rig) calm() {
 	r.finish()
 }
 
-// account compares what a camera sent with what lies on disk and what was reported.
+// account compares what a camera sent with what is on disk and what was reported.
 func (r *rig) account(name string) (sent, recorded, lost int64) {
 	r.t.Helper()
 	var all []uint64
@@ -166,7 +167,7 @@ func (r *rig) account(name string) (sent, recorded, lost int64) {
 	return sent, recorded, lost
 }
 
-// tellMissing logs where in their sessions the frames stood that are not on disk.
+// tellMissing logs the positions, in their sessions, of frames that are not on disk.
 func (r *rig) tellMissing(name string, frames []recorded) {
 	on := make(map[uint64]bool, len(frames))
 	for _, f := range frames {
@@ -184,7 +185,7 @@ func (r *rig) tellMissing(name string, frames []recorded) {
 // watchMemory measures the resident memory, in MiB, until ctx ends.
 func watchMemory(ctx context.Context, every time.Duration) (samples []float64) {
 	for backoff.Sleep(ctx, every) == nil {
-		debug.FreeOSMemory() // what is in use counts, not what the collector has not come to
+		debug.FreeOSMemory() // counts memory in use, not what the collector has yet to free
 		if data, err := os.ReadFile("/proc/self/statm"); err == nil {
 			if fields := bytes.Fields(data); len(fields) > 1 {
 				pages, _ := strconv.Atoi(string(fields[1]))

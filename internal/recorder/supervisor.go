@@ -9,35 +9,36 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// steadyFor is how long a segmenter must do without a panic for the next one to begin at once.
+// steadyFor is how long a segmenter must run without a panic for the next one to start at once.
 const steadyFor = time.Minute
 
-// supervisor hands what a session brings to a segmenter, and survives what panics there: it salvages
-// what is whole, pauses and begins a new segmenter, while the session goes on. So one
-// error of ours costs its camera what lies between two keyframes, and the other cameras nothing.
+// supervisor passes the video of a session to a segmenter, and survives its panics: it saves
+// what is intact, pauses and starts a new segmenter, while the session continues. So an internal
+// error costs its camera the frames up to the next keyframe after the pause, and the other cameras nothing.
 //
-// It counts frames from the outside: each access unit that came in since the session's first
+// It counts frames from the outside: each access unit received since the session's first
 // recorded one is recorded or lost, whatever state a panic left the segmenter in.
 type supervisor struct {
 	o           *Options
-	segmenter   *segmenter // nil: it panicked, and the next one waits
+	segmenter   *segmenter // nil: it panicked, and the next one has not started yet
 	cooldown    *backoff.Backoff
 	began       time.Time // of the segmenter; by o.Now
-	cooldownEnd time.Time // no segmenter begins before it; by o.Now
+	cooldownEnd time.Time // no segmenter starts before it; by o.Now
 	gap         bool      // for the next segmenter
 
-	start    func(*segmenter)       // begins the present session; nil before the first
-	audio    *accessunit.AudioTrack // what the session's audio is now; nil: it has none
+	start    func(*segmenter)       // starts the present session; nil before the first
+	audio    *accessunit.AudioTrack // the session's audio now; nil: it has none
 	counting bool                   // a frame of the session was recorded, or would have been
-	frames   int64                  // of the session, handed to the file
+	frames   int64                  // of the session, written
 	account  frameAccount
 }
 
-// frameAccount says how many frames are neither recorded nor lost yet: they are gathered in memory.
+// frameAccount computes how many frames are neither recorded nor lost yet: they are buffered in memory.
 type frameAccount struct {
 	numbers *numbers
 	before  int64 // recorded and lost when the account was opened
@@ -50,10 +51,10 @@ func openAccount(n *numbers) frameAccount {
 
 func (a *frameAccount) take(n int64) { a.taken += n }
 
-// lose counts frames as lost that were taken.
+// lose counts taken frames as lost.
 func (a *frameAccount) lose(n int64) { a.numbers.lost.Add(n) }
 
-// unaccounted is how many frames are neither.
+// unaccounted is how many frames are neither recorded nor lost.
 func (a *frameAccount) unaccounted() int64 {
 	return a.taken - (a.numbers.frames.Load() + a.numbers.lost.Load() - a.before)
 }
@@ -62,7 +63,7 @@ func newSupervisor(o *Options) *supervisor {
 	return &supervisor{o: o, cooldown: backoff.New(o.Cooldown), account: openAccount(&o.numbers)}
 }
 
-// ready returns a segmenter that works: one is begun when there is none and the pause is over.
+// ready returns a running segmenter: it starts one when there is none and the pause is over.
 func (v *supervisor) ready() *segmenter {
 	if v.segmenter != nil {
 		return v.segmenter
@@ -104,7 +105,7 @@ func (v *supervisor) opened(video, audio timeline.Opening) {
 // AccessUnit implements accessunit.Sink.
 func (v *supervisor) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	v.account.take(1)
-	out := failed // should it panic
+	out := failed // if it panics
 	defer v.accountFor(&out)
 	defer v.contain()
 	if s := v.ready(); s != nil {
@@ -115,13 +116,13 @@ func (v *supervisor) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	}
 }
 
-// accountFor counts an access unit that was handed over.
+// accountFor counts an access unit after it was handled.
 func (v *supervisor) accountFor(out *outcome) {
 	switch *out {
 	case written:
 		v.frames++
 		v.counting = true
-	case failed: // unless it came into the file before that, it counts as lost
+	case failed: // it counts as lost, unless it was written to the file before
 		v.counting = true
 	case undecodable:
 		if v.counting {
@@ -135,7 +136,7 @@ func (v *supervisor) accountFor(out *outcome) {
 	v.countAsLost()
 }
 
-// countAsLost counts as lost what was gathered in memory for a segment that was given up.
+// countAsLost counts as lost the frames that were buffered for a segment that was closed after an error.
 func (v *supervisor) countAsLost() {
 	if v.segmenter != nil && v.segmenter.recording.writer != nil {
 		return
@@ -164,7 +165,7 @@ func (v *supervisor) Missed(frames int64) {
 	}
 }
 
-// lose counts frames that never came here.
+// lose counts frames that did not arrive.
 func (v *supervisor) lose(frames int64) {
 	if v.counting && frames > 0 {
 		v.account.take(frames)
@@ -246,7 +247,7 @@ func (v *supervisor) Panicked(frames int64, value any) (until time.Time) {
 	return v.cooldownEnd
 }
 
-// endSession completes what is there; the segment stays open for the next session.
+// endSession completes the open fragment; the segment stays open for the next session.
 func (v *supervisor) endSession() {
 	defer v.countAsLost()
 	defer v.contain()
@@ -274,7 +275,7 @@ func (v *supervisor) seal() (err error) {
 	return err
 }
 
-// checkClock places what was recorded in time, when the clock is set and no frame has told so.
+// checkClock notes the correction of recorded times, when the clock was set and no frame has done so.
 func (v *supervisor) checkClock() {
 	defer v.contain()
 	if now := v.o.Now(); v.segmenter != nil && !hubclock.Unset(now) {
@@ -289,14 +290,14 @@ func (v *supervisor) contain() {
 	}
 }
 
-// abandon gives up the segmenter, as nothing of what an error of ours left behind is trusted.
+// abandon discards the segmenter after a panic: its state cannot be trusted.
 func (v *supervisor) abandon(value any) {
 	cause := supervise.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
 		"An internal error stopped the recording of this stream; "+
-			"it resumes at a keyframe, after a pause that grows while this recurs. Please report it with the log.")
+			"it resumes at a keyframe, after a pause that grows if the error is repeated. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		v.o.Log.Error("an internal error stopped a recorder", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", cause))
+		logevent.Condition(v.o.Log, fault)
 	}
 	v.o.Health.OK(pictureScopes...)
 	v.o.Health.SetState(statePaused)
@@ -312,13 +313,13 @@ func (v *supervisor) abandon(value any) {
 	v.countAsLost()
 }
 
-// salvage finishes the segment that was open, with all that is whole.
+// salvage finishes the segment that was open, with everything that is intact.
 func (v *supervisor) salvage(r *recording) {
 	v.try(r.seal)
 	for _, w := range []segmentWriter{r.last, r.next} {
 		if w != nil {
-			v.try(w.Seal)    // what is sealed stays as it is
-			v.try(w.Abandon) // and what is no longer being written, too
+			v.try(w.Seal)    // a sealed segment is not changed
+			v.try(w.Abandon) // and neither is one that is no longer being written
 		}
 	}
 	if w := r.last; w != nil {
@@ -326,14 +327,14 @@ func (v *supervisor) salvage(r *recording) {
 	}
 }
 
-// try runs f, which may fail or panic: what comes after it is tried all the same.
+// try runs f, which may fail or panic, so that the steps after it are taken all the same.
 func (v *supervisor) try(f func() error) {
 	defer func() {
 		if p := recover(); p != nil {
-			v.o.Log.Error("cannot finish the segment", zap.Any("panic", p))
+			logevent.SegmentNotSaved.Log(v.o.Log, zap.Error(supervise.PanicError(p)))
 		}
 	}()
 	if err := f(); err != nil {
-		v.o.Log.Debug("cannot finish the segment", zap.Error(err))
+		v.o.Log.Debug("segment not finished", zap.Error(err))
 	}
 }

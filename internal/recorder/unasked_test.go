@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// talkative says something of its own between the packets of a session, and notes what it is answered.
+// talkative sends messages of its own between the packets of a session, and notes the answers.
 type talkative struct {
 	net.Conn
 	says     []string
@@ -35,7 +35,7 @@ func (c *talkative) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Read keeps answers to itself: the camera's server expects none.
+// Read swallows the answers: the camera's server expects none.
 func (c *talkative) Read(b []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(b)
@@ -48,8 +48,8 @@ func (c *talkative) Read(b []byte) (int, error) {
 	}
 }
 
-// TestNothingThatACameraSaysInMidSessionEndsIt has cameras ask us things, as RFC 2326 lets them,
-// and say things that cannot be read.
+// TestNothingThatACameraSaysInMidSessionEndsIt has cameras send requests, as RFC 2326 lets them,
+// and messages that cannot be read.
 func TestNothingThatACameraSaysInMidSessionEndsIt(t *testing.T) {
 	t.Parallel()
 	ask := func(method, body string) string {

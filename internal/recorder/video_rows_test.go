@@ -18,12 +18,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// onTheWire is what a camera or a network does to RTP packets. A hook keeps its state per camera,
+// onTheWire is a fault of a camera or a network in RTP packets. A hook keeps its state per camera,
 // which has one session.
 type onTheWire struct {
 	hook func() func(fakecam.Packet) []fakecam.Packet
 	damage,
-	loss bool // it is reported; frames are lost
+	loss bool // frames are lost, and reported as such
 	segments int // at least 1; 0: any number
 }
 
@@ -53,7 +53,7 @@ func nalLies(t *testing.T) {
 	})
 	for name, lie := range map[string][]byte{
 		"a fragment without a start": {0x7C, 0x01, 1, 2, 3},
-		"oversized":                  {0x78, 0xFF, 0xFF, 0x67}, // 65,535 bytes, of which one is there
+		"oversized":                  {0x78, 0xFF, 0xFF, 0x67}, // 65,535 bytes, of which one is present
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +87,7 @@ func ppsPerFrame(t *testing.T) {
 
 func cosmeticParams(t *testing.T) {
 	onTheWire{segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return repeating(func(set []byte) [][]byte { // both sets apart, PPS first, with zeros at the end
+		return repeating(func(set []byte) [][]byte { // the sets in separate packets, PPS first, with trailing zeros
 			n := int(set[1])<<8 | int(set[2])
 			sps, pps := set[3:3+n], set[3+n+2:]
 			return [][]byte{append(slices.Clone(pps), 0, 0), append(slices.Clone(sps), 0)}
@@ -95,7 +95,7 @@ func cosmeticParams(t *testing.T) {
 	}}.test(t)
 }
 
-// udpLoss is over UDP, and for holes of every kind also without the chance of a second packet.
+// udpLoss is over UDP; holes of every kind are also tested without the chance of a second packet.
 func udpLoss(t *testing.T) {
 	overLossyUDP(t)
 	t.Run("packets", func(t *testing.T) {
@@ -123,7 +123,7 @@ func udpLoss(t *testing.T) {
 	})
 }
 
-// inserting renumbers packets so that there is room for payloads before the first of a frame.
+// inserting renumbers packets to insert payloads before the first packet of a frame.
 func inserting(payloads func(fakecam.Packet) [][]byte) func(fakecam.Packet) []fakecam.Packet {
 	var mu sync.Mutex // of the sessions of a camera, one may begin before the last has ended
 	var sequence uint16
@@ -158,23 +158,36 @@ func repeating(change func(stapA []byte) [][]byte) func(fakecam.Packet) []fakeca
 	})
 }
 
-// test records a camera: whatever comes, what was sent is recorded or reported as lost, and what is
+// test records a camera: whatever arrives, what was sent is recorded or reported as lost, and what is
 // recorded can be decoded.
 func (row onTheWire) test(t *testing.T) {
-	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: row.hook()}})
+	var calm atomic.Bool // nobody could know what is lost at the very end
+	hook := row.hook()
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
+		if out := hook(p); len(out) > 0 || !calm.Load() {
+			return out
+		}
+		return []fakecam.Packet{p}
+	}}})
 	r := record(t, camera, camera.URL())
 	r.await("frames", func() bool { return sent(camera) >= 130 })
-	if damaged := len(r.logs.FilterMessage("video arrives damaged").All()) > 0; damaged != row.damage {
+	calm.Store(true)
+	last := sent(camera) + 10
+	r.await("the end", func() bool { return sent(camera) >= last })
+	camera.Stall()
+	// The very last one may wait for packets that show that it is complete.
+	r.await("what was sent", func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(camera)-1 })
+	if damaged := r.logged("camera-data", "") > 0; damaged != row.damage {
 		t.Errorf("damage reported: %v", damaged)
 	}
 	camera.Unplug()
 	r.await("its end", func() bool { return r.part.Snapshot().State != stateRecording })
 	r.finish()
 	if !row.loss {
-		r.expectAllBut(1) // without a marker nobody knows whether the last is whole
+		r.expectAllBut(1) // without a marker it is unknown whether the last is complete
 	}
 	got, lost := int64(len(r.frames())), r.number(health.FramesLost)
-	// A part of one more picture may have come: the camera has not sent that, and the recorder has lost it.
+	// A part of one more picture may have arrived: the camera has not finished sending it, and the recorder has lost it.
 	if total := sent(camera); got+lost != total && (lost == 0 || got+lost != total+1) || (lost > 1) != row.loss {
 		t.Errorf("%d frames were sent, %d recorded and %d reported as lost", total, got, lost)
 	}
@@ -222,8 +235,8 @@ func film(t *testing.T, arguments ...string) []byte {
 	return b
 }
 
-// recoveryPoint records an encoder that refreshes pictures in columns and never sends an IDR
-// but at its start: segments and fragments begin at its recovery points.
+// recoveryPoint records an encoder that refreshes pictures in columns and sends no IDR
+// except at its start: segments and fragments start at its recovery points.
 func recoveryPoint(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{Film: film(t, "-c:v", "libx264", "-preset", "ultrafast",
 		"-x264-params", "intra-refresh=1:keyint=25:bframes=0:ref=1", "-f", "h264")})
@@ -275,16 +288,16 @@ func hugeFrame(t *testing.T) {
 		}
 		payloads := make([][]byte, 0, 800) // 1.1 MB
 		for i := range cap(payloads) {
-			piece := make([]byte, 1400)
-			piece[0], piece[1] = 0x7C, 0x05
+			fragment := make([]byte, 1400)
+			fragment[0], fragment[1] = 0x7C, 0x05
 			if i == 0 {
-				piece[1] = 0x85
+				fragment[1] = 0x85
 			}
-			payloads = append(payloads, piece)
+			payloads = append(payloads, fragment)
 		}
 		return payloads
 	})}})
-	// A sixteenth of what is taken: 16 MiB take a busy machine longer than a session without pictures lasts.
+	// A sixteenth of the limit: 16 MiB take a busy machine longer than a session may be without pictures.
 	heavy := record(t, huge, huge.URL(), func(o *Options) { cameraOf(o).Limits.AccessUnit = accessunit.MaxBytes / 16 })
 	if c := heavy.awaitCondition("larger than 16 MiB"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
@@ -312,7 +325,7 @@ func hugeFrame(t *testing.T) {
 	}
 }
 
-// message is the RTP payloads of a SEI message of so many bytes, which no picture misses
+// message is the RTP payloads of a SEI message of a given size, which no picture needs
 // (user_data_unregistered: ITU-T H.264, D.1.6).
 func message(size int) (payloads [][]byte) {
 	rbsp := append([]byte{5}, bytes.Repeat([]byte{0xFF}, size/0xFF)...)
@@ -329,7 +342,7 @@ func message(size int) (payloads [][]byte) {
 	return payloads
 }
 
-// TestAPanicStaysWithItsCamera breaks a recorder from the inside, in the goroutine of its session.
+// TestAPanicStaysWithItsCamera causes a panic in a recorder, in the goroutine of its session.
 func TestAPanicStaysWithItsCamera(t *testing.T) {
 	t.Parallel()
 	small := startCamera(t, fakecam.Options{})
@@ -342,7 +355,7 @@ func TestAPanicStaysWithItsCamera(t *testing.T) {
 	})
 	r.awaitCondition("internal error")
 	r.awaitFrames(r.number(health.FramesRecorded) + 60)
-	r.finish() // not settle: nobody counts the frames that were on their way to what broke
+	r.finish() // not settle: the frames on their way to the recorder that panicked are not counted
 	if got := r.frames(); len(got) < 80 {
 		t.Errorf("%d frames", len(got))
 	}
@@ -350,7 +363,7 @@ func TestAPanicStaysWithItsCamera(t *testing.T) {
 	other.expectAll()
 }
 
-// audioPause records each kind of audio, through a pause.
+// audioPause records each kind of audio, across a pause.
 func audioPause(t *testing.T) {
 	for audio, codec := range map[string]string{
 		fakecam.AudioAAC: mkv.CodecAAC, fakecam.AudioMuLaw: mkv.CodecACM, fakecam.AudioALaw: mkv.CodecACM,
@@ -365,7 +378,7 @@ func audioPause(t *testing.T) {
 			camera.Mute(false)
 			r.awaitFrames(150)
 			r.settle()
-			r.expectSteps(r.expectAll(), tick) // looks for a frame of each track in each fragment
+			r.expectSteps(r.expectAll(), tick) // expects a frame of each track in each fragment
 			r.mustPlay()
 			if got := r.header().Tracks; len(got) != 2 || got[1].CodecID != codec {
 				t.Errorf("%+v", got)
@@ -386,7 +399,7 @@ func TestAudioIsLeftOutWhenItIsNotWanted(t *testing.T) {
 	}
 }
 
-// header is that of the first segment.
+// header returns the header of the first segment.
 func (r *rig) header() mkv.Header {
 	r.t.Helper()
 	reader, err := r.store.OpenSegment(r.recordings()[0].Key)
@@ -397,7 +410,7 @@ func (r *rig) header() mkv.Header {
 	return reader.Header()
 }
 
-// clockSteps steps the hub's wall clock while it records: before and after are how far it is from
+// clockSteps steps the hub's wall clock while it records: before and after are its offset from
 // the true time.
 func clockSteps(before, after time.Duration, segments int) func(*testing.T) {
 	return func(t *testing.T) {

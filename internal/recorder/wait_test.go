@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// The wait for a camera is one, however often it is tried, and another URL ends it.
+// Repeated attempts to reach a camera are one wait, and another URL ends it.
 func TestTheWaitForACameraKeepsItsTimeAndEndsWithAnotherURL(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -6,10 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -79,10 +78,10 @@ func (c *clock) report(plausible bool) {
 		part.OK(scopeClock)
 		return
 	}
-	if part.Report(scopeClock, health.Info, health.SystemFault(codeClock, nil,
+	fault := health.SystemFault(codeClock, nil,
 		"The clock is far ahead of the newest recording, so nothing is deleted by age until it has been right for an hour: check the hub's "+
-			"time and its synchronisation.")) {
-		c.o.Log.Warn("the clock is far ahead of the newest recording: no deletions by age until it has been right for an hour",
-			zap.String("code", codeClock))
+			"time and its synchronisation.")
+	if part.Report(scopeClock, health.Info, fault) {
+		logevent.Condition(c.o.Log, fault)
 	}
 }

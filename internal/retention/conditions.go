@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // The codes of the conditions.
@@ -47,7 +48,7 @@ type pauses struct {
 func (p *pauses) add(stream string, why *health.Fault) {
 	p.o.Store.Pause(stream, why)
 	if p.o.Health.Component(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
-		p.o.Log.Warn("recording paused", zap.String("code", why.Code), zap.String("stream", stream), zap.Error(why))
+		logevent.Condition(p.o.Log, why, zap.String("stream", stream))
 	}
 	p.byStream[stream] = append(without(p.byStream[stream], why.Code), why)
 }
@@ -67,7 +68,7 @@ func (p *pauses) end(stream, code string) {
 	}
 	delete(p.byStream, stream)
 	p.o.Store.Resume(stream)
-	p.o.Log.Info("recording resumed", zap.String("stream", stream))
+	logevent.RecordingAllowed.Log(p.o.Log, zap.String("stream", stream))
 }
 
 func without(faults []*health.Fault, code string) []*health.Fault {

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -52,8 +53,7 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 		k.stuck[s.Stream] = true
 		part := k.o.Health.Component(s.Stream, health.JobRetention)
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-			k.o.Log.Error("cannot delete a segment", zap.String("code", fault.Code), zap.String("stream", s.Stream), zap.Error(fault),
-				zap.NamedError("cause", fault.Err))
+			logevent.Condition(k.o.Log, fault, zap.String("stream", s.Stream))
 		}
 		return diskFails
 	}
@@ -68,17 +68,16 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 		zap.String("reason", why),
 	}
 	if uploaded(s) {
-		k.o.Log.Debug("deleted an uploaded segment", fields...)
+		k.o.Log.Debug("uploaded segment deleted", fields...)
 		return gone
 	}
 	if k.policy(s.Stream).Local {
-		k.o.Log.Info("deleted a segment", fields...)
+		logevent.SegmentDeleted.Log(k.o.Log, fields...)
 		return gone
 	}
 	if s.Refused {
 		fields = append(fields, zap.Bool("refused", true))
 	}
-	k.o.Log.Warn("deleted a segment before it was uploaded", fields...)
-	k.losses.add(s, why)
+	logevent.Condition(k.o.Log, k.losses.add(s, why), fields...)
 	return gone
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -30,7 +31,7 @@ func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
 	if d, total, ok = k.readDisk(); ok && d.missing() > 0 && (k.account.due(d) || k.account.starts(d)) {
 		err := k.o.Store.Commit()
 		if k.account.synced = err == nil; err != nil {
-			k.o.Log.Debug("the disk cannot be synced", zap.Error(err))
+			k.o.Log.Debug("recording disk not synced", zap.Error(err))
 		}
 		d, total, ok = k.readDisk()
 	}
@@ -46,7 +47,7 @@ func (k *Keeper) readDisk() (d diskState, total uint64, ok bool) {
 	free, total, err := k.o.Store.DiskFree()
 	if err != nil {
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-			k.o.Log.Error("cannot watch the disk", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+			logevent.Condition(k.o.Log, fault)
 		}
 		return d, 0, false
 	}
@@ -253,7 +254,7 @@ func (k *Keeper) report(scope health.Scope, severity health.Severity, fault *hea
 		return
 	}
 	if part.Report(scope, severity, fault) {
-		k.o.Log.Warn("disk condition raised", zap.String("code", fault.Code), zap.Error(fault))
+		logevent.Condition(k.o.Log, fault)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -45,8 +46,8 @@ func (l *losses) part(stream string) *health.Component {
 
 func (l *losses) file() jsonFile { return jsonFile(l.o.Losses) }
 
-// add accounts for a segment that was deleted before it was uploaded.
-func (l *losses) add(s segment.Info, why string) {
+// add accounts for a segment that was deleted before it was uploaded, and returns the condition.
+func (l *losses) add(s segment.Info, why string) *health.Fault {
 	part := l.part(s.Stream)
 	segments, bytes := part.Counter(health.DeletedBeforeUpload), part.Counter(health.DeletedBeforeUploadBytes)
 	segments.Add(1)
@@ -56,8 +57,9 @@ func (l *losses) add(s segment.Info, why string) {
 		of.Since = of.Last
 	}
 	of.Segments, of.Bytes, of.Reason = segments.Load(), bytes.Load(), why
-	of.raise(part)
+	fault := of.raise(part)
 	l.byStream[s.Stream], l.unsaved = of, true
+	return fault
 }
 
 // forget drops the losses of a stream.
@@ -68,12 +70,15 @@ func (l *losses) forget(stream string) {
 	}
 }
 
-func (l *loss) raise(part *health.Component) {
+func (l *loss) raise(part *health.Component) *health.Fault {
 	l.told = true
-	part.Report(scopeLost, health.Degraded, health.SystemFault(codeLost, nil,
+	fault := health.SystemFault(codeLost, nil,
 		"Recordings were deleted before they were uploaded since %s: %s (%s), the last one because %s: "+
 			"check the upload schedule and the network, or give the stream more space.",
-		l.Since.UTC().Format(time.DateOnly), humanize.Count(l.Segments, "segment"), humanize.Bytes(l.Bytes), l.Reason))
+		l.Since.UTC().Format(time.DateOnly), health.Varying(humanize.Count(l.Segments, "segment")), health.Varying(humanize.Bytes(l.Bytes)),
+		l.Reason)
+	part.Report(scopeLost, health.Degraded, fault)
+	return fault
 }
 
 // clearStale ends the conditions of old losses. Their times follow the clock when it is set. A time in the file that is in
@@ -107,8 +112,7 @@ func (l *losses) clearStale(now time.Time, synchronised bool) {
 func (l *losses) load() {
 	var before map[string]loss
 	if err := l.file().load(&before); err != nil {
-		l.o.Log.Warn("cannot read how much was deleted before its upload: the count starts from zero",
-			zap.String("file", l.o.Losses), zap.Error(err))
+		logevent.LossesUnreadable.Log(l.o.Log, zap.String("file", l.o.Losses), zap.Error(err))
 		return
 	}
 	now := l.o.Now()
@@ -135,10 +139,11 @@ func (l *losses) save(now time.Time, streams func() []string) {
 		}
 	}
 	if err := l.file().save(json.Marshal(l.byStream)); err != nil {
-		if l.part("").Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
+		fault := health.SystemFault(codeLosses, err,
 			"How much was deleted before its upload cannot be kept in %s, so the count starts from zero after a restart: "+
-				"check the disk of that directory.", l.o.Losses)) {
-			l.o.Log.Warn("cannot keep how much was deleted before its upload", zap.String("code", codeLosses), zap.Error(err))
+				"check the disk of that directory.", l.o.Losses)
+		if l.part("").Report(scopeKeep, health.Info, fault) {
+			logevent.Condition(l.o.Log, fault)
 		}
 		return // the next pass tries again
 	}

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -23,7 +26,10 @@ func (k *Keeper) reportMisdated(streams []string) {
 			continue
 		}
 		k.misdated[stream] = true
-		k.o.Health.Component(stream, health.JobRetention).Report(scopeMisdated, health.Info, misdatedFault(stream, list))
+		fault := misdatedFault(stream, list)
+		if k.o.Health.Component(stream, health.JobRetention).Report(scopeMisdated, health.Info, fault) {
+			logevent.Condition(k.o.Log, fault, zap.String("stream", stream))
+		}
 	}
 	for stream := range before {
 		if !k.misdated[stream] {

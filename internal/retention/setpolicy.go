@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // SetPolicy sets the policy of a configured stream, from the next pass on.
@@ -71,8 +72,7 @@ func (k *Keeper) Applied(unclear ...string) {
 func (k *Keeper) loadPolicies() {
 	err := k.policies.load(jsonFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
 	if err != nil {
-		k.o.Log.Warn("cannot read how long recordings of unconfigured streams are kept: the default applies",
-			zap.String("file", k.o.Policies), zap.Error(err))
+		logevent.PoliciesUnreadable.Log(k.o.Log, zap.String("file", k.o.Policies), zap.Error(err))
 	}
 }
 
@@ -93,10 +93,11 @@ func (k *Keeper) savePolicies(now time.Time) {
 		return
 	}
 	k.policies.saveAgain()
-	if part.Report(scopePolicies, health.Info, health.SystemFault(codePolicies, err,
+	fault := health.SystemFault(codePolicies, err,
 		"The retention of each stream cannot be saved in %s, so a stream that is no longer configured is kept for the default time after a "+
 			"restart: "+
-			"check the disk of that directory.", k.o.Policies)) {
-		k.o.Log.Warn("cannot note what is kept of each stream", zap.String("code", codePolicies), zap.Error(err))
+			"check the disk of that directory.", k.o.Policies)
+	if part.Report(scopePolicies, health.Info, fault) {
+		logevent.Condition(k.o.Log, fault)
 	}
 }

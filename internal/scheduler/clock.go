@@ -1,13 +1,14 @@
 package scheduler
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -65,7 +66,7 @@ func NewClock(o ClockOptions) *Clock {
 	set, err := watchClock()
 	if err != nil {
 		c := newClock(o, clockSlice)
-		c.log.Warn("the kernel's clock events are not available; polling the wall clock", zap.Error(err))
+		logevent.TimerfdUnavailable.Log(c.log, zap.Error(err))
 		return c
 	}
 	c := newClock(o, zoneEvery)
@@ -150,7 +151,7 @@ func (c *Clock) run() {
 		}
 		wait := c.slice
 		if err := supervise.Do("Checking the clock", func() error { wait = c.tick(); return nil }); err != nil {
-			c.log.Error("an internal error kept the schedules from being evaluated", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
+			logevent.Condition(c.log, health.FaultOf(err, supervise.Code))
 		}
 		timer.Reset(wait)
 	}
@@ -163,13 +164,13 @@ func (c *Clock) tick() time.Duration {
 	now, offset, elapsed := c.read()
 	all := false
 	if step := offset - c.offset; step.Abs() > hubclock.WakeStep {
-		c.log.Info("the wall clock was stepped; all schedules are re-evaluated", zap.Duration("by", step), zap.Time("now", now))
+		logevent.ClockStepped.Log(c.log, zap.Duration("step", step), zap.Time("now", now))
 		c.offset, all = offset, true
 	}
 	if elapsed-c.zoneChecked >= zoneEvery {
 		c.zoneChecked = elapsed
 		if zone := c.zone(); zone != c.current {
-			c.log.Info("the system's time zone changed; all schedules are re-evaluated", zap.Stringer("zone", zone))
+			logevent.TimeZoneChanged.Log(c.log, zap.Stringer("zone", zone))
 			c.current, all = zone, true
 		}
 	}

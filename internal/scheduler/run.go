@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -106,7 +108,7 @@ func (r *runner) window(ctx context.Context) {
 	watch.Go(func() {
 		// After a panic the window is evaluated again.
 		if err := supervise.Do("Waiting for the end of a window", func() error { r.awaitClose(ctx); return nil }); err != nil {
-			r.Log.Error("an internal error ended a window", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
+			logevent.Condition(r.Log, health.FaultOf(err, supervise.Code))
 		}
 		cancel(ErrWindowClosed)
 	})
@@ -116,7 +118,7 @@ func (r *runner) window(ctx context.Context) {
 		err := r.Job(ctx)
 		if ctx.Err() != nil {
 			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrWindowClosed) {
-				r.Log.Warn("the job did not end in order", zap.Error(err))
+				logevent.JobStopFailed.Log(r.Log, zap.Error(err))
 			}
 			return
 		}
@@ -124,7 +126,7 @@ func (r *runner) window(ctx context.Context) {
 			pause.Reset()
 		}
 		wait := pause.Next()
-		r.Log.Warn("the job ended within its window and is restarted", zap.Duration("wait", wait), zap.Error(err))
+		logevent.JobRetried.Log(r.Log, zap.Duration("wait", wait), zap.Error(err))
 		if backoff.Sleep(ctx, wait) != nil {
 			return
 		}

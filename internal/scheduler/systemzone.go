@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 const localtime = "/etc/localtime"
@@ -66,7 +68,7 @@ func (z *systemZone) location() *time.Location {
 		if z.current == nil {
 			z.current = time.UTC
 		}
-		z.log.Warn("cannot read the system's time zone; schedules keep the previous one", zap.Stringer("zone", z.current), zap.Error(err))
+		logevent.TimeZoneUnreadable.Log(z.log, zap.Stringer("zone", z.current), zap.Error(err))
 		return z.current
 	}
 	z.current = zone

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
@@ -49,7 +50,7 @@ func (s *Store) keepClocks() {
 	s.mu.Unlock()
 	for st, notes := range unsaved {
 		if err := writeClock(st, notes); err != nil {
-			s.log.Warn("cannot note yet which times are wrong", zap.String("stream", st.Name), zap.Error(err))
+			logevent.CorrectionNotNoted.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
 			continue
 		}
 		s.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
@@ -62,8 +63,7 @@ func (s *Store) restoreDirectory(st *streams.Stream) error {
 	st.Gaps.Lost()
 	st.Untimed = len(st.Catalog.Clock) > 0
 	s.mu.Unlock()
-	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again",
-		zap.String("stream", st.Name), zap.String("directory", st.Dir))
+	logevent.StreamDirectoryRestored.Log(s.log, zap.String("stream", st.Name), zap.String("directory", st.Dir))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
@@ -24,7 +25,7 @@ func (s *Store) loadGaps(st *streams.Stream, torn []layout.ID) {
 		},
 	})
 	if err != nil {
-		s.log.Warn("cannot write the notes of gaps again", zap.String("stream", st.Name), zap.Error(err))
+		logevent.GapsNotNoted.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
 	}
 }
 
@@ -47,7 +48,7 @@ func (s *Store) keepGaps() {
 // noteGaps notes the gaps within a segment that is finished. When the disk fails, keepGaps writes them later.
 func (s *Store) noteGaps(st *streams.Stream, k layout.ID, spans []layout.Span) {
 	if err := st.Gaps.Note(k, spans); err != nil {
-		s.log.Warn("cannot note yet where nothing was recorded", zap.String("stream", st.Name), zap.Error(err))
+		logevent.GapsNotNoted.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
@@ -201,7 +202,7 @@ func (s *Store) loadSideFile(st *streams.Stream, k layout.ID) {
 	}
 	p, refused, err := progress.Load(st.Files, st.Dir, k, s.readOnly)
 	if err != nil {
-		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.Name), zap.Error(err))
+		logevent.ProgressUnreadable.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
 		return
 	}
 	st.Use(k).Progress = p

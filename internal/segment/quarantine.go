@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
@@ -30,7 +31,7 @@ func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
 	}
 	path, err := repair.SetAside(st.Files, st.Dir, name)
 	if path != "" {
-		s.log.Warn("moved a file to quarantine", zap.String("stream", st.Name), zap.String("file", path), zap.Error(cause))
+		logevent.FileQuarantined.Log(s.log, zap.String("stream", st.Name), zap.String("file", path), zap.Error(cause))
 		s.loadQuarantine(st)
 	}
 	return volume.Fault(filepath.Join(st.Dir, layout.QuarantineName), err)
@@ -64,9 +65,12 @@ func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEn
 	st.Recheck()
 	s.mu.Unlock()
 	if len(files) > 0 {
-		s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, nil,
+		fault := health.SystemFault(codeQuarantine, nil,
 			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): "+
-				"check and delete them.", dir, humanize.Bytes(bytes)))
+				"check and delete them.", dir, health.Varying(humanize.Bytes(bytes)))
+		if s.health.Report(quarantineScope(dir), health.Info, fault) {
+			logevent.Condition(s.log, fault, zap.String("stream", st.Name))
+		}
 	}
 }
 
@@ -89,7 +93,7 @@ func (s *Store) reportDouble(stream, dir, used string) {
 		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used,
 		dir)
 	if s.health.Report(scope, health.Degraded, fault) {
-		s.log.Error("a stream has two directories", zap.String("code", fault.Code), zap.Error(fault))
+		logevent.Condition(s.log, fault)
 	}
 	s.volume.Watch.Until(dir, scope, func(files []fs.DirEntry) bool { return len(files) > 0 })
 }
@@ -109,10 +113,10 @@ func (s *Store) watchDirectories(ctx context.Context) {
 			continue
 		}
 		if err := s.volume.Remember(); err != nil {
-			s.log.Warn("cannot note which disk the recordings are on: it is tried again", zap.Error(err))
+			logevent.VolumeNotNoted.Log(s.log, zap.Error(err))
 		}
 		if err := s.restoreFormat(); err != nil {
-			s.log.Warn("cannot note the format of the recordings: it is tried again", zap.Error(err))
+			logevent.FormatNotNoted.Log(s.log, zap.Error(err))
 		}
 		s.volume.Watch.Check()
 	}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
@@ -142,8 +143,7 @@ func (s *Store) vanished(st *streams.Stream, k Key) error {
 }
 
 func (s *Store) logVanished(k Key) {
-	s.log.Error("somebody deleted the file of a segment: it is listed no longer",
-		zap.String("stream", k.Stream), zap.String("segment", k.ID().String()))
+	logevent.SegmentVanished.Log(s.log, zap.String("stream", k.Stream), zap.String("segment", k.ID().String()))
 }
 
 // relocate searches for a segment whose state was changed by the running agent.

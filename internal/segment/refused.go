@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
@@ -150,7 +151,7 @@ func (s *Store) loadRefused(st *streams.Stream, i int) {
 	p, list, err := progress.Load(st.Files, st.Dir, e.ID, s.readOnly)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			s.log.Warn("cannot read which fragments of a segment were refused", zap.String("stream", st.Name), zap.Error(err))
+			logevent.RefusedUnreadable.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
 		}
 		return
 	}
@@ -163,7 +164,7 @@ func (s *Store) loadRefused(st *streams.Stream, i int) {
 	after := e
 	after.State, after.Refused = Sealed, false
 	if err := st.Rename(e.Name(), after.Name()); err != nil {
-		s.log.Warn("cannot queue a segment again", zap.String("stream", st.Name), zap.Error(err)) // the next start tries again
+		logevent.SegmentNotRequeued.Log(s.log, zap.String("stream", st.Name), zap.Error(err)) // the next start tries again
 		return
 	}
 	st.Catalog.Replace(i, after)

@@ -6,10 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -70,12 +69,12 @@ func (s *Store) keepReading(ctx context.Context) {
 func (s *Store) report(err error) {
 	if err == nil {
 		if s.health.OK(health.ScopeDisk) {
-			s.log.Info("the recording disk recovered")
+			logevent.DiskRecovered.Log(s.log)
 		}
 		return
 	}
 	fault := health.FaultOf(err, CodeDisk)
 	if s.health.Report(health.ScopeDisk, health.Degraded, fault) {
-		s.log.Error("recording disk failed", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		logevent.Condition(s.log, fault)
 	}
 }

@@ -9,10 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // The codes of the conditions.
@@ -37,7 +36,7 @@ func fileScope(name string) health.Scope { return health.Scope(codeFile + "/" + 
 // report sets the condition of a scope, and logs it when it is new.
 func (f *Files) report(scope health.Scope, severity health.Severity, fault *health.Fault) {
 	if f.o.Health.Report(scope, severity, fault) {
-		f.o.Log.Warn("stream file condition raised", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		logevent.Condition(f.o.Log, fault)
 	}
 }
 

@@ -114,7 +114,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	return s, note, nil
 }
 
-// nameIn is the StreamName of a file, whatever else is wrong with that; empty where that cannot be told.
+// nameIn is the StreamName of a file, also of one that is wrong; empty where it cannot be read.
 func nameIn(data []byte) string {
 	var d struct{ StreamName string }
 	if json.Unmarshal(bytes.TrimPrefix(data, []byte(byteOrderMark)), &d) != nil || !kvslimit.IsStreamName(d.StreamName) {

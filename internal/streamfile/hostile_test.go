@@ -57,7 +57,7 @@ func TestWhatElseMayLieInTheDirectory(t *testing.T) {
 			h.write("door.json", documentOf("door", 9))
 			must(h.t, os.Chtimes(h.path("door.json"), time.Now(), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)))
 		}, "door 9h, yard 7h", nil},
-		"an older one in its place": {func(h *hub) {
+		"an older one instead": {func(h *hub) {
 			h.write("door.json", documentOf("door", 9))
 			must(h.t, os.Chtimes(h.path("door.json"), time.Now(), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)))
 		}, "door 9h, yard 7h", nil},

@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // list reads the directory, for at most readPatience. One reading at most is under way: as long as a late one is, the
@@ -108,10 +109,10 @@ func (f *Files) see(name string, s sight) {
 		known.judged, known.wrong, known.note, known.held = true, "", note, nil
 		if known.good == nil || !bytes.Equal(known.good.data, s.data) { // one that is only touched all the time wears no disk out
 			f.unsaved = true
+			logevent.StreamFileRead.Log(f.o.Log, zap.String("file", name), zap.String("stream", stream.Name))
 		}
 		known.unsure = 0
 		known.good = &good{stream: stream, data: s.data, modified: s.modified}
-		f.o.Log.Info("stream file read", zap.String("file", name), zap.String("stream", stream.Name))
 	case !again && known.unsure < mostUnsure: // it may be in the middle of being written
 		known.unsure++
 	case s.problem != "":
@@ -136,7 +137,7 @@ func (f *Files) miss(name string, first bool) {
 	delete(f.files, name)
 	f.o.Health.OK(fileScope(name))
 	f.unsaved = true
-	f.o.Log.Info("stream file removed: its stream stops and its media is kept", zap.String("file", name))
+	logevent.StreamFileGone.Log(f.o.Log, zap.String("file", name))
 }
 
 // settleOwners finds out which file decides about each stream: the one that did before as long as it is there, else the

@@ -35,7 +35,7 @@ func (r *repeated) value(path string) {
 		for r.tokens.More() {
 			r.value(path)
 		}
-		_, _ = r.tokens.Token() // the end of what is JSON
+		_, _ = r.tokens.Token() // the text is JSON, so it ends here
 	}
 }
 
@@ -65,5 +65,5 @@ func (r *repeated) object(path string) {
 		seen[key] = true
 		r.value(member)
 	}
-	_, _ = r.tokens.Token() // the end of what is JSON
+	_, _ = r.tokens.Token() // the text is JSON, so it ends here
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // Code is the condition of what panicked.
@@ -64,8 +65,7 @@ func Keep(ctx context.Context, o Options, run func(context.Context) error) error
 		}
 		fault := health.FaultOf(err, Code)
 		if o.Component.Report(scope, health.Failed, fault) {
-			o.Log.Error("an internal error stopped a part of the agent", zap.String("code", fault.Code), zap.Error(fault),
-				zap.NamedError("cause", fault.Err))
+			logevent.Condition(o.Log, fault)
 		}
 		if pause.Wait(ctx) != nil {
 			return ctx.Err()

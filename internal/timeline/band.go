@@ -2,19 +2,19 @@ package timeline
 
 import "time"
 
-// band is what times may differ from arrival by: aheadLimit and behindLimit, and for a while more where arrival was
-// moved and they are slewed to it.
+// band is how far times may differ from arrival: aheadLimit and behindLimit, and for a while more where the target
+// was moved and times are slewed to it.
 type band struct {
-	ceiling time.Duration // what times were ahead of the band when arrival was moved, until they are slewed
-	floor   time.Duration // what they lagged behind it then
+	ceiling time.Duration // how far times were ahead of the band when the target was moved, until they are slewed
+	floor   time.Duration // how far they lagged behind it then
 }
 
-// excuse lets times be where they are although arrival was moved: they are slewed.
+// excuse lets times stay where they are although the target was moved: they are slewed.
 func (b *band) excuse(lead time.Duration) {
 	b.ceiling, b.floor = max(b.ceiling, lead), max(b.floor, -lead)
 }
 
-// narrow takes back what was excused, as far as times have been slewed.
+// narrow reduces what was excused, as far as times have been slewed.
 func (b *band) narrow(lead time.Duration) {
 	b.ceiling, b.floor = min(b.ceiling, max(lead, 0)), min(b.floor, max(-lead, 0))
 }
@@ -22,7 +22,7 @@ func (b *band) narrow(lead time.Duration) {
 // most is how far times may be ahead of arrival.
 func (b *band) most() time.Duration { return max(aheadLimit, b.ceiling) }
 
-// correction is what times that lead by so much must be moved by to stay in the band, which is wider by slack behind
+// correction is how much times with this lead must be moved to stay in the band, which is wider by slack behind
 // arrival; 0 within it.
 func (b *band) correction(lead, slack time.Duration) time.Duration {
 	most, least := b.most(), -max(behindLimit, b.floor)-slack

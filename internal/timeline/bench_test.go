@@ -7,7 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/simcam"
 )
 
-// BenchmarkAssign has an ordinary camera over a network that jitters: a frame's time must cost no memory.
+// BenchmarkAssign has an ordinary camera over a network with jitter: a frame's time must not allocate.
 func BenchmarkAssign(b *testing.B) {
 	late := simcam.Jitter(40 * time.Millisecond)
 	t := New(90000, time.Time{})

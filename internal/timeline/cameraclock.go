@@ -5,30 +5,30 @@ import "time"
 const (
 	// maxOffset is how far the camera's clock may be from the hub's.
 	maxOffset = 5 * time.Second
-	// maxCameraAhead is how far it may be ahead of a hub's clock that can be trusted: recordings are not dated ahead
+	// maxCameraAhead is how far it may be ahead of a trusted hub's clock: recordings are not dated ahead
 	// of that by more than MaxAhead.
 	maxCameraAhead = MaxAhead - aheadLimit
-	// jumpThreshold is the least difference between two reports that is a jump.
+	// jumpThreshold is the least difference between two reports that counts as a jump.
 	jumpThreshold = time.Second
 	// CameraInterval is how long arrivals are watched before the camera's clock is judged by them:
-	// what comes late, after a stall of the network, says nothing of it.
+	// late arrivals, after a stall of the network, show nothing about it.
 	CameraInterval = sessionStall
-	// certainOffset is later than anything comes: such an offset is the clock's.
+	// certainOffset is longer than any delay of arrival: such an offset is the clock's.
 	certainOffset = 15 * time.Second
-	// DistrustPeriod is how long a clock that jumped is not believed.
+	// DistrustPeriod is how long a clock that jumped is not trusted.
 	DistrustPeriod = time.Minute
 	// reportPatience is how long a camera may take for its first report.
 	reportPatience = 30 * time.Second
 )
 
-// ClockState is what is thought of a camera's clock.
+// ClockState is the judgement of a camera's clock.
 type ClockState uint8
 
 // The values of ClockState.
 const (
-	ClockUnknown ClockState = iota // no report has come yet
+	ClockUnknown ClockState = iota // no report has arrived yet
 	ClockGood
-	ClockMissing // no report comes
+	ClockMissing // no reports arrive
 	ClockOff     // too far from the hub's
 	ClockJumps
 )
@@ -39,37 +39,37 @@ type CameraClock struct {
 	trusted bool // the hub's clock can be trusted
 
 	state   ClockState
-	began   time.Time     // of the session
-	jumped  bool          // since it was judged
-	reports bool          // there was one in this session
+	began   time.Time     // start of the session
+	jumped  bool          // since the last judgement
+	reports bool          // there was a report in this session
 	ntp     time.Time     // the camera's time at raw
 	raw     uint32        // RTP timestamp
-	offset  time.Duration // of the camera's clock from the hub's, as far as is known
+	offset  time.Duration // of the camera's clock from the hub's, as far as known
 
 	intervalEnd time.Time
-	best        time.Duration // greatest offset in the interval: that of the timeliest access unit
+	best        time.Duration // largest offset in the interval: that of the timeliest access unit
 	until       time.Time     // end of its distrust
 }
 
-// BeginSession forgets the session, but not what was thought of the clock: a new one of rate RTP ticks per second begins.
+// BeginSession starts a session of rate RTP ticks per second. It keeps the judgement of the clock.
 func (c *CameraClock) BeginSession(rate int) {
 	*c = CameraClock{rate: clockRate(max(rate, 1)), trusted: c.trusted, state: c.state, until: c.until}
 }
 
-// TrustHub says whether the hub's clock can be trusted: a camera's that is ahead of it is then wrong sooner.
+// TrustHub sets whether the hub's clock is trusted: then a camera's clock may be less far ahead of it.
 func (c *CameraClock) TrustHub(trusted bool) { c.trusted = trusted }
 
-// State returns what is thought of the clock.
+// State returns the judgement of the clock.
 func (c *CameraClock) State() ClockState { return c.state }
 
-// Offset returns how far the clock is ahead of the hub's, as far as is known.
+// Offset returns how far the clock is ahead of the hub's, as far as known.
 func (c *CameraClock) Offset() time.Duration { return c.offset }
 
-// AheadOnly reports whether the clock would be near enough to a hub's that nobody trusts, and is ahead of one that can be
-// trusted.
+// AheadOnly reports whether the clock would be close enough to an untrusted hub's, but is too far ahead of a
+// trusted one.
 func (c *CameraClock) AheadOnly() bool { return c.offset > maxCameraAhead && c.offset <= maxOffset }
 
-// Report takes the camera's time of an RTP timestamp.
+// Report notes the camera's time of an RTP timestamp.
 func (c *CameraClock) Report(ntp time.Time, raw uint32) {
 	if c.reports {
 		if d := ntp.Sub(c.at(raw)); d.Abs() > jumpThreshold {
@@ -79,12 +79,12 @@ func (c *CameraClock) Report(ntp time.Time, raw uint32) {
 	c.ntp, c.raw, c.reports = ntp.Round(0), raw, true
 }
 
-// at is the camera's time at an RTP timestamp.
+// at returns the camera's time at an RTP timestamp.
 func (c *CameraClock) at(raw uint32) time.Time {
 	return c.ntp.Add(time.Duration(int64(int32(raw-c.raw)) * int64(time.Second) / int64(c.rate)))
 }
 
-// Judge returns the camera's time of an access unit that arrives now. ok reports whether it can be believed.
+// Judge returns the camera's time of an access unit that arrives now. ok reports whether it is credible.
 func (c *CameraClock) Judge(raw uint32, now time.Time) (camera time.Time, ok bool) {
 	if c.began.IsZero() {
 		c.began = now
@@ -124,7 +124,7 @@ func (c *CameraClock) near(off time.Duration) bool {
 	return off.Abs() <= maxOffset && (!c.trusted || off <= maxCameraAhead)
 }
 
-// measured takes an offset that was measured.
+// measured evaluates a measured offset.
 func (c *CameraClock) measured(off time.Duration, now time.Time) {
 	c.offset = off
 	switch {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// clocked is a camera whose sender reports come every 10 s, in a hub that follows them.
+// clocked is a camera with a sender report every 10 s, and a hub that follows them.
 type clocked struct {
 	cam
 	clock  CameraClock
@@ -19,7 +19,7 @@ func newClocked() *clocked {
 	return c
 }
 
-// play sends frames for so long, each arriving late by what late says, and gives the last one's time and the hub's.
+// play sends frames for a time, each arriving late by late(i), and returns the last one's time and the hub's.
 func (c *clocked) play(d time.Duration, late func(i int) time.Duration) (producer, hub time.Time) {
 	for end := c.frames + int(d/tick); c.frames < end; c.frames++ {
 		sent := noon.Add(time.Duration(c.frames) * tick)
@@ -47,7 +47,7 @@ func TestTheCamerasClock(t *testing.T) {
 	}
 	for name, row := range map[string]struct {
 		life  func(*clocked)
-		off   time.Duration // of the recording's times from the hub's in the end
+		off   time.Duration // final difference of the recording's times from the hub's
 		state ClockState
 	}{
 		"right":                    {steady(0), 0, ClockGood},
@@ -116,7 +116,7 @@ func (c *clocked) silent(d time.Duration) {
 	}
 }
 
-// burstOf holds everything back for so long, then lets it come at once.
+// burstOf returns a network that holds everything back for a time, then delivers it at once.
 func burstOf(stall time.Duration) func(int) time.Duration {
 	first := -1
 	return func(i int) time.Duration {

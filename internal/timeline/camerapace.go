@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// paceClass is how a camera's clock runs, by the hub's.
+// paceClass classifies the pace of a camera's clock against the hub's.
 type paceClass uint8
 
 const (
@@ -16,25 +16,25 @@ const (
 )
 
 const (
-	// ordinaryLeast is how far a clock may be off its pace and be an ordinary one: 1,000 ppm. ordinaryPace has in it what
-	// measuring costs.
+	// ordinaryLeast is the deviation up to which a clock's pace is ordinary: 1,000 ppm. ordinaryPace includes the
+	// error of measurement.
 	ordinaryLeast = 0.001
 	ordinaryPace  = 0.0012
-	// scaledPace is how far it may be off and still be taken for a clock: 5 %, and what measuring it costs.
+	// scaledPace is the deviation up to which distances are scaled: 5 %, and the error of measurement.
 	scaledPace = 0.0505
-	// earlyPace is the least deviation that is followed before a whole interval was watched.
+	// earlyPace is the least deviation that is followed before a whole interval has passed.
 	earlyPace = 0.015
-	// surePace is the least deviation that one interval shows whatever the network does: 60 ms in 10 s.
+	// surePace is the least deviation that one interval proves whatever the network does: 60 ms in 10 s.
 	surePace = 0.006
-	// earlyLead is the least that a pace must have cost before it is followed early.
+	// earlyLead is the least error that a pace must have caused before it is followed early.
 	earlyLead = 60 * time.Millisecond
-	// paceMemory is over how many intervals a pace is averaged.
+	// paceMemory is the number of intervals over which a pace is averaged.
 	paceMemory = 6
-	// reportedFrom is how many intervals in a row must show an odd pace before anybody is notified.
+	// reportedFrom is how many consecutive intervals must show an odd pace before it is reported.
 	reportedFrom = 2
 )
 
-// classOf is the class of a pace: seconds of the camera's clock in one of the hub's.
+// classOf returns the class of a pace: seconds of the camera's clock in one of the hub's.
 func classOf(pace float64) paceClass {
 	switch off := math.Abs(pace - 1); {
 	case off <= ordinaryPace:
@@ -45,23 +45,23 @@ func classOf(pace float64) paceClass {
 	return paceBeyond
 }
 
-// near reports whether two paces are one, measured twice.
+// near reports whether two paces are the same, within the error of measurement.
 func near(a, b float64) bool {
 	return math.Abs(a-b) <= max(math.Abs(a-1)/4, surePace/4)
 }
 
-// clockPace is what is known of the pace of a camera's clock.
+// clockPace is the pace of a camera's clock, as far as known.
 type clockPace struct {
 	gain     float64 // seconds of the hub in one of the camera's clock
 	class    paceClass
-	doubted  float64 // a pace that makes an ordinary clock an odd one, if it is measured twice
-	measures int     // intervals in a row of one class
+	doubted  float64 // a pace that would turn an ordinary clock into an odd one, if measured twice
+	measures int     // consecutive intervals of one class
 	mean     float64 // pace over them
 	meter    paceMeter
 	recent   recent
 }
 
-// restart forgets the session. What is known of an odd pace stays, until it is measured again.
+// restart forgets the session. A known odd pace stays, until it is measured again.
 func (p *clockPace) restart() {
 	if p.class == paceOrdinary {
 		p.class = paceUnknown
@@ -77,10 +77,10 @@ func (p *clockPace) anchor() {
 	p.meter, p.recent, p.doubted = paceMeter{}, recent{}, 0
 }
 
-// ordinary reports whether distances are the camera's, as far as is known.
+// ordinary reports whether distances are the camera's own, as far as known.
 func (p *clockPace) ordinary() bool { return p.class <= paceOrdinary }
 
-// scale is a time by the camera's clock in the hub's.
+// scale converts a duration by the camera's clock to the hub's.
 func (p *clockPace) scale(d time.Duration) time.Duration {
 	if p.gain == 1 {
 		return d
@@ -88,14 +88,14 @@ func (p *clockPace) scale(d time.Duration) time.Duration {
 	return time.Duration(math.Round(float64(d) * p.gain))
 }
 
-// add measures with an access unit that was not held up.
+// add measures with an access unit that was not delayed.
 func (p *clockPace) add(s paceSample) {
 	if pace, over, ok := p.meter.add(s); ok {
 		p.judge(pace, over)
 	}
 }
 
-// expect takes the pace of a session's first moments; 0: not known.
+// expect sets the pace of a session's first moments; 0: unknown.
 func (p *clockPace) expect(pace float64) {
 	if pace <= 0 {
 		return
@@ -108,8 +108,8 @@ func (p *clockPace) expect(pace float64) {
 	}
 }
 
-// guess takes the pace of so many last access units, whose timestamps are implausible by it, and reports whether they
-// have one.
+// guess derives the pace from the last access units, whose timestamps are implausible at the present pace, and reports whether
+// they agree on one.
 func (p *clockPace) guess(units int) bool {
 	pace, ok := p.recent.pace(units)
 	if ok {
@@ -119,10 +119,10 @@ func (p *clockPace) guess(units int) bool {
 	return ok
 }
 
-// judge takes a pace that was measured over so long.
+// judge evaluates a pace that was measured over a time.
 func (p *clockPace) judge(pace float64, over time.Duration) {
 	if pace < leastPace || pace > mostPace {
-		return // they are no timestamps: the band holds
+		return // they are not timestamps: the band applies
 	}
 	off := math.Abs(pace - 1)
 	if over < paceInterval {
@@ -143,7 +143,7 @@ func (p *clockPace) judge(pace float64, over time.Duration) {
 		switch {
 		case off > surePace && near(pace, p.doubted):
 			p.adopt(pace, true)
-		case off > surePace: // a network may look like that once
+		case off > surePace: // a network may cause that once
 			p.doubted = pace
 		case small > ordinaryPace && (small-ordinaryLeast)*float64(took) > float64(earlyLead):
 			p.adopt(long, true)
@@ -162,7 +162,7 @@ func (p *clockPace) judge(pace float64, over time.Duration) {
 	}
 }
 
-// adopt takes a pace for known. odd says that it is surely none of an ordinary clock.
+// adopt accepts a pace as known. odd: it is certainly not that of an ordinary clock.
 func (p *clockPace) adopt(pace float64, odd bool) {
 	class := paceOrdinary
 	if odd {
@@ -178,8 +178,8 @@ func (p *clockPace) adopt(pace float64, odd bool) {
 	}
 }
 
-// odd returns the pace of the camera's clock when it is known not to be an ordinary one, else 0, and whether it
-// is within what distances are scaled by.
+// odd returns the pace of the camera's clock when it is known not to be ordinary, else 0, and whether
+// distances are scaled by it.
 func (p *clockPace) odd() (pace float64, scaled bool) {
 	if p.measures < reportedFrom || p.class < paceScaled {
 		return 0, false

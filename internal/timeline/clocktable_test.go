@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/simcam"
 )
 
-// play assigns times, behind the hold of an opening as a session does.
+// play assigns times, after the hold of an opening as in a session.
 func play(tl *Timeline, units []simcam.Frame) {
 	const base = 4_294_900_000
 	raw := func(u simcam.Frame) uint32 {
@@ -50,39 +50,39 @@ func play(tl *Timeline, units []simcam.Frame) {
 func TestTheClockTable(t *testing.T) {
 	t.Parallel()
 	rows := map[string]simcam.Camera{
-		"ordinary":              {Late: simcam.Jitter(40 * time.Millisecond)},
-		"1000 ppm fast":         {Factor: simcam.Steady(1.001), Late: simcam.Jitter(40 * time.Millisecond)},
-		"1000 ppm slow":         {Factor: simcam.Steady(0.999), Late: simcam.Jitter(40 * time.Millisecond)},
-		"bad Wi-Fi":             {Late: simcam.Jitter(200 * time.Millisecond)},
-		"kilohertz, B-frames":   {Factor: simcam.Steady(1. / 90), Reorder: true},
-		"fast 142, B-frames":    {Factor: simcam.Steady(1.42), Reorder: true, Late: simcam.Jitter(40 * time.Millisecond)},
-		"fast 10, B-frames":     {Factor: simcam.Steady(10.5), Reorder: true},
-		"fast 90, B-frames":     {Factor: simcam.Steady(90), Reorder: true},
-		"one frame in 2 s":      {FPS: 0.5},
-		"one in 2 s, fast":      {FPS: 0.5, Factor: simcam.Steady(1.42)},
-		"one in 2 s, slow":      {FPS: 0.5, Factor: simcam.Steady(0.5)},
-		"one in 2 s, kilohertz": {FPS: 0.5, Factor: simcam.Steady(1. / 90)},
-		"2 fps, 0.3 times":      {FPS: 2, Factor: simcam.Steady(0.3)},
-		"2 fps, kilohertz":      {FPS: 2, Factor: simcam.Steady(1. / 90)},
-		"60 fps":                {FPS: 60, Late: simcam.Jitter(30 * time.Millisecond)},
-		"becomes 1.42":          {Factor: simcam.From(30*time.Second, 1, 1.42), Late: simcam.Jitter(40 * time.Millisecond)},
-		"becomes right":         {Factor: simcam.From(30*time.Second, 10.5, 1), Late: simcam.Jitter(40 * time.Millisecond)},
-		"becomes 90":            {Factor: simcam.From(30*time.Second, 1, 90), Late: simcam.Jitter(40 * time.Millisecond)},
-		"becomes 0.01":          {Factor: simcam.From(30*time.Second, 1, 0.01), Late: simcam.Jitter(40 * time.Millisecond)},
-		"0.01 becomes right":    {Factor: simcam.From(30*time.Second, 0.01, 1), Late: simcam.Jitter(40 * time.Millisecond)},
-		"becomes 1.03":          {Factor: simcam.From(30*time.Second, 1, 1.03), Late: simcam.Jitter(40 * time.Millisecond)},
-		"leaps 14.9 s a frame":  {Factor: simcam.Steady(14.9 * 25)},
-		"runs back":             {Factor: simcam.Steady(-0.5)},
-		"random":                {Stamp: randomStamp()},
-		"a burst of 4 s":        {Stamp: nil, Late: simcam.BurstAt(0, 4*time.Second)},
-		"a burst of 2 s, late":  {Late: simcam.Sum(simcam.BurstAt(0, 2*time.Second), simcam.Jitter(40*time.Millisecond))},
-		"stray every 2 s back":  {Stamp: simcam.EveryN(50, -5*time.Hour), Late: simcam.Jitter(40 * time.Millisecond)},
-		"stray every 2 s ahead": {Stamp: simcam.EveryN(50, 5*time.Hour), Late: simcam.Jitter(40 * time.Millisecond)},
-		"stray, 7 s":            {Stamp: simcam.EveryN(50, 7*time.Second), Late: simcam.Jitter(40 * time.Millisecond)},
-		"stray, B-frames":       {Stamp: simcam.EveryN(50, 5*time.Hour), Reorder: true, Late: simcam.Jitter(30 * time.Millisecond)},
-		"stray, 1.42":           {Stamp: simcam.EveryN(50, -5*time.Hour), Factor: simcam.Steady(1.42)},
-		"stalls":                {Late: simcam.StallsOf(3*time.Second, 20*time.Second)},
-		"a stall that goes on":  {Arrives: slowly(5*time.Second, 2)},
+		"ordinary":               {Late: simcam.Jitter(40 * time.Millisecond)},
+		"1000 ppm fast":          {Factor: simcam.Steady(1.001), Late: simcam.Jitter(40 * time.Millisecond)},
+		"1000 ppm slow":          {Factor: simcam.Steady(0.999), Late: simcam.Jitter(40 * time.Millisecond)},
+		"bad Wi-Fi":              {Late: simcam.Jitter(200 * time.Millisecond)},
+		"kilohertz, B-frames":    {Factor: simcam.Steady(1. / 90), Reorder: true},
+		"fast 142, B-frames":     {Factor: simcam.Steady(1.42), Reorder: true, Late: simcam.Jitter(40 * time.Millisecond)},
+		"fast 10, B-frames":      {Factor: simcam.Steady(10.5), Reorder: true},
+		"fast 90, B-frames":      {Factor: simcam.Steady(90), Reorder: true},
+		"one frame in 2 s":       {FPS: 0.5},
+		"one in 2 s, fast":       {FPS: 0.5, Factor: simcam.Steady(1.42)},
+		"one in 2 s, slow":       {FPS: 0.5, Factor: simcam.Steady(0.5)},
+		"one in 2 s, kilohertz":  {FPS: 0.5, Factor: simcam.Steady(1. / 90)},
+		"2 fps, 0.3 times":       {FPS: 2, Factor: simcam.Steady(0.3)},
+		"2 fps, kilohertz":       {FPS: 2, Factor: simcam.Steady(1. / 90)},
+		"60 fps":                 {FPS: 60, Late: simcam.Jitter(30 * time.Millisecond)},
+		"becomes 1.42":           {Factor: simcam.From(30*time.Second, 1, 1.42), Late: simcam.Jitter(40 * time.Millisecond)},
+		"becomes right":          {Factor: simcam.From(30*time.Second, 10.5, 1), Late: simcam.Jitter(40 * time.Millisecond)},
+		"becomes 90":             {Factor: simcam.From(30*time.Second, 1, 90), Late: simcam.Jitter(40 * time.Millisecond)},
+		"becomes 0.01":           {Factor: simcam.From(30*time.Second, 1, 0.01), Late: simcam.Jitter(40 * time.Millisecond)},
+		"0.01 becomes right":     {Factor: simcam.From(30*time.Second, 0.01, 1), Late: simcam.Jitter(40 * time.Millisecond)},
+		"becomes 1.03":           {Factor: simcam.From(30*time.Second, 1, 1.03), Late: simcam.Jitter(40 * time.Millisecond)},
+		"jumps 14.9 s a frame":   {Factor: simcam.Steady(14.9 * 25)},
+		"runs back":              {Factor: simcam.Steady(-0.5)},
+		"random":                 {Stamp: randomStamp()},
+		"a burst of 4 s":         {Stamp: nil, Late: simcam.BurstAt(0, 4*time.Second)},
+		"a burst of 2 s, late":   {Late: simcam.Sum(simcam.BurstAt(0, 2*time.Second), simcam.Jitter(40*time.Millisecond))},
+		"stray every 2 s back":   {Stamp: simcam.EveryN(50, -5*time.Hour), Late: simcam.Jitter(40 * time.Millisecond)},
+		"stray every 2 s ahead":  {Stamp: simcam.EveryN(50, 5*time.Hour), Late: simcam.Jitter(40 * time.Millisecond)},
+		"stray, 7 s":             {Stamp: simcam.EveryN(50, 7*time.Second), Late: simcam.Jitter(40 * time.Millisecond)},
+		"stray, B-frames":        {Stamp: simcam.EveryN(50, 5*time.Hour), Reorder: true, Late: simcam.Jitter(30 * time.Millisecond)},
+		"stray, 1.42":            {Stamp: simcam.EveryN(50, -5*time.Hour), Factor: simcam.Steady(1.42)},
+		"stalls":                 {Late: simcam.StallsOf(3*time.Second, 20*time.Second)},
+		"a stall that continues": {Arrives: slowly(5*time.Second, 2)},
 	}
 	for _, factor := range []float64{0.01, 1. / 90, 0.3, 0.7, 0.84, 0.95, 0.97, 1.03, 1.05, 1.2, 1.42, 3, 10.5, 42, 90, 100} {
 		rows[fmt.Sprintf("%.2f times", factor)] = simcam.Camera{Factor: simcam.Steady(factor), Late: simcam.Jitter(40 * time.Millisecond)}
@@ -93,12 +93,12 @@ func TestTheClockTable(t *testing.T) {
 			tl := New(90000, time.Time{})
 			units := camera.Frames(2 * time.Minute)
 			play(&tl, units)
-			expectTrue(t, units, name == "random") // two may go with each other
+			expectTrue(t, units, name == "random") // two may agree with each other
 		})
 	}
 }
 
-// expectTrue looks for times within a second of when frames were sent, that are never ahead of arrival by more than the bound.
+// expectTrue expects times within a second of when frames were sent, and never further ahead of arrival than the limit.
 func expectTrue(t *testing.T, units []simcam.Frame, mayJump bool) {
 	t.Helper()
 	bad := 0
@@ -107,7 +107,9 @@ func expectTrue(t *testing.T, units []simcam.Frame, mayJump bool) {
 			t.Errorf("frame %d: "+format, append([]any{i}, args...)...)
 		}
 	}
+	var mostOff, mostAhead time.Duration
 	for i, u := range units {
+		mostOff, mostAhead = max(mostOff, (u.Producer-u.Sent).Abs()), max(mostAhead, u.Producer-u.Arrival)
 		if off := u.Producer - u.Sent; off.Abs() > time.Second {
 			report(i, "%s off", off)
 		}
@@ -115,9 +117,10 @@ func expectTrue(t *testing.T, units []simcam.Frame, mayJump bool) {
 			report(i, "%s ahead of its arrival", ahead)
 		}
 		if u.Jumped && !mayJump {
-			report(i, "taken for a jump")
+			report(i, "treated as a jump")
 		}
 	}
+	t.Logf("at most %d ms off, and %d ms ahead of arrival", mostOff.Milliseconds(), mostAhead.Milliseconds())
 	first, last := units[0], units[len(units)-1]
 	if span := (last.Producer - first.Producer) - (last.Sent - first.Sent); span.Abs() > time.Second {
 		t.Errorf("the span is %s off", span)
@@ -129,14 +132,14 @@ func randomStamp() func(int, time.Duration) time.Duration {
 	return func(int, time.Duration) time.Duration { return time.Duration(random.Int64N(int64(13 * time.Hour))) }
 }
 
-// slowly has a stall every 40 s, after which the line brings frames only so many times as fast as they are due.
+// slowly has a stall every 40 s, after which the network delivers frames only speed times as fast as they are due.
 func slowly(length time.Duration, speed int) func(int, time.Duration, time.Duration) time.Duration {
 	return func(_ int, arrival, before time.Duration) time.Duration {
 		const every = 40 * time.Second
 		if in := arrival % every; arrival >= every && in < length {
 			arrival += length - in
 		}
-		if arrival-before < tick { // it was held up
+		if arrival-before < tick { // it was delayed
 			return max(arrival, before+tick/time.Duration(speed))
 		}
 		return arrival
@@ -175,7 +178,7 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 	}
 }
 
-// expectDistances looks for distances that are those of the timestamps, and times that are right.
+// expectDistances expects the distances of the timestamps, and correct times.
 func expectDistances(t *testing.T, units []simcam.Frame) {
 	t.Helper()
 	bad := 0
@@ -192,8 +195,8 @@ func expectDistances(t *testing.T, units []simcam.Frame) {
 	}
 }
 
-// TestAStallInTheOpeningMovesNoFrame has a network, or a hub, that holds up what comes in the first seconds of a session, when
-// nothing is known of the camera's clock yet.
+// TestAStallInTheOpeningMovesNoFrame has a network, or a hub, that delays frames in the first seconds of a session, while
+// the pace of the camera's clock is unknown.
 func TestAStallInTheOpeningMovesNoFrame(t *testing.T) {
 	t.Parallel()
 	for _, at := range []time.Duration{40, 80, 100, 200, 400, 600, 800, 960, 1200, 2000} {
@@ -210,7 +213,7 @@ func TestAStallInTheOpeningMovesNoFrame(t *testing.T) {
 	}
 }
 
-// TestAStrayFrameTakesNoOtherWithIt looks at the frames around stray ones.
+// TestAStrayFrameTakesNoOtherWithIt checks the frames around stray ones.
 func TestAStrayFrameTakesNoOtherWithIt(t *testing.T) {
 	t.Parallel()
 	for name, camera := range map[string]simcam.Camera{
@@ -228,7 +231,7 @@ func TestAStrayFrameTakesNoOtherWithIt(t *testing.T) {
 			before := units[0]
 			for i, u := range units[1:] {
 				if u.Jumped {
-					t.Fatalf("frame %d: taken for a jump", i+1)
+					t.Fatalf("frame %d: treated as a jump", i+1)
 				}
 				if u.Odd {
 					if off := u.Producer - u.Sent; off.Abs() > 300*time.Millisecond {
@@ -245,7 +248,7 @@ func TestAStrayFrameTakesNoOtherWithIt(t *testing.T) {
 	}
 }
 
-// TestAClockThatIsSetIsOneJump has a camera that sets its clock, after which all frames go on from there.
+// TestAClockThatIsSetIsOneJump has a camera whose clock is set, and all later frames follow the new clock.
 func TestAClockThatIsSetIsOneJump(t *testing.T) {
 	t.Parallel()
 	for _, by := range []time.Duration{5 * time.Hour, -5 * time.Hour, 3 * time.Second, -3 * time.Second, 14 * time.Hour} {
@@ -278,7 +281,7 @@ func TestAClockThatIsSetIsOneJump(t *testing.T) {
 	}
 }
 
-// TestABurstThatOverlapsWhatIsRecorded has a camera that sends at once what it has kept, of which a part is on disk.
+// TestABurstThatOverlapsWhatIsRecorded has a camera that sends its buffered frames at once, a part of which is on disk.
 func TestABurstThatOverlapsWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	for _, kept := range []time.Duration{2 * time.Second, 4 * time.Second, 10 * time.Second} {
@@ -308,26 +311,26 @@ func TestABurstThatOverlapsWhatIsRecorded(t *testing.T) {
 	}
 }
 
-// TestTimesOfASmallStep has a wall clock that is set by less than restarts times: they are slewed to it.
+// TestTimesOfASmallStep has a wall clock that is set by less than what restarts times: they are slewed to it.
 func TestTimesOfASmallStep(t *testing.T) {
 	t.Parallel()
 	for _, by := range []time.Duration{time.Second, -time.Second} {
-		begun := time.Now()
+		started := time.Now()
 		tl := New(90000, time.Time{})
 		var last time.Time
 		for i := range 25 * 120 {
 			at := time.Duration(i) * tick
-			now := begun.Add(at)
+			now := started.Add(at)
 			if i > 500 {
 				now = testtools.Stepped(now, by)
 			}
 			got, jumped := tl.Assign(uint32(at*9/100_000), now)
 			if d := got.Sub(last) - tick; jumped || i > 0 && d.Abs() > time.Millisecond {
-				t.Fatalf("frame %d comes %s after the one before", i, d+tick)
+				t.Fatalf("frame %d comes %s after the previous one", i, d+tick)
 			}
 			last = got
 		}
-		if off := last.Sub(testtools.Stepped(begun.Add(25*120*tick), by).Round(0)); off.Abs() > 100*time.Millisecond {
+		if off := last.Sub(testtools.Stepped(started.Add(25*120*tick), by).Round(0)); off.Abs() > 100*time.Millisecond {
 			t.Errorf("in the end %s off", off)
 		}
 	}

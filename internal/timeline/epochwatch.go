@@ -7,22 +7,22 @@ import (
 )
 
 const (
-	// epochCheck is how often the clock is asked whether it can be trusted, at most.
+	// epochCheck is the least interval of checks whether the clock is trusted.
 	epochCheck = time.Second
-	// epochRetry is how long an epoch waits that could not be begun.
+	// epochRetry is how long to wait after an epoch could not be started.
 	epochRetry = 30 * time.Second
 )
 
-// EpochWatch remembers what was done to the hub's clock, so that it is known which times were ahead, and by how much.
+// EpochWatch follows steps of the hub's clock, so that it is known which times were ahead, and by how much.
 // The zero value is ready for use.
 type EpochWatch struct {
 	seen    time.Time     // the hub's clock at the last access unit
-	stepped time.Duration // by which it was set since from
-	from    time.Time     // producer time of the first frame that it dated as it did until then; zero: there is none
-	next    time.Time     // of the next check
+	stepped time.Duration // the sum of its steps since from
+	from    time.Time     // producer timestamp of the first frame that was dated before those steps; zero: there is none
+	next    time.Time     // the time of the next check
 }
 
-// Watch follows the clock.
+// Watch notes the clock at an access unit.
 func (e *EpochWatch) Watch(now time.Time) {
 	if !e.seen.IsZero() {
 		e.stepped += hubclock.Step(e.seen, now)
@@ -30,17 +30,17 @@ func (e *EpochWatch) Watch(now time.Time) {
 	e.seen = now
 }
 
-// Recorded takes the producer time of a frame that is recorded.
+// Recorded notes the producer timestamp of a recorded frame.
 func (e *EpochWatch) Recorded(producer time.Time) {
 	if e.from.IsZero() {
 		e.from = producer
 	}
 }
 
-// Reset forgets what was done to the clock: times count from it.
+// Reset forgets the steps of the clock: times were restarted from it.
 func (e *EpochWatch) Reset() { e.stepped, e.from = 0, time.Time{} }
 
-// Ahead is by how much the newest producer time is too far ahead of the clock, which was set; 0 when it is not.
+// Ahead returns how far the newest producer timestamp is ahead of the clock, beyond MaxAhead, after it was set; 0 when it is not.
 func (e *EpochWatch) Ahead(newest, now time.Time) time.Duration {
 	if ahead := newest.Sub(now.Round(0)); ahead > MaxAhead && !hubclock.Unset(now) {
 		return ahead
@@ -48,7 +48,7 @@ func (e *EpochWatch) Ahead(newest, now time.Time) time.Duration {
 	return 0
 }
 
-// CheckDue reports whether the clock should be asked now whether it can be trusted.
+// CheckDue reports whether it is time to check whether the clock is trusted.
 func (e *EpochWatch) CheckDue(now time.Time) bool {
 	if now.Sub(e.next) < 0 && e.next.Sub(now) <= epochRetry {
 		return false
@@ -57,11 +57,11 @@ func (e *EpochWatch) CheckDue(now time.Time) bool {
 	return true
 }
 
-// PutOff says that an epoch could not be begun now: it waits for a while.
+// PutOff postpones an epoch that could not be started now.
 func (e *EpochWatch) PutOff(now time.Time) { e.next = now.Add(epochRetry) }
 
-// Correction returns what is known of times that are ahead: since which producer time, and what must be added to them.
-// It is zero when nobody knows since when.
+// Correction returns from which producer timestamp on times are ahead, and what must be added to them.
+// It is zero when the start is unknown.
 func (e *EpochWatch) Correction() Correction {
 	if e.stepped <= -MaxAhead && !e.from.IsZero() {
 		return Correction{From: e.from, Add: e.stepped}

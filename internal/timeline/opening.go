@@ -6,56 +6,56 @@ import (
 )
 
 const (
-	// openLeast is how long the first moments of a session are held back at least, by arrival, and openMost at most.
+	// openLeast is how long the first moments of a session are held at least, by arrival, and openMost at most.
 	openLeast = 500 * time.Millisecond
 	openMost  = 2500 * time.Millisecond
-	// openSlow is how long they are held back where the camera's clock seems to be slow.
+	// openSlow is how long they are held where the camera's clock seems to be slow.
 	openSlow = time.Second
-	// openCalm is how long no access unit may have been less late than those before, for what the camera
-	// kept to be over, but for openGrowth.
+	// openCalm is how long no access unit may have been less late than earlier ones, for the camera's buffered
+	// frames to be over, except by openGrowth.
 	openCalm   = 400 * time.Millisecond
 	openGrowth = 100 * time.Millisecond
-	// openFew are too few access units to know what the camera kept from how it orders them.
+	// openFew is too few access units to recognise buffered frames by their order.
 	openFew = 8
-	// OpeningUnits bounds how many access units are held back.
+	// OpeningUnits bounds how many access units are held.
 	OpeningUnits = 1024
-	// openKept is more than any camera has kept.
+	// openKept is longer than any camera buffers.
 	openKept = 30 * time.Second
-	// openStray is the least distance of two access units that may be a stray one's.
+	// openStray is the least distance of a stray access unit from its neighbours.
 	openStray = 2 * time.Second
-	// openFar is further than timestamps of one session's first moments can lie apart.
+	// openFar is more than the distance of any two timestamps of a session's first moments.
 	openFar = time.Minute
 )
 
-// Opening is what is known of a session's first moments, in which a camera may send at once what it has kept. The zero
-// value knows nothing.
+// Opening is the measurement of a session's first moments, in which a camera may send buffered frames at once. The zero
+// value means unknown.
 type Opening struct {
 	raw      uint32        // timestamp of an access unit
-	arrival  time.Time     // when it came; zero: nothing is known
-	lead     time.Duration // how much less late than it the timeliest of all was
-	pace     float64       // of the camera's clock, roughly; 0: not known
+	arrival  time.Time     // when it arrived; zero: nothing is known
+	lead     time.Duration // how much less late the timeliest of all was
+	pace     float64       // of the camera's clock, roughly; 0: unknown
 	distance time.Duration // of access units, where the pace is about 1; else 0
 }
 
-// stray reports whether a timestamp is none of the opening's.
+// stray reports whether a timestamp does not belong to the opening.
 func (o Opening) stray(raw uint32, rate clockRate) bool {
 	return !o.arrival.IsZero() && math.Abs(float64(int32(raw-o.raw))) > float64(rate)*openFar.Seconds()*mostPace
 }
 
-// OpeningGauge measures an opening, by access units that are held back meanwhile.
+// OpeningGauge measures an opening, by its access units, which are held meanwhile.
 type OpeningGauge struct {
 	rate  clockRate
 	base  time.Time // arrival of the first unit
 	raws  []uint32
 	units []paceSample // since the first
-	kept  []paceSample // those that are no stray ones; reused
+	kept  []paceSample // those that are not stray; reused
 	first int          // index in units of the first of kept
 }
 
 // NewOpeningGauge returns a gauge for a track of rate RTP ticks per second.
 func NewOpeningGauge(rate int) OpeningGauge { return OpeningGauge{rate: clockRate(max(rate, 1))} }
 
-// Add takes the RTP timestamp and the arrival of an access unit, and reports whether enough is known.
+// Add adds the RTP timestamp and the arrival of an access unit, and reports whether the measurement is complete.
 func (g *OpeningGauge) Add(raw uint32, arrival time.Time) (done bool) {
 	if len(g.units) == 0 {
 		g.base = arrival
@@ -104,7 +104,7 @@ func (g *OpeningGauge) sift() {
 	}
 }
 
-// growth is by how much units became timelier of late.
+// growth is by how much the latest units are less late than the earlier ones.
 func (g *OpeningGauge) growth() time.Duration {
 	if len(g.kept) < 2 {
 		return 0
@@ -121,8 +121,8 @@ func (g *OpeningGauge) growth() time.Duration {
 	return all - early
 }
 
-// slow is the pace of all units, and whether the camera's clock seems to be slow by far. The longest wait is left out: what a
-// stall held up may not have come yet, and would make the clock seem slow.
+// slow is the pace of all units, and whether the camera's clock seems to be very slow. The longest wait is left out: units
+// delayed by a stall may not have arrived yet, and would make the clock seem slow.
 func (g *OpeningGauge) slow() (pace float64, slow bool) {
 	n := len(g.kept)
 	if n < openFew {
@@ -139,16 +139,16 @@ func (g *OpeningGauge) slow() (pace float64, slow bool) {
 	return pace, pace > leastPace && pace < 0.5
 }
 
-// fast is the pace of the units of late, when they have one.
+// fast is the pace of the latest units, when they agree on one.
 func (g *OpeningGauge) fast() (pace float64, ok bool) {
 	from := g.kept[len(g.kept)-1].arrival - openMost/2
 	var r recent
-	// Some, evenly, are enough.
+	// A few, evenly spaced, are sufficient.
 	late := g.kept
 	for len(late) > 0 && late[0].arrival < from {
 		late = late[1:]
 	}
-	if n := len(g.kept); len(late) < recentUnits { // few frames a second
+	if n := len(g.kept); len(late) < recentUnits { // a low frame rate
 		pace = float64(g.kept[n-1].media-g.kept[0].media) / float64(max(g.kept[n-1].arrival-g.kept[0].arrival, 1))
 		return pace, pace > leastPace && pace < mostPace
 	}
@@ -158,7 +158,7 @@ func (g *OpeningGauge) fast() (pace float64, ok bool) {
 	return r.pace(recentUnits)
 }
 
-// Measure returns what is known by the units taken so far.
+// Measure returns the measurement by the units added so far.
 func (g *OpeningGauge) Measure() Opening {
 	if len(g.units) < 2 {
 		return Opening{}

@@ -2,19 +2,19 @@ package timeline
 
 import "time"
 
-// reorderUnits is how many access units in a row may be shown before one that came earlier.
+// reorderUnits is how many consecutive access units may be shown before one that arrived earlier.
 const reorderUnits = 16
 
-// displayOrder follows how a camera reorders access units (B-frames). Those that are shown before others that came
-// earlier say nothing of lag.
+// displayOrder follows how a camera reorders access units (B-frames). Those that are shown before others that arrived
+// earlier do not indicate lag.
 type displayOrder struct {
-	front   time.Duration // greatest media time of late
-	back    int           // access units in a row that lie before it
-	depth   int           // the most of them that did before one at the front came, up to reorderUnits
-	forward bool          // the access unit lies at the front, or the front is given up
+	front   time.Duration // greatest recent media time
+	back    int           // consecutive access units before it
+	depth   int           // the most of them between two at the front, up to reorderUnits
+	forward bool          // the access unit is at the front, or the front was abandoned
 }
 
-// add takes the media time of an access unit.
+// add adds the media time of an access unit.
 func (o *displayOrder) add(media time.Duration) {
 	if media >= o.front {
 		if o.back <= o.maxBack() {
@@ -30,7 +30,7 @@ func (o *displayOrder) add(media time.Duration) {
 	}
 }
 
-// maxBack is how many access units in a row may lie before the front: twice as many as ever did. When more do, the
+// maxBack is how many consecutive access units may lie before the front: twice as many as ever did. When more do, the
 // camera's clock has slowed down and left the front far ahead.
 func (o *displayOrder) maxBack() int {
 	if o.depth == 0 {
@@ -39,8 +39,8 @@ func (o *displayOrder) maxBack() int {
 	return min(2*o.depth, reorderUnits)
 }
 
-// reach is how far before arrival an access unit may lie that is shown before one which came earlier: as long as so
-// many take to come, as the camera's clock may be wrong. In a session's first moments nobody knows how long that is.
+// reach is how far before arrival an access unit may lie that is shown before one which arrived earlier: as long as that
+// many take to arrive, as the camera's clock may be wrong. In a session's first moments that time is unknown.
 func (o *displayOrder) reach(arrival, distance time.Duration) time.Duration {
 	if o.depth == 0 || arrival < paceInterval {
 		return ReorderLimit

@@ -3,41 +3,41 @@ package timeline
 import "time"
 
 const (
-	// paceInterval is how long arrivals are watched before the pace is taken for measured.
+	// paceInterval is how long arrivals are watched before the pace counts as measured.
 	paceInterval = 10 * time.Second
-	// paceBucket is the part of an interval of which the timeliest access unit counts: the others were late
-	// for reasons of the network.
+	// paceBucket is the part of an interval of which only the timeliest access unit counts: the others were delayed
+	// by the network.
 	paceBucket = time.Second
-	// stretchLength is how long the pace is watched for an odd one that an interval of paceInterval does not show.
+	// stretchLength is how long the pace is watched for deviations that an interval of paceInterval does not show.
 	stretchLength = 5 * time.Minute
-	// leastPace and mostPace are what timestamps must keep to be timestamps at all.
+	// leastPace and mostPace bound the pace of real timestamps.
 	leastPace = 0.005
 	mostPace  = 200
 )
 
-// paceMarks are the ages of an interval at which the pace is looked at: the last is paceInterval.
+// paceMarks are the ages of an interval at which the pace is evaluated: the last is paceInterval.
 var paceMarks = [...]time.Duration{4 * time.Second, 7 * time.Second, paceInterval}
 
-// paceSample is an access unit: when it arrived, and when it was by the camera's clock.
+// paceSample is an access unit: its times of arrival and by the camera's clock.
 type paceSample struct{ arrival, media time.Duration }
 
 func (s paceSample) lead() time.Duration { return s.media - s.arrival }
 
-// paceMeter measures the pace of a camera's clock over intervals of 10 s, by the timeliest access unit at
+// paceMeter measures the pace of a camera's clock over intervals of 10 s, by the timeliest access units at
 // the start and at the end of each.
 type paceMeter struct {
 	started  bool
 	start    time.Duration // of the interval, by arrival
-	mark     int           // of paceMarks, the next
+	mark     int           // index of the next in paceMarks
 	bucket   time.Duration // end of the present bucket, by arrival
 	best     paceSample    // the timeliest of the present bucket
 	hasBest  bool
 	first    paceSample // the timeliest of the interval's first bucket
 	hasFirst bool
-	stretch  paceSample // the same, of the first of several intervals
+	stretch  paceSample // the same for the first of several intervals
 }
 
-// add takes an access unit that was not held up. ok reports that a mark was reached: pace was measured over that long.
+// add adds an access unit that was not delayed. ok reports that a mark was reached: pace was measured over that time.
 func (m *paceMeter) add(s paceSample) (pace float64, over time.Duration, ok bool) {
 	if !m.started {
 		*m = paceMeter{started: true, start: s.arrival, bucket: s.arrival + paceBucket}
@@ -78,7 +78,7 @@ func (m *paceMeter) endBucket() (pace float64, over time.Duration, ok bool) {
 	return float64(m.best.media-m.first.media) / float64(took), over, true
 }
 
-// long is the pace over all intervals of the stretch, which ends when it is long enough, or is to end.
+// long is the pace over all intervals of the stretch, which ends when it is long enough, or with end.
 func (m *paceMeter) long(end bool) (pace float64, over time.Duration) {
 	over = m.first.arrival - m.stretch.arrival // first is the newest, at the end of an interval
 	if over <= 0 {
@@ -91,13 +91,13 @@ func (m *paceMeter) long(end bool) (pace float64, over time.Duration) {
 	return pace, over
 }
 
-// recentUnits is how many access units are remembered, to judge a pace that no camera should have.
+// recentUnits is how many access units are remembered, to judge an implausible pace.
 const recentUnits = 16
 
-// recent are the access units that came last.
+// recent is the last access units.
 type recent struct {
 	units [recentUnits]paceSample
-	n     int // so many have come
+	n     int // number of access units
 }
 
 func (r *recent) add(s paceSample) {
@@ -105,8 +105,8 @@ func (r *recent) add(s paceSample) {
 	r.n++
 }
 
-// pace is that of the last units, of which a few may be stray ones: the median of how fast they came by
-// pairs that lie half of them apart. ok is false when the pairs do not agree on any.
+// pace is the pace of the last units, a few of which may be stray ones: the median pace of
+// pairs at half their distance. ok is false when the pairs do not agree.
 func (r *recent) pace(units int) (pace float64, ok bool) {
 	if units > min(r.n, recentUnits) || units < 4 {
 		return 0, false
@@ -123,9 +123,9 @@ func (r *recent) pace(units int) (pace float64, ok bool) {
 	return medianPace(paces[:half])
 }
 
-// medianPace is the median of paces; ok is false when half of them lie far from it.
+// medianPace is the median of paces; ok is false when half of them are far from it.
 func medianPace(paces []float64) (median float64, ok bool) {
-	for i := 1; i < len(paces); i++ { // few: no need for more than insertion
+	for i := 1; i < len(paces); i++ { // insertion sort is fine for a few
 		for j := i; j > 0 && paces[j] < paces[j-1]; j-- {
 			paces[j], paces[j-1] = paces[j-1], paces[j]
 		}

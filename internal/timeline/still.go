@@ -1,17 +1,17 @@
 package timeline
 
-// constantUnits is how many access units in a row may have one timestamp before times follow their
-// arrival: some cameras send all frames with the same.
+// constantUnits is how many consecutive access units may have the same timestamp before times follow their
+// arrival: some cameras send the same timestamp with all frames.
 const constantUnits = 10
 
-// stillness notices timestamps that stand still.
+// stillness detects timestamps that do not advance.
 type stillness struct {
-	same     int  // access units in a row with the timestamp before them
+	same     int  // consecutive access units with the previous timestamp
 	constant bool // same has reached constantUnits: times follow arrivals
 }
 
-// add takes the ticks since the access unit before, and reports whether timestamps do not advance, so that arrivals have
-// to decide. constant stays until a new anchor is set.
+// add adds the ticks since the previous access unit, and reports whether timestamps do not advance, so that arrivals
+// decide. constant stays until a new anchor is set.
 func (s *stillness) add(ticks int64) bool {
 	if ticks != 0 {
 		s.same = 0

@@ -1,20 +1,20 @@
-// Package timeline decides the producer time of each frame of a camera: the time by the hub's clock that its recording
-// carries. A camera says when a frame was taken only by RTP timestamps, ticks of a clock with an unknown start whose
-// pace may be wrong, which may jump or stand still; the network brings frames late; and the hub's own clock may be set
-// while it records. What must come out of it are times that rise, keep the camera's distances and stay near the truth.
+// Package timeline decides the producer timestamp of each frame of a camera: the time by the hub's clock under which it is
+// recorded. A camera says when a frame was captured only by RTP timestamps: ticks of a clock with an unknown start, whose
+// pace may be wrong, and which may jump or stop; the network delays frames; and the hub's own clock may be set
+// during a recording. The resulting times must increase, keep the camera's distances and stay near the truth.
 //
-// A [Timeline] has the times of one track. Distances are those of the timestamps, while arrival bounds what they add up
-// to: times are slewed to the arrival of the timeliest access units, and leave a band around arrival only as far as a
+// A [Timeline] has the times of one track. Distances are those of the timestamps, while arrival bounds their
+// sum: times are slewed to the arrival of the timeliest access units, and leave a band around arrival only as far as a
 // stall of the network explains. The pace of the camera's clock is measured over 10 s, and distances are scaled by it
-// where it is not an ordinary one. Before it is measured, and while it changes, the band holds: then arrival decides.
+// where it is not ordinary. Before it is measured, and while it changes, the band applies: then arrival decides.
 //
-// Its callers hand it what else is known: the [Opening] of a session, in which a camera may send at once what it has kept, as an
+// Its callers pass it other knowledge: the [Opening] of a session, in which a camera may send buffered frames at once, as an
 // [OpeningGauge] measures it; and the camera's own time, as a [CameraClock] judges it. [EpochWatch] and [UnsyncedClock]
-// remember what was recorded by a clock of the hub that was ahead, or was not set yet.
+// track what was recorded while the hub's clock was ahead, or not set yet.
 //
-// Everything is pure and starts no goroutine. Times of arrival are arguments: readings of the hub's wall clock that carry
-// the monotonic one, by which a step of the wall clock is noticed; times without it serve as both. Nothing here is
-// safe for concurrent use, and no call for a single access unit allocates, but for those of an OpeningGauge.
+// There is no I/O and no goroutine. Times of arrival are arguments: readings of the hub's wall clock that include
+// the monotonic one, which shows steps of the wall clock; times without it serve as both. Nothing here is
+// safe for concurrent use, and no call for a single access unit allocates, except those of an OpeningGauge.
 package timeline
 
 import (
@@ -23,33 +23,33 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
-// Timeline assigns producer times to the access units, or the audio frames, of one track.
+// Timeline assigns producer timestamps to the access units, or the audio frames, of one track.
 type Timeline struct {
 	rate    clockRate
-	longest time.Duration // stall of the network that times lag for
-	newest  time.Time     // newest producer time ever assigned, or on disk; nothing new may start at or before it
-	opening Opening       // what is known of the session's first moments
-	camera  time.Time     // the camera's time of the next access unit, which times are slewed to; zero: the hub's
-	target  time.Duration // where times are to be, from arrival: the camera's clock, from the hub's
+	longest time.Duration // longest stall of the network for which times lag
+	newest  time.Time     // newest producer timestamp assigned, or on disk; later ones must be after it
+	opening Opening       // of the session's first moments
+	camera  time.Time     // the camera's time of the next access unit, to which times are slewed; zero: the hub's
+	target  time.Duration // where times should be, relative to arrival: the offset of the camera's clock from the hub's
 	pace    clockPace
 	emitted emitted
 	frame   time.Duration // last plausible distance of two access units
 	sinceAnchor
 }
 
-// emitted is the producer time assigned last.
+// emitted is the last assigned producer timestamp.
 type emitted struct {
 	at    time.Time
-	exact bool // it stands for the place of the access unit believed last
+	exact bool // it is that of the last plausible access unit
 }
 
-// sinceAnchor is what times count from, and what is known since. Durations count from the anchor's arrival, but for
-// those of producer times.
+// sinceAnchor is the anchor of times, and the state since. Durations count from the anchor's arrival, except
+// those of producer timestamps.
 type sinceAnchor struct {
 	anchored bool
 	anchor   time.Time     // arrival of the anchor
-	origin   time.Time     // its producer time, had it been timely
-	absorbed time.Duration // what the wall clock was stepped since, as far as times are slewed to it
+	origin   time.Time     // its producer timestamp, if it had been timely
+	absorbed time.Duration // the steps of the wall clock since, as far as times are slewed to it
 
 	believed believed
 	band     band
@@ -62,21 +62,21 @@ type sinceAnchor struct {
 	burst    burst
 }
 
-// believed is the access unit whose timestamp was believed last.
+// believed is the last access unit with a plausible timestamp.
 type believed struct {
 	raw     uint32
 	media   time.Duration // by the camera's clock
 	arrival time.Duration
-	at      time.Duration // its producer time, from origin
+	at      time.Duration // its producer timestamp, from origin
 }
 
-// burst is what came at once in the opening and overlaps what is recorded.
+// burst is the buffered frames of the opening that overlap recorded ones.
 type burst struct {
-	gain float64       // what it is squeezed by
-	left time.Duration // of it, by the camera's clock
+	gain float64       // the factor by which it is compressed
+	left time.Duration // the rest of it, by the camera's clock
 }
 
-// New returns the timeline of a video track of rate RTP ticks per second, whose times lie after newest.
+// New returns the timeline of a video track of rate RTP ticks per second, whose times are after newest.
 func New(rate int, newest time.Time) Timeline {
 	return Timeline{rate: clockRate(max(rate, 1)), longest: longestStall, newest: newest}
 }
@@ -92,31 +92,31 @@ func (t *Timeline) BeginSession(rate int) {
 	t.Restart()
 }
 
-// Restart forgets what times count from: they count from the next access unit. What is known of an odd pace of the camera
+// Restart forgets the anchor: times count from the next access unit. A known odd pace of the camera's clock
 // stays, until it is measured again.
 func (t *Timeline) Restart() {
 	t.anchored, t.opening = false, Opening{}
 	t.pace.restart()
 }
 
-// Open takes what is known of the session's first moments, before the first of its access units; the zero Opening
-// takes it back.
+// Open sets the measurement of the session's first moments, before the first of its access units; the zero Opening
+// removes it.
 func (t *Timeline) Open(o Opening) { t.opening = o }
 
-// Continue sets the newest producer time that is on disk: what begins from now on lies after it.
+// Continue sets the newest producer timestamp on disk: what starts from now on is after it.
 func (t *Timeline) Continue(newest time.Time) { t.newest = newest }
 
-// FollowCamera has times go to the camera's own time of the next access unit, whose clock is ahead of the hub's by
+// FollowCamera makes times follow the camera's own time of the next access unit; its clock is ahead of the hub's by
 // offset.
 func (t *Timeline) FollowCamera(camera time.Time, offset time.Duration) {
 	t.camera = camera
 	t.aim(offset)
 }
 
-// FollowHub has times go to arrival by the hub's clock.
+// FollowHub makes times follow arrival by the hub's clock.
 func (t *Timeline) FollowHub() { t.FollowCamera(time.Time{}, 0) }
 
-// FollowTrack has times go to where those of another track are to be.
+// FollowTrack sets the target of times to that of another track.
 func (t *Timeline) FollowTrack(other *Timeline) { t.aim(other.target) }
 
 // Anchored reports whether times count from an access unit of this session.
@@ -125,12 +125,12 @@ func (t *Timeline) Anchored() bool { return t.anchored }
 // Constant reports whether timestamps do not advance, so that times are those of arrival.
 func (t *Timeline) Constant() bool { return t.still.constant }
 
-// OddPace returns the pace of the camera's clock (seconds of it in one of the hub's) when it is known not to be an
-// ordinary one, else 0. scaled reports that it is within 5 %, so that distances are scaled by it and not replaced by
+// OddPace returns the pace of the camera's clock (its seconds per second of the hub's) when it is known not to be
+// ordinary, else 0. scaled reports that it is within 5 %, so that distances are scaled by it and not replaced by
 // arrival.
 func (t *Timeline) OddPace() (pace float64, scaled bool) { return t.pace.odd() }
 
-// Assign returns the producer time of an access unit, in whole ms. jumped reports that the timestamps
+// Assign returns the producer timestamp of an access unit, in whole ms. jumped reports that the RTP timestamps
 // jumped, and times continue from arrival.
 func (t *Timeline) Assign(rtpTime uint32, arrival time.Time) (producer time.Time, jumped bool) {
 	if !t.anchored {
@@ -144,7 +144,7 @@ func (t *Timeline) Assign(rtpTime uint32, arrival time.Time) (producer time.Time
 	if t.still.add(delta) {
 		return t.followArrival(arrival), false
 	}
-	if t.still.constant { // the timestamps move again
+	if t.still.constant { // the timestamps advance again
 		return t.AnchorAt(rtpTime, arrival, t.Expected(arrival)), false
 	}
 	since := t.sinceArrival(arrival)
@@ -159,11 +159,11 @@ func (t *Timeline) Assign(rtpTime uint32, arrival time.Time) (producer time.Time
 	return t.takeStray(rtpTime, since)
 }
 
-// Expected is the producer time of what arrives now, and was not held up.
+// Expected is the producer timestamp of a frame that arrives now, without delay.
 func (t *Timeline) Expected(now time.Time) time.Time { return t.origin.Add(t.sinceArrival(now)) }
 
-// WallClockLead is by how much the hub's wall clock has been stepped past producer times, 0 when it was not: then times
-// are to begin again from the clock (AnchorAt). For one that was stepped back see EpochWatch.
+// WallClockLead is how far the hub's wall clock has been stepped ahead of producer timestamps, 0 when it was not: then times
+// should restart from the clock (AnchorAt). For a clock that was stepped back see EpochWatch.
 func (t *Timeline) WallClockLead(now time.Time) time.Duration {
 	if !t.anchored {
 		return 0
@@ -175,8 +175,8 @@ func (t *Timeline) WallClockLead(now time.Time) time.Duration {
 	return ahead
 }
 
-// AnchorAt begins times again with an access unit that arrives now, and returns its producer time: wanted, less what the
-// opening says that it was held up by, but after the newest.
+// AnchorAt restarts times at an access unit that arrives now, and returns its producer timestamp: wanted, minus its delay
+// according to the opening, but after the newest.
 func (t *Timeline) AnchorAt(rtpTime uint32, now, wanted time.Time) time.Time {
 	t.anchorAt(rtpTime, now, wanted)
 	return t.emit(t.origin.Add(t.believed.at), true)
@@ -202,7 +202,7 @@ func (t *Timeline) anchorAt(raw uint32, now, wanted time.Time) {
 	if t.newest.IsZero() || excess <= 0 {
 		return
 	}
-	if *at += excess; *at > ReorderLimit { // nobody knows which clock was right: times continue from the newest
+	if *at += excess; *at > ReorderLimit { // it is unknown which clock was right: times continue from the newest
 		t.origin = t.origin.Add(*at + late)
 		*at = -late
 		return
@@ -213,8 +213,8 @@ func (t *Timeline) anchorAt(raw uint32, now, wanted time.Time) {
 	}
 }
 
-// heldUp is how much later than the timeliest access unit of the opening one came, and the distance of access units as far
-// as the opening knows it. It takes the opening's pace.
+// heldUp returns how much later than the timeliest access unit of the opening one arrived, and the distance of access units if
+// the opening knows it. It adopts the opening's pace.
 func (t *Timeline) heldUp(raw uint32, now time.Time) (late, distance time.Duration) {
 	o := t.opening
 	if o.arrival.IsZero() || now.Sub(o.arrival) > 2*openMost {
@@ -224,7 +224,7 @@ func (t *Timeline) heldUp(raw uint32, now time.Time) (late, distance time.Durati
 	return max(o.lead-(t.pace.scale(t.rate.duration(int64(int32(raw-o.raw))))-now.Sub(o.arrival)), 0), o.distance
 }
 
-// sinceArrival is how long after the anchor something arrives, with what the wall clock was stepped by since.
+// sinceArrival is how long after the anchor something arrives, including the steps of the wall clock since.
 func (t *Timeline) sinceArrival(now time.Time) time.Duration {
 	if step := hubclock.Step(t.anchor, now) - t.absorbed; step.Abs() >= hubclock.SlewStep && step.Abs() < hubclock.RestartStep {
 		t.absorbed += step
@@ -234,7 +234,7 @@ func (t *Timeline) sinceArrival(now time.Time) time.Duration {
 	return now.Sub(t.anchor) + t.absorbed
 }
 
-// aim says where times are to be, from arrival.
+// aim sets where times should be, relative to arrival.
 func (t *Timeline) aim(target time.Duration) {
 	if (target - t.target).Abs() > leastSlew {
 		t.band.excuse(t.believed.at - t.believed.arrival - target)
@@ -242,7 +242,7 @@ func (t *Timeline) aim(target time.Duration) {
 	t.target = target
 }
 
-// followArrival assigns an access unit the time of its arrival.
+// followArrival assigns the time of arrival to an access unit.
 func (t *Timeline) followArrival(now time.Time) time.Time {
 	producer := t.Expected(now)
 	if least := t.newest.Add(time.Millisecond); producer.Before(least) {
@@ -251,7 +251,7 @@ func (t *Timeline) followArrival(now time.Time) time.Time {
 	return t.emit(producer, false)
 }
 
-// plausible reports whether a timestamp goes with the one before it and the time that has passed.
+// plausible reports whether a timestamp agrees with the previous one and the time that has passed.
 func (t *Timeline) plausible(step, arrival time.Duration) bool {
 	scaled := t.pace.scale(step)
 	if scaled < -ReorderLimit {
@@ -261,9 +261,9 @@ func (t *Timeline) plausible(step, arrival time.Duration) bool {
 	return scaled <= arrival-t.believed.arrival+strayLimit || ahead <= t.band.most()
 }
 
-// takeStray takes an access unit whose timestamp does not go with those before. It gets the time of its arrival, and
-// the next one shows what it was: one that goes with those before is followed as if nothing had been, one
-// that goes with the stray shows a jump, and many that go with nothing are a pace or nothing at all.
+// takeStray handles an access unit whose timestamp does not agree with earlier ones. It gets the time of its arrival, and
+// the next one shows what it was: if that agrees with the earlier ones, it is followed as if nothing had happened; if it
+// agrees with the stray one, the timestamps jumped; and many that do not agree with any are a pace, or random.
 func (t *Timeline) takeStray(raw uint32, arrival time.Duration) (producer time.Time, jumped bool) {
 	s, b := &t.strays, &t.believed
 	if step := t.rate.duration(int64(int32(raw - s.raw))); s.agree(t.pace.scale(step), arrival-s.arrival) {
@@ -275,7 +275,7 @@ func (t *Timeline) takeStray(raw uint32, arrival time.Duration) (producer time.T
 	s.row++
 	t.stall.seen = arrival
 	passed := arrival - b.arrival
-	if s.row == 1 && passed < stallFrom { // it may have come late
+	if s.row == 1 && passed < stallFrom { // it may have arrived late
 		passed = min(passed, t.frame)
 	}
 	s.raw, s.arrival, s.at = raw, arrival, b.at+passed
@@ -290,7 +290,7 @@ func (t *Timeline) takeStray(raw uint32, arrival time.Duration) (producer time.T
 	return t.emit(producer, false), false
 }
 
-// advance goes on to an access unit whose timestamp is believed.
+// advance moves on to an access unit with a plausible timestamp.
 func (t *Timeline) advance(raw uint32, step, arrival time.Duration) time.Time {
 	scaled := t.pace.scale(step)
 	if t.burst.left > 0 && step > 0 {
@@ -316,10 +316,10 @@ func (t *Timeline) advance(raw uint32, step, arrival time.Duration) time.Time {
 	return t.place(scaled, bound)
 }
 
-// lead is how far the access unit is ahead of where times are to be.
+// lead is how far the access unit is ahead of its target.
 func (t *Timeline) lead() time.Duration { return t.believed.at - t.believed.arrival - t.target }
 
-// slew corrects the place of an access unit a little towards arrival, or towards the camera's own time.
+// slew corrects the time of an access unit a little towards arrival, or towards the camera's own time.
 func (t *Timeline) slew(scaled time.Duration) {
 	switch {
 	case !t.camera.IsZero():
@@ -330,8 +330,8 @@ func (t *Timeline) slew(scaled time.Duration) {
 	t.believed.at += t.slewing.next(scaled, t.pace.ordinary())
 }
 
-// bound keeps times in the band around arrival, and reports whether they had to be. before is the place of
-// the access unit before.
+// bound keeps times within the band around arrival, and reports whether it had to. before is the time of
+// the previous access unit.
 func (t *Timeline) bound(before, scaled time.Duration) bool {
 	lead, slack := t.lead(), t.stall.credit
 	if t.order.forward {
@@ -347,15 +347,15 @@ func (t *Timeline) bound(before, scaled time.Duration) bool {
 	return by != 0
 }
 
-// place returns the time of the access unit believed last. While the camera's clock is an ordinary one no distance to
-// the one before differs from the camera's by more than 1 ms, which rounding and slewing together might exceed.
+// place returns the time of the last plausible access unit. While the camera's clock is ordinary no distance to
+// the previous one differs from the camera's by more than 1 ms, which rounding and slewing together might exceed.
 func (t *Timeline) place(scaled time.Duration, bound bool) time.Time {
-	// Access units of one timestamp must not have one time.
+	// Access units with the same timestamp must not have the same time.
 	exact := t.origin.Add(t.believed.at + time.Duration(t.still.same)*time.Millisecond)
 	producer, last := exact.Round(time.Millisecond), t.emitted.at
 	if t.emitted.exact && !bound && t.still.same == 0 && t.pace.ordinary() {
 		most := last.Add(scaled + time.Millisecond).Truncate(time.Millisecond)
-		least := last.Add(scaled - 1).Truncate(time.Millisecond) // times are whole ms
+		least := last.Add(scaled - 1).Truncate(time.Millisecond) // times are multiples of a ms
 		switch {
 		case producer.After(most):
 			producer = most
@@ -371,7 +371,7 @@ func (t *Timeline) place(scaled time.Duration, bound bool) time.Time {
 	return t.emit(producer, true)
 }
 
-// emit notes a producer time. exact says that it stands for the place of the access unit believed last.
+// emit notes a producer timestamp. exact: it is that of the last plausible access unit.
 func (t *Timeline) emit(producer time.Time, exact bool) time.Time {
 	producer = producer.Round(time.Millisecond)
 	if producer.After(t.newest) {

@@ -7,17 +7,17 @@ import (
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// cam makes RTP timestamps and arrivals as a camera and a network do. Times without a monotonic
+// cam makes RTP timestamps and arrivals like a camera and a network. Times without a monotonic
 // reading serve as both clocks.
 type cam struct {
 	tl    Timeline
 	raw   uint32
-	media time.Duration // sent so far by the camera's own clock
+	media time.Duration // sent so far, by the camera's own clock
 }
 
 func newCam() *cam { return &cam{tl: New(90000, time.Time{}), raw: 4_294_900_000} }
 
-// frame sends the next frame after d of the camera's clock; it arrives at that time since noon.
+// frame sends the next frame d later by the camera's clock; it arrives at that time since noon.
 func (c *cam) frame(d, arrival time.Duration) (time.Time, bool) {
 	c.media += d
 	return c.tl.Assign(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
@@ -37,13 +37,13 @@ func TestRTPDrift(t *testing.T) {
 				jitter := time.Duration(i*7919%40) * time.Millisecond
 				got, jumped := c.frame(time.Duration(float64(tick)*pace), arrival+jitter)
 				if jumped {
-					t.Fatalf("frame %d: taken for a jump", i)
+					t.Fatalf("frame %d: treated as a jump", i)
 				}
 				if i > 0 && !got.After(before) {
 					t.Fatalf("frame %d: %s after %s", i, got, before)
 				}
 				if i > 0 && got.Sub(before) > 2*tick {
-					t.Fatalf("frame %d: %s after the one before", i, got.Sub(before))
+					t.Fatalf("frame %d: %s after the previous one", i, got.Sub(before))
 				}
 				if off := got.Sub(noon.Add(arrival)); off.Abs() > 200*time.Millisecond {
 					t.Fatalf("frame %d: %s off the hub's clock", i, off)
@@ -66,10 +66,10 @@ func TestBurst(t *testing.T) {
 		arrival := max(250*tick+stall, time.Duration(250+i)*tick)
 		got, jumped := c.frame(tick, arrival)
 		if jumped {
-			t.Fatal("a burst was taken for a jump")
+			t.Fatal("a burst was treated as a jump")
 		}
 		if d := got.Sub(before); i > 0 && (d-tick).Abs() > time.Millisecond {
-			t.Fatalf("frame %d of the burst: %s after the one before", i, d)
+			t.Fatalf("frame %d of the burst: %s after the previous one", i, d)
 		}
 		before = got
 	}
@@ -85,7 +85,7 @@ func TestTimesNeverOverlapWhatIsOnDisk(t *testing.T) {
 	}
 	next, _ := c.frame(tick, tick)
 	if next.Sub(got) != tick {
-		t.Errorf("goes on %s later", next.Sub(got))
+		t.Errorf("continues %s later", next.Sub(got))
 	}
 }
 
@@ -97,7 +97,7 @@ func TestRTPConstant(t *testing.T) {
 		arrival := time.Duration(i) * tick
 		got, jumped := c.frame(0, arrival)
 		if jumped {
-			t.Fatalf("frame %d: taken for a jump", i)
+			t.Fatalf("frame %d: treated as a jump", i)
 		}
 		if off := got.Sub(noon.Add(arrival)); off.Abs() > constantUnits*tick {
 			t.Fatalf("frame %d: %s off", i, off)
@@ -108,9 +108,9 @@ func TestRTPConstant(t *testing.T) {
 		before = got
 	}
 	if !c.tl.Constant() {
-		t.Error("nothing was noticed")
+		t.Error("constant timestamps were not noticed")
 	}
-	// Then the timestamps move.
+	// Then the timestamps advance.
 	for i := range 100 {
 		got, jumped := c.frame(tick, (25*120+time.Duration(i))*tick)
 		if jumped || !got.After(before) {
@@ -141,7 +141,7 @@ func TestBFramesAreNoJump(t *testing.T) {
 	for i := range 1000 {
 		at += tick
 		if _, jumped := c.frame(order[i%len(order)], at); jumped {
-			t.Fatalf("frame %d: taken for a jump", i)
+			t.Fatalf("frame %d: treated as a jump", i)
 		}
 	}
 }

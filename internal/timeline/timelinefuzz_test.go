@@ -11,8 +11,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/simcam"
 )
 
-// attack has access units arrive with the timestamps and delays that data spells: per unit 32 bits of timestamp step and
-// 16 bits of ms. Whatever they are, times must stay near arrival, and be whole ms.
+// attack has access units arrive with the timestamps and delays in data: per unit 32 bits of timestamp step and
+// 16 bits of ms. In any case times must stay near arrival, and be multiples of a ms.
 func attack(t *testing.T, data []byte) {
 	tl := New(90000, time.Time{})
 	raw, arrival := uint32(4_294_900_000), time.Duration(0)
@@ -21,11 +21,11 @@ func attack(t *testing.T, data []byte) {
 		arrival += time.Duration(binary.LittleEndian.Uint16(data[4:])) * time.Millisecond
 		data = data[6:]
 		at, _ := tl.Assign(raw, noon.Add(arrival))
-		// constantUnits units of one timestamp come a ms after each other.
+		// constantUnits units of one timestamp are a ms apart.
 		if ahead := at.Sub(noon.Add(arrival)); ahead > ReorderLimit {
 			t.Fatalf("%s after the start, times are %s ahead", arrival, ahead)
 		}
-		// Only a stall of the network lets times lag further, and for no longer than it takes to end.
+		// Only a stall of the network lets times lag further, and only until it ends.
 		if behind := noon.Add(arrival).Sub(at); behind > behindLimit+2*ReorderLimit+tl.stall.credit {
 			t.Fatalf("%s after the start, times are %s behind, with a stall of %s", arrival, behind, tl.stall.credit)
 		}
@@ -48,7 +48,7 @@ func FuzzTimeline(f *testing.F) {
 		return data
 	}
 	f.Add(repeat(100, unit(3600, 40)))
-	f.Add(repeat(100, unit(1_341_000, 40)))                                                   // leaps of 14.9 s
+	f.Add(repeat(100, unit(1_341_000, 40)))                                                   // jumps of 14.9 s
 	f.Add(repeat(50, unit(3600, 40), unit(1_620_000_000, 40), unit(1<<31+1_054_570_848, 40))) // stray ones
 	f.Add(repeat(100, unit(0, 40)))
 	f.Add(repeat(100, unit(3600, 0)))
@@ -58,7 +58,7 @@ func FuzzTimeline(f *testing.F) {
 }
 
 // TestTimelineProperties draws cameras: whatever the factor of their clocks from 0.01 to 100, how fast they send and what the
-// network does, the recorded span is true within a second, and no frame is lost from sight.
+// network does, the recorded duration is true within a second, and no frame is lost from sight.
 func TestTimelineProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -66,7 +66,7 @@ func TestTimelineProperties(t *testing.T) {
 			FPS:  rapid.Float64Range(2, 60).Draw(t, "fps"),
 			Late: simcam.Jitter(time.Duration(rapid.IntRange(0, 100).Draw(t, "jitter")) * time.Millisecond),
 		}
-		camera.Reorder = camera.FPS >= 8 && rapid.Bool().Draw(t, "B-frames") // else what they reorder is a second itself
+		camera.Reorder = camera.FPS >= 8 && rapid.Bool().Draw(t, "B-frames") // else reordering alone takes a second
 		exponent := rapid.Float64Range(-2, 2).Draw(t, "factor")
 		camera.Factor = simcam.Steady(math.Pow(10, exponent))
 		if change := rapid.IntRange(0, 3).Draw(t, "change"); change == 0 {
@@ -83,7 +83,7 @@ func TestTimelineProperties(t *testing.T) {
 		first := units[0]
 		for i, u := range units {
 			most := 1100 * time.Millisecond
-			if camera.Reorder { // by a gain that is wrong their order adds to it
+			if camera.Reorder { // a wrong gain adds reordering errors
 				most += 3 * time.Duration(float64(time.Second)/camera.FPS)
 			}
 			if off := (u.Producer - first.Producer) - (u.Sent - first.Sent); off.Abs() > most {
@@ -107,8 +107,8 @@ func TestDistancesProperty(t *testing.T) {
 		}
 		burst := time.Duration(rapid.IntRange(0, 4000).Draw(t, "burst")) * time.Millisecond
 		stall := time.Duration(rapid.IntRange(0, 8000).Draw(t, "stall")) * time.Millisecond
-		noise := time.Duration(rapid.IntRange(0, 60).Draw(t, "jitter")) * time.Millisecond
-		camera.Late = simcam.Sum(simcam.Sum(simcam.BurstAt(0, burst), simcam.StallsOf(stall, time.Minute)), simcam.Jitter(noise))
+		jitter := time.Duration(rapid.IntRange(0, 60).Draw(t, "jitter")) * time.Millisecond
+		camera.Late = simcam.Sum(simcam.Sum(simcam.BurstAt(0, burst), simcam.StallsOf(stall, time.Minute)), simcam.Jitter(jitter))
 		tl := New(90000, time.Time{})
 		units := camera.Frames(3 * time.Minute)
 		play(&tl, units)

@@ -6,20 +6,20 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
-// UnsyncedClock remembers what was recorded before the hub's clock was set. The zero value is ready for use.
+// UnsyncedClock tracks media recorded before the hub's clock was set. The zero value is ready for use.
 type UnsyncedClock struct {
-	from, until time.Time // producer times of the first and the last frame; zero: there is none
+	from, until time.Time // producer timestamps of the first and the last frame; zero: there is none
 	arrival     time.Time // of the last frame
 }
 
-// Correction is what must be added to the producer times of what was recorded by a wrong clock.
+// Correction is what must be added to the producer timestamps of media recorded with a wrong clock.
 type Correction struct {
-	From, Until time.Time // of the first and the last frame; Until may be zero: up to the end of the epoch
+	From, Until time.Time // producer timestamps of the first and the last frame; Until may be zero: to the end of the epoch
 	Add         time.Duration
 }
 
-// Recorded takes the newest producer time, which was recorded now. known reports that it is the first since the clock was
-// set, so that the media before it can be placed in time: the monotonic clock went on all the while.
+// Recorded notes the newest producer timestamp, of a frame recorded now. known reports that it is the first since the clock was
+// set, which determines the correction of the media before it: the monotonic clock ran all the time.
 func (u *UnsyncedClock) Recorded(newest, now time.Time) (c Correction, known bool) {
 	if hubclock.Unset(now) {
 		if u.from.IsZero() {

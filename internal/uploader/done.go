@@ -1,8 +1,11 @@
 package uploader
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
@@ -68,6 +71,6 @@ func (u *Uploader) split(f queue.Fragment) bool {
 		return false
 	}
 	u.poison.Split(f, split)
-	u.o.Log.Info("a fragment is sent in parts", zap.Int64("timecode", f.At()), zap.Int("parts", split.Parts()))
+	logevent.FragmentSplit.Log(u.o.Log, zap.Time("fragment", time.UnixMilli(f.At()).UTC()), zap.Int("parts", split.Parts()))
 	return true
 }

@@ -34,7 +34,7 @@ func (f *finalAck) event(ctx context.Context) kvs.EventType {
 		if err == nil {
 			f.keepNone = hours == 0
 		} else {
-			f.log.Debug("the stream's retention is not known", zap.Error(err))
+			f.log.Debug("retention of the stream unknown", zap.Error(err))
 		}
 		f.asked = time.Now()
 	}

@@ -102,7 +102,7 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	o.Log = o.Log.With(zap.String("stream", o.Stream))
+	o.Log = o.Log.With(zap.String("stream", o.Stream), zap.String("job", health.JobUploader))
 	if o.Health == nil {
 		o.Health = health.NewRegistry(o.Now).Component(o.Stream, health.JobUploader)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
@@ -108,7 +109,7 @@ func (r *report) interrupted(a rules.Answer, err error, failures int) {
 		fault = below.Recode(codeUpload, below.Text)
 	}
 	if r.health.Report(health.ScopeUpload, severity, fault) {
-		r.log.Warn("upload interrupted", zap.String("code", fault.Code), zap.String("why", fault.Text), zap.NamedError("cause", err))
+		logevent.Condition(r.log, fault)
 	}
 }
 
@@ -127,7 +128,7 @@ func (r *report) passed(f inflight) {
 	r.numbers.backlogDone.Set(done)
 	r.health.SetState(stateUploading)
 	if r.health.OK(health.ScopeUpload) {
-		r.log.Info("upload resumed")
+		logevent.UploadResumed.Log(r.log)
 	}
 }
 
@@ -135,7 +136,7 @@ func (r *report) passed(f inflight) {
 // that could not be saved is no longer needed.
 func (r *report) noneLeft() {
 	if r.health.OK(health.ScopeUpload) {
-		r.log.Info("every fragment that failed to upload before has been uploaded")
+		logevent.UploadNothingLeft.Log(r.log)
 	}
 }
 
@@ -151,7 +152,7 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
 		timeText(f.At()), r.stream, a.Rule.Cause, a.Title(), a.Rule.Advice, refused.MaxTries)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
-		r.log.Warn("a fragment was refused", zap.String("code", fault.Code), zap.String("why", fault.Text))
+		logevent.Condition(r.log, fault)
 	}
 }
 
@@ -161,7 +162,7 @@ func (r *report) damaged(k segment.Key) {
 		"the damaged part was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` names the part.",
 		timeText(k.Start), r.stream, r.stream)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
-		r.log.Warn("a part of a recording cannot be uploaded", zap.String("code", fault.Code), zap.String("why", fault.Text))
+		logevent.Condition(r.log, fault)
 	}
 }
 
@@ -169,7 +170,7 @@ func (r *report) damaged(k segment.Key) {
 func (r *report) stuck(x *poison.Suspect) {
 	if x == nil {
 		if r.health.OK(scopeBreaks) {
-			r.log.Info("no fragment is left that repeatedly broke the connection")
+			logevent.UploadBreaksEnded.Log(r.log)
 		}
 		return
 	}
@@ -183,7 +184,7 @@ func (r *report) stuck(x *poison.Suspect) {
 		"%s A shorter key frame interval of the camera makes fragments smaller.",
 		timeText(x.First.At()), r.stream, humanize.Bytes(x.First.Stored.Size), x.Since.UTC().Format(time.RFC3339), how, rules.AdviceNetwork)
 	if r.health.Report(scopeBreaks, health.Degraded, fault) {
-		r.log.Warn("a fragment repeatedly fails to upload", zap.String("code", fault.Code), zap.String("why", fault.Text))
+		logevent.Condition(r.log, fault)
 	}
 }
 
@@ -195,14 +196,14 @@ func (r *report) unreadable(err error) {
 	fault := health.SystemFault(codeStore, err, "A recording of stream %s cannot be read, or its progress cannot be written: check the disk; "+
 		"`kvs-edge-agent verify` names what is damaged. It is tried again.", r.stream)
 	if r.health.Report(health.ScopeDisk, health.Degraded, fault) {
-		r.log.Warn("a recording cannot be uploaded", zap.String("code", fault.Code), zap.String("why", fault.Text), zap.Error(err))
+		logevent.Condition(r.log, fault)
 	}
 }
 
 // readable ends the condition that unreadable reported.
 func (r *report) readable() {
 	if r.health.OK(health.ScopeDisk) {
-		r.log.Info("recordings can be read, and progress be written again")
+		logevent.UploadDiskRecovered.Log(r.log)
 	}
 }
 
@@ -217,7 +218,7 @@ func (r *report) sound(f inflight, setting Audio) {
 	}
 	if f.omitted.Name == "" {
 		if r.health.OK(ScopeAudio) {
-			r.log.Info("audio is uploaded again, or the camera sends none")
+			logevent.AudioUploaded.Log(r.log)
 		}
 		return
 	}
@@ -229,6 +230,6 @@ func (r *report) sound(f inflight, setting Audio) {
 	}
 	fault := health.UserFault(CodeAudio, nil, text, r.stream, f.omitted.Name)
 	if r.health.Report(ScopeAudio, health.Info, fault) {
-		r.log.Info("audio is not uploaded", zap.String("code", fault.Code), zap.String("codec", f.omitted.Name))
+		logevent.Condition(r.log, fault, zap.String("codec", f.omitted.Name))
 	}
 }

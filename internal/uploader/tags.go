@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
@@ -133,6 +134,6 @@ func (t *fragmentTags) passed() {
 	fault := health.SystemFault(codeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
 		"They are tried again when they change, and once a day.", t.stream)
 	if t.health.Report(scopeTags, health.Degraded, fault) {
-		t.log.Warn("fragment tags are left out", zap.String("code", fault.Code), zap.String("why", fault.Text))
+		logevent.Condition(t.log, fault)
 	}
 }

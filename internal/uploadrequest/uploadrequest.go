@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -149,7 +150,7 @@ func (r *Requests) receive(ctx context.Context, payload []byte) {
 func (r *Requests) event(f *health.Fault) {
 	r.o.Health.OK(scopeRequest)
 	r.o.Health.Note(scopeRequest, health.Info, f, eventShown)
-	r.o.Log.Warn("configuration condition raised", zap.String("code", f.Code), zap.Error(f))
+	logevent.Condition(r.o.Log, f)
 }
 
 // admit takes a request unless too many are open.
@@ -176,7 +177,7 @@ func (r *Requests) resume(ctx context.Context) {
 	var before []request
 	if err := r.o.Dir.Read(file, &before); err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			r.o.Log.Warn("uploads that were requested before the restart are lost", zap.Error(err))
+			logevent.UploadRequestsLost.Log(r.o.Log, zap.Error(err))
 		}
 		return
 	}
@@ -286,7 +287,7 @@ func (r *Requests) save() {
 	r.mu.Unlock()
 	err := r.o.Dir.Write(file, kept)
 	if err != nil && !r.unsaved {
-		r.o.Log.Warn("requested uploads cannot be saved to disk: they would be lost at a restart", zap.Error(err))
+		logevent.UploadRequestsNotSaved.Log(r.o.Log, zap.Error(err))
 	}
 	r.unsaved = err != nil
 }
@@ -305,7 +306,7 @@ func (r *Requests) saveAgain() {
 func (r *Requests) publish(out answer, now time.Time, sent func()) {
 	payload, err := out.encode(now)
 	if err != nil {
-		r.o.Log.Error("cannot encode the status of an upload", zap.Error(err))
+		logevent.StatusNotEncoded.Log(r.o.Log, zap.Error(err))
 		return
 	}
 	r.o.Publish(payload, out.RequestID, sent)

@@ -91,6 +91,32 @@ func TestWhatPeopleReadIsFound(t *testing.T) {
 	}
 }
 
+// TestMessagesInTablesAreFound: the rows of the log's vocabularies have them.
+func TestMessagesInTablesAreFound(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{
+		"internal/logevent/table.go":              `package a; var rows = []Row{{Moon, info, "moon rose", "The moon rose today."}}`,
+		"internal/localcloud/logevent/rows.go":    `package b; var rows = map[Event]row{Moon: {level, "moon set"}}`,
+		"internal/health/declarations.go":         `package c; var list = []D{{"moon", Failed, "", "Moon is gone", anchor, nil}}`,
+		"internal/elsewhere/table.go":             `package d; var rows = []Row{{Moon, info, "moon full", "x"}}`,
+		"internal/localcloud/logevent/my_test.go": `package b; var rows = []row{{level, "moon new"}}`,
+	})
+	m, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range m.Passages {
+		if p.Role != Other {
+			got = append(got, fmt.Sprint(p.Role, p.Text))
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"1Moon is gone", "1moon rose", "1moon set"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestBannedWordsAreFound has tables of its own.
 func TestBannedWordsAreFound(t *testing.T) {
 	t.Parallel()

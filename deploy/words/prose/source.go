@@ -72,6 +72,8 @@ func (r *reader) literals(n ast.Node) bool {
 		}
 	case *ast.CallExpr:
 		r.noteRole(n)
+	case *ast.CompositeLit:
+		r.noteRow(n)
 	case *ast.BinaryExpr:
 		if operands := sum(n); !r.done[n] && slices.ContainsFunc(operands, isText) {
 			r.text(n, operands)
@@ -136,6 +138,21 @@ var faultTexts = map[string]int{"UserFault": 2, "SystemFault": 2, "NewFault": 3,
 // logLevels are the methods of a logger.
 var logLevels = []string{"Debug", "Info", "Warn", "Error"}
 
+// messageTables are where messages of the log are in tables, with the place of the text in a row.
+var messageTables = map[string]int{"internal/logevent/": 2, "internal/localcloud/logevent/": 1, "internal/health/declarations.go": 3}
+
+// noteRow notes the message of the log in a row of a table.
+func (r *reader) noteRow(row *ast.CompositeLit) {
+	for tree, place := range messageTables {
+		if !strings.HasPrefix(r.name, tree) || r.isTest() || place >= len(row.Elts) {
+			continue
+		}
+		if text, ok := row.Elts[place].(*ast.BasicLit); ok && strings.Contains(text.Value, " ") { // not a list of names
+			r.roles[text] = Log
+		}
+	}
+}
+
 // noteRole notes what the arguments of a call are for.
 func (r *reader) noteRole(call *ast.CallExpr) {
 	f, ok := call.Fun.(*ast.SelectorExpr)
@@ -157,10 +174,10 @@ func (r *reader) isTest() bool {
 }
 
 // shows reports whether whole sentences in a file are for status: not in the command line, in descriptions of settings,
-// metrics and routes, and in stand-ins.
+// metrics, routes and events, and in stand-ins.
 func (r *reader) shows() bool {
 	for _, tree := range []string{
-		"internal/settings/", "internal/metrics/", "internal/localapi/route", "internal/localcloud/", "internal/fakecam/",
+		"internal/settings/", "internal/metrics/", "internal/localapi/route", "internal/localcloud/", "internal/fakecam/", "internal/logevent/",
 	} {
 		if strings.HasPrefix(r.name, tree) {
 			return false

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Unit is a NAL unit in the order of decoding.
+// Unit is a NAL unit in decoding order.
 type Unit struct {
-	NAL       []byte // the callee's to read until it returns
+	NAL       []byte // valid until the callee returns
 	Timestamp uint32 // of RTP
 	Arrival   time.Time
 	Suspect   bool // others of its access unit may be lost
@@ -20,45 +20,45 @@ type Unit struct {
 const maxKept = 256
 
 const (
-	// maxFreeSize bounds a buffer that waits for another NAL unit, and maxFree all of them, in bytes: those of the largest NAL
+	// maxFreeSize bounds a buffer that is kept for another NAL unit, and maxFree all of them, in bytes: those of the largest NAL
 	// units would otherwise stay for the session's life.
 	maxFreeSize = 256 << 10
 	maxFree     = 2 << 20
-	// spare is how much more memory what is kept may take than twice its bytes.
+	// spare is how much memory the kept NAL units may take beyond twice their bytes.
 	spare = 2 << 20
 )
 
-// Deinterleaver puts NAL units that come in another order into that of decoding, by their numbers (RFC 6184, section 7.2;
-// RFC 7798, section 6). It keeps so many back that one that comes later can still go before them.
+// Deinterleaver puts NAL units into decoding order, by their numbers (RFC 6184, section 7.2;
+// RFC 7798, section 6). It holds back as many as may precede one that arrives later.
 type Deinterleaver struct {
 	depth  int
-	counts func(nal []byte) bool // is it one of those that depth is about?
+	counts func(nal []byte) bool // does it count towards depth?
 	emit   func(Unit)
 
 	headerSize int
-	kept       []Unit // in the order of decoding
-	counting   int    // of them, how many count
+	kept       []Unit // in decoding order
+	counting   int    // how many of them count towards depth
 	bytes      int
-	memory     int // of the buffers of what is kept
+	memory     int // size of the buffers of those kept
 	free       [][]byte
 	freeMemory int
-	last       uint16 // number of what was emitted last
-	popped     bool   // something was
+	last       uint16 // number of the last emitted unit
+	popped     bool   // one was emitted
 	loose      bool   // numbers do not follow each other
-	open       Unit   // of which not all fragments have come
+	open       Unit   // whose fragments have not all arrived
 	isOpen     bool
-	suspects   int // so many of the next that count are suspect
+	suspects   int // how many of the next counted units are suspect
 }
 
-// NewDeinterleaver keeps back depth NAL units of those that count, with headers of so many bytes.
+// NewDeinterleaver returns a Deinterleaver that holds back depth counted NAL units; headerSize is that of a NAL unit, in bytes.
 func NewDeinterleaver(depth, headerSize int, counts func(nal []byte) bool, emit func(Unit)) *Deinterleaver {
 	return &Deinterleaver{depth: min(depth, maxKept), headerSize: headerSize, counts: counts, emit: emit}
 }
 
-// Bytes is how much it keeps.
+// Bytes is the number of bytes it holds back.
 func (d *Deinterleaver) Bytes() int { return d.bytes + len(d.open.NAL) }
 
-// Push takes the next part with the timestamp of its NAL unit. It reports false for a fragment without a beginning.
+// Push adds the next part with the timestamp of its NAL unit. It returns false for a fragment without a start.
 func (d *Deinterleaver) Push(p Part, timestamp uint32, now time.Time) bool {
 	if p.Start {
 		whole := d.dropOpen()
@@ -73,7 +73,7 @@ func (d *Deinterleaver) Push(p Part, timestamp uint32, now time.Time) bool {
 	return true
 }
 
-// begin opens a NAL unit. One without a number comes after all that came before it.
+// begin opens a NAL unit. One without a number follows all that arrived before it.
 func (d *Deinterleaver) begin(p Part, timestamp uint32) {
 	don := p.DON
 	if !p.Numbered {
@@ -99,7 +99,7 @@ func (d *Deinterleaver) add(p Part, now time.Time) {
 	}
 }
 
-// close puts the open NAL unit into its place, and emits what need not wait any more.
+// close puts the open NAL unit in order, and emits those that need not wait any longer.
 func (d *Deinterleaver) close() {
 	u := d.open
 	d.open, d.isOpen = Unit{}, false
@@ -125,7 +125,7 @@ func (d *Deinterleaver) close() {
 	}
 }
 
-// pop emits the first.
+// pop emits the first unit.
 func (d *Deinterleaver) pop() {
 	u := d.kept[0]
 	d.kept = slices.Delete(d.kept, 0, 1)
@@ -148,7 +148,7 @@ func (d *Deinterleaver) recycle(buffer []byte) {
 	}
 }
 
-// dropOpen forgets a NAL unit of which the end did not come, and reports whether there was none.
+// dropOpen discards a NAL unit whose end did not arrive, and reports whether there was none.
 func (d *Deinterleaver) dropOpen() bool {
 	was := d.isOpen
 	if was {
@@ -158,7 +158,7 @@ func (d *Deinterleaver) dropOpen() bool {
 	return !was
 }
 
-// Hole says that packets are missing: of what is kept, and of what comes next, nobody knows whether its access unit is whole.
+// Hole notes that packets are missing: access units of the units held back, and of the next ones, may be incomplete.
 func (d *Deinterleaver) Hole() {
 	d.dropOpen()
 	for i := range d.kept {
@@ -167,8 +167,8 @@ func (d *Deinterleaver) Hole() {
 	d.suspects = d.depth + 1
 }
 
-// Flush emits what is kept up to the first NAL unit that is missing, and returns how many pictures are left: others would have
-// to come before them.
+// Flush emits the units held back up to the first missing NAL unit, and returns how many pictures are left: they are preceded by missing
+// ones.
 func (d *Deinterleaver) Flush() (left int) {
 	d.dropOpen()
 	for len(d.kept) > 0 && (d.loose || d.kept[0].don-d.last <= 1) {

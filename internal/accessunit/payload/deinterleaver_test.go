@@ -11,8 +11,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 )
 
-// TestDeinterleaver is the table of NAL units as they come, by their numbers, and of the order in which they are emitted. S is
-// one that does not count, ! a hole, and - one that has no number.
+// TestDeinterleaver is the table of NAL units as they arrive, by their numbers, and of the order in which they are emitted. S is
+// one that does not count towards depth, ! a hole, and - one without a number.
 func TestDeinterleaver(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -20,17 +20,17 @@ func TestDeinterleaver(t *testing.T) {
 		come, want string
 		left       int
 	}{
-		"in order":                     {2, "1 2 3 4", "1 2 3 4", 0},
-		"one early":                    {2, "1 3 2 4", "1 2 3 4", 0},
-		"in threes":                    {2, "2 0 1 5 3 4", "0 1 2 3 4 5", 0},
-		"numbers wrap":                 {2, "65534 0 65535 1", "65534 65535 0 1", 0},
-		"deeper than was said":         {1, "1 5 4 3 2", "1 4 3 2 5", 0},
-		"what does not count":          {1, "S1 S3 2 4 S5 6", "1 2 3 4 5 6", 0},
-		"the end is missing":           {3, "0 1 2 3 5 6", "0 1 2 3", 2},
-		"numbers do not follow":        {2, "2 4 6 8 12 14", "2 4 6 8 12 14", 0},
-		"a hole":                       {1, "1 2 ! 4 5 6 7 8", "1 2? 4? 5? 6 7 8", 0},
-		"without numbers":              {2, "- - 5 -", "0 0 5 5", 0},
-		"a fragment without beginning": {2, "1 m 2", "1 2", 0},
+		"in order":                 {2, "1 2 3 4", "1 2 3 4", 0},
+		"one early":                {2, "1 3 2 4", "1 2 3 4", 0},
+		"in threes":                {2, "2 0 1 5 3 4", "0 1 2 3 4 5", 0},
+		"numbers wrap":             {2, "65534 0 65535 1", "65534 65535 0 1", 0},
+		"deeper than announced":    {1, "1 5 4 3 2", "1 4 3 2 5", 0},
+		"what does not count":      {1, "S1 S3 2 4 S5 6", "1 2 3 4 5 6", 0},
+		"the end is missing":       {3, "0 1 2 3 5 6", "0 1 2 3", 2},
+		"numbers do not follow":    {2, "2 4 6 8 12 14", "2 4 6 8 12 14", 0},
+		"a hole":                   {1, "1 2 ! 4 5 6 7 8", "1 2? 4? 5? 6 7 8", 0},
+		"without numbers":          {2, "- - 5 -", "0 0 5 5", 0},
+		"a fragment without start": {2, "1 m 2", "1 2", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +59,7 @@ func TestDeinterleaver(t *testing.T) {
 				case "m":
 					p.Start = false
 					if d.Push(p, uint32(n), time.Time{}) {
-						t.Error("it was taken")
+						t.Error("it was accepted")
 					}
 					continue
 				}

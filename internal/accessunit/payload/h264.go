@@ -1,6 +1,6 @@
 package payload
 
-// The types of payloads that are no NAL units (RFC 6184, table 1).
+// The types of payloads that are not NAL units (RFC 6184, table 1).
 const (
 	h264TypeMask = 0x1F
 	h264LastNAL  = 23
@@ -12,7 +12,7 @@ const (
 	fuB          = 29
 )
 
-// H264 calls take for each part in a payload of H.264, in its order.
+// H264 calls take for each part in a payload of H.264, in order.
 func H264(p []byte, take func(Part)) error {
 	if len(p) == 0 {
 		return ErrShort

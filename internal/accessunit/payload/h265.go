@@ -2,7 +2,7 @@ package payload
 
 import "encoding/binary"
 
-// The types of payloads that are no NAL units (RFC 7798, section 4.4).
+// The types of payloads that are not NAL units (RFC 7798, section 4.4).
 const (
 	h265HeaderSize = 2
 	h265FirstOther = 48
@@ -14,7 +14,7 @@ const (
 
 func h265Type(header byte) byte { return header & h265TypeMask >> 1 }
 
-// H265 calls take for each part in a payload of H.265, in its order. numbered is whether NAL units have a DON, which the
+// H265 calls take for each part in a payload of H.265, in order. numbered: NAL units have a DON, as the
 // session description says.
 func H265(p []byte, numbered bool, take func(Part)) error {
 	if len(p) < h265HeaderSize {
@@ -55,8 +55,8 @@ func H265(p []byte, numbered bool, take func(Part)) error {
 	return nil
 }
 
-// unwrap takes what a PACI packet carries out of it (RFC 7798, section 4.4.4): a payload whose type and forbidden bit stand
-// behind the header, before extensions that say nothing of the video.
+// unwrap returns what a PACI packet carries (RFC 7798, section 4.4.4): a payload, whose type and forbidden bit
+// follow the header, before extensions that do not concern the video.
 func unwrap(header [2]byte, rest []byte) (inner [2]byte, payload []byte, ok bool) {
 	if len(rest) < 2 {
 		return header, nil, false

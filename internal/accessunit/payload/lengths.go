@@ -2,12 +2,12 @@ package payload
 
 import "bytes"
 
-// StartCode is what stands between NAL units in Annex B of both codecs.
+// StartCode is the separator of NAL units in Annex B of both codecs.
 var StartCode = []byte{0, 0, 1}
 
-// Lengths reports whether a NAL unit is in truth one or more of them, each behind its length in four bytes (ISO/IEC
-// 14496-15), as a file has them: it begins with a zero, which none does, and they fill it. valid reports whether a NAL
-// unit can be one. ambiguous: it may be Annex B as well.
+// Lengths reports whether a NAL unit is really one or more of them, each after its length in four bytes (ISO/IEC
+// 14496-15), as in a file: it starts with a zero, which none does, and they fill it. valid reports whether bytes can
+// be a NAL unit. ambiguous: it may be Annex B as well.
 func Lengths(nal []byte, valid func(nal []byte) bool) (yes, ambiguous bool) {
 	ambiguous = bytes.HasPrefix(nal, StartCode)
 	for rest := nal; len(rest) > 0; {
@@ -19,7 +19,7 @@ func Lengths(nal []byte, valid func(nal []byte) bool) (yes, ambiguous bool) {
 	return len(nal) > 0, ambiguous
 }
 
-// CutLength takes a NAL unit behind its length off the front.
+// CutLength cuts the first NAL unit, with its length, off b.
 func CutLength(b []byte) (nal, rest []byte, ok bool) {
 	const size = 4
 	if len(b) <= size || b[0] != 0 {

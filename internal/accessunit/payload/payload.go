@@ -1,5 +1,5 @@
-// Package payload reads what the payloads of RTP packets carry of H.264 (RFC 6184) and H.265 (RFC 7798): NAL units, whole,
-// in fragments, several together, and in another order than that of decoding. It must not know what NAL units mean.
+// Package payload unpacks the RTP payloads of H.264 (RFC 6184) and H.265 (RFC 7798) into NAL units: single ones,
+// fragments, aggregates, and NAL units that are not in decoding order. It does not interpret NAL units.
 package payload
 
 import (
@@ -11,17 +11,17 @@ import (
 // Part is a NAL unit, or a fragment of one.
 type Part struct {
 	Header     [2]byte // of the NAL unit; H.264 has the first byte only
-	Data       []byte  // what follows it, the caller's to read until it returns
-	Start, End bool    // both: it is whole
+	Data       []byte  // what follows it, valid until the callee returns
+	Start, End bool    // both: it is complete
 	Numbered   bool    // it has a DON
 	DON        uint16  // decoding order number
-	Later      uint32  // ticks from the packet's timestamp to that of the NAL unit
+	Later      uint32  // ticks from the packet's timestamp to the NAL unit's
 }
 
-// Whole reports whether a part is all of a NAL unit.
+// Whole reports whether a part is a complete NAL unit.
 func (p Part) Whole() bool { return p.Start && p.End }
 
-// What can be wrong with a payload. The parts before that are good.
+// Errors of a payload. The parts before the error are good.
 var (
 	ErrShort     = errors.New("an RTP payload is shorter than its header")
 	ErrFragment  = errors.New("a fragmentation unit is shorter than its header")
@@ -29,7 +29,7 @@ var (
 	ErrEmpty     = errors.New("an aggregation packet has a NAL unit without content")
 )
 
-// UndefinedError is about a payload of a type that its codec does not have.
+// UndefinedError is the error of a payload whose type the codec does not define.
 type UndefinedError struct {
 	Codec string // "H.264" or "H.265"
 	Type  uint8
@@ -50,12 +50,12 @@ const (
 type order struct {
 	numbered bool
 	first    uint16 // number of the first one
-	delta    bool   // the others say how much theirs are greater, less one; else they count
-	base     bool   // each says how much its number is greater than first
-	offset   int    // bytes of the time that each has of its own
+	delta    bool   // each other has the difference to its number, less one; otherwise numbers are consecutive
+	base     bool   // each has the difference of its number to first
+	offset   int    // size of each unit's timestamp offset, in bytes
 }
 
-// aggregate takes the NAL units of an aggregation packet, each behind its size. It goes on after one without content.
+// aggregate unpacks the NAL units of an aggregation packet, each after its size. It continues after an empty one.
 func aggregate(rest []byte, headerSize int, o order, take func(Part)) (err error) {
 	don := o.first
 	for i := 0; len(rest) > 0; i++ {
@@ -98,7 +98,7 @@ func aggregate(rest []byte, headerSize int, o order, take func(Part)) (err error
 	return err
 }
 
-// number takes a DON off the front.
+// number cuts a DON off the front.
 func number(rest []byte) (don uint16, after []byte, ok bool) {
 	if len(rest) < 2 {
 		return 0, nil, false

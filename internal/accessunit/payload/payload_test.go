@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 )
 
-// written is a part as the tables of this file have it: its header and data, what is known of its number and time, and
+// written is a part as the tables of this file write it: its header and data, its number and time, and
 // whether it is a fragment.
 func written(p payload.Part, headerSize int) string {
 	text := fmt.Sprintf("%x", slices.Concat(p.Header[:headerSize], p.Data))
@@ -44,7 +44,7 @@ func TestH264(t *testing.T) {
 		"STAP-A":                  {"\x78\x00\x02\x67a\x00\x02\x68b", []string{"6761", "6862"}, nil},
 		"STAP-A, one empty":       {"\x78\x00\x00\x00\x02\x68b", []string{"6862"}, payload.ErrEmpty},
 		"STAP-A, torn":            {"\x78\x00\x02\x67a\x00\x09\x68b", []string{"6761"}, payload.ErrAggregate},
-		"STAP-A, a byte behind":   {"\x78\x00\x02\x67a\x00", []string{"6761"}, payload.ErrAggregate},
+		"STAP-A, a byte after it": {"\x78\x00\x02\x67a\x00", []string{"6761"}, payload.ErrAggregate},
 		"STAP-B":                  {"\x79\xff\xff\x00\x02\x67a\x00\x02\x68b", []string{"6761 #65535", "6862 #0"}, nil},
 		"STAP-B without a number": {"\x79\xff", nil, payload.ErrAggregate},
 		"MTAP16": {"\x7a\x00\x05\x00\x02\x01\x03\xe8\x67a\x00\x02\x00\x00\x00\x68b",
@@ -119,7 +119,7 @@ func TestH265(t *testing.T) {
 	}
 }
 
-// TestLengths tells NAL units behind their lengths from others.
+// TestLengths distinguishes NAL units with lengths from others.
 func TestLengths(t *testing.T) {
 	t.Parallel()
 	valid := func(nal []byte) bool { return nal[0] == 0x65 || nal[0] == 0x67 }
@@ -156,7 +156,7 @@ func FuzzPayloads(f *testing.F) {
 			parts++
 			size += len(p.Data)
 			if p.Numbered && p.Later > 1<<24 {
-				t.Error("a time that no packet has")
+				t.Error("an impossible timestamp offset")
 			}
 		}
 		_ = payload.H264(data, take)

@@ -3,28 +3,28 @@ package sequence
 import "time"
 
 const (
-	// remembered is how many packets are, so that a repeated one is known.
+	// remembered is how many packets are remembered to recognise duplicates.
 	remembered = 512
-	// farJump is what lies between the numbers that are handed on where those of the camera begin anew: more than MaxDropout.
+	// farJump is the distance between emitted numbers where the camera restarts its own: more than MaxDropout.
 	farJump = 1 << 13
-	// openingRun is how many packets are held back at the beginning of a source that does not count by one, until it is
-	// known how it counts; and steadyRun is how many have to follow each other so later.
+	// openingRun is how many packets are held back at the start of a source that does not count by one, until it is
+	// known how it counts; steadyRun is how many consecutive ones show that later.
 	openingRun, steadyRun = 8, 16
 )
 
-// Numbers gives the packets of one source numbers that count each, by one. Cameras are known whose numbers stand still, are
-// those of pictures, count by another step, or count the packets of all tracks together.
+// Numbers renumbers the packets of one source, so that each counts by one. Some cameras number pictures, never change the
+// number, count by another step, or have one count for all tracks.
 type Numbers struct {
 	emit func(Packet, time.Time)
 
 	started  bool
 	settled  bool      // it is known how the camera counts
-	held     []arrived // until then
-	last     uint16    // the camera's number of the packet that is farthest on
-	out      uint16    // the number that it was handed on with
-	shift    uint16    // from the camera's numbers to those, while it counts by one
+	held     []arrived // held back until then
+	last     uint16    // the highest number of the camera so far
+	out      uint16    // the number with which that packet was emitted
+	shift    uint16    // from the camera's numbers to the emitted ones, while it counts by one
 	step     uint16    // 1, or what the camera counts by instead
-	run      int       // so many distances in a row were runStep
+	run      int       // number of consecutive distances of runStep
 	runStep  uint16
 	present  uint32 // timestamp of the last packet
 	ours     [remembered]known
@@ -32,16 +32,16 @@ type Numbers struct {
 	received uint32 // packets so far
 }
 
-// known is a packet that came.
+// known is a packet that has arrived.
 type known struct {
 	sequence uint16
 	print    uint32 // 0: none
 }
 
-// NewNumbers makes Numbers that hand on packets with the time of their arrival.
+// NewNumbers returns Numbers that emit packets with their times of arrival.
 func NewNumbers(emit func(Packet, time.Time)) *Numbers { return &Numbers{emit: emit, step: 1} }
 
-// Push takes the next packet in the order of their coming.
+// Push adds the next packet in order of arrival.
 func (n *Numbers) Push(p Packet, now time.Time) {
 	if !n.started {
 		n.started, n.last, n.out = true, p.Sequence, p.Sequence
@@ -59,8 +59,8 @@ func (n *Numbers) Push(p Packet, now time.Time) {
 	n.open(p, now)
 }
 
-// follows notes a packet that has the number after the last one, where the camera counts as it ought to. It reports false for all
-// others, which are for Push.
+// follows notes a packet whose number is the successor of the last one, where the camera counts by one. It returns false for all
+// others, which go to Push.
 func (n *Numbers) follows(p *Packet) bool {
 	if !n.settled || n.step != 1 || p.Sequence != n.last+1 {
 		return false
@@ -79,15 +79,15 @@ func (n *Numbers) follows(p *Packet) bool {
 	return true
 }
 
-// open holds packets back at the beginning, unless the camera counts as it ought to.
+// open holds packets back at the start, unless the camera counts by one.
 func (n *Numbers) open(p Packet, now time.Time) {
 	before := n.last
 	if len(n.held) > 0 {
 		before = n.held[len(n.held)-1].Sequence
 	}
 	step := p.Sequence - before
-	usual := step == 1 || step == 0 || len(n.held) == 0 && n.others.filled(n.last, p.Sequence, n.received)
-	if usual && len(n.held) == 0 {
+	ordinary := step == 1 || step == 0 || len(n.held) == 0 && n.others.filled(n.last, p.Sequence, n.received)
+	if ordinary && len(n.held) == 0 {
 		n.settled = true
 		n.take(p, now)
 		return
@@ -102,13 +102,13 @@ func (n *Numbers) open(p Packet, now time.Time) {
 	switch {
 	case n.run == openingRun:
 		n.step = step
-	case !usual && len(n.held) < openingRun:
+	case !ordinary && len(n.held) < openingRun:
 		return
 	}
 	n.Flush()
 }
 
-// Flush hands on what is held back.
+// Flush emits the packets that are held back.
 func (n *Numbers) Flush() {
 	if !n.started {
 		return
@@ -121,7 +121,7 @@ func (n *Numbers) Flush() {
 	}
 }
 
-// take hands a packet on with its number.
+// take emits a packet with its number.
 func (n *Numbers) take(p Packet, now time.Time) {
 	if n.step != 1 {
 		n.takeStep(p, now)
@@ -141,7 +141,7 @@ func (n *Numbers) take(p Packet, now time.Time) {
 	switch {
 	case clash && ahead == 0: // it does not count packets
 		n.shift++
-	case clash: // it begins anew
+	case clash: // it restarts
 		n.shift = n.out + farJump - p.Sequence
 	case ahead > 1 && ahead <= MaxDropout:
 		n.fill(p.Sequence, now)
@@ -153,14 +153,14 @@ func (n *Numbers) take(p Packet, now time.Time) {
 	n.hand(p, n.out, now)
 }
 
-// takeStep is take where the camera counts by another step.
+// takeStep is like take, for a camera that counts by another step.
 func (n *Numbers) takeStep(p Packet, now time.Time) {
 	n.remember(p)
 	distance, step := int16(p.Sequence-n.last), int16(n.step)
 	count := int16(1)
 	if distance != step && distance%step == 0 {
 		count = distance / step
-	} else if distance != step { // it counts as others from here on, or begins anew
+	} else if distance != step { // it counts by one from here on, or restarts
 		n.step, n.run = 1, 0
 		n.shift = n.out + farJump - p.Sequence
 		n.last, n.out = p.Sequence, n.out+farJump
@@ -192,7 +192,7 @@ func (n *Numbers) hand(p Packet, number uint16, now time.Time) {
 	n.emit(p, now)
 }
 
-// fill hands on packets without content for the numbers before one that other tracks have taken.
+// fill emits packets without content for the numbers before one that packets of other tracks have.
 func (n *Numbers) fill(before uint16, now time.Time) {
 	for m := n.last + 1; m != before; m++ {
 		if n.others.has(m, n.received) {
@@ -201,7 +201,7 @@ func (n *Numbers) fill(before uint16, now time.Time) {
 	}
 }
 
-// Elsewhere says that a packet of another track has a number.
+// Elsewhere notes that a packet of another track has a number.
 func (n *Numbers) Elsewhere(number uint16, now time.Time) {
 	if n.others.independent {
 		return
@@ -216,7 +216,7 @@ func (n *Numbers) Elsewhere(number uint16, now time.Time) {
 	}
 }
 
-// remember notes a packet that came.
+// remember notes a packet that arrived.
 func (n *Numbers) remember(p Packet) {
 	n.received++
 	n.ours[p.Sequence%remembered] = known{p.Sequence, p.fingerprint()}
@@ -225,26 +225,26 @@ func (n *Numbers) remember(p Packet) {
 	}
 }
 
-// came reports whether a packet came before.
+// came reports whether a packet is a duplicate.
 func (n *Numbers) came(p Packet) bool {
 	k := n.ours[p.Sequence%remembered]
 	return k.sequence == p.Sequence && k.print == p.fingerprint()
 }
 
-// clashes reports whether another packet came with the number of one.
+// clashes reports whether another packet arrived with the same number.
 func (n *Numbers) clashes(p Packet) bool {
 	k := n.ours[p.Sequence%remembered]
 	return k.sequence == p.Sequence && k.print != 0 && k.print != p.fingerprint()
 }
 
 const (
-	// elsewhereKept is how many numbers of other tracks are known, and elsewhereLife how many packets of ours they may be old.
+	// elsewhereKept is how many numbers of other tracks are known, and elsewhereLife after how many of this track's packets they expire.
 	elsewhereKept, elsewhereLife = 1024, 4096
 )
 
-// elsewhere is the numbers that packets of other tracks have taken, as some cameras have one count for all.
+// elsewhere is the set of numbers of other tracks' packets, as some cameras have one count for all tracks.
 type elsewhere struct {
-	independent bool // a number came twice: tracks have counts of their own
+	independent bool // a number occurred twice: each track has its own count
 	any         bool // there are numbers
 	numbers     [elsewhereKept]taken
 }
@@ -252,7 +252,7 @@ type elsewhere struct {
 type taken struct {
 	sequence uint16
 	valid    bool
-	at       uint32 // when so many packets of ours had come
+	at       uint32 // how many packets of this track had arrived
 }
 
 func (e *elsewhere) add(number uint16, received uint32) {
@@ -268,7 +268,7 @@ func (e *elsewhere) has(number uint16, received uint32) bool {
 	return t.valid && t.sequence == number && received-t.at < elsewhereLife
 }
 
-// filled reports whether other tracks have all numbers between two, of which there are some.
+// filled reports whether other tracks have all numbers between two, of which there is at least one.
 func (e *elsewhere) filled(after, before uint16, received uint32) bool {
 	if between := before - after - 1; between == 0 || between > MaxRepeat {
 		return false

@@ -14,7 +14,7 @@ import (
 // noon is when packets arrive.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// counted lists numbers from one on, by a step.
+// counted lists n numbers, by a step.
 func counted(from, step, n int) string {
 	var list []string
 	for i := range n {
@@ -23,8 +23,8 @@ func counted(from, step, n int) string {
 	return strings.Join(list, " ")
 }
 
-// TestNumbers is the table of how cameras count. What comes are the numbers of packets; a=N is one of another track, and N*
-// the packet before it once more. What is emitted is written as the distance of each number from the one before: + for 1, and a
+// TestNumbers is the table of how cameras count. The input is the numbers of packets; a=N is a packet of another track, and N*
+// a duplicate of the previous packet. The output is the distance of each number from the previous one: + for 1, and a
 // dot for a packet without content.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
@@ -45,8 +45,8 @@ func TestNumbers(t *testing.T) {
 		"by 5000":                         {counted(10, 5000, 30), plus(29)},
 		"by two from some time on":        {counted(1, 1, 20) + " " + counted(22, 2, 30), plus(19) + strings.Repeat(" 2", 15) + " " + plus(15)},
 		"by two, and then by one":         {counted(10, 2, 20) + " 49 50 51", plus(19) + " 8192 + +"},
-		"anew, far away":                  {"1 2 3 30000 30001", "+ + 29997 +"},
-		"anew, a little back":             {counted(1, 1, 30) + " 10 11 12", plus(29) + " 8192 + +"},
+		"restart, far away":               {"1 2 3 30000 30001", "+ + 29997 +"},
+		"restart, a little back":          {counted(1, 1, 30) + " 10 11 12", plus(29) + " 8192 + +"},
 		"with all tracks":                 {"1 2 a=3 4 5 a=6 a=7 8", "+ .+ + + .+ .+ +"},
 		"with all tracks, and a loss":     {"1 2 a=3 5 6 a=7 8 a=9 10", "+ .+ 2 + .+ + .+ +"},
 		"in turn with the other":          {interleaved(40), strings.TrimSpace(strings.Repeat(".+ + ", 39))},
@@ -83,7 +83,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// interleaved are packets that take numbers in turn with another track's.
+// interleaved lists packets that share a count with another track's, in turn.
 func interleaved(n int) string {
 	var list []string
 	for i := range n {
@@ -95,7 +95,7 @@ func interleaved(n int) string {
 	return strings.Join(list, " ")
 }
 
-// push pushes packets as the table has them.
+// push pushes packets as the tables write them.
 func push(n *sequence.Numbers, words string) {
 	sent := make(map[int]sequence.Packet)
 	for i, word := range strings.Fields(words) {
@@ -115,8 +115,8 @@ func push(n *sequence.Numbers, words string) {
 	}
 }
 
-// TestTrack is the table of sources. A packet is written as the letter of its source, its number and, behind a colon, its
-// timestamp; a number before it is how many milliseconds pass.
+// TestTrack is the table of SSRCs. A packet is written as the letter of its SSRC, its number and, after a colon, its
+// timestamp; a number by itself is a pause in milliseconds.
 func TestTrack(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -124,10 +124,10 @@ func TestTrack(t *testing.T) {
 		dropped    int64
 	}{
 		"one":                             {"a1:1 a2:1 a3:2", "a1 a2 a3", 0},
-		"another that goes on":            {"a1:1 a2:1 b3:2 b4:2", "a1 a2 b3 b4", 0},
+		"another that continues":          {"a1:1 a2:1 b3:2 b4:2", "a1 a2 b3 b4", 0},
 		"each picture another":            {"a1:1 b2:2 c3:3 d4:4", "a1 b2 c3 d4", 0},
-		"late of the one before":          {"a1:1 a3:1 b4:2 a2:1 b5:2", "a1 a3 b4 a2 b5", 0},
-		"another that begins anew":        {"a1:1 a2:1 b900:7 b901:7 b902:8", "a1 a2 | b900 b901 b902", 0},
+		"late of the previous one":        {"a1:1 a3:1 b4:2 a2:1 b5:2", "a1 a3 b4 a2 b5", 0},
+		"another that restarts":           {"a1:1 a2:1 b900:7 b901:7 b902:8", "a1 a2 | b900 b901 b902", 0},
 		"and the session ends":            {"a1:1 a2:1 b900:7 b901:7", "a1 a2 | b900 b901", 0},
 		"two in turn":                     {"a1:1 b900:7 a2:1 b901:7 a3:2 b902:8 a4:2", "a1 a2 a3 a4", 3},
 		"two, a picture each":             {"a1:1 a2:1 b900:7 b901:7 a3:2 a4:2 b902:8 b903:8 a5:3", "a1 a2 a3 a4 a5", 4},
@@ -136,7 +136,7 @@ func TestTrack(t *testing.T) {
 		"two, pictures in turn by twos":   {"a1:1 b900:7 b901:8 a2:2 a3:3 b902:9 b903:10 a4:4", "a1 | b900 b901 | a2 a3 a4", 2},
 		"three":                           {"a1:1 b900:7 c300:5 a2:1 c301:5 b901:7 a3:2", "a1 a2 a3", 4},
 		"a stray one":                     {"a1:1 a2:1 b900:7 a3:2 a4:2", "a1 a2 a3 a4", 1},
-		"late, when another begins anew":  {"a1:1 a3:1 b900:7 a2:1 b901:7 b902:8", "a1 a3 a2 | b900 b901 b902", 0},
+		"late, when another restarts":     {"a1:1 a3:1 b900:7 a2:1 b901:7 b902:8", "a1 a3 a2 | b900 b901 b902", 0},
 		"two, and the session ends":       {"a1:1 b900:7 a2:1 b901:7", "a1 a2", 2},
 		"a pause before the next":         {"a1:1 1500 b900:7", "a1 | b900", 0},
 		"a foreign one that had followed": {"a1:1 b900:7 a2:1 b3:2 a3:2", "a1 a2 a3", 2},
@@ -166,7 +166,7 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// TestNumbersAllocateNothing holds that a packet of a camera that counts as it ought to costs no memory.
+// TestNumbersAllocateNothing: a packet of a camera that counts by one allocates no memory.
 func TestNumbersAllocateNothing(t *testing.T) {
 	track := sequence.NewTrack(func(sequence.Packet, time.Time) {}, func(uint16) {})
 	p := sequence.Packet{Payload: make([]byte, 1400)}
@@ -189,7 +189,7 @@ func BenchmarkTrack(b *testing.B) {
 	}
 }
 
-// FuzzTrack holds that each packet is handed on once at most, and none but those that came.
+// FuzzTrack checks that each packet is emitted once at most, and only packets that arrived.
 func FuzzTrack(f *testing.F) {
 	f.Add([]byte("\x01\x00\x01\x00\x01\x00\x02\x00\x82\x01"))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x05\x00\x05\x01\x41\x00"))
@@ -221,11 +221,11 @@ func FuzzTrack(f *testing.F) {
 		track.Flush()
 		for payload, n := range handed {
 			if n > 1 {
-				t.Errorf("%s was handed on %d times", payload, n)
+				t.Errorf("%s was emitted %d times", payload, n)
 			}
 		}
 		if content > pushed || int64(content) < int64(pushed)-track.Dropped() {
-			t.Errorf("%d of %d are handed on, and %d dropped", content, pushed, track.Dropped())
+			t.Errorf("%d of %d are emitted, and %d dropped", content, pushed, track.Dropped())
 		}
 	})
 }

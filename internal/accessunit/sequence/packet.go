@@ -1,6 +1,6 @@
-// Package sequence finds out what the sequence numbers and sources (SSRCs) of a track's RTP packets say, also of cameras
-// that count in ways of their own, and hands packets on with numbers that say which are missing. It must not know what is in
-// packets, nor how they come.
+// Package sequence interprets the sequence numbers and SSRCs of a track's RTP packets, also of cameras
+// that do not count as RFC 3550 says, and emits packets with numbers that show which are missing. It knows neither the
+// contents of packets, nor how they are received.
 package sequence
 
 import (
@@ -19,16 +19,16 @@ type Packet struct {
 }
 
 const (
-	// Window is how many packets may overtake one, or be missing without a doubt.
+	// Window is how many packets may overtake one, and be missing without a doubt.
 	Window = 64
-	// MaxRepeat is how far a sequence number may lie back and be that of a packet that came before, or too late.
+	// MaxRepeat is how far a sequence number may go back and still be a duplicate or a late packet.
 	MaxRepeat = 64
-	// MaxDropout is how far sequence numbers may run ahead and be a loss; farther, or back, it is a
-	// camera that restarted its numbers. Source: RFC 3550, appendix A.1.
+	// MaxDropout is how far sequence numbers may run ahead and be a loss; farther ahead, or back, the
+	// camera restarted its numbers. Source: RFC 3550, appendix A.1.
 	MaxDropout = 3000
 )
 
-// arrived is a packet with the time of its arrival, and a payload of its own.
+// arrived is a packet with its time of arrival, and a payload of its own.
 type arrived struct {
 	Packet
 	at time.Time
@@ -39,7 +39,7 @@ func keep(p Packet, now time.Time) arrived {
 	return arrived{p, now}
 }
 
-// fingerprint tells packets with the same number from each other, mostly: a repeated one has the same. It is never 0.
+// fingerprint distinguishes packets with the same number, mostly: a duplicate has the same fingerprint. It is never 0.
 func (p *Packet) fingerprint() uint32 {
 	const (
 		prime = 0x9E3779B97F4A7C15

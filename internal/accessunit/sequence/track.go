@@ -6,48 +6,48 @@ import (
 )
 
 const (
-	// sourceLife is how long a source that sends nothing is still the one that is taken.
+	// sourceLife is how long a silent source remains the current one.
 	sourceLife = time.Second
-	// maxHeld and maxHeldBytes bound the packets of a new source that wait for it to be known whether the one before has ended.
+	// maxHeld and maxHeldBytes bound the packets of a new source that wait until it is known whether the previous one has ended.
 	maxHeld, maxHeldBytes = 4096, 4 << 20
-	// maxForeign is how many sources beside the one that is taken are known.
+	// maxForeign is how many other sources are remembered.
 	maxForeign = 8
 )
 
-// Track takes the packets of a track from one source, and gives them numbers. Encoders that restart take another source
+// Track follows one source (SSRC) of a track's packets, and renumbers them. Encoders that restart choose another SSRC
 // (RFC 3550, section 8), and some do so for each GOP. Two that send at the same time are two streams, or one that the camera
-// forgot to end: the first is taken as long as it sends.
+// failed to end: the first one is followed as long as it sends.
 type Track struct {
 	emit   func(Packet, time.Time)
-	change func(sequence uint16) // a source with numbers of its own begins
+	change func(sequence uint16) // a source with numbers of its own starts
 
 	numbers *Numbers
 	started bool
 	source  uint32
-	heard   time.Time // when it sent last
-	last    uint16    // its number that is farthest on
-	twin    uint32    // the source before, if this one went on with its numbers
-	former  uint32    // the source before, if it had numbers of its own
-	changed time.Time // when it was left
-	foreign []uint32  // sources that send beside it
+	heard   time.Time // when it last sent
+	last    uint16    // its highest number
+	twin    uint32    // the previous source, if this one continued its numbers
+	former  uint32    // the previous source, if it had numbers of its own
+	changed time.Time // when it was replaced
+	foreign []uint32  // sources that send at the same time
 	dropped int64     // their packets
-	held    []arrived // of a source of which it is not known whether it takes its place
+	held    []arrived // of a source that may replace it
 	bytes   int       // in held
 }
 
-// NewTrack makes a Track that hands on packets with the time of their arrival. change is called with the number of the next
-// packet where a source with other numbers begins: nothing of the one before is still to come.
+// NewTrack returns a Track that emits packets with their times of arrival. change is called with the number of the next
+// packet where a source with other numbers starts: no more packets of the previous one follow.
 func NewTrack(emit func(Packet, time.Time), change func(sequence uint16)) *Track {
 	return &Track{emit: emit, change: change, numbers: NewNumbers(emit)}
 }
 
-// Source is the SSRC that is taken.
+// Source is the SSRC that is followed.
 func (t *Track) Source() uint32 { return t.source }
 
-// Dropped is how many packets of other sources came in between.
+// Dropped is how many packets of other sources were dropped.
 func (t *Track) Dropped() int64 { return t.dropped }
 
-// Push takes the next packet in the order of their coming. Its payload is the caller's when it returns.
+// Push adds the next packet in order of arrival. The caller may reuse its payload afterwards.
 func (t *Track) Push(p Packet, now time.Time) {
 	if p.SSRC == t.source && len(t.held) == 0 && t.numbers.follows(&p) { // nearly all do
 		t.heard = now
@@ -60,7 +60,7 @@ func (t *Track) Push(p Packet, now time.Time) {
 	case !t.started:
 		t.started, t.source, t.twin, t.last = true, p.SSRC, p.SSRC, p.Sequence
 	case p.SSRC == t.source:
-		if late := t.last - p.Sequence; late == 0 || late >= MaxRepeat { // one that was overtaken says nothing of what came since
+		if late := t.last - p.Sequence; late == 0 || late >= MaxRepeat { // a late packet shows nothing about the ones since
 			t.expel()
 		}
 	case t.continues(p):
@@ -85,7 +85,7 @@ func (t *Track) advance(number uint16) {
 	}
 }
 
-// Pass says that a number of the source is that of a packet that is none of the track's.
+// Pass notes that a number of the source belongs to a packet of no track.
 func (t *Track) Pass(ssrc uint32, number uint16, now time.Time) {
 	if t.started && ssrc == t.source {
 		t.advance(number)
@@ -93,10 +93,10 @@ func (t *Track) Pass(ssrc uint32, number uint16, now time.Time) {
 	}
 }
 
-// Elsewhere says that a packet of another track of the session has a number.
+// Elsewhere notes that a packet of another track of the session has a number.
 func (t *Track) Elsewhere(number uint16, now time.Time) { t.numbers.Elsewhere(number, now) }
 
-// Flush hands on what waits when no more packets come.
+// Flush emits waiting packets at the end of the session.
 func (t *Track) Flush() {
 	switch {
 	case len(t.held) == 0:
@@ -108,14 +108,14 @@ func (t *Track) Flush() {
 	t.numbers.Flush()
 }
 
-// continues reports whether another source goes on with the numbers of the present one.
+// continues reports whether another source continues the numbers of the current one.
 func (t *Track) continues(p Packet) bool {
 	return p.Sequence-t.last-1 < Window && !t.isForeign(p.SSRC)
 }
 
 func (t *Track) isForeign(ssrc uint32) bool { return slices.Contains(t.foreign, ssrc) }
 
-// ban notes that a source sends beside the one that is taken.
+// ban notes that a source sends at the same time as the current one.
 func (t *Track) ban(ssrc uint32) {
 	if t.isForeign(ssrc) {
 		return
@@ -126,7 +126,7 @@ func (t *Track) ban(ssrc uint32) {
 	t.foreign = append(t.foreign, ssrc)
 }
 
-// expel takes the source whose packets wait for a foreign one, as the present source goes on.
+// expel treats the source whose packets wait as a foreign one, as the current source continues.
 func (t *Track) expel() {
 	if len(t.held) == 0 {
 		return
@@ -135,14 +135,14 @@ func (t *Track) expel() {
 	t.drop()
 }
 
-// drop leaves out what is held.
+// drop discards the held packets.
 func (t *Track) drop() {
 	t.dropped += int64(len(t.held))
 	t.held, t.bytes = nil, 0
 }
 
-// hold keeps a packet of another source until that has begun a second picture, without one of the present source in between;
-// where both have been sending, until the present one is silent.
+// hold keeps a packet of another source until that one has started a second picture without a packet of the current source in between;
+// where both have been sending, until the current one is silent.
 func (t *Track) hold(p Packet, now time.Time) {
 	if len(t.held) > 0 && t.held[0].SSRC != p.SSRC {
 		t.drop()
@@ -154,7 +154,7 @@ func (t *Track) hold(p Packet, now time.Time) {
 	}
 }
 
-// replace goes on to the source whose packets wait.
+// replace switches to the source whose packets wait.
 func (t *Track) replace() {
 	held := t.held
 	t.held, t.bytes = nil, 0

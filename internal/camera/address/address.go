@@ -1,5 +1,5 @@
-// Package address reads the URLs of cameras as people write them and as players take them. It knows nothing of how a camera
-// is talked to, and its errors hold no secret.
+// Package address reads the URLs of cameras as people write them and as players accept them. It does not connect to
+// cameras, and its errors contain no secret.
 package address
 
 import (
@@ -13,23 +13,23 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// fingerprintParameter of a URL pins the camera's certificate. It is not sent to the camera.
+// fingerprintParameter is the parameter of a URL that pins the camera's certificate. It is not sent to the camera.
 const fingerprintParameter = "fingerprint"
 
-// Address is what a camera's URL says.
+// Address is the result of reading a camera's URL.
 type Address struct {
-	// URL is what the camera is asked for, with user and password. Its scheme is "rtsp", or "rtsps" where RTSP comes directly over
-	// TLS, and it has no fragment and none of the parameters that are ours.
+	// URL is the URL of the camera's requests, with user and password. Its scheme is "rtsp", or "rtsps" where RTSP is directly over
+	// TLS, and it has no fragment and none of the agent's own parameters.
 	URL *url.URL
 	// Host is the host as it was written, with or without a port.
 	Host string
 	// At is the host and the port.
 	At string
-	// Transport is how RTP comes: TCP, UDP, or "" where the setting decides.
+	// Transport is the transport of RTP: TCP, UDP, or "" where the setting decides.
 	Transport string
 	// TLS is whether the connection is encrypted, and Tunnel whether RTSP goes through HTTP on it.
 	TLS, Tunnel bool
-	// Pinned is the SHA-256 of the camera's certificate. nil: any that is signed will do.
+	// Pinned is the SHA-256 of the camera's certificate. nil: any certificate that a root has signed is accepted.
 	Pinned *[sha256.Size]byte
 	// AnySource is whether packets over UDP may come from any address.
 	AnySource bool
@@ -47,7 +47,7 @@ func Parse(text secret.String) (Address, error) {
 		return Address{}, schemeFault(name)
 	}
 	u := read(rest)
-	if u == nil || u.Hostname() == "" { // what is wrong would quote the password
+	if u == nil || u.Hostname() == "" { // the parser's error would quote the password
 		return Address{}, errNotURL
 	}
 	if ambiguous(rest, u) {
@@ -63,7 +63,7 @@ func Parse(text secret.String) (Address, error) {
 	return a, a.pin(kind.tls || a.OnTLSPort())
 }
 
-// setPort completes the host.
+// setPort adds the default port of a scheme, if the URL has none.
 func (a *Address) setPort(kind scheme) {
 	if a.URL.Port() != "" {
 		a.At = a.URL.Host
@@ -71,13 +71,13 @@ func (a *Address) setPort(kind scheme) {
 	}
 	a.URL.Host = strings.TrimSuffix(a.URL.Host, ":")
 	a.At = net.JoinHostPort(a.URL.Hostname(), kind.port())
-	if kind.tunnel { // the port of rtsp:// would be another one
+	if kind.tunnel { // rtsp:// has another default port
 		a.URL.Host = a.At
 	}
 }
 
-// pin takes the fingerprint out of a URL of any scheme, as a camera may send us to where TLS is spoken. One that is none is a mistake
-// where that is certain, and else a parameter of the camera's. The others stay as they are: cameras may count on their order.
+// pin removes the fingerprint from a URL of any scheme, as a camera may redirect to TLS. An invalid value is an error
+// if certain, and else a parameter of the camera's. The others stay unchanged: cameras may rely on their order.
 func (a *Address) pin(certain bool) error {
 	var kept []string
 	for part := range strings.SplitSeq(a.URL.RawQuery, "&") {
@@ -97,7 +97,7 @@ func (a *Address) pin(certain bool) error {
 	return nil
 }
 
-// fingerprint is the SHA-256 that the value of a parameter is, nil when it is none.
+// fingerprint returns the SHA-256 in the value of a parameter, nil when it is not one.
 func fingerprint(value string) *[sha256.Size]byte {
 	text, err := url.QueryUnescape(value)
 	if err != nil {
@@ -110,10 +110,10 @@ func fingerprint(value string) *[sha256.Size]byte {
 	return (*[sha256.Size]byte)(sum)
 }
 
-// anySource is the parameter, with its value, by which packets over UDP are taken from any address.
+// anySource is the parameter, with its value, that allows packets over UDP from any address.
 const anySource = "source=any"
 
-// takeSource takes it out of a query, of which nothing else changes: the rest is the camera's.
+// takeSource removes anySource from a query and changes nothing else: the rest is the camera's.
 func takeSource(query string) (rest string, found bool) {
 	var kept []string
 	for part := range strings.SplitSeq(query, "&") {
@@ -126,26 +126,26 @@ func takeSource(query string) (rest string, found bool) {
 	return strings.Join(kept, "&"), found
 }
 
-// Query is that of the URL without the certificate's fingerprint. It may hold a password.
+// Query returns the parameters of the URL without the certificate's fingerprint. They may contain a password.
 func (a Address) Query() url.Values {
 	query := a.URL.Query()
 	query.Del(fingerprintParameter)
 	return query
 }
 
-// OnWebPort reports whether the port is one on which cameras have their web server.
+// OnWebPort reports whether the port is a common port of cameras' web servers.
 func (a Address) OnWebPort() bool {
 	_, port, _ := net.SplitHostPort(a.At)
 	return port == portHTTP || port == portHTTPS || port == "8080" || port == "8443"
 }
 
-// OnTLSPort reports whether the port is one on which web servers speak TLS.
+// OnTLSPort reports whether the port is a common port of web servers with TLS.
 func (a Address) OnTLSPort() bool {
 	_, port, _ := net.SplitHostPort(a.At)
 	return port == portHTTPS || port == "8443"
 }
 
-// HostOf is where the camera of a URL is, without its user and password; "" when it is not the URL of a camera.
+// HostOf returns the host and port of a camera's URL, without its user and password; "" when it is not the URL of a camera.
 func HostOf(text secret.String) string {
 	a, err := Parse(text)
 	if err != nil {

@@ -27,7 +27,7 @@ func TestPasswordsNeedNoEscaping(t *testing.T) {
 	}
 }
 
-// TestAURLIsOfOneHost: a wrong guess would send the password to another one.
+// TestAURLIsOfOneHost: a wrong guess would send the password to another host.
 func TestAURLIsOfOneHost(t *testing.T) {
 	t.Parallel()
 	for raw, host := range map[string]string{
@@ -65,7 +65,7 @@ func TestAURLIsOfOneHost(t *testing.T) {
 	}
 }
 
-// TestAnySourceIsNotSentToTheCamera: the rest of the query is the camera's, as it is.
+// TestAnySourceIsNotSentToTheCamera: the rest of the query is passed on unchanged.
 func TestAnySourceIsNotSentToTheCamera(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]struct {

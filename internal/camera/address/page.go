@@ -13,7 +13,7 @@ type Page struct {
 	TLS    bool
 }
 
-// Follow reads the URL that a web server sends a client to from a page of its own. ok is false where that is no page.
+// Follow reads the URL of a web server's redirect from a page. ok is false where it does not lead to a page.
 func (p Page) Follow(location string) (to Page, ok bool) {
 	from, err := url.Parse("http://" + p.At + p.Target)
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"unicode"
 )
 
-// quotes are put around what is copied and pasted, by their opening ones.
+// quotes are the quotation marks that may surround copied text, by the opening ones.
 var quotes = map[rune]rune{'"': '"', '\'': '\'', '`': '`', '<': '>', '“': '”', '„': '“', '‘': '’', '«': '»'}
 
-// Tidy takes away what was copied along with a URL: blanks, line ends and quotes around it, and what has no width.
+// Tidy removes what was copied along with a URL: blanks, line ends and quotes around it, and characters without a width.
 func Tidy(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r == '\u200b' || r == '\u2060' || r == '\ufeff' {
@@ -29,20 +29,20 @@ func Tidy(text string) string {
 	}
 }
 
-// Looks reports whether a text begins as the URL of a camera does: with a scheme and a host, or a user. It may still be none.
+// Looks reports whether a text starts like the URL of a camera: with a scheme and a host, or a user. It may still be invalid.
 func Looks(text string) bool {
 	name, rest, _ := strings.Cut(Tidy(text), "://")
 	_, known := schemes[strings.ToLower(name)]
 	return known && rest != "" && rest[0] != '/' && !hasControl(rest)
 }
 
-// hasControl reports whether a text has characters in it that no URL has, and that would part a request.
+// hasControl reports whether a text has control characters, which no URL has, and which would split a request.
 func hasControl(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// read reads what follows the scheme, nil when it is no host and path. The user's name and the password may be in it as they are,
-// and what follows a # is no part of what a camera is asked for.
+// read reads the part after the scheme, nil when it is not a host and path. The user's name and the password may be unescaped,
+// and a fragment after a # is not part of the camera's URL.
 func read(rest string) *url.URL {
 	before, fragment, _ := strings.Cut(rest, "#")
 	asItIs := parse(before)
@@ -63,7 +63,7 @@ func read(rest string) *url.URL {
 	}
 }
 
-// parse reads host and path, with a user whose name and password are escaped.
+// parse parses host and path, with a user whose name and password are escaped.
 func parse(text string) *url.URL {
 	end := strings.IndexAny(text, "/?")
 	if end < 0 {
@@ -79,7 +79,7 @@ func parse(text string) *url.URL {
 	return u
 }
 
-// escapeZone writes the zone of an IPv6 address as URLs have it (RFC 6874).
+// escapeZone escapes the zone of an IPv6 address as RFC 6874 says.
 func escapeZone(authority string) string {
 	open := strings.LastIndexByte(authority, '[')
 	if open < 0 {
@@ -88,7 +88,7 @@ func escapeZone(authority string) string {
 	return authority[:open] + strings.ReplaceAll(strings.ReplaceAll(authority[open:], "%25", "%"), "%", "%25")
 }
 
-// escapeRest escapes what may not be in the path and the query of a request as it is.
+// escapeRest escapes characters that are not allowed in the path and the query of a request.
 func escapeRest(text string) string {
 	var b strings.Builder
 	for i := range len(text) {
@@ -114,9 +114,9 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-// ambiguous reports whether what may be the host stands at two places of a URL, as a password or a path has an @ that
-// is not escaped. An IP address counts before a name: u:p@10.0.0.5/live@1 is clear. A wrong guess would send the
-// password to somebody else.
+// ambiguous reports whether a URL can be read with two different hosts, as a password or a path has an unescaped @.
+// An IP address takes precedence over a name: u:p@10.0.0.5/live@1 is clear. A wrong guess would send the
+// password to another host.
 func ambiguous(rest string, u *url.URL) bool {
 	if !strings.Contains(rest, "@") {
 		return false
@@ -135,7 +135,7 @@ func ambiguous(rest string, u *url.URL) bool {
 	return false
 }
 
-// hostIn reads a host, with or without a port, as the parser of URLs has it. ok is whether it is one.
+// hostIn reads a host, with or without a port, by the rules of the URL parser. ok is whether it is one.
 func hostIn(text string) (host string, address, ok bool) {
 	if strings.Contains(text, "@") {
 		return "", false, false
@@ -150,10 +150,10 @@ func hostIn(text string) (host string, address, ok bool) {
 	return u.Host, false, hostName.MatchString(u.Hostname())
 }
 
-// hostName has a letter: the @1 at the end of a path is none.
+// hostName has a letter: the @1 at the end of a path is not a host.
 var hostName = regexp.MustCompile(`^[a-zA-Z0-9._-]*[a-zA-Z][a-zA-Z0-9._-]*$`)
 
-// Location reads the URL that a camera sends a client to, as far as it leads to a camera. A user in it is not ours; nil is none.
+// Location reads the URL of a camera's redirect, if it leads to a camera; else it returns nil. A user in it is ignored.
 func Location(text string, from *url.URL) *url.URL {
 	text = Tidy(text)
 	name, rest, absolute := strings.Cut(text, "://")

@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// TestURLsAreReadAsPlayersDo: what is asked for is what ffmpeg puts into its requests, with the bytes escaped that no request may have.
+// TestURLsAreReadAsPlayersDo: the requested URL is the one in ffmpeg's requests, with invalid bytes escaped.
 func TestURLsAreReadAsPlayersDo(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ raw, url, at, how string }{
@@ -91,7 +91,7 @@ func TestURLsAreReadAsPlayersDo(t *testing.T) {
 	}
 }
 
-// TestASentenceForEachKindOfURL: none quotes what may be a password.
+// TestASentenceForEachKindOfURL: no sentence quotes what may be a password.
 func TestASentenceForEachKindOfURL(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{

@@ -21,15 +21,15 @@ const (
 	portHTTPS = "443"
 )
 
-// scheme is what the word before :// says of how a camera is talked to.
+// scheme is the meaning of a URL's scheme for the connection to the camera.
 type scheme struct {
 	transport string // TCP, UDP, or "" where the setting decides
 	tls       bool
 	tunnel    bool // RTSP goes through HTTP
 }
 
-// schemes are those that players take, in lower case: those of RFC 7826 and of QuickTime, those of GStreamer, which puts t, u and h
-// behind rtsp or rtsps, and the ways others write the same.
+// schemes are the schemes that players accept, in lower case: those of RFC 7826, of QuickTime and of GStreamer, which appends t, u and h
+// to rtsp or rtsps, and equivalents of other players.
 var schemes = map[string]scheme{
 	"rtsp":       {},
 	"rtspt":      {transport: TCP},
@@ -40,7 +40,7 @@ var schemes = map[string]scheme{
 	"rtsp+http":  {transport: TCP, tunnel: true},
 	"rtsps":      {tls: true},
 	"rtsp+tls":   {tls: true},
-	"rtspx":      {tls: true}, // of go2rtc, which does not look at the certificate
+	"rtspx":      {tls: true}, // of go2rtc, which does not check the certificate
 	"rtspst":     {transport: TCP, tls: true},
 	"rtspts":     {transport: TCP, tls: true},
 	"rtspsu":     {transport: UDP, tls: true},
@@ -50,7 +50,7 @@ var schemes = map[string]scheme{
 	"rtsp+https": {transport: TCP, tls: true, tunnel: true},
 }
 
-// port is that of a camera whose URL has none.
+// port is the default port of the scheme.
 func (s scheme) port() string {
 	switch {
 	case s.tls && s.tunnel:
@@ -64,18 +64,18 @@ func (s scheme) port() string {
 	}
 }
 
-// foreign are the schemes of what is no camera's RTSP address. No other is shown: who knows what stands there.
+// foreign are known schemes of other protocols. Other schemes are not shown: they may be part of a password.
 var foreign = []string{
 	"rtmp", "rtmps", "srt", "rtp", "udp", "tcp", "mms", "mmsh", "onvif", "webrtc", "ws", "wss", "rtsp+ws", "rtsps+ws", "ftp", "dav", "vapix",
 }
 
-// code is that of what ends a session: one camera has one sentence.
+// code is the code of conditions that end a session: one camera has one sentence.
 const code = "camera"
 
 var errNotURL = health.UserFault(code, nil, "The MediaURI in the camera's secret is not a URL such as "+
 	"rtsp://user:password@192.168.1.20:554/path: correct it.")
 
-// schemeFault says what to do about a URL of another kind.
+// schemeFault returns the sentence for a URL of another scheme.
 func schemeFault(name string) error {
 	switch {
 	case name == "file":

@@ -34,7 +34,7 @@ const cameraURL = "rtsp://camera.local/live"
 //	SETUP 2 Transport: RTP/AVP/TCP;unicast;interleaved=2-3
 //	DESCRIBE status: 404
 //
-// A line for what is not there has nothing behind its colon. Without lines, an H.264 video of payload type 96 is expected.
+// A line for something absent has nothing after its colon. Without lines, an H.264 video of payload type 96 is expected.
 func TestCameras(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/cameras/*.txt")
@@ -64,11 +64,11 @@ func TestCameras(t *testing.T) {
 	}
 }
 
-// play opens a session with a camera as far as it goes, and returns what is made of it.
+// play opens a session with a camera as far as possible, and returns what was read.
 func play(t *testing.T, camera *script.File) map[string]string {
 	t.Helper()
 	got := make(map[string]string)
-	d := &answer.Dialogue{}
+	d := &answer.Conversation{}
 	said := camera.Converse(1, time.Now())
 	count := make(map[string]int)
 	cseq := 0
@@ -116,7 +116,7 @@ func play(t *testing.T, camera *script.File) map[string]string {
 	return got
 }
 
-// request is what a camera is asked.
+// request is a request to a camera.
 func request(method, url string, cseq int, transport string) script.Request {
 	header := textproto.MIMEHeader{}
 	header.Set("CSeq", fmt.Sprint(cseq))
@@ -124,8 +124,8 @@ func request(method, url string, cseq int, transport string) script.Request {
 	return script.Request{Method: method, URL: url, Header: header}
 }
 
-// firstResponse reads a stream as the agent does, and returns what a strict reader has of it.
-func firstResponse(t *testing.T, d *answer.Dialogue, stream []byte) (response *base.Response) {
+// firstResponse reads a stream as the agent does, and returns the first response as a strict reader reads it.
+func firstResponse(t *testing.T, d *answer.Conversation, stream []byte) (response *base.Response) {
 	t.Helper()
 	for settled := false; ; {
 		kind, size, patience := answer.First(stream, settled)
@@ -136,10 +136,10 @@ func firstResponse(t *testing.T, d *answer.Dialogue, stream []byte) (response *b
 		case kind == answer.Unknown:
 			return response
 		case kind == answer.Message && len(stream) >= size:
-			if mended := d.Mend(stream[:size]); mended != nil && mended[0] == 'R' {
+			if repaired := d.Repair(stream[:size]); repaired != nil && repaired[0] == 'R' {
 				response = new(base.Response)
-				if err := response.Unmarshal(bufio.NewReader(bytes.NewReader(mended))); err != nil {
-					t.Fatalf("%v: %q", err, mended)
+				if err := response.Unmarshal(bufio.NewReader(bytes.NewReader(repaired))); err != nil {
+					t.Fatalf("%v: %q", err, repaired)
 				}
 			}
 		}
@@ -181,7 +181,7 @@ func note(got map[string]string, d answer.Described) {
 	got["other video"], got["other audio"] = strings.Join(d.OtherVideo, ", "), strings.Join(d.OtherAudio, ", ")
 }
 
-// FuzzCameras reads whatever a camera sends. What comes out can always be read by a strict reader.
+// FuzzCameras reads arbitrary bytes of a camera. The output can always be read by a strict reader.
 func FuzzCameras(f *testing.F) {
 	files, err := filepath.Glob("testdata/cameras/*.txt")
 	if err != nil {
@@ -199,7 +199,7 @@ func FuzzCameras(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, i byte, stream []byte) {
-		d := &answer.Dialogue{}
+		d := &answer.Conversation{}
 		method := methods[int(i)%len(methods)]
 		d.Sent(fmt.Appendf(nil, "%s %s RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n", method, cameraURL))
 		for settled := false; len(stream) > 0; {
@@ -218,15 +218,15 @@ func FuzzCameras(f *testing.F) {
 				if size > len(stream) {
 					t.Fatalf("a message of %d bytes of %d", size, len(stream))
 				}
-				mustBeStrict(t, d, d.Mend(stream[:size]))
+				mustBeStrict(t, d, d.Repair(stream[:size]))
 			}
 			stream, settled = stream[min(size, len(stream)):], false
 		}
 	})
 }
 
-// mustBeStrict has a strict reader read a message that was mended.
-func mustBeStrict(t *testing.T, d *answer.Dialogue, message []byte) {
+// mustBeStrict has a strict reader read a repaired message.
+func mustBeStrict(t *testing.T, d *answer.Conversation, message []byte) {
 	t.Helper()
 	if message == nil {
 		return

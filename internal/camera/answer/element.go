@@ -1,14 +1,14 @@
-// Package answer reads what cameras say over their RTSP connections as leniently as players do, and says it again in the form
-// that a strict reader takes: status lines, headers, and the description of the streams. It knows no sockets and no RTSP
+// Package answer reads what cameras send over their RTSP connections as leniently as players do, and rewrites it in the form
+// that a strict reader accepts: status lines, headers, and the description of the streams. It uses neither sockets nor an RTSP
 // library.
 //
-// The files in testdata/cameras are cameras: what they answer, and what is to be made out of it.
+// The files in testdata/cameras are cameras: their answers, and what is expected from reading them.
 //
 //	The camera's name. What is odd, and who reported it.   text for people, up to the first line that begins with >>>
 //	ends: lf                                               optional: how lines of answers end, crlf (default), lf or cr
 //	>>> DESCRIBE                                           what is sent for a request of that method, in the lines below; a second
 //	RTSP/1.0 200 OK                                        section for a method is for the second request, the last one for all
-//	CSeq: {cseq}                                           later ones. No section: the usual answer of a camera
+//	CSeq: {cseq}                                           later ones. No section: the ordinary answer of a camera
 //	Content-Length: {length}
 //
 //	v=0
@@ -16,7 +16,7 @@
 //
 // In answers {cseq}, {url}, {transport} and {session} stand for the header CSeq, the URL and the header Transport of the request
 // and for the session 12345678, and {length} for the size of what follows the first empty line, in bytes. \r, \n, \t, \\ and \x24
-// are bytes, and a line that ends with \ goes on in the next one without a line end. Lines of answers keep their blanks.
+// are bytes, and a line that ends with \ continues in the next one without a line end. Lines of answers keep their blanks.
 package answer
 
 import (
@@ -33,35 +33,35 @@ type Element uint8
 
 // The elements.
 const (
-	Unknown Element = iota // too little of it has come to tell
-	Frame                  // an interleaved frame
-	Message                // a response or a request
-	Noise                  // nothing that has a meaning
+	Unknown   Element = iota // too little of it has arrived to decide
+	Frame                    // an interleaved frame
+	Message                  // a response or a request
+	Malformed                // bytes without a meaning
 )
 
 const (
 	frameMark = '$'
-	// FrameHeader is that of an interleaved frame, in bytes: the mark, the channel and the payload's size.
+	// FrameHeader is the size of an interleaved frame's header, in bytes: the mark, the channel and the payload's size.
 	FrameHeader = 4
-	// MaxHead bounds the lines of a message, in bytes: what has more is none.
+	// MaxHead bounds the lines of a message, in bytes: a longer one is not a message.
 	MaxHead = 32 << 10
-	// maxBody bounds a body, in bytes: what announces more has none.
+	// maxBody bounds a body, in bytes: a longer one is ignored.
 	maxBody = 128 << 10
 )
 
-// How long it takes until what has come of a message is taken for all of it.
+// How long to wait for the rest of a message before it counts as complete.
 const (
 	shortPatience = 300 * time.Millisecond // for more of a description than was announced
 	longPatience  = 2 * time.Second        // for as much as was announced
 )
 
-// requests are what RFC 2326, section 10, lets a server ask.
+// requests are the requests that a server may send (RFC 2326, section 10).
 var requests = []string{"ANNOUNCE ", "GET_PARAMETER ", "OPTIONS ", "REDIRECT ", "SET_PARAMETER "}
 
 const response = "RTSP/"
 
-// First returns what stands at the beginning of a stream, and how many bytes it has. These may be more than have come. Where
-// no more may come of an unknown element, patience is how long to wait for it, and settled says that it was waited for.
+// First returns the element at the start of a stream, and its size in bytes, which may exceed what has arrived. For an unknown
+// element, patience is how long to wait for more of it; settled: that time is over.
 func First(stream []byte, settled bool) (kind Element, size int, patience time.Duration) {
 	if len(stream) == 0 {
 		return Unknown, 0, 0
@@ -73,20 +73,20 @@ func First(stream []byte, settled bool) (kind Element, size int, patience time.D
 		return Frame, FrameHeader + int(stream[2])<<8 + int(stream[3]), 0
 	}
 	if !begins(stream) {
-		return Noise, 1 + beforeElement(stream[1:]), 0
+		return Malformed, 1 + beforeElement(stream[1:]), 0
 	}
 	size, patience = messageSize(stream, settled)
 	switch {
 	case size > 0:
 		return Message, size, 0
 	case patience == 0 && headEnd(stream) == 0 && len(stream) >= MaxHead:
-		return Noise, MaxHead, 0
+		return Malformed, MaxHead, 0
 	default:
 		return Unknown, 0, patience
 	}
 }
 
-// begins reports whether a message begins a stream, as far as it has come.
+// begins reports whether the start of a stream may be a message, as far as it has arrived.
 func begins(stream []byte) bool {
 	if n := min(len(response), len(stream)); strings.EqualFold(string(stream[:n]), response[:n]) {
 		return true
@@ -99,7 +99,7 @@ func begins(stream []byte) bool {
 	return false
 }
 
-// beforeElement is how many bytes stand before the first with which an element may begin. A camera may send nothing but noise.
+// beforeElement is the number of bytes before the first that may start an element. A camera may send nothing but meaningless bytes.
 func beforeElement(stream []byte) int {
 	const first = "$RrAGOS" // frameMark, and the letters of messages
 	if i := bytes.IndexAny(stream, first); i >= 0 {
@@ -108,7 +108,7 @@ func beforeElement(stream []byte) int {
 	return len(stream)
 }
 
-// headEnd is how many bytes the lines of a message have, with the empty one that ends them, 0 while that has not come. Lines end
+// headEnd is the size of the lines of a message, including the empty one that ends them, 0 while that has not arrived. Lines end
 // with LF, CR LF, CR CR LF, or with CR alone when the first one does.
 func headEnd(stream []byte) int {
 	stream = stream[:min(len(stream), MaxHead)]
@@ -131,7 +131,7 @@ func headEnd(stream []byte) int {
 	}
 }
 
-// messageSize is that of a message with its body, 0 while it is not known.
+// messageSize is the size of a message with its body, 0 while it is unknown.
 func messageSize(stream []byte, settled bool) (size int, patience time.Duration) {
 	head := headEnd(stream)
 	if head == 0 {
@@ -156,7 +156,7 @@ func messageSize(stream []byte, settled bool) (size int, patience time.Duration)
 	return 0, shortPatience
 }
 
-// textBehind is how many bytes of text follow before the next element; whole is whether that has come.
+// textBehind is the number of bytes of text before the next element; whole: that element has arrived.
 func textBehind(stream []byte) (size int, whole bool) {
 	blank := len(stream) - len(bytes.TrimLeft(stream, "\r\n"))
 	if rest := stream[blank:]; len(rest) == 0 || rest[0] == frameMark || begins(rest) {

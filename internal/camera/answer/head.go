@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// head is the lines of a message.
+// head is the first lines of a message.
 type head struct {
 	status  int    // of a response, 0 of a request
-	reason  string // of a response, as it came
+	reason  string // of a response, unchanged
 	method  string // of a request
 	headers []header
 }
 
-// header has its name in lower case.
+// header has a name in lower case.
 type header struct{ name, value string }
 
 const (
@@ -24,7 +24,7 @@ const (
 	maxHeaders     = 200
 )
 
-// parseHead reads the lines of a message, whatever their ends, with values that go on in the next line.
+// parseHead reads the lines of a message, with any line ends, and with values that continue in the next line.
 func parseHead(text []byte) head {
 	var h head
 	lines := bytes.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' })
@@ -44,7 +44,7 @@ func parseHead(text []byte) head {
 	return h
 }
 
-// first reads the first line. A status that is no number means success, as to ffmpeg.
+// first reads the first line. A status that is not a number means success, as for ffmpeg.
 func (h *head) first(line string) {
 	fields := strings.Fields(line)
 	if len(fields) == 0 {
@@ -95,7 +95,7 @@ func (h *head) all(name string) []string {
 	return values
 }
 
-// bodySize is that of the announced body, 0 where none can be.
+// bodySize is the announced size of the body, 0 where there can be none.
 func (h *head) bodySize() int {
 	n := number(h.get("content-length"))
 	if n < 0 || n > maxBody {
@@ -104,7 +104,7 @@ func (h *head) bodySize() int {
 	return n
 }
 
-// number reads the digits that a text begins with, -1 when there are none. It is at most a billion.
+// number reads the digits at the start of a text, -1 when there are none. The result is at most 10⁹.
 func number(text string) int {
 	const most = 1_000_000_000
 	n := -1

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// transport is a header Transport, of a request or an answer.
+// transport is a Transport header of a request or an answer.
 type transport struct {
 	profile   string // "RTP/AVP" or "RTP/SAVP", "" when there is none
 	tcp       bool
@@ -26,10 +26,10 @@ const (
 	maxChannel = 254 // and the next one for RTCP
 )
 
-// parseTransport reads the first transport of a header, in any case, with commas for semicolons and what else there is.
+// parseTransport reads the first transport of a header, in any case, with commas or semicolons; unknown parts are ignored.
 func parseTransport(value string) transport {
 	t := transport{channels: [2]int{-1, -1}, ttl: -1, pairs: make(map[string][2]int), addresses: make(map[string]string)}
-	last := "" // the name of the ports before
+	last := "" // the name of the previous ports
 	for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ',' }) {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		name, value = strings.ToLower(strings.TrimSpace(name)), strings.Trim(value, " \t\"")
@@ -95,13 +95,13 @@ func (t *transport) setSSRC(value string) {
 	}
 }
 
-// answering fills in what an answer leaves out of what was asked for.
+// answering adds what an answer leaves out of the requested transport.
 func (t *transport) answering(asked transport) {
 	overUDP := t.pairs["server_port"] != [2]int{} || t.pairs["client_port"] != [2]int{} || t.delivery == "multicast"
 	if t.profile == "" {
 		t.profile, t.tcp = asked.profile, asked.tcp && !overUDP
 	}
-	if t.channels[0] >= 0 && !overUDP { // of a camera that does not take UDP, and does not say so
+	if t.channels[0] >= 0 && !overUDP { // a camera that does not accept UDP, without saying so
 		t.tcp = true
 	}
 	if asked.tcp && !overUDP {
@@ -115,7 +115,7 @@ func (t *transport) answering(asked transport) {
 	}
 }
 
-// String is the header.
+// String returns the header.
 func (t *transport) String() string {
 	if t.tcp {
 		value := t.profile + "/TCP;unicast"
@@ -144,7 +144,7 @@ func (t *transport) String() string {
 	return value + t.source()
 }
 
-// source is that of the packets.
+// source returns the source address of the packets.
 func (t *transport) source() string {
 	if t.ssrc == "" {
 		return ""
@@ -157,8 +157,8 @@ type SetUp struct {
 	TCP         bool // over the RTSP connection
 	Secure      bool // SRTP
 	Multicast   bool
-	Destination netip.Addr // of multicast; not valid without
-	Source      netip.Addr // where packets come from; not valid without
+	Destination netip.Addr // the multicast group; invalid if there is none
+	Source      netip.Addr // source of the packets; invalid if it is not given
 	Ports       [2]int     // of RTP and RTCP: of the group, 0 without
 	ServerPorts [2]int     // the camera's; 0 without
 	TTL         int        // of the group; 0 without
@@ -166,10 +166,10 @@ type SetUp struct {
 	HasSSRC     bool
 }
 
-// lowestPort is the first that a camera can have: "0-1" is what some write that do not know it yet.
+// lowestPort is the lowest valid port of a camera: some write "0-1" while they do not know theirs yet.
 const lowestPort = 2
 
-// setUp is what the header says. The ports of a group stand under other names as well.
+// setUp returns the meaning of the header. The ports of a group may be under other names.
 func (t *transport) setUp() SetUp {
 	s := SetUp{TCP: t.tcp, Secure: t.profile == secureProfile, Multicast: t.delivery == "multicast", TTL: max(t.ttl, 0)}
 	s.Destination, s.Source = t.address("destination"), t.address("source")
@@ -192,6 +192,6 @@ func (t *transport) setUp() SetUp {
 }
 
 func (t *transport) address(name string) netip.Addr {
-	address, _ := netip.ParseAddr(t.addresses[name]) // not valid, if it is none
+	address, _ := netip.ParseAddr(t.addresses[name]) // invalid, if it is not an address
 	return address.Unmap()
 }

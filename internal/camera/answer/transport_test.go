@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestSetUps is the table of what cameras answer to SETUP, and what it means.
+// TestSetUps is the table of cameras' answers to SETUP, and their meaning.
 func TestSetUps(t *testing.T) {
 	t.Parallel()
 	const overTCP, overUDP, group = "RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP;unicast;client_port=5000-5001", "RTP/AVP;multicast"
@@ -48,14 +48,14 @@ func TestSetUps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &Dialogue{}
+			d := &Conversation{}
 			d.Sent([]byte("SETUP rtsp://192.0.2.1/live RTSP/1.0\r\nCSeq: 3\r\nTransport: " + row.asked + "\r\n\r\n"))
 			answered := "RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: 1\r\n"
 			if row.answered != "" {
 				answered += "Transport: " + row.answered + "\r\n"
 			}
-			if d.Mend([]byte(answered+"\r\n")) == nil {
-				t.Fatal("it has nothing to say")
+			if d.Repair([]byte(answered+"\r\n")) == nil {
+				t.Fatal("the answer is ignored")
 			}
 			if got := d.SetUp(); got != row.want {
 				t.Errorf("got %+v, want %+v", got, row.want)
@@ -64,7 +64,7 @@ func TestSetUps(t *testing.T) {
 	}
 }
 
-// FuzzSetUp has ports and addresses be such whatever cameras answer.
+// FuzzSetUp checks that ports and addresses are valid for any answer.
 func FuzzSetUp(f *testing.F) {
 	f.Add("RTP/AVP;unicast;client_port=5000-5001;server_port=0-1;ssrc=4317f;source=192.0.2.5")
 	f.Add("RTP/AVP;multicast;destination=239.1.2.3;port=5004-5005;ttl=16")

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// sessionValue makes the header Session of one or several: an identity, and how long the session lives without a sign of life,
+// sessionValue combines Session headers into one: an id, and how long the session lives without a keepalive,
 // in seconds.
 func sessionValue(values []string) string {
-	const mostText, mostTimeout = 512, 120 // what is longer is asked for as often as that
+	const mostText, mostTimeout = 512, 120 // longer time-outs are treated as that long
 	id, timeout := "", 0
 	for _, value := range values {
 		for i, part := range strings.Split(value, ";") {
@@ -34,14 +34,14 @@ func sessionValue(values []string) string {
 	}
 }
 
-// Announced is the packet that a camera says it begins a track with (RFC 2326, section 12.33).
+// Announced is the first packet of a track, as a camera announces it (RFC 2326, section 12.33).
 type Announced struct {
 	URL       string
 	Sequence  uint16
 	Timestamp uint32
 }
 
-// ParseRTPInfo reads a header RTP-Info: what it says of each track with a sequence number and a timestamp.
+// ParseRTPInfo reads an RTP-Info header: each track with a sequence number and a timestamp.
 func ParseRTPInfo(value string) []Announced {
 	var list []Announced
 	var url, seq, time string
@@ -73,14 +73,14 @@ func ParseRTPInfo(value string) []Announced {
 	return list
 }
 
-// rtpInfoValue makes the header RTP-Info. A strict reader wants a URL, and none that is long.
+// rtpInfoValue writes an RTP-Info header. Strict readers require a URL, and not a long one.
 func rtpInfoValue(value string) string {
 	const mostURL, mostTracks = 200, 6
 	var list []string
 	for _, a := range ParseRTPInfo(value) {
 		url := printable(a.URL)
 		if len(url) > mostURL {
-			url = url[len(url)-mostURL:] // its end tells one track from another
+			url = url[len(url)-mostURL:] // its end distinguishes the tracks
 		}
 		if len(list) < mostTracks {
 			list = append(list, fmt.Sprintf("url=%s;seq=%d;rtptime=%d", strings.ReplaceAll(url, `"`, ""), a.Sequence, a.Timestamp))
@@ -89,7 +89,7 @@ func rtpInfoValue(value string) string {
 	return strings.Join(list, ",")
 }
 
-// printable leaves out what may not be in a header: what is no ASCII, and what ends lines.
+// printable removes what may not be in a header: characters that are not ASCII, and line ends.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

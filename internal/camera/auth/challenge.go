@@ -1,5 +1,5 @@
-// Package auth answers the challenges of RTSP cameras: Digest as RFC 7616 has it, with what cameras do differently, and Basic. It
-// takes the headers of answers and makes those of requests, and knows nothing of how they travel nor to whom.
+// Package auth answers the challenges of RTSP cameras: Digest as RFC 7616 defines it, with the deviations of cameras, and Basic. It
+// turns the headers of answers into headers of requests, and does no I/O.
 package auth
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// maxChallenges bounds those of one answer.
+// maxChallenges bounds the challenges of one answer.
 const maxChallenges = 16
 
-// challenge is one of those that a camera answers 401 with (RFC 7235, section 4.1).
+// challenge is a challenge of a camera in a 401 answer (RFC 7235, section 4.1).
 type challenge struct {
 	scheme string            // in lower case
 	params map[string]string // names in lower case; values as written, without their quotes
@@ -27,8 +27,8 @@ const (
 	schemeDigest = "digest"
 )
 
-// parseChallenges reads the WWW-Authenticate headers of an answer. Several challenges may stand in one header, as commas
-// part both challenges and their parameters. What cannot be read is left out.
+// parseChallenges reads the WWW-Authenticate headers of an answer. One header may have several challenges, as commas
+// separate both challenges and their parameters. Parts that cannot be read are left out.
 func parseChallenges(headers []string) (list []challenge) {
 	for _, rest := range headers {
 		var current *challenge
@@ -67,7 +67,7 @@ func (c *challenge) set(name, value string) {
 	}
 }
 
-// parseValue reads a parameter's value. Cameras leave quotes out also where there must be some: such a value goes to the
+// parseValue reads a parameter's value. Cameras omit required quotes: such a value ends at the
 // next comma.
 func parseValue(text string) (value, rest string) {
 	if !strings.HasPrefix(text, `"`) {
@@ -90,14 +90,14 @@ func parseValue(text string) (value, rest string) {
 	return text[1:], "" // the quote is not closed
 }
 
-// hash is one in hexadecimal digits.
+// hash returns a hash in hexadecimal digits.
 type hash func(string) string
 
 // hashes are the algorithms that can be computed, by their names in lower case without "-sess".
 var hashes = map[string]hash{
 	"md5":     func(s string) string { sum := md5.Sum([]byte(s)); return hex.EncodeToString(sum[:]) },
 	"sha-256": sha256Hex,
-	"sha256":  sha256Hex, // no name of RFC 7616, but of cameras
+	"sha256":  sha256Hex, // not a name of RFC 7616, but used by cameras
 }
 
 func sha256Hex(s string) string {
@@ -105,8 +105,8 @@ func sha256Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// hash is that of a Digest challenge, nil when it cannot be computed. session is whether the password's hash is that of a
-// whole session.
+// hash is the hash of a Digest challenge, nil when it cannot be computed. session: the password's hash is for the whole
+// session (-sess).
 func (c *challenge) hash() (sum hash, session bool) {
 	name := strings.ToLower(c.params["algorithm"])
 	name, session = strings.CutSuffix(name, "-sess")
@@ -116,8 +116,8 @@ func (c *challenge) hash() (sum hash, session bool) {
 	return hashes[name], session
 }
 
-// qop is the quality of protection to answer a Digest challenge with: "auth", "auth-int", or "" for one of RFC 2069. ok
-// is false when the camera offers others only.
+// qop is the quality of protection of the answer to a Digest challenge: "auth", "auth-int", or "" as in RFC 2069. ok
+// is false when the camera offers only others.
 func (c *challenge) qop() (qop string, ok bool) {
 	offered, has := c.params["qop"]
 	if !has || strings.TrimSpace(offered) == "" {
@@ -132,7 +132,7 @@ func (c *challenge) qop() (qop string, ok bool) {
 	return "", false
 }
 
-// computable reports whether a Digest challenge can be answered. Its values go into a header of ours.
+// computable reports whether a Digest challenge can be answered. Its values are copied into a header of the agent's.
 func (c *challenge) computable() bool {
 	sum, _ := c.hash()
 	_, ok := c.qop()
@@ -147,7 +147,7 @@ func (c *challenge) computable() bool {
 	return true
 }
 
-// strength orders challenges that are computable: that of SHA-256 is higher than that of MD5.
+// strength orders computable challenges: SHA-256 is higher than MD5.
 func (c *challenge) strength() int {
 	sum, _ := c.hash()
 	return len(sum(""))
@@ -158,7 +158,7 @@ func (c *challenge) is(name string) bool {
 	return strings.EqualFold(strings.TrimSpace(c.params[name]), "true")
 }
 
-// unknown names what of a challenge is not known.
+// unknown names the unsupported part of a challenge.
 func (c *challenge) unknown() string {
 	sum, _ := c.hash()
 	switch _, ok := c.qop(); {
@@ -169,9 +169,9 @@ func (c *challenge) unknown() string {
 	case !ok:
 		return "the protection (qop) " + health.Clean(c.params["qop"], maxShown)
 	default:
-		return "a challenge that is not whole"
+		return "an incomplete challenge"
 	}
 }
 
-// maxShown bounds a name of a camera's, in characters: it is one of several texts of a sentence.
+// maxShown bounds a camera's text in a sentence, in characters: there may be several.
 const maxShown = 40

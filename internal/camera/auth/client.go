@@ -10,31 +10,31 @@ import (
 	"sync/atomic"
 )
 
-// Why a challenge is not answered.
+// Reasons why a challenge is not answered.
 var (
-	// ErrDowngrade says that Basic is asked for after Digest: somebody in between could ask for the password so.
-	ErrDowngrade = errors.New("after Digest the password as it is (Basic) is asked for")
-	// ErrNoUser says that a password is asked for, and there is none.
+	// ErrDowngrade: Basic is requested after Digest; a man in the middle could obtain the password this way.
+	ErrDowngrade = errors.New("after Digest the password in clear text (Basic) is asked for")
+	// ErrNoUser: a password is requested, and there is none.
 	ErrNoUser = errors.New("there is no user name to answer with")
-	// ErrNoChallenge says that the camera refuses a request without a challenge.
+	// ErrNoChallenge: the camera refuses a request without a challenge.
 	ErrNoChallenge = errors.New("no challenge came with the refusal")
-	// ErrStale says that each answer is called too old, and the password not wrong.
+	// ErrStale: each answer is called stale, and the password not wrong.
 	ErrStale = errors.New("each answer is called stale")
-	// ErrTakenBefore says that the password is refused that the camera took for another request of the session.
-	ErrTakenBefore = errors.New("the password was taken and then refused")
+	// ErrTakenBefore: the camera refuses a password that it accepted for another request of the session.
+	ErrTakenBefore = errors.New("the password was accepted and then refused")
 )
 
-// UnknownError says that only challenges came that cannot be computed.
+// UnknownError: none of the challenges can be computed.
 type UnknownError struct{ What string } // for people
 
 func (e *UnknownError) Error() string { return "unknown challenge: " + e.What }
 
-// Answer is how a challenge is answered: with Basic, or with a Digest of one of the kinds that were offered.
+// Answer is an answer to a challenge: Basic, or a Digest of one of the offered kinds.
 type Answer struct {
 	challenge *challenge
-	kind      string // what distinguishes it from others to the same refusal
-	bare      bool   // the user's name is not hashed, though the camera knows that
-	unescaped bool   // the hash is of the realm without its escapes
+	kind      string // distinguishes the answers to one refusal
+	bare      bool   // the user's name is not hashed, although the camera supports that
+	unescaped bool   // the hash is computed from the realm without its escapes
 }
 
 // Client answers the challenges of one session.
@@ -42,34 +42,34 @@ type Client struct {
 	User, Password string
 	Has            bool    // there is a user
 	Memory         *Memory // of the camera; nil: none
-	// DigestOffered is whether a Digest that can be computed was offered in this session. Clients of the same one share it. nil: its own.
+	// DigestOffered: a computable Digest was offered in this session. Clients of the same session share it. nil: its own.
 	DigestOffered *atomic.Bool
 
-	answer   *Answer // to use; nil before the first challenge
-	accepted bool    // the password was taken once
-	second   bool    // this is the second kind of the session
+	answer   *Answer // the current answer; nil before the first challenge
+	accepted bool    // the password was accepted once
+	second   bool    // answer is the second kind of this session
 	nonces   map[string]*nonce
 }
 
-// nonce is what is known of a camera's nonce.
+// nonce is the state of a camera's nonce.
 type nonce struct {
 	uses   int
-	cnonce string // ours
+	cnonce string // the agent's
 }
 
-// Connect forgets what to answer, as a new connection begins. What is known of the camera and of its nonces stays.
+// Connect forgets the current answer, as a new connection starts. What is known of the camera and of its nonces stays.
 func (c *Client) Connect() { c.answer = nil }
 
-// Challenged takes the challenges of a refusal of a request that was sent with an answer, nil for none. again is whether the
-// request is worth another try; problem is what to say when no try helps, nil when it is the password that is refused. Cameras
-// lock accounts: a password is tried again only where it was not what was refused, and once for each password with another Digest of those
-// that are offered. The next session makes up for that: it does not send it at all.
+// Challenged handles the challenges of the refusal of a request with the given answer, nil for none. again: the
+// request is worth another attempt; problem is why no attempt helps, nil when the password is refused. Cameras
+// lock accounts: a password is tried again only where it was not the reason, and once for each password with another Digest of those
+// that are offered. To compensate, the next session does not send it at all.
 func (c *Client) Challenged(headers []string, sent *Answer) (again bool, problem error) {
 	if !c.Has {
 		return false, ErrNoUser
 	}
 	candidates, problem := c.candidates(parseChallenges(headers))
-	if sent != nil && errors.Is(problem, ErrNoChallenge) { // it had one: this is what it says of our answer
+	if sent != nil && errors.Is(problem, ErrNoChallenge) { // there was a challenge before: the answer to it is refused
 		return false, c.blame()
 	}
 	if problem != nil {
@@ -79,8 +79,8 @@ func (c *Client) Challenged(headers []string, sent *Answer) (again bool, problem
 	same := find(candidates, sent)
 	c.answer = memory.first(candidates)
 	switch {
-	case sent == nil && memory.owed:
-		memory.owed = false
+	case sent == nil && memory.skip:
+		memory.skip = false
 		return false, nil
 	case sent == nil, sent.basic() && !c.answer.basic():
 		return true, nil
@@ -104,16 +104,16 @@ func (c *Client) Challenged(headers []string, sent *Answer) (again bool, problem
 	return false, c.blame()
 }
 
-// blame is why a request is refused after our answer: nil for the password.
+// blame returns why a request is refused after the agent's answer: nil for the password.
 func (c *Client) blame() error {
 	if c.accepted {
 		return ErrTakenBefore
 	}
-	c.memory().owed = c.second
+	c.memory().skip = c.second
 	return nil
 }
 
-// Accepted notes that the camera took a request with an answer.
+// Accepted notes that the camera accepted a request with an answer.
 func (c *Client) Accepted(sent *Answer) {
 	if sent == nil {
 		return
@@ -122,7 +122,7 @@ func (c *Client) Accepted(sent *Answer) {
 	c.memory().works = sent.kind
 }
 
-// Answer is how the requests are answered that are sent now, nil when they are not.
+// Answer returns the answer to use for requests now, nil for none.
 func (c *Client) Answer() *Answer { return c.answer }
 
 func (c *Client) offered() *atomic.Bool {
@@ -132,8 +132,8 @@ func (c *Client) offered() *atomic.Bool {
 	return c.DigestOffered
 }
 
-// candidates lists the answers to challenges, the best first: the Digest with the better hash; then one with another hash, others, and
-// those that take freedoms with the best. Where no Digest is offered it is Basic.
+// candidates lists the possible answers to challenges, the best first: the Digest with the better hash; then one with another hash, the
+// others, and lenient variants of the best. If no Digest is offered it is Basic.
 func (c *Client) candidates(list []challenge) (candidates []*Answer, problem error) {
 	var best *challenge
 	var basic, strange *Answer
@@ -167,7 +167,7 @@ func (c *Client) candidates(list []challenge) (candidates []*Answer, problem err
 	}
 }
 
-// digests lists the kinds of Digest that may be tried, the best first.
+// digests lists the kinds of Digest to try, the best first.
 func digests(list []challenge, best *challenge) (candidates []*Answer) {
 	var others, same []*Answer
 	for i := range list {
@@ -199,7 +199,7 @@ func find(candidates []*Answer, like *Answer) *Answer {
 	return nil
 }
 
-// after returns the candidate after the one of a kind, and the first when there is none such.
+// after returns the candidate after the one of a kind, or the first without one of that kind.
 func after(candidates []*Answer, kind string) *Answer {
 	for i, one := range candidates {
 		if one.kind == kind {
@@ -209,14 +209,14 @@ func after(candidates []*Answer, kind string) *Answer {
 	return candidates[0]
 }
 
-// renews reports whether an answer is to another nonce.
+// renews reports whether an answer is for another nonce.
 func (a *Answer) renews(sent *Answer) bool {
 	return a.challenge.params["nonce"] != sent.challenge.params["nonce"]
 }
 
 func (a *Answer) basic() bool { return a.challenge.scheme == schemeBasic }
 
-// Authorization is the header of a request, "" for none. The URI is that of the request's line.
+// Authorization returns the header of a request, "" for none. The URI is the one in the request line.
 func (c *Client) Authorization(method, uri string) string {
 	a := c.answer
 	if a == nil || !c.Has {
@@ -240,7 +240,7 @@ func (c *Client) Authorization(method, uri string) string {
 	}
 	request := method + ":" + uri
 	if qop == "auth-int" {
-		request += ":" + sum("") // no request of ours has a body
+		request += ":" + sum("") // the agent's requests have no body
 	}
 	proof := params["nonce"]
 	if qop != "" {
@@ -273,7 +273,7 @@ func (c *Client) Authorization(method, uri string) string {
 
 // use counts a use of a camera's nonce.
 func (c *Client) use(value string) *nonce {
-	const most = 64 // cameras that make a new one for each request do not come back to old ones
+	const most = 64 // cameras that use a new one for each request do not reuse old ones
 	if c.nonces == nil || len(c.nonces) > most {
 		c.nonces = make(map[string]*nonce)
 	}
@@ -289,7 +289,7 @@ func (c *Client) use(value string) *nonce {
 // quotable escapes what would end a quoted string (RFC 7230, section 3.2.6).
 var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "", "\n", "")
 
-// unescape takes the escapes out of a quoted string.
+// unescape removes the escapes of a quoted string.
 func unescape(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -301,7 +301,7 @@ func unescape(text string) string {
 	return b.String()
 }
 
-// newCnonce is a nonce of ours.
+// newCnonce returns a new client nonce.
 func newCnonce() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // it never fails

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestVectors has the examples of the RFCs.
+// TestVectors checks the examples of the RFCs.
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	const nonce7616 = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"
@@ -38,10 +38,10 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// camera answers requests: "" lets one through, anything else are the challenges to it, parted by |.
+// camera answers requests: "" accepts one, anything else are the challenges to it, separated by |.
 type camera func(n int, method, authorization string) string
 
-// ask sends a request as a session does, and returns what is said of it: "" when it was let through.
+// ask sends a request as a session does, and returns the refusal: "" when it was accepted.
 func ask(c *Client, with camera, n *int, method string) string {
 	for try := 1; ; try++ {
 		header, sent := c.Authorization(method, "rtsp://cam/x"), c.Answer()
@@ -68,7 +68,7 @@ func ask(c *Client, with camera, n *int, method string) string {
 
 func md5Hex(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
 
-// proves reports whether a header is a Digest of the right password.
+// proves reports whether a header is a Digest of the correct password.
 func proves(header, method, user, realm string, sum hash) bool {
 	p := make(map[string]string)
 	for _, m := range regexp.MustCompile(`([a-z]+)=(?:"((?:[^"\\]|\\.)*)"|([A-Za-z0-9-]+))`).FindAllStringSubmatch(header, -1) {
@@ -83,11 +83,11 @@ func proves(header, method, user, realm string, sum hash) bool {
 
 const twoHashes = `Digest realm="cam", nonce="n1", algorithm=SHA-256, qop="auth"|Digest realm="cam", nonce="n1", algorithm=MD5`
 
-// dialogues are sessions of DESCRIBE, SETUP and PLAY with cameras.
-var dialogues = map[string]struct {
+// conversations are sessions of DESCRIBE, SETUP and PLAY with cameras.
+var conversations = map[string]struct {
 	camera
 	says string // of each session
-	sent [3]int // passwords in the first sessions; in those that follow as many as in the last
+	sent [3]int // passwords sent in the first sessions; later ones are like the last
 }{
 	"wrong": {func(int, string, string) string { return `Digest realm="cam", nonce="n1", qop="auth"` }, "wrong password", [3]int{1, 1, 1}},
 	"wrong, a nonce each": {func(n int, _, _ string) string { return fmt.Sprintf(`Digest realm="cam", nonce="n%d"`, n) },
@@ -152,7 +152,7 @@ var dialogues = map[string]struct {
 		}
 		return `Digest realm="cam", nonce="n1"`
 	}, "", [3]int{1, 1, 1}},
-	"a nonce for each request, told by none": {func(n int, method, header string) string {
+	"a nonce for each request, never called stale": {func(n int, method, header string) string {
 		if proves(header, method, "user", "cam", md5Hex) && strings.Contains(header, fmt.Sprintf(`nonce="n%d"`, n-1)) {
 			return ""
 		}
@@ -163,9 +163,9 @@ var dialogues = map[string]struct {
 	"does not say how": {func(int, string, string) string { return "none" }, ErrNoChallenge.Error(), [3]int{0, 0, 0}},
 }
 
-func TestDialogues(t *testing.T) {
+func TestConversations(t *testing.T) {
 	t.Parallel()
-	for name, row := range dialogues {
+	for name, row := range conversations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			memory := new(Memory)
@@ -191,8 +191,8 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-// TestAnotherPasswordBeginsAnew forgets what was known of the one before.
-func TestAnotherPasswordBeginsAnew(t *testing.T) {
+// TestAnotherPasswordStartsAgain: what was known of the previous password is forgotten.
+func TestAnotherPasswordStartsAgain(t *testing.T) {
 	t.Parallel()
 	memory := new(Memory)
 	for _, password := range []string{"a", "a", "b", "b"} {
@@ -205,7 +205,7 @@ func TestAnotherPasswordBeginsAnew(t *testing.T) {
 	}
 }
 
-// TestNoncesAreCounted has a nonce that comes back on another connection.
+// TestNoncesAreCounted has a nonce that is used again on another connection.
 func TestNoncesAreCounted(t *testing.T) {
 	t.Parallel()
 	c := Client{User: "user", Password: "pass", Has: true}
@@ -223,14 +223,14 @@ func TestNoncesAreCounted(t *testing.T) {
 			t.Errorf("use %d of %s: %s, want nc=%s", i, value, header, want)
 		}
 		if own := header[strings.Index(header, "cnonce="):]; value == "a" && cnonce != "" && own != cnonce {
-			t.Errorf("the nonce of ours is %s, was %s", own, cnonce)
+			t.Errorf("the client nonce is %s, was %s", own, cnonce)
 		} else if value == "a" {
 			cnonce = own
 		}
 	}
 }
 
-// TestNoUser blames no password that is not there.
+// TestNoUser: a missing password is not blamed.
 func TestNoUser(t *testing.T) {
 	t.Parallel()
 	var c Client

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzChallenges looks for challenges that end the process, take long, or make a header of more than a line.
+// FuzzChallenges searches for challenges that end the process, take long, or produce a header of more than a line.
 func FuzzChallenges(f *testing.F) {
 	for _, text := range []string{
 		`Digest realm="cam", nonce="n1", qop="auth,auth-int", algorithm=SHA-256, opaque="\""`, `Basic realm=x, Digest nonce=`, `=,=,,"`,

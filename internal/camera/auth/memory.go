@@ -2,17 +2,17 @@ package auth
 
 import "crypto/sha256"
 
-// Memory is what is known of how a camera takes a password. Its sessions use it, one after the other; the zero value knows
-// nothing.
+// Memory is how a camera handles a password, as far as its sessions have shown. They use it one after the other; the zero value is
+// empty.
 type Memory struct {
-	of      [sha256.Size]byte // the user and the password that the rest is about
-	works   string            // the kind of answer that was taken; "" for none
-	refused string            // the last that was not
-	spent   bool              // two kinds were tried in one session: from now on it is one
-	owed    bool              // both were refused: the next session sends no password
+	of      [sha256.Size]byte // the user and the password to which the rest applies
+	works   string            // the kind of answer that was accepted; "" for none
+	refused string            // the last kind that was refused
+	spent   bool              // two kinds were tried in one session: from now on one is
+	skip    bool              // both were refused: the next session sends no password
 }
 
-// memory is what is known of this password.
+// memory returns the memory of the current password.
 func (c *Client) memory() *Memory {
 	if c.Memory == nil {
 		c.Memory = new(Memory)
@@ -23,7 +23,7 @@ func (c *Client) memory() *Memory {
 	return c.Memory
 }
 
-// first returns the answer to begin with: the one that worked; else, where one was refused before, the next.
+// first returns the answer to start with: the one that worked; else, where one was refused before, the next.
 func (m *Memory) first(candidates []*Answer) *Answer {
 	if one := find(candidates, &Answer{kind: m.works}); one != nil {
 		return one

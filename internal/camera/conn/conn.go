@@ -1,5 +1,5 @@
-// Package conn is a connection to a camera, which is read seldom and much at once, and off which packets are taken before
-// the RTSP library reads it. It must not know what is in them.
+// Package conn is a connection to a camera that is read in large batches, and from which packets are taken before
+// the RTSP library reads it. It does not interpret packets.
 package conn
 
 import (
@@ -19,65 +19,65 @@ import (
 )
 
 const (
-	// batchInterval is how long bytes of a camera are left to gather in the socket once it plays. A
-	// frame of 1080p comes as a dozen packets, and each would wake a thread; recording does not
+	// batchInterval is how long bytes of a camera are left in the socket once it plays. A
+	// frame of 1080p arrives as a dozen packets, and each would wake a thread; recording does not
 	// need them sooner. All cameras are read at the same instants, so that the processor sleeps in
 	// between.
 	batchInterval = 100 * time.Millisecond
-	// batchAfter is how long before that all is read as it comes: the first picture gives the session
-	// its time.
+	// batchAfter is how long everything is read at once before that: the arrival of the first picture anchors
+	// the session's time.
 	batchAfter = time.Second
-	// batchWake is how many bytes must have come for the socket to wake us before that. The
-	// runtime's poller is edge-triggered: without this, every packet wakes a thread of it, whether
-	// somebody waits for the packet or not. Source: socket(7), SO_RCVLOWAT.
+	// batchWake is how many bytes must arrive for the socket to wake the reader before that. The
+	// runtime's poller is edge-triggered: without this, every packet wakes one of its threads, even if
+	// nobody waits for the packet. Source: socket(7), SO_RCVLOWAT.
 	batchWake = 256 << 10
 )
 
 // BufferSize is how much of a stream is read at once, in bytes.
 const BufferSize = 64 << 10
 
-// Tap takes what it can out of a stream before the reader sees it. The goroutine that reads the connection uses it.
+// Tap takes parts out of a stream before the reader sees it. The goroutine that reads the connection uses it.
 type Tap interface {
-	// Drain takes what it can off the front. Of what is left, so many bytes are the reader's, maybe more than have come; 0
-	// means that more must come to tell, or that Has is true.
+	// Drain takes what it can off the front. Of the bytes left, the first forReader are for the reader, maybe more than have arrived; 0
+	// means that more must arrive to decide, or that Has is true.
 	Drain(stream []byte) (left []byte, forReader int)
-	// Read gives the reader what there is of a message that was made of another.
+	// Read returns bytes of a rewritten message to the reader.
 	Read(p []byte) (n int, err error)
 	// Has reports whether Read has a message or an error.
 	Has() bool
-	// Wait returns how long to wait for more, 0 for as long as it takes, and Settle says that nothing came.
+	// Wait returns how long to wait for more, 0 for no limit; call Settle when nothing arrived in that time.
 	Wait() time.Duration
 	Settle()
 }
 
-// Conn is a TCP connection that, soon after it began to play, is read seldom and much at once.
-// Before it plays, reading fails when nothing comes within the time for an answer.
+// Conn is a TCP connection that is read in large batches, soon after the camera started to play.
+// Before that, reading fails when nothing arrives within the time for an answer.
 type Conn struct {
 	net.Conn
 	Playing *atomic.Bool
-	Direct  *atomic.Bool      // it brings no packets worth gathering; nil: it may
-	Answer  time.Duration     // how long it may bring nothing before it plays; 0: whoever reads has a time of its own
-	Tap     Tap               // nil: what comes is encrypted
-	Sent    func([]byte)      // is called with what is sent
-	Divert  func([]byte) bool // is called with frames that are sent, and reports whether they went elsewhere
-	Came    func(n int) error // is called with the number of bytes that came; its error ends the reading
+	Direct  *atomic.Bool      // its packets are too few for batches; nil: they are not
+	Answer  time.Duration     // how long to wait for bytes before it plays; 0: the reader sets deadlines of its own
+	Tap     Tap               // nil: the stream is encrypted
+	Sent    func([]byte)      // is called with the bytes that are sent
+	Divert  func([]byte) bool // is called with frames to be sent, and reports whether it has sent them elsewhere
+	Came    func(n int) error // is called with the number of bytes received; its error ends the reading
 
-	injected injection // what came elsewhere, for the reader
+	injected injection // packets that arrived elsewhere, for the reader
 
 	space   []byte
-	began   time.Time             // when something came first once it played
-	buffer  []byte                // what was read into space and not taken yet
-	pass    int                   // so many bytes, from the buffer's first, are the reader's
-	full    bool                  // the last read filled space: more is waiting
-	raw     syscall.RawConn       // nil before it gathers
-	receive func(fd uintptr) bool // reads what the socket has; made once, as each would be an allocation
-	instant *time.Timer           // ends at the next common instant; made once, for the same reason
-	n       int                   // what receive read
+	began   time.Time             // when bytes first arrived after it started to play
+	buffer  []byte                // bytes that were read into space and not taken yet
+	pass    int                   // how many bytes at the start of the buffer are the reader's
+	full    bool                  // the last read filled space: more bytes are waiting
+	raw     syscall.RawConn       // nil before batches
+	receive func(fd uintptr) bool // reads what the socket has; created once, as each would be an allocation
+	instant *time.Timer           // ends at the next common instant; created once, for the same reason
+	n       int                   // the number of bytes that receive read
 	failed  error
 }
 
-// Read implements net.Conn. One goroutine reads, as RTSP clients do: it is the library's, where a
-// panic would end the process, and ends the session instead.
+// Read implements net.Conn. One goroutine reads, as in RTSP clients: it is the library's, where a
+// panic would end the process; here it ends the session instead.
 func (c *Conn) Read(p []byte) (n int, err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -110,7 +110,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	}
 }
 
-// fill reads more, behind what the buffer holds: a part of a frame or of a message.
+// fill reads more bytes, appended to those in the buffer: a part of a frame or of a message.
 func (c *Conn) fill() error {
 	held := c.makeSpace()
 	if c.raw != nil || c.anchored() && c.startBatches() {
@@ -125,7 +125,7 @@ func (c *Conn) fill() error {
 			return err
 		}
 	}
-	if c.injected.waits() { // since before that: nothing would wake us
+	if c.injected.waits() { // it arrived before: no deadline would wake the reader
 		return nil
 	}
 	n, err := c.Conn.Read(c.space[held:])
@@ -143,18 +143,18 @@ func (c *Conn) fill() error {
 			return nil
 		}
 		if wait > 0 {
-			c.Tap.Settle() // that was all
+			c.Tap.Settle() // nothing more arrived
 			return nil
 		}
-		if c.Playing.Load() { // it began while we waited
+		if c.Playing.Load() { // it started while this waited
 			return nil
 		}
 	}
 	return err
 }
 
-// makeSpace moves what the buffer holds to the front of a space with room for more, and returns how much it is. A message may
-// be larger than the usual space.
+// makeSpace moves the buffer's bytes to the front of a space with room for more, and returns how many there are. A message may
+// be larger than the ordinary space.
 func (c *Conn) makeSpace() (held int) {
 	space := c.space
 	switch held = len(c.buffer); {
@@ -168,13 +168,13 @@ func (c *Conn) makeSpace() (held int) {
 	return held
 }
 
-// anchored reports whether it plays for long enough for the first picture to be here.
+// anchored reports whether it has played long enough for the first picture to have arrived.
 func (c *Conn) anchored() bool {
 	return c.Playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter && (c.Direct == nil || !c.Direct.Load())
 }
 
-// Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before
-// may still lie in the socket, and a client that fails to write would not read it.
+// Write implements net.Conn. Read reports that the camera hung up: what the camera sent before
+// may still be in the socket, and a client that fails to write would not read it.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.Divert != nil && len(p) > 0 && p[0] == frameMark && c.Divert(p) {
 		return len(p), nil
@@ -189,7 +189,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// startBatches makes the socket gather. Where it cannot, the connection is read as any other.
+// startBatches sets up batches. Where the socket cannot, the connection is read as any other.
 func (c *Conn) startBatches() bool {
 	conn, ok := c.Conn.(syscall.Conn)
 	if !ok {
@@ -217,7 +217,7 @@ func (c *Conn) startBatches() bool {
 	return true
 }
 
-// readBatch adds to the buffer what has come, at the next common instant at which something has.
+// readBatch appends received bytes to the buffer, at the next common instant at which there are any.
 func (c *Conn) readBatch() error {
 	for {
 		if !c.full {

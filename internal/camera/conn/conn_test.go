@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must come.
+// patience bounds every wait for an event that must occur.
 const patience = time.Minute
 
-// batchedPair connects a connection that gathers as soon as it plays with its peer.
+// batchedPair connects a connection that reads in batches as soon as it plays with its peer.
 func batchedPair(t *testing.T) (near *Conn, far *net.TCPConn, playing *atomic.Bool) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -85,7 +85,7 @@ func TestBatchingWaitsForNoAmount(t *testing.T) {
 	t.Parallel()
 	near, far, playing := batchedPair(t)
 	playing.Store(true)
-	for range 3 { // far less than the socket would wake us for
+	for range 3 { // far less than batchWake
 		if _, err := far.Write([]byte("keepalive")); err != nil {
 			t.Fatal(err)
 		}
@@ -115,8 +115,8 @@ func TestBatchingHonoursClosing(t *testing.T) {
 	}
 }
 
-// TestTheFirstPictureIsReadAsItComes has a picture in two parts, of which the second comes behind a
-// common instant. A try may meet a pause of the machine.
+// TestTheFirstPictureIsReadAsItComes has a picture in two parts, the second of which arrives after a
+// common instant. The machine may pause during an attempt.
 func TestTheFirstPictureIsReadAsItComes(t *testing.T) {
 	t.Parallel()
 	const soon = batchInterval / 2
@@ -140,7 +140,7 @@ func TestTheFirstPictureIsReadAsItComes(t *testing.T) {
 		best = min(best, time.Since(sent))
 	}
 	if best >= soon {
-		t.Errorf("it is read %s after it came", best)
+		t.Errorf("it is read %s after it arrived", best)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestBatchingReadsWhatCameBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	near, far, playing := batchedPair(t)
 	playing.Store(true)
-	want := make([]byte, 60_000) // what fits the socket
+	want := make([]byte, 60_000) // as much as the socket holds
 	for i := range want {
 		want[i] = byte(i)
 	}
@@ -159,7 +159,7 @@ func TestBatchingReadsWhatCameBeforeTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = far.Close()
-	for range 3 { // the peer is gone, which only reading may tell
+	for range 3 { // the peer is gone, which only reading may report
 		if _, err := near.Write([]byte("receiver report")); err != nil {
 			t.Fatal(err)
 		}
@@ -169,6 +169,6 @@ func TestBatchingReadsWhatCameBeforeTheEnd(t *testing.T) {
 		t.Fatalf("%d bytes, %v", n, err)
 	}
 	if _, err := near.Read(got); err == nil {
-		t.Error("the end is not told")
+		t.Error("the end is not reported")
 	}
 }

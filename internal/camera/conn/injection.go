@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// frameMark begins an interleaved frame (RFC 2326, section 10.12).
+	// frameMark starts an interleaved frame (RFC 2326, section 10.12).
 	frameMark = '$'
 	// maxInjected bounds the frames that wait for the library, in bytes: as much as a socket holds.
 	maxInjected = 4 << 20
 )
 
-// injection is packets that came over UDP and are encrypted: the library finds them in the stream of its connection, as
+// injection is encrypted packets that arrived over UDP: the library reads them in the stream of its connection, as
 // frames. One goroutine reads.
 type injection struct {
 	mu      sync.Mutex
-	waiting []byte // whole frames
+	waiting []byte // complete frames
 
-	begun []byte // what is left of a frame that was read in part
+	rest []byte // of a frame that was read in part
 }
 
-// add adds a frame, unless too many wait: then it is lost as it would be in a socket.
+// add adds a frame, unless too many wait: then it is lost as in a full socket.
 func (i *injection) add(channel int, packet []byte) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -31,21 +31,21 @@ func (i *injection) add(channel int, packet []byte) {
 	}
 }
 
-// read copies frames, or the rest of one. atBoundary is whether a frame may begin.
+// read copies frames, or the rest of one. atBoundary: a frame may start.
 func (i *injection) read(p []byte, atBoundary bool) int {
-	if len(i.begun) == 0 && atBoundary {
+	if len(i.rest) == 0 && atBoundary {
 		i.mu.Lock()
-		i.begun, i.waiting = i.waiting, i.begun[:0:0]
+		i.rest, i.waiting = i.waiting, i.rest[:0:0]
 		i.mu.Unlock()
 	}
-	n := copy(p, i.begun)
-	i.begun = i.begun[n:]
+	n := copy(p, i.rest)
+	i.rest = i.rest[n:]
 	return n
 }
 
 // waits reports whether there is a frame to read.
 func (i *injection) waits() bool {
-	if len(i.begun) > 0 {
+	if len(i.rest) > 0 {
 		return true
 	}
 	i.mu.Lock()
@@ -53,7 +53,7 @@ func (i *injection) waits() bool {
 	return len(i.waiting) > 0
 }
 
-// Inject has the reader find a packet in the stream, and wakes it.
+// Inject inserts a packet into the reader's stream, and wakes the reader.
 func (c *Conn) Inject(channel int, packet []byte) {
 	c.injected.add(channel, packet)
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))

@@ -2,7 +2,7 @@ package conn
 
 import "testing"
 
-// TestInjectedFramesAreBounded has nobody read.
+// TestInjectedFramesAreBounded has no reader.
 func TestInjectedFramesAreBounded(t *testing.T) {
 	t.Parallel()
 	var i injection

@@ -1,5 +1,5 @@
-// Package handshake makes TLS connections to cameras: only to those whose certificate is pinned or signed for their name, and it says
-// in sentences why one cannot be made. It knows nothing of what is said over them.
+// Package handshake makes TLS connections to cameras whose certificate is pinned or signed for their name, and turns
+// failures into sentences. It does not use the connections.
 package handshake
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
-// certificateError says that a camera's certificate is not trusted.
+// certificateError: a camera's certificate is not trusted.
 type certificateError struct {
 	fingerprint string // SHA-256 of the certificate, in hex
 	pinned      bool   // another one was expected
@@ -35,7 +35,7 @@ func (e *certificateError) Unwrap() error { return e.err }
 
 var errOtherCertificate = errors.New("it is not the pinned one")
 
-// why says for people what is wrong with a certificate, "" where it is who signed it.
+// why returns, for people, what is wrong with a certificate, "" where its signer is not trusted.
 func (e *certificateError) why() string {
 	var invalid x509.CertificateInvalidError
 	switch {
@@ -50,20 +50,20 @@ func (e *certificateError) why() string {
 	}
 }
 
-// Error says that a camera took a connection, but not TLS on it.
+// Error: a camera accepted a connection, but not TLS on it.
 type Error struct {
 	error
-	asked  bool // for a certificate of ours
+	asked  bool // it asked for a client certificate
 	tunnel bool // see Options
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.error }
 
-// Untrusted reports whether it is the camera's certificate that is not trusted.
+// Untrusted reports whether the reason is that the camera's certificate is not trusted.
 func (e *Error) Untrusted() bool { return errors.As(e.error, new(*certificateError)) }
 
-// code is that of what ends a session: one camera has one sentence.
+// code is the code of conditions that end a session: one camera has one sentence.
 const code = "camera"
 
 // Alerts of TLS (RFC 8446, section 6).
@@ -76,15 +76,15 @@ const (
 	alertCertificateRequired  = 116
 )
 
-// Options say whom to trust.
+// Options define which certificates are trusted.
 type Options struct {
 	Name   string             // of the camera: a host without a port
-	Pinned *[sha256.Size]byte // the SHA-256 of its certificate, whoever signed that; nil: none is
-	Roots  *x509.CertPool     // sign the certificates of others. Default: those of the system
-	Tunnel bool               // HTTP is what is spoken over the connection
+	Pinned *[sha256.Size]byte // the SHA-256 of its certificate, with any signer; nil: none is pinned
+	Roots  *x509.CertPool     // verify certificates that are not pinned. Default: the system's roots
+	Tunnel bool               // the connection carries HTTP
 }
 
-// Connect makes a TLS connection of another, which it closes when it fails. Its error is an *Error.
+// Connect makes a TLS connection over another one, which it closes when it fails. Its error is an *Error.
 func Connect(ctx context.Context, over net.Conn, o Options) (*tls.Conn, error) {
 	failed, config := &Error{tunnel: o.Tunnel}, o.config()
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -99,7 +99,7 @@ func Connect(ctx context.Context, over net.Conn, o Options) (*tls.Conn, error) {
 	return conn, nil
 }
 
-// alertOf is the alert of the camera in an error, 0 for none. In TLS 1.3 it may come after the handshake.
+// alertOf returns the camera's alert in an error, 0 for none. In TLS 1.3 it may arrive after the handshake.
 func alertOf(err error) uint64 {
 	var remote *net.OpError
 	if errors.As(err, &remote) && remote.Op == "remote error" && reflect.ValueOf(remote.Err).Kind() == reflect.Uint8 {
@@ -108,7 +108,7 @@ func alertOf(err error) uint64 {
 	return 0
 }
 
-// Fault is a sentence for the camera at a host, without the words of the library, nil where TLS is not the cause.
+// Fault returns a sentence for the camera at a host, without words of the library, nil where TLS is not the cause.
 func Fault(host string, err error) *health.Fault {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -136,42 +136,42 @@ func Fault(host string, err error) *health.Fault {
 			"add ?fingerprint= with it to the secret's MediaURI.", host, certificate.why(), certificate.fingerprint)
 	case errors.As(e.error, &notTLS):
 		return user("The camera at %s does not speak TLS on that port: "+
-			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
+			"write %s instead of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	case alert == alertProtocolVersion, strings.Contains(text, "protocol version"):
-		return user("The camera at %s supports no secure version of TLS (1.2 or later): update its firmware, or write %s in "+
-			"place of %s in the secret's MediaURI where its network is safe.", host, without, with)
+		return user("The camera at %s supports no secure version of TLS (1.2 or later): update its firmware, or write %s "+
+			"instead of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertCertificateRequired, alert == alertBadCertificate, alert != 0 && e.asked:
-		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: "+
+		return user("The camera at %s asks for a client certificate, which the agent does not have: "+
 			"switch that off on the camera.", host)
 	case alert == alertHandshakeFailure, alert == alertInsufficientSecurity, strings.Contains(text, "cipher suite"):
 		return user("The camera at %s supports none of the secure TLS cipher suites: update its firmware and renew its certificate, or write "+
-			"%s in place of %s in the secret's MediaURI where its network is safe.", host, without, with)
+			"%s instead of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertUnrecognizedName:
-		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)
-	case neterr.IsTimeout(err), errors.Is(err, context.DeadlineExceeded): // also where the session gave up
-		return user("The camera at %s takes connections, but does not answer in TLS on that port: "+
-			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
+		return user("The camera at %s uses another name in TLS: write that name instead of the host in the secret's MediaURI.", host)
+	case neterr.IsTimeout(err), errors.Is(err, context.DeadlineExceeded): // also when the session was cancelled
+		return user("The camera at %s accepts connections, but does not answer in TLS on that port: "+
+			"write %s instead of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	case errors.Is(e.error, io.EOF), errors.Is(e.error, io.ErrUnexpectedEOF), errors.Is(e.error, syscall.ECONNRESET),
 		errors.Is(e.error, syscall.EPIPE):
-		return user("The camera at %s closes the connection in place of speaking TLS: "+
-			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
+		return user("The camera at %s closes the connection instead of speaking TLS: "+
+			"write %s instead of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	}
-	return user("The camera at %s speaks a TLS that the agent does not understand: update its firmware, or write %s in place of "+
+	return user("The camera at %s speaks a TLS that the agent does not understand: update its firmware, or write %s instead of "+
 		"%s in the secret's MediaURI where its network is safe.", host, without, with)
 }
 
-// config makes the settings of a connection.
+// config returns the configuration of a connection.
 func (o Options) config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		ServerName: o.Name,
-		// The standard check cannot accept a pinned certificate: VerifyConnection makes both checks.
+		// The standard check cannot accept a pinned certificate: VerifyConnection does both checks.
 		InsecureSkipVerify: true,
 		VerifyConnection:   o.verify,
 	}
 }
 
-// verify looks at the camera's certificate.
+// verify checks the camera's certificate.
 func (o Options) verify(state tls.ConnectionState) error {
 	leaf := state.PeerCertificates[0]
 	sum := sha256.Sum256(leaf.Raw)

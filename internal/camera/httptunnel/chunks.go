@@ -7,10 +7,10 @@ import (
 
 var errChunks = errors.New("the chunks of the answer cannot be read")
 
-// chunks takes the sizes of chunks (RFC 9112, section 7.1) out of what comes, in whatever portions that is.
+// chunks removes the sizes of chunks (RFC 9112, section 7.1) from a stream that arrives in arbitrary portions.
 type chunks struct {
 	state chunkState
-	left  int // bytes of the chunk, or its size as far as it was read
+	left  int // remaining bytes of the chunk, or its size as far as it was read
 	any   bool
 }
 
@@ -20,12 +20,12 @@ const (
 	chunkSize chunkState = iota
 	chunkExtension
 	chunkData
-	chunkEnd // the line end behind the data
+	chunkEnd // the line end after the data
 )
 
 const maxChunk = 1 << 30
 
-// decode moves what is in the chunks to the front of p, and returns how much it is. The last chunk ends it with io.EOF.
+// decode moves the data of the chunks to the front of p, and returns its size. After the last chunk it returns io.EOF.
 func (c *chunks) decode(p []byte) (n int, err error) {
 	for i := 0; i < len(p); {
 		b := p[i]
@@ -58,7 +58,7 @@ func (c *chunks) decode(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// size takes a byte of the line with the size.
+// size handles a byte of the line with the size.
 func (c *chunks) size(b byte) error {
 	digit := -1
 	switch {
@@ -79,7 +79,7 @@ func (c *chunks) size(b byte) error {
 	return nil
 }
 
-// begin begins the data.
+// begin starts the data.
 func (c *chunks) begin() error {
 	switch {
 	case !c.any:

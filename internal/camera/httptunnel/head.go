@@ -19,11 +19,11 @@ type head struct {
 	headers []header
 }
 
-// header has its name in lower case.
+// header has a name in lower case.
 type header struct{ name, value string }
 
-// parseHead reads the lines of an answer at the beginning of a stream, whatever their ends, and how many bytes they have, 0 while more
-// must come. ok is false when it is no answer of HTTP: some cameras call theirs one of RTSP, and some ICY.
+// parseHead reads the lines of an answer at the start of a stream, with any line ends, and returns their size in bytes, 0 while more
+// must arrive. ok is false when it is not an answer of HTTP; some cameras write RTSP or ICY instead of HTTP.
 func parseHead(stream []byte) (h head, size int, ok bool) {
 	if !begins(stream, "HTTP/") && !begins(stream, "RTSP/") && !begins(stream, "ICY ") {
 		return head{}, 0, false
@@ -50,13 +50,13 @@ func parseHead(stream []byte) (h head, size int, ok bool) {
 	return h, size, h.status >= 100
 }
 
-// begins reports whether a word begins a stream, as far as it has come.
+// begins reports whether a stream starts with a word, as far as it has arrived.
 func begins(stream []byte, word string) bool {
 	n := min(len(stream), len(word))
 	return strings.EqualFold(string(stream[:n]), word[:n])
 }
 
-// headEnd is how many bytes the lines have, with the empty one that ends them, 0 while that has not come.
+// headEnd is the size of the lines, including the empty one that ends them, 0 while that has not arrived.
 func headEnd(stream []byte) int {
 	stream = stream[:min(len(stream), maxHead)]
 	for at := 0; ; {

@@ -39,7 +39,7 @@ func TestHeadsOfAnswers(t *testing.T) {
 	}
 	for _, text := range []string{"", "H", "HTTP/1.0 200 OK\r\n", "HTTP/1.0 200 OK\r\nA: b\r\n", "rt", "ICY"} {
 		if _, size, ok := parseHead([]byte(text)); !ok || size != 0 {
-			t.Errorf("%q is whole or none", text)
+			t.Errorf("%q is complete or invalid", text)
 		}
 	}
 }
@@ -86,7 +86,7 @@ func decodeAll(text string, size int) (string, error) {
 	return all.String(), nil
 }
 
-// FuzzAnswer: what a camera sends is read the same in one piece and in two.
+// FuzzAnswer: the bytes of a camera are read the same in one portion and in two.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("HTTP/1.0 200 OK\r\nContent-Type: x\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), 20)
 	f.Add([]byte("HTTP/1.1 401 No\nWWW-Authenticate: Digest realm=\"x\"\n\n"), 3)

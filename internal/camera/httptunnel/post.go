@@ -12,26 +12,26 @@ import (
 )
 
 const (
-	// postLength is how long the body of a POST is said to be, in bytes. QuickTime says so, and some servers know no other.
+	// postLength is the announced length of a POST's body, in bytes. QuickTime announces it, and some servers accept no other.
 	postLength = 32767
-	// postSpare is what must be left of a POST for it to be kept, in bytes: a request has less.
+	// postSpare is the least remaining length for which a POST is kept, in bytes: a request is shorter.
 	postSpare = 4 << 10
-	// postGrace is how long a camera may take to answer a message after it ended the POST. It may have refused it, and taken what is in
-	// it all the same, or ended it as the message was on its way.
+	// postGrace is how long a camera may take to answer a message after it ended the POST. It may have refused the POST, and handled
+	// the message all the same, or ended it while the message was on its way.
 	postGrace = time.Second
-	// maxPostAnswer bounds what a camera says to a POST, in bytes.
+	// maxPostAnswer bounds the answer to a POST, in bytes.
 	maxPostAnswer = 64 << 10
 )
 
 var errClosed = fmt.Errorf("the tunnel: %w", net.ErrClosed)
 
-// post is one of the POSTs of a tunnel.
+// post is one of a tunnel's POSTs.
 type post struct {
 	conn net.Conn
-	left int          // of its body, in bytes
-	sent []byte       // of its body
-	last int          // where the last message begins in sent
-	came atomic.Int64 // so much had come over the GET when something was sent last
+	left int          // remaining length of its body, in bytes
+	sent []byte       // the sent part of its body
+	last int          // the start of the last message in sent
+	came atomic.Int64 // bytes received over the GET before the last message was sent
 	gone atomic.Bool  // the camera ended it
 }
 
@@ -47,8 +47,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send sends a part of a body; write is held. A camera may end a POST after each message, and then each gets one from the start: it
-// would come too late.
+// send sends a part of a body; write is held. A camera may end a POST after each message; then each message gets a new POST, as
+// the end of the POST is noticed too late.
 func (c *Conn) send(body []byte) error {
 	if p := c.post; p != nil && !p.gone.Load() && !c.single.Load() && p.left >= len(body) {
 		if err := c.add(p, body); err == nil || isTimeout(err) {
@@ -63,7 +63,7 @@ func (c *Conn) send(body []byte) error {
 	if err := c.add(p, body); isTimeout(err) {
 		return err
 	}
-	return nil // whoever listens finds out why it was not taken, and sends it again
+	return nil // listen finds out why it was not accepted, and repeats it
 }
 
 func isTimeout(err error) bool {
@@ -71,7 +71,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// add adds to a body. One that has not room for much more ends, so that a camera knows of that before the next comes.
+// add adds to a body. A POST with little remaining length is ended at once, so that a camera notices before the next one.
 func (c *Conn) add(p *post, body []byte) error {
 	p.came.Store(c.came.Load())
 	p.last, p.sent = len(p.sent), append(p.sent, body...)
@@ -84,7 +84,7 @@ func (c *Conn) add(p *post, body []byte) error {
 	return nil
 }
 
-// endPost ends the POST there is.
+// endPost ends the current POST.
 func (c *Conn) endPost() {
 	if c.post != nil {
 		c.post.gone.Store(true)
@@ -93,7 +93,7 @@ func (c *Conn) endPost() {
 	}
 }
 
-// openPost opens a POST for at least so many bytes.
+// openPost opens a POST for at least most bytes.
 func (c *Conn) openPost(most int) (*post, error) {
 	ctx, cancel := context.WithTimeout(c.done, c.o.Answer)
 	defer cancel()
@@ -114,7 +114,7 @@ func (c *Conn) openPost(most int) (*post, error) {
 	c.mu.Unlock()
 	c.post = p
 	p.came.Store(c.came.Load())
-	const expired = "Sun, 9 Jan 1972 00:00:00 GMT" // as QuickTime says
+	const expired = "Sun, 9 Jan 1972 00:00:00 GMT" // as QuickTime does
 	head := c.request(Post, fmt.Sprintf("Content-Type: %s\r\nContent-Length: %d\r\nExpires: %s\r\n", mediaType, p.left, expired))
 	go func() {
 		defer c.readers.Done()
@@ -124,13 +124,13 @@ func (c *Conn) openPost(most int) (*post, error) {
 	if isTimeout(err) {
 		return nil, err
 	}
-	return p, nil // or what follows fails, too
+	return p, nil // if it failed, what follows fails, too
 }
 
-// counted is what comes over a POST.
+// counted counts the bytes that arrive over a POST.
 type counted struct {
 	io.Reader
-	came   func(n int) error // nil: nobody counts
+	came   func(n int) error // nil: they are not counted
 	failed error             // its error
 }
 
@@ -145,8 +145,8 @@ func (r *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// listen reads what the camera says to a POST, at once, at its end, or never. What it says of success does not matter, and what it
-// says else does not where it goes on over the GET: some refuse a POST and take what is in it.
+// listen reads the camera's answer to a POST, which may arrive at once, at its end, or never. Success is ignored, and so is
+// a refusal if answers continue to arrive over the GET: some cameras refuse a POST and handle its contents.
 func (c *Conn) listen(p *post) {
 	from := &counted{Reader: p.conn, came: c.o.Came}
 	h, _, err := readHead(from)
@@ -156,7 +156,7 @@ func (c *Conn) listen(p *post) {
 	}
 	if refused != nil && h.status != statusUnauthorized {
 		if !c.goesOn(p) {
-			if _ = p.conn.Close(); !p.gone.Swap(true) { // nor did we end it
+			if _ = p.conn.Close(); !p.gone.Swap(true) { // and the agent has not ended it
 				c.fail(refused)
 			}
 			return
@@ -171,7 +171,7 @@ func (c *Conn) listen(p *post) {
 		c.fail(from.failed)
 		return
 	}
-	if _ = p.conn.Close(); p.gone.Swap(true) { // we ended it
+	if _ = p.conn.Close(); p.gone.Swap(true) { // the agent ended it
 		return
 	}
 	c.single.Store(c.single.Load() || errors.Is(err, io.EOF))
@@ -187,7 +187,7 @@ func (c *Conn) listen(p *post) {
 	}
 }
 
-// goesOn waits until the camera answers what was sent last, for a while, and reports whether it did, or nobody waits for it any more.
+// goesOn waits, for a while, until the camera answers the last message, and reports whether it did, or the answer is no longer awaited.
 func (c *Conn) goesOn(p *post) bool {
 	if c.came.Load() > p.came.Load() {
 		return true
@@ -201,15 +201,15 @@ func (c *Conn) goesOn(p *post) bool {
 	return c.came.Load() > before
 }
 
-// repeat sends again what is in the body of a POST that was refused, or its last message, which was not answered. It returns why
-// that is not worth it.
+// repeat sends the body of a refused POST again, or its last message, which was not answered. It returns why
+// that is not possible.
 func (c *Conn) repeat(p *post, refused error) error {
 	c.write.Lock()
 	defer c.write.Unlock()
 	body := p.sent
 	if refused == nil {
 		body = p.sent[p.last:]
-		if p.last == 0 { // it came in time
+		if p.last == 0 { // the refusal arrived in time
 			return nil
 		}
 	}

@@ -1,8 +1,8 @@
-// Package httptunnel carries the connection of an RTSP client through HTTP, as QuickTime does: what the camera sends comes as the
-// endless body of the answer to a GET, and what the client sends goes as the body of POSTs, in base64. A cookie says that they belong
-// together. It knows nothing of TLS, of passwords, nor of what RTSP says.
+// Package httptunnel carries the connection of an RTSP client through HTTP, as QuickTime does: what the camera sends is the
+// endless body of the answer to a GET, and what the client sends is the body of POSTs, in base64. A cookie connects the two.
+// It handles neither TLS nor passwords, and does not interpret RTSP.
 //
-// Source: Apple, "Tunnelling RTSP and RTP through HTTP" (QuickTime 4), and what cameras made of it since.
+// Source: Apple, "Tunnelling RTSP and RTP through HTTP" (QuickTime 4), and the behaviour of cameras since.
 package httptunnel
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// mediaType is that of both bodies.
+// mediaType is the type of both bodies.
 const mediaType = "application/x-rtsp-tunnelled"
 
 const version10, version11 = "HTTP/1.0", "HTTP/1.1"
@@ -31,9 +31,9 @@ const (
 
 // Options of a tunnel.
 type Options struct {
-	// Dial connects to the camera for a Get or a Post. Required.
+	// Dial connects to the camera for a GET or a POST. Required.
 	Dial func(ctx context.Context, method string) (net.Conn, error)
-	// Host is the host and port, and Target the path and query that both requests are for. Required.
+	// Host is the host and port, and Target the path and query of both requests. Required.
 	Host, Target string
 	// UserAgent names the client.
 	UserAgent string
@@ -41,19 +41,19 @@ type Options struct {
 	Answer time.Duration
 	// Authorization returns the header for a request, "" for none. Default: none.
 	Authorization func(method, target string) string
-	// Challenged takes the challenges of an answer 401 to a method, and reports whether the request is worth another try. Default: none is.
+	// Challenged handles the challenges of a 401 answer, and reports whether the request is worth another attempt. Default: none is.
 	Challenged func(method string, challenges []string) (again bool)
-	// Came is called with how many bytes came over a POST. Its error ends the tunnel. Default: nothing is called.
+	// Came is called with the number of bytes that arrived over a POST. Its error ends the tunnel. Default: not called.
 	Came func(n int) error
-	// Accepted is called when the camera took the Get. Default: nothing is.
+	// Accepted is called when the camera accepted the GET. Default: not called.
 	Accepted func()
 }
 
-// StatusError is an answer that is none of success.
+// StatusError is an answer other than success.
 type StatusError struct {
 	Method   string
 	Code     int
-	Reason   string // as the camera has it
+	Reason   string // as the camera wrote it
 	Location string // of a redirect, "" without
 }
 
@@ -62,16 +62,16 @@ func (e *StatusError) Error() string {
 }
 
 var (
-	// ErrNotHTTP says that the camera does not answer as HTTP has it.
+	// ErrNotHTTP: the camera's answer is not HTTP.
 	ErrNotHTTP = errors.New("the answer is not one of HTTP")
-	// ErrNoTunnel says that the answer was one of success, but what followed ended without being a tunnel's.
+	// ErrNoTunnel: the answer was a success, but the stream after it ended without being a tunnel's.
 	ErrNoTunnel = errors.New("the answer is that of a web page")
 )
 
-// maxInterim is how many answers may say that more is to come.
+// maxInterim is how many interim answers are accepted.
 const maxInterim = 8
 
-// maxTries is how often a request is sent, with the answers to challenges.
+// maxTries is how often a request is sent, including the answers to challenges.
 const maxTries = 4
 
 // Conn is a tunnel. Several goroutines may use it, of which one reads.
@@ -79,7 +79,7 @@ type Conn struct {
 	o      Options
 	cookie string
 	get    net.Conn
-	early  []byte  // came with the head of the answer
+	early  []byte  // arrived with the head of the answer
 	chunks *chunks // nil: the body has none
 	page   bool    // the answer may be a web page
 	came   atomic.Int64
@@ -88,8 +88,8 @@ type Conn struct {
 	write    sync.Mutex // one writes, the others wait
 	version  string
 	post     *post // nil: the next message opens one
-	repeats  int   // of messages since repeated
-	repeated int64 // so much had come when the last was sent again
+	repeats  int   // number of repetitions since repeated
+	repeated int64 // bytes received when the last one was repeated
 	deadline time.Time
 
 	mu      sync.Mutex
@@ -101,7 +101,7 @@ type Conn struct {
 	readers sync.WaitGroup
 }
 
-// Open asks a camera for a tunnel. Its error is a *StatusError, ErrNotHTTP or that of a connection.
+// Open opens a tunnel. Its error is a *StatusError, ErrNotHTTP or the error of a connection.
 func Open(ctx context.Context, o Options) (*Conn, error) {
 	if o.Answer == 0 {
 		o.Answer = 10 * time.Second
@@ -138,7 +138,7 @@ const (
 	statusUnauthorized = 401
 )
 
-// wantsAnother reports whether a server may take another version of HTTP: QuickTime's is 1.0, which some do not know any more.
+// wantsAnother reports whether a server may accept another version of HTTP: QuickTime's is 1.0, which some no longer support.
 func wantsAnother(answer *StatusError, err error) bool {
 	if answer == nil {
 		return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
@@ -155,7 +155,7 @@ type unauthorized struct {
 
 func (u *unauthorized) Unwrap() error { return u.StatusError }
 
-// challenged returns nil when a request is worth another try.
+// challenged returns nil when a request is worth another attempt.
 func (c *Conn) challenged(err error) error {
 	var refused *unauthorized
 	if errors.As(err, &refused) && c.o.Challenged != nil && c.o.Challenged(refused.Method, refused.challenges) {
@@ -218,7 +218,7 @@ func (h head) refusal(method string) error {
 	}
 }
 
-// request is the head of one.
+// request returns the head of a request.
 func (c *Conn) request(method, more string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s\r\nHost: %s\r\n", method, c.o.Target, c.version, c.o.Host)
@@ -238,7 +238,7 @@ func (c *Conn) request(method, more string) string {
 	return b.String()
 }
 
-// readHead reads the head of an answer, and what came with it. Those that say that more is to come are passed over.
+// readHead reads the head of an answer, and the bytes that arrived with it. Interim answers are skipped.
 func readHead(conn io.Reader) (h head, rest []byte, err error) {
 	buffer := make([]byte, 0, 4<<10)
 	for interim := 0; interim <= maxInterim; {
@@ -265,7 +265,7 @@ func readHead(conn io.Reader) (h head, rest []byte, err error) {
 	return head{}, nil, ErrNotHTTP
 }
 
-// newCookie makes one with 22 characters, which is what QuickTime's have and what some servers count on.
+// newCookie returns a cookie of 22 characters, like QuickTime's, on which some servers rely.
 func newCookie() string { return rand.Text()[:22] }
 
 // Read implements net.Conn.
@@ -289,7 +289,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// explain says why nothing comes any more.
+// explain returns why no more bytes arrive.
 func (c *Conn) explain(err error) error {
 	if err == nil {
 		return nil
@@ -305,7 +305,7 @@ func (c *Conn) explain(err error) error {
 	return err
 }
 
-// fail ends the tunnel for a reason.
+// fail ends the tunnel with an error.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -315,7 +315,7 @@ func (c *Conn) fail(err error) {
 	_ = c.get.Close()
 }
 
-// Close implements net.Conn. It does not wait for one who writes, and ends what that one does.
+// Close implements net.Conn. It does not wait for a writer, but interrupts it.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -343,7 +343,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 // SetReadDeadline implements net.Conn.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.get.SetReadDeadline(t) }
 
-// SetWriteDeadline implements net.Conn. It holds for the POSTs that are opened, too.
+// SetWriteDeadline implements net.Conn. It also applies to POSTs that are opened later.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/webtunnel"
 )
 
-// echo is a camera that answers what it is sent, until the test ends.
+// echo is a camera that echoes what it receives, until the test ends.
 func echo(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -54,7 +54,7 @@ func open(t *testing.T, server *webtunnel.Server, change func(*httptunnel.Option
 	return httptunnel.Open(t.Context(), o)
 }
 
-// TestAPostThatIsFullIsFollowedByAnother: 200 messages do not go into one.
+// TestAPostThatIsFullIsFollowedByAnother: 200 messages are too many for one.
 func TestAPostThatIsFullIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	for _, o := range []webtunnel.Options{{}, {Chunked: true}, {EarlyPost: true}, {PostEnds: true}, {SilentEnd: true}} {
@@ -87,7 +87,7 @@ func TestAPostThatIsFullIsFollowedByAnother(t *testing.T) {
 	}
 }
 
-// TestAPostThatIsRefusedForItsPasswordIsSentAgain, with all that was in it.
+// TestAPostThatIsRefusedForItsPasswordIsSentAgain, with its whole contents.
 func TestAPostThatIsRefusedForItsPasswordIsSentAgain(t *testing.T) {
 	t.Parallel()
 	server := webtunnel.New(t, echo(t), webtunnel.Options{Authorize: func(r *http.Request) []string {
@@ -121,7 +121,7 @@ func TestAPostThatIsRefusedForItsPasswordIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestAPostThatStaysRefusedEndsTheTunnel, with the answer for a reason.
+// TestAPostThatStaysRefusedEndsTheTunnel, with the answer as the reason.
 func TestAPostThatStaysRefusedEndsTheTunnel(t *testing.T) {
 	t.Parallel()
 	server := webtunnel.New(t, echo(t), webtunnel.Options{Authorize: func(r *http.Request) []string {
@@ -182,9 +182,9 @@ func TestATunnelEndsAtOnce(t *testing.T) {
 	}()
 	_ = conn.Close()
 	if err := <-ended; err == nil {
-		t.Error("a tunnel that is closed brings something")
+		t.Error("a closed tunnel returns bytes")
 	}
 	if _, err := conn.Write([]byte("x")); err == nil {
-		t.Error("a tunnel that is closed takes something")
+		t.Error("a closed tunnel accepts bytes")
 	}
 }

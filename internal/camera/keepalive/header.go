@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ParseSession reads the Session headers of an answer as cameras write them: twice, with a time-out in quotes, with a unit or
-// with none that makes sense. timeout is 0 when there is none.
+// ParseSession reads the Session headers of an answer leniently: repeated, with a time-out in quotes, with a unit or
+// with an invalid one. timeout is 0 when there is none.
 func ParseSession(values []string) (id string, timeout time.Duration) {
 	for _, value := range values {
 		first, rest, _ := strings.Cut(value, ";")
@@ -25,7 +25,7 @@ func ParseSession(values []string) (id string, timeout time.Duration) {
 	return id, timeout
 }
 
-// seconds reads the number at the beginning of a text; 0 when there is none, or a sign.
+// seconds reads the number at the start of a text; 0 when there is none, or a sign.
 func seconds(text string) time.Duration {
 	const most = 1_000_000
 	n := 0

@@ -1,5 +1,5 @@
-// Package keepalive has what is known of how the sessions of one camera are kept alive: which request the camera takes for
-// that, and how often it wants one. It learns from what becomes of the requests, and knows nothing of how they travel.
+// Package keepalive learns how the sessions of one camera are kept alive: which request the camera accepts as a
+// keepalive, and how often it needs one. It learns from the results of the requests, and does not send them.
 package keepalive
 
 import (
@@ -10,7 +10,7 @@ import (
 // Method is the RTSP method of a keepalive.
 type Method string
 
-// The methods. None is for a camera that hangs up on all of them: what it sends has to keep the session.
+// The methods. None is for a camera that hangs up on all of them: its stream alone has to keep the session.
 const (
 	None         Method = ""
 	GetParameter Method = "GET_PARAMETER"
@@ -19,21 +19,21 @@ const (
 )
 
 const (
-	// usualTimeout is that of a session whose camera does not say (RFC 2326, section 12.37).
+	// usualTimeout is the time-out of a session if the camera states none (RFC 2326, section 12.37).
 	usualTimeout = 60 * time.Second
-	// tries is how many keepalives go into a time-out, so that another method comes in time after one that did nothing.
+	// tries is the number of keepalives per time-out, so that another method is used in time after one without effect.
 	tries = 4
-	// longest is how long there is no keepalive at most, whatever the camera announces.
+	// longest is the longest time between keepalives, whatever the camera announces.
 	longest = 30 * time.Second
-	// soon is how long after a keepalive the end of the session is blamed on it.
+	// soon is how long after a keepalive the end of a session is attributed to it.
 	soon = 3 * time.Second
-	// shortLife is that of a session that did not end for want of a keepalive.
+	// shortLife is the length of a session that cannot have ended because a keepalive was missing.
 	shortLife = 4 * time.Second
-	// never is a period in which there is no keepalive.
+	// never is a period without keepalives.
 	never = 365 * 24 * time.Hour
 )
 
-// verdict is what the last keepalive of a method did.
+// verdict is the effect of the last keepalive of a method.
 type verdict uint8
 
 const (
@@ -41,47 +41,47 @@ const (
 	works
 	refused // answered with an error
 	silent  // not answered
-	useless // answered, and the session ended for want of one
+	useless // answered, and the session timed out all the same
 	closes  // the camera hung up on it
 )
 
 // experience is what is known of one method.
 type experience struct {
 	verdict
-	survived bool // the session went on after one
-	strikes  int  // so many of them in a row ended the session
+	survived bool // the session continued after one
+	strikes  int  // how many of them in a row ended the session
 }
 
-// Memory is what is known of a camera. Its sessions use it, one after the other; the zero value knows nothing.
+// Memory is what is known of a camera. Its sessions use it, one after the other; the zero value is empty.
 type Memory struct {
 	methods map[Method]*experience
-	limit   time.Duration // the camera ends sessions that have no keepalive for this long, whatever it says; 0: not known
+	limit   time.Duration // the camera's actual time-out, whatever it announces; 0: unknown
 	last    Method        // the newest keepalive
 
 	// Of the session.
-	timeout time.Duration // as announced; 0: it was not
+	timeout time.Duration // as announced; 0: not announced
 	began   time.Time
 	pending *sent
 }
 
-// sent is a keepalive whose outcome is not known.
+// sent is a keepalive whose outcome is unknown.
 type sent struct {
 	method            Method
 	at                time.Time
 	answered, refused bool
 }
 
-// Announced notes the time-out that the camera announces for its session; 0 says that it announces none.
+// Announced notes the time-out that the camera announces for its session; 0: it announces none.
 func (m *Memory) Announced(timeout time.Duration) {
 	if timeout > 0 {
 		m.timeout = timeout
 	}
 }
 
-// Begin begins a session in which the camera plays from now on. Announced may come before it.
+// Begin is called when the camera starts to play. Announced may be called before it.
 func (m *Memory) Begin(now time.Time) { m.began, m.pending = now, nil }
 
-// Period is how often a keepalive is to be sent.
+// Period returns the interval of keepalives.
 func (m *Memory) Period() time.Duration {
 	if m.choose(GetParameter) == None {
 		return never
@@ -100,31 +100,31 @@ func (m *Memory) announced() time.Duration {
 	return m.timeout
 }
 
-// Next returns the method of a keepalive that is sent now. usual is the one that the camera's announcement speaks for:
-// GetParameter or Options. Where Period says that there shall be none, it is usual.
-func (m *Memory) Next(usual Method, now time.Time) Method {
+// Next returns the method of a keepalive that is sent now. preferred is the one that the camera announces:
+// GetParameter or Options. Where Period is never, it is preferred.
+func (m *Memory) Next(preferred Method, now time.Time) Method {
 	m.settle(now, false)
-	method := m.choose(usual)
+	method := m.choose(preferred)
 	if method == None {
-		method = usual
+		method = preferred
 	}
 	m.last, m.pending = method, &sent{method: method, at: now}
 	return method
 }
 
-// Answered notes the answer to the newest keepalive: whether the camera took it.
+// Answered notes the answer to the newest keepalive: whether the camera accepted it.
 func (m *Memory) Answered(ok bool) {
 	if m.pending != nil {
 		m.pending.answered, m.pending.refused = true, !ok
 	}
 }
 
-// End ends the session. byCamera is whether the camera hung up, or did not send any more; heard is when its video came last, about.
+// End ends the session. byCamera: the camera hung up, or stopped sending; heard is roughly when its last video arrived.
 func (m *Memory) End(byCamera bool, heard, now time.Time) {
 	if m.began.IsZero() {
 		return
 	}
-	if now.Sub(heard) > soon { // it had ended before
+	if now.Sub(heard) > soon { // the session had ended before
 		now = heard
 	}
 	last, life := m.pending, now.Sub(m.began)
@@ -147,7 +147,7 @@ func (m *Memory) End(byCamera bool, heard, now time.Time) {
 	}
 }
 
-// settle finds out what became of the newest keepalive; blamed is whether it ended the session.
+// settle determines the result of the newest keepalive; blamed: it ended the session.
 func (m *Memory) settle(now time.Time, ended bool) (blamed bool) {
 	p := m.pending
 	if p == nil {
@@ -157,7 +157,7 @@ func (m *Memory) settle(now time.Time, ended bool) (blamed bool) {
 	e := m.of(p.method)
 	switch {
 	case ended && now.Sub(p.at) < min(soon, m.Period()/2):
-		// A camera that has taken many of them may end a session at any moment, also then.
+		// A camera that has accepted many of them may end a session at any moment, also then.
 		if e.strikes++; !e.survived || e.strikes > 1 {
 			e.verdict = closes
 		}
@@ -183,11 +183,11 @@ func (m *Memory) of(method Method) *experience {
 	return m.methods[method]
 }
 
-// choose returns the first method of which nothing bad is known. When there is none, those that do no harm come in turns:
-// many cameras go by a keepalive that they refuse.
-func (m *Memory) choose(usual Method) Method {
+// choose returns the first method with no known fault. When there is none, those that do no harm are used in turn:
+// many cameras are kept alive by a keepalive that they refuse.
+func (m *Memory) choose(preferred Method) Method {
 	order := []Method{GetParameter, Options, SetParameter}
-	if usual == Options {
+	if preferred == Options {
 		order = []Method{Options, GetParameter, SetParameter}
 	}
 	order = slices.DeleteFunc(order, func(method Method) bool { return m.of(method).verdict == closes })

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// camera is one that answers keepalives in its own way.
+// camera is a camera that handles keepalives in its own way.
 type camera struct {
 	announces time.Duration
-	usual     Method        // what its Public speaks for
+	preferred Method        // according to its Public header
 	takes     string        // methods that it answers with 200
 	refuses   string        // methods that it answers with an error
-	hangsUp   string        // methods on which it hangs up, at once; also those in takes, after the answer
+	hangsUp   string        // methods on which it hangs up at once, or after the answer if in takes
 	keeps     string        // methods that keep its session
-	ends      time.Duration // it ends a session without one for so long; 0: never
+	ends      time.Duration // its time-out; 0: never
 }
 
-// session plays one session for at most a life, and returns how long it lasted and the methods that came.
+// session plays one session for at most a life, and returns how long it lasted and the methods received.
 func (c camera) session(m *Memory, start time.Time, life time.Duration) (lasted time.Duration, methods []string) {
 	m.Announced(c.announces)
 	m.Begin(start)
@@ -33,7 +33,7 @@ func (c camera) session(m *Memory, start time.Time, life time.Duration) (lasted 
 			return life, methods
 		}
 		now = next
-		method := m.Next(c.usual, now)
+		method := m.Next(c.preferred, now)
 		methods = append(methods, string(method))
 		has := func(list string) bool { return strings.Contains(list, string(method)) }
 		if has(c.keeps) {
@@ -53,7 +53,7 @@ func (c camera) session(m *Memory, start time.Time, life time.Duration) (lasted 
 var cameras = map[string]struct {
 	camera
 	deaths int
-	want   Method // the one that it comes to; None: not looked at
+	want   Method // the final method; None: not checked
 }{
 	"all is well":      {camera{60e9, GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 60e9}, 0, GetParameter},
 	"says no time-out": {camera{0, GetParameter, "GET_PARAMETER", "", "", "GET_PARAMETER", 60e9}, 0, GetParameter},
@@ -92,7 +92,7 @@ func TestSessionsAreKeptAlive(t *testing.T) {
 				now = now.Add(lasted + time.Second)
 				if lasted == time.Hour {
 					if n := len(methods); row.want != None && methods[n-1] != string(row.want) {
-						t.Errorf("it came to %s, want %s", methods[n-1], row.want)
+						t.Errorf("it chose %s, want %s", methods[n-1], row.want)
 					}
 					break
 				}
@@ -100,7 +100,7 @@ func TestSessionsAreKeptAlive(t *testing.T) {
 					t.Fatalf("the session %d ended after %v, with %q", deaths+1, lasted, methods)
 				}
 			}
-			for range 5 { // it is remembered
+			for range 5 { // the choice is remembered
 				if lasted, methods := row.session(m, now, time.Hour); lasted != time.Hour {
 					t.Fatalf("a later session ended after %v, with %.200q", lasted, methods)
 				}
@@ -110,7 +110,7 @@ func TestSessionsAreKeptAlive(t *testing.T) {
 	}
 }
 
-// TestAnEndByChanceIsNotBlamed has a camera that ends its sessions now and then, also just after a keepalive that it took.
+// TestAnEndByChanceIsNotBlamed has a camera that ends its sessions now and then, also just after an accepted keepalive.
 func TestAnEndByChanceIsNotBlamed(t *testing.T) {
 	t.Parallel()
 	m := new(Memory)
@@ -121,7 +121,7 @@ func TestAnEndByChanceIsNotBlamed(t *testing.T) {
 		for range 100 {
 			now = now.Add(m.Period())
 			if method := m.Next(GetParameter, now); method != GetParameter {
-				t.Fatalf("it came to %s", method)
+				t.Fatalf("it chose %s", method)
 			}
 			m.Answered(true)
 		}
@@ -133,7 +133,7 @@ func TestAnEndByChanceIsNotBlamed(t *testing.T) {
 	}
 }
 
-// TestASilentCameraIsNotBlamedOnTheKeepalive has one that stops to send after 6 s, and hangs up on whatever comes after that.
+// TestASilentCameraIsNotBlamedOnTheKeepalive has a camera that stops sending after 6 s, and hangs up at the next request.
 func TestASilentCameraIsNotBlamedOnTheKeepalive(t *testing.T) {
 	t.Parallel()
 	m := new(Memory)
@@ -153,7 +153,7 @@ func TestASilentCameraIsNotBlamedOnTheKeepalive(t *testing.T) {
 func TestSessionHeaders(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		values string // parted by |
+		values string // separated by |
 		id     string
 		want   time.Duration
 	}{

@@ -1,5 +1,5 @@
 // Package multiplex plays an MPEG transport stream that a camera sends in RTP (RFC 2250) into an accessunit.Sink: its video as
-// that of any camera, and its audio. It must not know how packets come.
+// that of any camera, and its audio. It does not know how packets are received.
 package multiplex
 
 import (
@@ -13,32 +13,32 @@ import (
 )
 
 const (
-	// patience is how long a session waits to begin for what the stream has not shown yet: the tables of its programs, which come
+	// patience is how long the start of a session waits for parts of the stream: the tables of its programs, which are repeated
 	// every 0.1 to 0.5 s, and a frame of its audio.
 	patience = 1500 * time.Millisecond
-	// refusal is after how long a stream without video that can be recorded is given up.
+	// refusal is the time after which a stream without video that can be recorded is abandoned.
 	refusal = 3 * time.Second
-	// maxHeld bounds what is kept in that time, in bytes, and maxHeldUnits in access units and frames of audio.
+	// maxHeld bounds the data held in that time, in bytes, and maxHeldUnits in access units and frames of audio.
 	maxHeld      = 8 << 20
 	maxHeldUnits = 2000
 
-	// maxRepeat is how far a sequence number may lie back and be a packet that came before, and maxDropout how far ahead and be a
+	// maxRepeat is how far a sequence number may go back and be a duplicate, and maxDropout how far ahead and be a
 	// loss. Source: RFC 3550, appendix A.1.
 	maxRepeat  = 64
 	maxDropout = 3000
 
-	// maxSkew bounds by how much audio is before or behind the video that comes with it.
+	// maxSkew bounds how far audio may be before or after the video that arrives with it.
 	maxSkew = 3 * time.Second
-	// maxMissing stands for any number of packets.
+	// maxMissing stands for an unknown number of packets.
 	maxMissing = 1000
 )
 
-// ErrScrambled says that the video is encrypted.
+// ErrScrambled: the video is encrypted.
 var ErrScrambled = errors.New("the video of the transport stream is scrambled")
 
-// NoVideoError says that a stream has no video that can be recorded.
+// NoVideoError: a stream has no video that can be recorded.
 type NoVideoError struct {
-	Codecs []string // of what it has
+	Codecs []string // of its streams
 }
 
 // Error names the codecs.
@@ -48,16 +48,16 @@ func (e *NoVideoError) Error() string {
 
 // Options of a Feed.
 type Options struct {
-	// MaxBytes is how large an access unit may be: accessunit.MaxBytes, or less. Required.
+	// MaxBytes is the largest size of an access unit: accessunit.MaxBytes, or less. Required.
 	MaxBytes int
 	// NoAudio leaves the audio out.
 	NoAudio bool
-	// WrapCodec lets tests put errors into what is known of the codec. Default none.
+	// WrapCodec lets tests inject faults into the codec. Default none.
 	WrapCodec func(accessunit.Codec) accessunit.Codec
 }
 
-// Feed takes the RTP packets of a session, in order of their sequence numbers. It begins the session of its sink when it
-// knows what the stream has. One goroutine uses it at a time.
+// Feed accepts the RTP packets of a session, in order of their sequence numbers. It starts the session of its sink when it
+// knows the tracks of the stream. One goroutine uses it at a time.
 type Feed struct {
 	Options
 	to      accessunit.Sink
@@ -66,45 +66,45 @@ type Feed struct {
 	started  bool   // there was a packet
 	sequence uint16 // of the last one
 	rtpTime  uint32
-	first    time.Time // when the first packet came
+	first    time.Time // when the first packet arrived
 	now      time.Time // when the last one did
-	before   time.Time // when the one before it did
-	ending   bool      // nothing more comes of what has begun
-	broken   bool      // the demuxer panicked, and what came then is missing
+	before   time.Time // when the previous one did
+	ending   bool      // the started access units are not continued
+	broken   bool      // the demuxer panicked, and the packets since then are missing
 
-	tracks mpegts.Tracks
-	begun  bool
-	units  *accessunit.Units // nil before
-	codec  string
-	audio  *audio.Format // that the session began with
-	plays  bool          // it is recorded
-	held   []func()      // what came before
-	bytes  int           // of that
+	tracks  mpegts.Tracks
+	playing bool
+	units   *accessunit.Units // nil before the start
+	codec   string
+	audio   *audio.Format // at the start of the session
+	plays   bool          // it is recorded
+	held    []func()      // what arrived before the start
+	bytes   int           // size of held
 
 	// The last access unit.
 	shown   bool
 	at      int64
 	arrival time.Time
 
-	ahead      uint32 // of RTP timestamps are those of the video
+	ahead      uint32 // distance from RTP timestamps to the video's
 	aheadKnown bool
 }
 
-// New makes a Feed.
+// New returns a Feed into a sink.
 func New(o Options, to accessunit.Sink) *Feed {
 	f := &Feed{Options: o, to: to}
 	f.demuxer = mpegts.NewDemuxer(f, o.MaxBytes)
 	return f
 }
 
-// Push takes the next packet. An error ends the session.
+// Push adds the next packet. An error ends the session.
 func (f *Feed) Push(p accessunit.Packet, now time.Time) error {
 	defer f.recoverPacket()
 	if !f.arrive(p, now) {
 		return nil
 	}
 	if len(p.Payload) == 0 {
-		return nil // another track has taken its number
+		return nil // its number belongs to another track
 	}
 	if f.demuxer.Write(p.Payload) != nil {
 		return accessunit.ErrHuge
@@ -112,13 +112,13 @@ func (f *Feed) Push(p accessunit.Packet, now time.Time) error {
 	return f.decide()
 }
 
-// arrive takes note of a packet, and reports whether it did not come before.
+// arrive notes a packet, and reports whether it is not a duplicate.
 func (f *Feed) arrive(p accessunit.Packet, now time.Time) bool {
 	if !f.started {
 		f.first, f.now = now, now
 	} else if ahead := int16(p.Sequence - f.sequence); ahead != 1 {
 		switch {
-		case ahead <= 0 && ahead > -maxRepeat: // or a camera that does not count
+		case ahead <= 0 && ahead > -maxRepeat: // or from a camera that does not count
 			if !f.demuxer.Continues(p.Payload) {
 				return false
 			}
@@ -134,7 +134,7 @@ func (f *Feed) arrive(p accessunit.Packet, now time.Time) bool {
 	return true
 }
 
-// recoverPacket must be deferred itself, as it recovers. It goes on with a new demuxer: what is missing then is known by its times.
+// recoverPacket must be the deferred function itself, as it calls recover. A new demuxer continues: times show what is missing.
 func (f *Feed) recoverPacket() {
 	if value := recover(); value != nil {
 		f.to.Panicked(0, value)
@@ -142,14 +142,14 @@ func (f *Feed) recoverPacket() {
 	}
 }
 
-// decide begins the session when enough is known of the stream, and ends it when it cannot be recorded.
+// decide starts the session when the tracks are known, and ends it when they cannot be recorded.
 func (f *Feed) decide() error {
 	waited := f.now.Sub(f.first)
 	t := f.tracks
 	switch {
 	case t.Scrambled:
 		return ErrScrambled
-	case f.begun:
+	case f.playing:
 	case t.Video != "" && (t.Settled || f.NoAudio || waited >= patience || f.bytes > maxHeld || len(f.held) > maxHeldUnits):
 		f.begin()
 	case t.Video == "" && t.Settled && waited >= refusal:
@@ -158,7 +158,7 @@ func (f *Feed) decide() error {
 	return nil
 }
 
-// begin begins the session of the sink, or another one where the stream has become another.
+// begin starts the session of the sink, or another one where the stream has changed.
 func (f *Feed) begin() {
 	if f.units != nil {
 		f.units.Flush()
@@ -170,7 +170,7 @@ func (f *Feed) begin() {
 	if f.WrapCodec != nil {
 		codec = f.WrapCodec(codec)
 	}
-	f.begun, f.units = true, accessunit.NewUnits(codec, f.to)
+	f.playing, f.units = true, accessunit.NewUnits(codec, f.to)
 	f.to.Begin(codec, mpegts.Clock, nil, f.chooseAudio())
 	f.to.LeftOut(nil)
 	held := f.held
@@ -180,7 +180,7 @@ func (f *Feed) begin() {
 	}
 }
 
-// chooseAudio returns the audio that is recorded, and names what is not.
+// chooseAudio returns the recorded audio, and reports audio that is not.
 func (f *Feed) chooseAudio() *accessunit.AudioTrack {
 	f.audio, f.plays = f.tracks.Audio, false
 	if f.NoAudio {
@@ -197,16 +197,16 @@ func (f *Feed) chooseAudio() *accessunit.AudioTrack {
 
 // Tracks implements mpegts.Handler.
 func (f *Feed) Tracks(t mpegts.Tracks) {
-	if !f.begun && (t.Video != f.tracks.Video || t.PID != f.tracks.PID) {
-		f.held, f.bytes = nil, 0 // of a program that is not chosen
+	if !f.playing && (t.Video != f.tracks.Video || t.PID != f.tracks.PID) {
+		f.held, f.bytes = nil, 0 // of a program that was not chosen
 	}
 	f.tracks = t
 	another := t.Video != "" && t.Video != f.codec
 	heard := t.Audio != nil && !f.NoAudio && (f.audio == nil || !mpegts.SameFormat(*f.audio, *t.Audio))
 	switch {
-	case f.begun && another:
+	case f.playing && another:
 		f.begin()
-	case f.begun && heard:
+	case f.playing && heard:
 		f.to.ChangeAudio(f.chooseAudio())
 	}
 }
@@ -230,7 +230,7 @@ func (f *Feed) AccessUnit(u mpegts.AccessUnit) {
 	}
 	f.shown, f.at, f.arrival = true, u.At, arrival
 	f.compare(unit.Timestamp)
-	if f.begun {
+	if f.playing {
 		f.units.Push(unit, arrival)
 		return
 	}
@@ -243,14 +243,14 @@ func (f *Feed) AccessUnit(u mpegts.AccessUnit) {
 	f.held = append(f.held, func() { f.units.Push(unit, arrival) })
 }
 
-// endTorn takes the last access unit, which is not known to be whole: if it is not cut off, nobody knows.
+// endTorn ends the last access unit, which may be incomplete: without a cut at its end this is unknown.
 func (f *Feed) endTorn(ended bool) {
-	if ended && f.begun {
+	if ended && f.playing {
 		f.to.Damaged(1, nil)
 	}
 }
 
-// compare follows how far the timestamps of RTP are from those of the video: a constant, as long as neither jumps.
+// compare follows the distance of RTP timestamps from those of the video: a constant, as long as neither jumps.
 func (f *Feed) compare(timestamp uint32) {
 	ahead := timestamp - f.rtpTime
 	if off := int32(ahead - f.ahead); !f.aheadKnown || off > mpegts.Clock || off < -mpegts.Clock {
@@ -258,15 +258,15 @@ func (f *Feed) compare(timestamp uint32) {
 	}
 }
 
-// Time returns the timestamp of the video that belongs to one of RTP, once that is known.
+// Time returns the video's timestamp for an RTP timestamp, once the distance is known.
 func (f *Feed) Time(rtpTime uint32) (timestamp uint32, ok bool) {
 	return rtpTime + f.ahead, f.aheadKnown
 }
 
-// AudioFrame implements mpegts.Handler. Audio comes when the multiplexer puts it in between the video: it counts as if it came
+// AudioFrame implements mpegts.Handler. Audio arrives when the multiplexer inserts it into the video: it is treated as if it arrived
 // with the video of its time.
 func (f *Feed) AudioFrame(data []byte, at int64) {
-	if !f.shown || f.NoAudio || f.begun && !f.plays {
+	if !f.shown || f.NoAudio || f.playing && !f.plays {
 		return
 	}
 	skew := time.Duration(mpegts.TimeStep(f.at, at)) * time.Second / mpegts.Clock
@@ -274,7 +274,7 @@ func (f *Feed) AudioFrame(data []byte, at int64) {
 		return
 	}
 	arrival := f.arrival.Add(skew)
-	if f.begun {
+	if f.playing {
 		f.to.Audio(data, uint32(at), arrival)
 		return
 	}
@@ -287,7 +287,7 @@ func (f *Feed) AudioFrame(data []byte, at int64) {
 	})
 }
 
-// Progress returns how far the video has come.
+// Progress returns how much video has arrived.
 func (f *Feed) Progress() accessunit.Progress {
 	if f.units == nil {
 		return accessunit.Progress{}
@@ -295,7 +295,7 @@ func (f *Feed) Progress() accessunit.Progress {
 	return f.units.Progress(f.demuxer.Pending())
 }
 
-// ChangeSSRC goes on to another SSRC, before its first packet is pushed. It reports whether it restarts the numbers of its packets.
+// ChangeSSRC switches to another SSRC, before its first packet is pushed. It reports whether the new SSRC has other sequence numbers.
 func (f *Feed) ChangeSSRC(sequence uint16) (restarts bool) {
 	if !f.started || sequence-f.sequence-1 < maxRepeat {
 		return false
@@ -307,10 +307,10 @@ func (f *Feed) ChangeSSRC(sequence uint16) (restarts bool) {
 	return true
 }
 
-// Expect says which packet the camera announced to begin with, before the first Push.
+// Expect sets the first packet that the camera announced, before the first Push.
 func (f *Feed) Expect(sequence uint16, _ uint32) { f.started, f.sequence = true, sequence-1 }
 
-// Flush emits the last access unit when nothing more comes.
+// Flush emits the last access unit at the end of the session.
 func (f *Feed) Flush() {
 	defer f.recoverPacket()
 	f.ending = true
@@ -320,10 +320,10 @@ func (f *Feed) Flush() {
 	}
 }
 
-// Undefined returns nil: there is nothing in a stream that cannot be passed over.
+// Undefined returns nil: everything unknown in a stream can be skipped.
 func (f *Feed) Undefined() error { return nil }
 
-// Contain does whatever else a session does. A panic there is reported as one that costs no frame.
+// Contain calls do for any other step of a session. A panic there is reported as one that costs no frame.
 func (f *Feed) Contain(do func()) {
 	defer func() {
 		if value := recover(); value != nil {

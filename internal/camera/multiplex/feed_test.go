@@ -71,7 +71,7 @@ func (c *counted) Panicked(frames int64, _ any) time.Time {
 	return time.Time{}
 }
 
-// slice is that of a frame: of a keyframe every 25.
+// slice returns the slice of a frame: of a keyframe every 25.
 func slice(n int) []byte {
 	size, kind := 200+n*37%3000, byte(0x41)
 	if n%25 == 0 {
@@ -83,7 +83,7 @@ func slice(n int) []byte {
 	return b
 }
 
-// packetsOf are the RTP packets of so many frames, each with the frames' numbers.
+// packetsOf returns the RTP packets of a number of frames, and the frame of each packet.
 func packetsOf(t testing.TB, frames int, audio bool) (packets []accessunit.Packet, frameOf []int) {
 	t.Helper()
 	var stream bytes.Buffer
@@ -125,7 +125,7 @@ func packetsOf(t testing.TB, frames int, audio bool) (packets []accessunit.Packe
 
 var start = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-// arrival is that of a frame.
+// arrival returns the time of arrival of a frame.
 func arrival(frame int) time.Time { return start.Add(time.Duration(frame) * 40 * time.Millisecond) }
 
 func TestWhatIsSentIsRecordedOrCountedAsLost(t *testing.T) {
@@ -149,12 +149,12 @@ func TestWhatIsSentIsRecordedOrCountedAsLost(t *testing.T) {
 		}
 		f.Flush()
 		if got := int64(len(sink.frames)) + sink.lost; got != frames {
-			t.Errorf("seed %d: %d frames are handed on and %d lost, of %d", seed, len(sink.frames), sink.lost, frames)
+			t.Errorf("seed %d: %d frames are passed on and %d lost, of %d", seed, len(sink.frames), sink.lost, frames)
 		}
 	}
 }
 
-// push pushes packets as they come.
+// push pushes packets with their times of arrival.
 func push(t *testing.T, f *multiplex.Feed, packets []accessunit.Packet, frameOf []int) (err error) {
 	t.Helper()
 	for i, p := range packets {
@@ -183,7 +183,7 @@ func TestTheAudioComesWithTheVideoOfItsTime(t *testing.T) {
 			}
 			if o.NoAudio {
 				if len(sink.sounds) != 0 {
-					t.Error("audio is handed on")
+					t.Error("audio is passed on")
 				}
 				return
 			}
@@ -214,7 +214,7 @@ func TestAPanicCostsWhatItHits(t *testing.T) {
 	}
 }
 
-// TestNumbersOfPacketsMayBeWrong has senders that do not count, or begin again.
+// TestNumbersOfPacketsMayBeWrong has senders that do not count, or restart.
 func TestNumbersOfPacketsMayBeWrong(t *testing.T) {
 	t.Parallel()
 	packets, frameOf := packetsOf(t, 100, false)
@@ -241,7 +241,7 @@ func TestNumbersOfPacketsMayBeWrong(t *testing.T) {
 	}
 	sink := &counted{t: t}
 	f := multiplex.New(multiplex.Options{MaxBytes: 1 << 20}, sink)
-	for i, p := range packets { // each comes twice
+	for i, p := range packets { // each arrives twice
 		for range 2 {
 			if err := f.Push(p, arrival(frameOf[i])); err != nil {
 				t.Fatal(err)
@@ -249,7 +249,7 @@ func TestNumbersOfPacketsMayBeWrong(t *testing.T) {
 		}
 	}
 	if f.Flush(); len(sink.frames) != 100 || sink.damaged > 0 {
-		t.Errorf("%d frames of packets that come twice, %d times damaged", len(sink.frames), sink.damaged)
+		t.Errorf("%d frames of packets that arrive twice, %d times damaged", len(sink.frames), sink.damaged)
 	}
 }
 

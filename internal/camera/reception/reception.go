@@ -1,5 +1,5 @@
-// Package reception keeps how the packets of a source arrive, and makes the receiver reports of it that cameras want to
-// have (RFC 3550, section 6.4.2 and appendix A): some stop without them. It must not know where packets come from.
+// Package reception measures the arrival of a source's packets, and makes the receiver reports that cameras need
+// (RFC 3550, section 6.4.2 and appendix A): some stop without them. It does not know where packets come from.
 package reception
 
 import (
@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// maxDropout is how far sequence numbers may run ahead and be a loss, and maxMisorder how far they may lie back and be late;
-	// what is beyond is a source that restarted its numbers. Source: RFC 3550, appendix A.1.
+	// maxDropout is how far sequence numbers may run ahead and be a loss, and maxMisorder how far they may go back and be late;
+	// beyond that the source restarted its numbers. Source: RFC 3550, appendix A.1.
 	maxDropout, maxMisorder = 3000, 100
-	// jitterScale is what the mean of the jitter is kept in, in parts of a tick, and is the weight of what was before (appendix A.8).
+	// jitterScale is the scale of the mean jitter, in parts of a tick, and the weight of earlier values (appendix A.8).
 	jitterScale = 16
-	// maxLost and minLost bound what is reported of lost packets: 24 bits with a sign (section 6.4.1).
+	// maxLost and minLost bound the reported number of lost packets: 24 bits with a sign (section 6.4.1).
 	maxLost, minLost = 1<<23 - 1, -1 << 23
 )
 
-// Source is what is known of the packets of a track. Its zero value knows none. One goroutine at a time uses it.
+// Source is the state of a track's packets. Its zero value is ready for use. One goroutine at a time uses it.
 type Source struct {
 	Clock int // ticks of the RTP timestamp per second
 
 	started bool
 	ssrc    uint32
-	since   time.Time // when the first packet came
+	since   time.Time // when the first packet arrived
 
 	first    uint16 // sequence numbers
 	newest   uint16
-	restart  uint16 // what follows a number that was far off
+	restart  uint16 // the successor of a number that was far off
 	suspect  bool   // restart is valid
 	cycles   uint32 // of sequence numbers, in steps of 1<<16
 	received uint32 // packets
@@ -38,11 +38,11 @@ type Source struct {
 	transit int64 // of the last packet, in ticks
 	jitter  int64 // in parts of a tick
 
-	reported   uint32    // the middle of the NTP time of the last sender report
-	reportedAt time.Time // zero: none came
+	reported   uint32    // the middle 32 bits of the NTP time of the last sender report
+	reportedAt time.Time // zero: none arrived
 }
 
-// Add takes note of a packet.
+// Add adds a packet.
 func (s *Source) Add(ssrc uint32, sequence uint16, timestamp uint32, now time.Time) {
 	if !s.started || ssrc != s.ssrc {
 		*s = Source{Clock: s.Clock, started: true, ssrc: ssrc, since: now}
@@ -55,7 +55,7 @@ func (s *Source) Add(ssrc uint32, sequence uint16, timestamp uint32, now time.Ti
 	s.addTransit(timestamp, now)
 }
 
-// Pass takes note of a packet of the source that is none of the track, as of another payload type: it has a number, and a
+// Pass adds a packet of the source that is not one of the track's, such as one with another payload type: it has a number, and a
 // clock of its own.
 func (s *Source) Pass(ssrc uint32, sequence uint16) {
 	if s.started && ssrc == s.ssrc && s.order(sequence) {
@@ -63,13 +63,13 @@ func (s *Source) Pass(ssrc uint32, sequence uint16) {
 	}
 }
 
-// begin begins to count at a sequence number.
+// begin starts counting at a sequence number.
 func (s *Source) begin(sequence uint16) {
 	s.first, s.newest, s.cycles, s.suspect = sequence, sequence, 0, false
 	s.received, s.expectedBefore, s.receivedBefore = 0, 0, 0
 }
 
-// order puts a packet in its place, and reports whether it counts.
+// order handles a sequence number, and reports whether it counts.
 func (s *Source) order(sequence uint16) bool {
 	switch ahead := sequence - s.newest; {
 	case ahead < maxDropout:
@@ -87,7 +87,7 @@ func (s *Source) order(sequence uint16) bool {
 	return true
 }
 
-// addTransit takes note of how long a packet was on its way, as compared with the one before it.
+// addTransit updates the jitter with a packet's transit time, compared with the previous one's.
 func (s *Source) addTransit(timestamp uint32, now time.Time) {
 	arrival := now.Sub(s.since).Nanoseconds() / 1000 * int64(s.Clock) / 1e6
 	transit := int64(int32(uint32(arrival) - timestamp))
@@ -98,10 +98,10 @@ func (s *Source) addTransit(timestamp uint32, now time.Time) {
 	s.transit = transit
 }
 
-// Started reports whether a packet came.
+// Started reports whether a packet has arrived.
 func (s *Source) Started() bool { return s.started }
 
-// SenderReport takes a report of a source's own: the camera's time in the form of NTP.
+// SenderReport notes a sender report of the source: the camera's time in NTP format.
 func (s *Source) SenderReport(ssrc uint32, ntp uint64, now time.Time) {
 	if s.started && ssrc == s.ssrc {
 		const middle = 16
@@ -109,7 +109,7 @@ func (s *Source) SenderReport(ssrc uint32, ntp uint64, now time.Time) {
 	}
 }
 
-// Report makes a receiver report of ours, with what has come since the last one. ok is whether there is anything to report.
+// Report makes a receiver report, under the SSRC ours, about the time since the last one. ok is whether there is anything to report.
 func (s *Source) Report(ours uint32, name string, now time.Time) (report rtcp.CompoundPacket, ok bool) {
 	if !s.started {
 		return nil, false
@@ -131,15 +131,15 @@ func (s *Source) Report(ours uint32, name string, now time.Time) (report rtcp.Co
 	}, true
 }
 
-// expected is how many packets there were, by their numbers.
+// expected is how many packets were sent, judging by their numbers.
 func (s *Source) expected() uint32 { return s.cycles + uint32(s.newest) - uint32(s.first) + 1 }
 
-// lost is how many did not come; those that come twice count against it.
+// lost is how many did not arrive; duplicates reduce it.
 func (s *Source) lost() int64 {
 	return min(max(int64(s.expected())-int64(s.received), minLost), maxLost)
 }
 
-// fraction is the part of the packets since the last report that did not come, in parts of 256.
+// fraction is the fraction of lost packets since the last report, in parts of 256.
 func (s *Source) fraction() uint8 {
 	expected, received := s.expected()-s.expectedBefore, s.received-s.receivedBefore
 	s.expectedBefore, s.receivedBefore = s.expected(), s.received

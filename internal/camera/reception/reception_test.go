@@ -12,7 +12,7 @@ const (
 	clock = 90_000
 )
 
-// sent is a packet, and when it comes.
+// sent is a packet, and its time of arrival.
 type sent struct {
 	sequence  uint16
 	timestamp uint32
@@ -27,7 +27,7 @@ func steady(sequences ...uint16) (list []sent) {
 	return list
 }
 
-// counting are so many numbers from first on.
+// counting returns n numbers from first on.
 func counting(first uint16, n int) (list []uint16) {
 	for i := range n {
 		list = append(list, first+uint16(i))
@@ -35,13 +35,13 @@ func counting(first uint16, n int) (list []uint16) {
 	return list
 }
 
-// TestReports has what RFC 3550, appendix A, says of packets that come so.
+// TestReports checks the calculations of RFC 3550, appendix A.
 func TestReports(t *testing.T) {
 	t.Parallel()
 	late := steady(counting(1, 100)...)
 	for i := range late {
 		if i%2 == 1 {
-			late[i].at += 10 * time.Millisecond // each differs by 900 ticks from the one before it
+			late[i].at += 10 * time.Millisecond // each differs by 900 ticks from the previous one
 		}
 	}
 	for name, row := range map[string]struct {
@@ -129,12 +129,12 @@ func TestAReportIsOfWhatCameSinceTheLastOne(t *testing.T) {
 	}
 }
 
-// TestAReportEchoesTheCamera lets the camera measure how long packets take there and back.
+// TestAReportEchoesTheCamera: the camera can measure the round-trip time.
 func TestAReportEchoesTheCamera(t *testing.T) {
 	t.Parallel()
 	s := Source{Clock: clock}
 	now := time.Unix(1_800_000_000, 0)
-	s.SenderReport(ssrc, 0x1111_2222_3333_4444, now) // nobody's
+	s.SenderReport(ssrc, 0x1111_2222_3333_4444, now) // without a source
 	s.Add(ssrc, 1, 0, now)
 	if r := reportOf(t, &s, now); r.LastSenderReport != 0 || r.Delay != 0 {
 		t.Errorf("before any report %+v", r)
@@ -151,7 +151,7 @@ func TestAReportEchoesTheCamera(t *testing.T) {
 	}
 }
 
-// TestPacketsOfOtherPayloadTypesHaveNumbers of the same source, and are none of another.
+// TestPacketsOfOtherPayloadTypesHaveNumbers: of the same source they count, of another they do not.
 func TestPacketsOfOtherPayloadTypesHaveNumbers(t *testing.T) {
 	t.Parallel()
 	s := Source{Clock: clock}
@@ -167,7 +167,7 @@ func TestPacketsOfOtherPayloadTypesHaveNumbers(t *testing.T) {
 	}
 }
 
-// TestNothingIsReportedOfNothing has no packet yet.
+// TestNothingIsReportedOfNothing has no packets.
 func TestNothingIsReportedOfNothing(t *testing.T) {
 	t.Parallel()
 	if _, ok := new(Source).Report(1, "hub", time.Now()); ok {

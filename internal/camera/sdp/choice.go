@@ -6,14 +6,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// Choice is what of a description is played.
+// Choice is the part of a description that is played.
 type Choice struct {
-	Video *Chosen // nil: there is none that can be
+	Video *Chosen // nil: there is none that can be played
 	Audio *Chosen
-	// OtherVideo and OtherAudio name the codecs of what cannot be played, for people. Talk-back tracks are not among them, nor
-	// other tracks beside the chosen ones.
+	// OtherVideo and OtherAudio name the codecs of tracks that cannot be played, for people. They include neither talk-back tracks nor
+	// further tracks besides the chosen ones.
 	OtherVideo, OtherAudio []string
-	// MoreVideo and MoreAudio name what there is beside the chosen ones, for people; "" is nothing.
+	// MoreVideo and MoreAudio name the further tracks besides the chosen ones, for people; "" is none.
 	MoreVideo, MoreAudio string
 }
 
@@ -21,10 +21,10 @@ type Choice struct {
 type Chosen struct {
 	Track
 	Format          // the first that can be played
-	Others []Format // others in the same track that can be, too
+	Others []Format // others of the same track that can be played, too
 }
 
-// Formats are all that can be played.
+// Formats returns all that can be played.
 func (c Chosen) Formats() []Format { return append([]Format{c.Format}, c.Others...) }
 
 // playsVideo reports whether the format is video that can be played.
@@ -36,13 +36,13 @@ func (f Format) playsAudio() bool {
 	return ok
 }
 
-// Choose takes the first video that can be played, as cameras put the one they were asked for before others, and an audio:
-// of several tracks the first of those that Kinesis Video Streams does the most with.
+// Choose returns the first video that can be played, as cameras list the requested one first, and an audio:
+// of several tracks the first of those that Kinesis Video Streams supports best.
 func (d Description) Choose() Choice {
 	var c Choice
-	back := "sendonly" // what is to be sent to the camera, as ONVIF has it
+	back := "sendonly" // a talk-back track to the camera, as in ONVIF
 	c.Video, c.OtherVideo = d.pick("video", back, Format.playsVideo)
-	if c.Video == nil { // a camera that speaks of what it does itself
+	if c.Video == nil { // a camera that states directions from its own side
 		if c.Video, _ = d.pick("video", "recvonly", Format.playsVideo); c.Video != nil {
 			back = "recvonly"
 		}
@@ -64,14 +64,14 @@ func (d Description) Choose() Choice {
 	return c
 }
 
-// upload is what becomes of the audio; of a track it is that of the first format, which a camera sends.
+// upload returns how the audio is uploaded; of a track it is that of the first format, which a camera sends.
 func (c *Chosen) upload() audio.Upload {
 	s, _ := c.Sound()
 	return s.Upload()
 }
 
-// pick returns the first track of a kind that has a format that plays and does not go in the direction back, and the names
-// of the codecs that it passed over.
+// pick returns the first track of a kind that has a playable format and not the direction back, and the names
+// of the codecs that it skipped.
 func (d Description) pick(kind, back string, plays func(Format) bool) (chosen *Chosen, others []string) {
 	for _, t := range d.Tracks {
 		if t.Kind != kind && (t.Kind == "video" || t.Kind == "audio") || t.Direction == back {
@@ -100,7 +100,7 @@ func (t Track) chosen(first Format) *Chosen {
 	return c
 }
 
-// pickMultiplex takes the first transport stream, whatever the track is called.
+// pickMultiplex returns the first transport stream, whatever the kind of its track.
 func (d Description) pickMultiplex() *Chosen {
 	for _, t := range d.Tracks {
 		for _, f := range t.Formats {
@@ -112,7 +112,7 @@ func (d Description) pickMultiplex() *Chosen {
 	return nil
 }
 
-// SameStream reports whether packets of a format can follow those of another one.
+// SameStream reports whether packets of one format can follow those of another.
 func (f Format) SameStream(other Format) bool {
 	sets := f.ParameterSets()
 	return f.Codec == other.Codec && f.Clock == other.Clock && f.Interleaving() == other.Interleaving() &&

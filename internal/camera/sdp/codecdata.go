@@ -11,8 +11,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// ParameterSets returns the parameter sets of a format of H.264 or H.265, in the order that a decoder needs. Those that are
-// broken are left out: they also come in band.
+// ParameterSets returns the parameter sets of a format of H.264 or H.265, in the order that a decoder needs. Invalid
+// ones are left out: they are also sent in band.
 func (f Format) ParameterSets() [][]byte {
 	switch f.Codec {
 	case H264:
@@ -25,7 +25,7 @@ func (f Format) ParameterSets() [][]byte {
 	}
 }
 
-// pick decodes sets that stand between commas, and keeps the valid ones.
+// pick decodes sets that are separated by commas, and keeps the valid ones.
 func pick(list string, valid func(set []byte) bool) [][]byte {
 	const most = 16
 	var sets [][]byte
@@ -37,7 +37,7 @@ func pick(list string, valid func(set []byte) bool) [][]byte {
 	return sets
 }
 
-// decodeSet reads base64 with or without padding, blanks and a start code before the set. nil is none.
+// decodeSet reads base64 with or without padding, blanks and a start code before the set. It returns nil if there is none.
 func decodeSet(text string) []byte {
 	text = strings.Map(func(r rune) rune {
 		switch r {
@@ -82,13 +82,13 @@ func valid265(set []byte) bool {
 	}
 }
 
-// Interleaving is how NAL units may come in another order than that of decoding.
+// Interleaving is how NAL units may be sent out of decoding order.
 type Interleaving struct {
 	Numbered bool // they have numbers
-	Depth    int  // so many may come before one that goes before them
+	Depth    int  // how many may be sent before one that precedes them
 }
 
-// Interleaving returns what a format of H.264 or H.265 says of it (RFC 6184, section 8.1; RFC 7798, section 7.1).
+// Interleaving returns the order of NAL units of a format of H.264 or H.265 (RFC 6184, section 8.1; RFC 7798, section 7.1).
 func (f Format) Interleaving() Interleaving {
 	const most = 255
 	n := func(name string) int {
@@ -108,7 +108,7 @@ func (f Format) Interleaving() Interleaving {
 	return Interleaving{}
 }
 
-// Sound is what of a format of audio can be recorded; ok is false when nothing can.
+// Sound returns the stream of a format of audio; ok is false when it cannot be recorded.
 func (f Format) Sound() (s audio.Stream, ok bool) { return f.sound().Stream() }
 
 func (f Format) sound() audio.Description {

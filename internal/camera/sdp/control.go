@@ -23,8 +23,8 @@ func Bases(sessionControl, contentBase string, request *url.URL) []string {
 	return appendURL(bases, request)
 }
 
-// Controls returns the URLs that the control of a track may mean, the likeliest first: as ffmpeg makes them, who appends
-// what is relative, and as GStreamer does, who resolves it (RFC 3986).
+// Controls returns the URLs that the control of a track may mean, the likeliest first: as ffmpeg forms them, which appends
+// relative ones, and as GStreamer does, which resolves them (RFC 3986).
 func Controls(bases []string, control string, request *url.URL) []string {
 	const most = 6
 	control = strings.Trim(control, " \t\"<>")
@@ -35,7 +35,7 @@ func Controls(bases []string, control string, request *url.URL) []string {
 	if _, absolute := cutScheme(control); absolute {
 		u := repaired(control, request)
 		list = appendURL(list, u)
-		if u != nil { // a camera behind NAT may know itself by the name that we use
+		if u != nil { // a camera behind NAT may only know the name in the request
 			own := *u
 			own.Host, own.Scheme = request.Host, request.Scheme
 			list = appendURL(list, &own)
@@ -56,7 +56,7 @@ func Controls(bases []string, control string, request *url.URL) []string {
 	return list
 }
 
-// appended puts the control behind the base, also behind its query.
+// appended appends the control to the base, even after its query.
 func appended(base, control string) string {
 	if control[0] != '?' && control[0] != '/' && !strings.HasSuffix(base, "/") {
 		base += "/"
@@ -64,7 +64,7 @@ func appended(base, control string) string {
 	return base + control
 }
 
-// slashed is appended with a slash in any case.
+// slashed is appended, always with a slash.
 func slashed(base, control string) string { return base + "/" + control }
 
 // beforeQuery appends the control to the path of the base.
@@ -90,7 +90,7 @@ func resolved(base, control string) string {
 
 var schemes = []string{"rtsp", "rtsps", "rtspt", "rtspu"}
 
-// cutScheme takes the scheme from a URL, as often as it is there.
+// cutScheme removes the scheme from a URL, even if repeated.
 func cutScheme(text string) (rest string, ok bool) {
 	for {
 		before, after, found := strings.Cut(text, "://")
@@ -101,7 +101,7 @@ func cutScheme(text string) (rest string, ok bool) {
 	}
 }
 
-// repaired reads the URL of a camera, with a scheme or without, once or twice. nil is none.
+// repaired reads the URL of a camera, with a scheme, without, or with two. It returns nil if there is none.
 func repaired(text string, request *url.URL) *url.URL {
 	text = strings.ReplaceAll(strings.Trim(text, " \t\"<>"), `\`, "/")
 	rest, absolute := cutScheme(text)
@@ -133,7 +133,7 @@ func repaired(text string, request *url.URL) *url.URL {
 	return u
 }
 
-// appendURL appends what may be sent in a request, once.
+// appendURL appends a URL that may be sent in a request, once.
 func appendURL(list []string, u *url.URL) []string {
 	if u == nil || u.Host == "" || u.Opaque != "" || u.Scheme != "rtsp" && u.Scheme != "rtsps" {
 		return list
@@ -146,5 +146,5 @@ func appendURL(list []string, u *url.URL) []string {
 	return append(list, text)
 }
 
-// unsendable is what may not be in a URL of a request.
+// unsendable reports whether a character may not be in the URL of a request.
 func unsendable(r rune) bool { return r <= ' ' || r >= 0x7f }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Delivery is what a description says of how a track is sent, where the answer to SETUP does not.
+// Delivery is how a track is sent according to its description, where the answer to SETUP does not say.
 type Delivery struct {
 	Group   netip.Addr // multicast; not valid without
 	Port    int        // of RTP; 0 without
@@ -14,10 +14,10 @@ type Delivery struct {
 	Sources []netip.Addr
 }
 
-// maxSources bounds the senders that are named: a track has one.
+// maxSources bounds the named senders: a track has one.
 const maxSources = 16
 
-// from is the delivery of a track of which the line m= is this.
+// from returns the delivery of a track with this m= line.
 func (d Delivery) from(media string) Delivery {
 	d.Sources = slices.Clip(d.Sources)
 	if fields := strings.Fields(media); len(fields) > 1 {
@@ -28,7 +28,7 @@ func (d Delivery) from(media string) Delivery {
 	return d
 }
 
-// connect reads "IN IP4 239.1.2.3/127", also with the number of addresses behind it. For IPv6 that stands in the place of
+// connect reads "IN IP4 239.1.2.3/127", possibly with the number of addresses after it. For IPv6 that number replaces
 // the time to live (RFC 8866, section 5.7).
 func (d *Delivery) connect(value string) {
 	fields := strings.Fields(value)
@@ -46,7 +46,7 @@ func (d *Delivery) connect(value string) {
 	}
 }
 
-// filter reads "incl IN IP4 239.1.2.3 192.168.1.20" (RFC 4570): whose packets belong to a group.
+// filter reads "incl IN IP4 239.1.2.3 192.168.1.20" (RFC 4570): the permitted senders of a group.
 func (d *Delivery) filter(value string) {
 	const firstSource = 4
 	fields := strings.Fields(value)

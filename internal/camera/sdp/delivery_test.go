@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestDeliveries is the table of what descriptions say of how a track is sent.
+// TestDeliveries is the table of how descriptions say that a track is sent.
 func TestDeliveries(t *testing.T) {
 	t.Parallel()
 	group, source := netip.MustParseAddr("239.1.2.3"), netip.MustParseAddr("192.0.2.5")
@@ -27,11 +27,11 @@ func TestDeliveries(t *testing.T) {
 		"a filter":       {"a=source-filter: incl IN IP4 * 192.0.2.5", "m=video 0 RTP/AVP 96", Delivery{Sources: []netip.Addr{source}}},
 		"a track's filter": {"", "m=video 0 RTP/AVP 96\na=source-filter:incl IN IP4 239.1.2.3 192.0.2.5",
 			Delivery{Sources: []netip.Addr{source}}},
-		"who may not": {"a=source-filter: excl IN IP4 * 192.0.2.5", "m=video 0 RTP/AVP 96", Delivery{}},
-		"a filter of nobody": {"a=source-filter: incl IN IP4 *",
+		"excluded senders": {"a=source-filter: excl IN IP4 * 192.0.2.5", "m=video 0 RTP/AVP 96", Delivery{}},
+		"a filter without senders": {"a=source-filter: incl IN IP4 *",
 			"m=video 0 RTP/AVP 96\na=source-filter: incl IN IP4 * camera 239.1.1.1", Delivery{}},
-		"no port":             {"", "m=video", Delivery{}},
-		"a port that is none": {"", "m=video 70000 RTP/AVP 96", Delivery{}},
+		"no port":         {"", "m=video", Delivery{}},
+		"an invalid port": {"", "m=video 70000 RTP/AVP 96", Delivery{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,6 @@
-// Package sdp reads what cameras describe of their streams (RFC 8866) as leniently as players do: what is not needed is
-// passed over, whatever it looks like, and what is needed is made out as far as it can be. It writes descriptions anew,
-// in a form that strict readers take.
+// Package sdp reads cameras' session descriptions (RFC 8866) as leniently as players do: what is not needed is
+// skipped, whatever it looks like, and what is needed is read as far as possible. It rewrites descriptions
+// in a form that strict readers accept.
 package sdp
 
 import (
@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// Description is what a camera says of its streams.
+// Description is a camera's description of its streams.
 type Description struct {
-	Control string // that of the whole, "" without
+	Control string // of the whole presentation, "" without
 	Tracks  []Track
 }
 
 // Track is one of the streams.
 type Track struct {
 	Kind      string // "video", "audio" and others, in lower case
-	Control   string // as it came, "" without
+	Control   string // unchanged, "" without
 	Direction string // "sendonly", "recvonly", "sendrecv", "inactive", "" without
 	Secure    bool   // SRTP
 	KeyMgmt   string // of SRTP: base64 of a MIKEY message, "" without
@@ -27,16 +27,16 @@ type Track struct {
 	index int // among the tracks
 }
 
-// Format is how a track may be sent.
+// Format is one format in which a track may be sent.
 type Format struct {
 	PayloadType uint8
-	Codec       string // as in codecs, or as the camera names it, in upper case; "" when it does not
+	Codec       string // one of the codecs below, or the camera's name in upper case; "" without
 	Clock       int    // ticks of the RTP timestamp per second; 0: of audio, as many as its samples
-	Channels    int    // of audio; 1 when it is not said
+	Channels    int    // of audio; default 1
 	Parameters  map[string]string
 }
 
-// The bounds of what is read: no camera comes near them.
+// Bounds of a description: real cameras stay far below.
 const (
 	maxTracks  = 2000
 	maxFormats = 64
@@ -57,7 +57,7 @@ type mapping struct {
 	value       string
 }
 
-// Parse reads a description. Whatever cannot be read is not in the result.
+// Parse reads a description. Parts that cannot be read are left out.
 func Parse(text []byte) Description {
 	var d Description
 	var current *section
@@ -92,7 +92,7 @@ func Parse(text []byte) Description {
 	return d
 }
 
-// Looks reports whether a text may be a description, or its beginning.
+// Looks reports whether a text may be a description, or the start of one.
 func Looks(text []byte) bool {
 	text = bytes.TrimLeft(text, "\ufeff \t\r\n\x00")
 	if len(text) == 0 {
@@ -104,7 +104,7 @@ func Looks(text []byte) bool {
 
 func isLineEnd(r rune) bool { return r == '\r' || r == '\n' || r == 0 }
 
-// splitLine reads a line such as "m = video 0", with blanks wherever they are.
+// splitLine reads a line such as "m = video 0", with any blanks.
 func splitLine(line string) (key, value string, ok bool) {
 	key, value, ok = strings.Cut(strings.TrimPrefix(line, "\ufeff"), "=")
 	return strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value), ok
@@ -116,7 +116,7 @@ func splitAttribute(value string) (name, rest string) {
 	return strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(rest)
 }
 
-// attribute takes one of the whole session.
+// attribute handles an attribute of the whole session.
 func (d *Description) attribute(value string, direction, keyMgmt *string, delivery *Delivery) {
 	switch name, rest := splitAttribute(value); name {
 	case "control":
@@ -141,7 +141,7 @@ func keyOf(value string) string {
 	return strings.TrimSpace(key)
 }
 
-// newSection reads "video 0 RTP/AVP 96 97". What is missing at its end is left to rtpmap.
+// newSection reads "video 0 RTP/AVP 96 97". If its end is missing, rtpmap decides.
 func newSection(value string) *section {
 	var s section
 	fields := strings.Fields(value)
@@ -166,7 +166,7 @@ func (s *section) addType(payloadType uint8) {
 	}
 }
 
-// attribute takes one of a track.
+// attribute handles an attribute of a track.
 func (s *section) attribute(value string) {
 	switch name, rest := splitAttribute(value); name {
 	case "control":
@@ -198,7 +198,7 @@ func newMapping(rest string) mapping {
 	return mapping{payloadType: -1, value: rest}
 }
 
-// find returns the value for a payload type. Where there is none for it, the only one of the track is meant.
+// find returns the value for a payload type. Without one, the only value of the track is meant.
 func find(of []mapping, payloadType uint8, only bool) string {
 	for _, m := range of {
 		if m.payloadType == int(payloadType) {
@@ -229,7 +229,7 @@ func (s *section) finished() Track {
 	return s.track
 }
 
-// leadingNumber reads the digits that a text begins with; whole is whether it has no others. -1 is none.
+// leadingNumber reads the digits at the start of a text; whole: there is nothing after them. -1: there are none.
 func leadingNumber(text string) (n int, whole bool) {
 	n = -1
 	for i, r := range text {

@@ -6,23 +6,23 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// The codecs that have a meaning here; others are named as the camera does.
+// The codecs that are known here; others keep the camera's name.
 const (
 	H264   = "H264"
 	H265   = "H265"
 	MPEGTS = "MP2T"
 )
 
-// firstDynamic is the first payload type whose meaning is agreed on (RFC 3551, section 3).
+// firstDynamic is the first payload type without a fixed meaning (RFC 3551, section 3).
 const firstDynamic = 96
 
 const (
-	videoClock = 90_000 // what is meant where a camera does not say
+	videoClock = 90_000 // the default
 	maxClock   = 1 << 30
 	maxAudio   = 64 // channels
 )
 
-// static are the payload types with a meaning of their own (RFC 3551, section 6).
+// static are the payload types with a fixed meaning (RFC 3551, section 6).
 var static = map[uint8]Format{
 	0: {Codec: "PCMU", Clock: 8000}, 2: {Codec: "G726-32", Clock: 8000},
 	3: {Codec: "GSM", Clock: 8000}, 4: {Codec: "G723", Clock: 8000}, 5: {Codec: "DVI4", Clock: 8000},
@@ -42,13 +42,13 @@ var aliases = map[string]string{
 	"MP3": "MPA", "MPEG": "MPA", "X-MP3-DRAFT-00": "MPA", "AC-3": "AC3", "E-AC-3": "EAC3", "G726": "G726-32", "G.726": "G726-32",
 }
 
-// spoken are names of codecs of video for people, where they have another one.
+// spoken are the names of video codecs for people.
 var spoken = map[string]string{
 	"JPEG": "MJPEG", "MPV": "MPEG-1/2 Video", "MP4V-ES": "MPEG-4 Video", MPEGTS: "MPEG-TS", "VP8": "VP8", "VP9": "VP9", "AV1": "AV1",
 	H264: H264, H265: H265, "H263": "H263", "H261": "H261",
 }
 
-// newFormat reads an rtpmap such as "H264/90000", or takes what the payload type means by itself.
+// newFormat reads an rtpmap such as "H264/90000", or else uses the fixed meaning of the payload type.
 func newFormat(kind string, payloadType uint8, rtpmap string) Format {
 	f := static[payloadType]
 	f.PayloadType = payloadType
@@ -75,8 +75,8 @@ func newFormat(kind string, payloadType uint8, rtpmap string) Format {
 func (f Format) withDefaults(kind string) Format {
 	if f.Clock == 0 {
 		f.Clock = videoClock
-		if usual := static[f.PayloadType].Clock; usual != 0 {
-			f.Clock = usual
+		if fixed := static[f.PayloadType].Clock; fixed != 0 {
+			f.Clock = fixed
 		} else if kind == "audio" {
 			f.Clock = audio.DefaultClock(f.Codec)
 		}
@@ -85,7 +85,7 @@ func (f Format) withDefaults(kind string) Format {
 	return f
 }
 
-// Name is the codec for people.
+// Name returns the codec's name for people.
 func (f Format) Name() string {
 	if name := spoken[f.Codec]; name != "" {
 		return name
@@ -93,7 +93,7 @@ func (f Format) Name() string {
 	return f.sound().Name()
 }
 
-// parameters reads an fmtp: names in lower case, values without blanks and quotes around them.
+// parameters reads an fmtp: names in lower case, values without surrounding blanks and quotes.
 func parameters(fmtp string) map[string]string {
 	list := make(map[string]string)
 	for part := range strings.SplitSeq(fmtp, ";") {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// helpers are formats that only help others: what they carry is no track of its own.
+// helpers are auxiliary formats: what they carry is not a track of its own.
 var helpers = []string{"RTX", "RED", "ULPFEC", "FLEXFEC", "FLEXFEC-03", "PARITYFEC", "1D-INTERLEAVED-PARITYFEC", "CN", "TELEPHONE-EVENT"}
 
-// leftOut names the tracks of a kind that are not played beside the chosen one, for people: "2 videos (H264, MJPEG)", "" without. Those
-// that go to the camera are not among them, nor any where none is chosen.
+// leftOut names, for people, the tracks of a kind that are not played besides the chosen one: "2 videos (H264, MJPEG)", "" without.
+// Talk-back tracks are left out, and so are all tracks if none is chosen.
 func (d Description) leftOut(kind, back string, chosen *Chosen) string {
 	var codecs []string
 	tracks := 0
@@ -34,7 +34,7 @@ func (d Description) leftOut(kind, back string, chosen *Chosen) string {
 	return counted(tracks, kind) + " (" + strings.Join(codecs, ", ") + ")"
 }
 
-// names are those of the codecs of a track.
+// names returns the names of a track's codecs.
 func (t Track) names() (list []string) {
 	for _, f := range t.Formats {
 		if name := f.Name(); !slices.Contains(helpers, f.Codec) && !slices.Contains(list, name) {
@@ -44,7 +44,7 @@ func (t Track) names() (list []string) {
 	return list
 }
 
-// counted is such as "a video" and "2 audio tracks".
+// counted returns a phrase such as "a video" or "2 audio tracks".
 func counted(n int, kind string) string {
 	switch {
 	case kind == "audio" && n == 1:

@@ -20,8 +20,8 @@ func TestWhatIsLeftOutIsNamed(t *testing.T) {
 		h264 + h264 + mjpeg:                 {"2 videos (H264, MJPEG)"},
 		h264 + pcmu + speex:                 {"", "an audio track (Speex)"},
 		speex + h264 + pcmu + pcmu:          {"", "2 audio tracks (Speex, G.711)"},
-		h264 + speex:                        {}, // OtherAudio has it
-		mjpeg:                               {}, // OtherVideo has it
+		h264 + speex:                        {}, // it is in OtherAudio
+		mjpeg:                               {}, // it is in OtherVideo
 		h264 + pcmu + pcmu + "a=sendonly\n": {},
 		h264 + h265 + "a=inactive\n":        {},
 		h264 + "m=video 0 RTP/AVP 97\na=rtpmap:97 X-NEW/90000\n": {"a video (an unknown codec (X-NEW))"},

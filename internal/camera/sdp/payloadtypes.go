@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// otherTypeLife is how long the payload type of another format must be the only one before it is followed.
+// otherTypeLife is how long only packets of another format must arrive before that one is recorded.
 const otherTypeLife = time.Second
 
-// PayloadTypes are those of a track: packets of the chosen format, of others that the camera described, and of those that it
-// did not.
+// PayloadTypes are the payload types of a track: of the chosen format, of others that the camera described, and of those that it
+// did not describe.
 type PayloadTypes struct {
-	chosen [128]bool // what is recorded: the chosen format, and others that differ in nothing from it
-	others [128]bool // formats of which the next session has to know that they come
+	chosen [128]bool // recorded: the chosen format, and others that are equal to it
+	others [128]bool // formats that the next session could record
 
-	ours    time.Time // when one that is recorded came
-	unknown time.Time // when one came that was not described
-	stray   uint8     // the last such
+	ours    time.Time // when a recorded one last arrived
+	unknown time.Time // when one that was not described last arrived
+	stray   uint8     // the last one not described
 }
 
-// NewPayloadTypes makes those of a track that records one format.
+// NewPayloadTypes returns the payload types of a track that records one format.
 func NewPayloadTypes(of Format, formats []Format) (t PayloadTypes) {
 	for _, f := range formats {
 		if f.SameStream(of) {
@@ -31,8 +31,8 @@ func NewPayloadTypes(of Format, formats []Format) (t PayloadTypes) {
 	return t
 }
 
-// Take notes the payload type of a packet, and reports whether it is one of what is recorded. An error ends the session, for
-// the next to record another format.
+// Take notes the payload type of a packet, and reports whether it is recorded. An error ends the session, so that
+// the next one records another format.
 func (t *PayloadTypes) Take(payloadType uint8, now time.Time) (ours bool, err error) {
 	switch {
 	case t.chosen[payloadType]:
@@ -46,7 +46,7 @@ func (t *PayloadTypes) Take(payloadType uint8, now time.Time) (ours bool, err er
 	return false, nil
 }
 
-// Undeclared returns an error when packets came that are of no format, and none that is recorded since.
+// Undeclared returns an error when packets of no described format arrived, and none that is recorded since.
 func (t *PayloadTypes) Undeclared(now time.Time) error {
 	if t.unknown.After(t.ours) && now.Sub(t.ours) >= otherTypeLife {
 		return &UndeclaredError{t.stray}
@@ -54,18 +54,18 @@ func (t *PayloadTypes) Undeclared(now time.Time) error {
 	return nil
 }
 
-// OtherFormatError ends a session in which another of the formats came that the camera described.
+// OtherFormatError ends a session in which packets of another described format arrived.
 type OtherFormatError struct{ PayloadType uint8 }
 
 // Error implements error.
 func (e *OtherFormatError) Error() string {
-	return fmt.Sprintf("packets of payload type %d came, another format that the camera described", e.PayloadType)
+	return fmt.Sprintf("packets of payload type %d arrived, another format that the camera described", e.PayloadType)
 }
 
-// UndeclaredError ends a session in which nothing of what the camera described came, but something else.
+// UndeclaredError ends a session in which only packets arrived that the camera did not describe.
 type UndeclaredError struct{ PayloadType uint8 }
 
 // Error implements error.
 func (e *UndeclaredError) Error() string {
-	return fmt.Sprintf("packets of payload type %d came, which the camera did not describe", e.PayloadType)
+	return fmt.Sprintf("packets of payload type %d arrived, which the camera did not describe", e.PayloadType)
 }

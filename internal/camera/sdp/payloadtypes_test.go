@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 )
 
-// TestInterleaving is the table of what formats say of the order of NAL units.
+// TestInterleaving is the table of formats and their order of NAL units.
 func TestInterleaving(t *testing.T) {
 	t.Parallel()
 	for fmtp, want := range map[string]sdp.Interleaving{
@@ -33,7 +33,7 @@ func TestInterleaving(t *testing.T) {
 	}
 }
 
-// TestPayloadTypes has packets of formats that were described, and of others.
+// TestPayloadTypes has packets of described formats, and of others.
 func TestPayloadTypes(t *testing.T) {
 	t.Parallel()
 	d := sdp.Parse([]byte("m=video 0 RTP/AVP 96 97 98\r\na=rtpmap:96 H264/90000\r\na=rtpmap:97 H264/90000\r\na=rtpmap:98 H265/90000\r\n"))
@@ -56,7 +56,7 @@ func TestPayloadTypes(t *testing.T) {
 	take(96, true)
 	take(97, true)
 	take(50, false)
-	take(98, false) // while the others come
+	take(98, false) // while the others arrive
 	if err := types.Undeclared(now); err != nil {
 		t.Error(err)
 	}

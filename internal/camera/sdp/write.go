@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Write makes a description of what is chosen, the video before the audio, with these control URLs. Strict readers take it.
-// Where nothing can be played, it has a track without a meaning, as they want one.
+// Write returns a description of the chosen tracks, the video before the audio, with these control URLs. Strict readers accept it.
+// Where nothing can be played, it has a dummy track, as they require one.
 func (c Choice) Write(videoControl, audioControl string) []byte {
 	var b strings.Builder
 	b.WriteString("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n")
@@ -44,8 +44,8 @@ func (c *Chosen) write(b *strings.Builder, kind, control string) {
 	}
 }
 
-// write says what the format is. Clocks of video are not the camera's but the usual one, which is all that readers know.
-// What audio is they need not know.
+// write writes the attributes of the format. The clock of video is always 90 kHz, the only one that readers know.
+// They need not know the format of audio.
 func (f Format) write(b *strings.Builder) {
 	line := func(text string, args ...any) { fmt.Fprintf(b, text+"\r\n", append([]any{f.PayloadType}, args...)...) }
 	if f.Codec == MPEGTS {
@@ -62,7 +62,7 @@ func (f Format) write(b *strings.Builder) {
 	}
 }
 
-// setsParameters are the parameters with parameter sets.
+// setsParameters returns the fmtp parameters with parameter sets.
 func (f Format) setsParameters() []string {
 	encode := base64.StdEncoding.EncodeToString
 	byType := make(map[byte]string)

@@ -1,5 +1,5 @@
-// Package srtpkey reads the keys of SRTP that cameras announce (MIKEY, RFC 3830), and writes them as the RTSP library reads them. It
-// knows no sessions.
+// Package srtpkey reads the keys of SRTP that cameras announce (MIKEY, RFC 3830), and rewrites them for the RTSP library. It
+// handles no sessions.
 package srtpkey
 
 import (
@@ -12,20 +12,20 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 )
 
-// policy is what a message may say of one parameter: any of some values, the first of which is meant when it says nothing (RFC 3830,
-// section 6.10.1). The library wants all that it names, and knows one way to encrypt: AES in counter mode, HMAC-SHA1-80.
+// policy is the permitted values of one parameter, the first of which is the default (RFC 3830,
+// section 6.10.1). The library requires all that it names, and supports one encryption: AES in counter mode, HMAC-SHA1-80.
 type policy struct {
 	kind   mikey.PayloadSPPolicyParamType
 	values []byte
-	named  bool // to the library
-	as     byte // what it names the value
+	named  bool // the library requires it
+	as     byte // the value that the library requires
 }
 
 var policies = []policy{
 	{mikey.PayloadSPPolicyParamTypeEncrAlg, []byte{1}, true, 1},
 	{mikey.PayloadSPPolicyParamTypeSessionEncrKeyLen, []byte{16}, true, 16},
 	{mikey.PayloadSPPolicyParamTypeAuthAlg, []byte{1}, true, 1},
-	// The key has 20 bytes. The library says 10, which is the length of the tag, and has the right one.
+	// The key has 20 bytes. The library expects 10, which is the length of the tag, and uses the right one.
 	{mikey.PayloadSPPolicyParamTypeSessionAuthKeyLen, []byte{20, 10}, true, 10},
 	{mikey.PayloadSPPolicyParamTypeSessionSaltKeyLen, []byte{14}, false, 0},
 	{mikey.PayloadSPPolicyParamTypeSRTPEncrOffOn, []byte{1}, true, 1},
@@ -34,8 +34,8 @@ var policies = []policy{
 	{mikey.PayloadSPPolicyParamTypeAuthTagLen, []byte{10}, false, 0},
 }
 
-// Readable returns a message, in base64, as the library reads it, or an empty text when there is no such form. The time in it is now:
-// the library refuses those of cameras whose clock is wrong.
+// Readable rewrites a message, in base64, for the library; it returns "" when that is impossible. Its time is now:
+// the library refuses the messages of cameras whose clock is wrong.
 func Readable(encoded string, now time.Time) string {
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	var m mikey.Message
@@ -71,7 +71,7 @@ func Readable(encoded string, now time.Time) string {
 	return base64.StdEncoding.EncodeToString(raw)
 }
 
-// allows reports whether what a message says of a parameter, if anything, is what it may.
+// allows reports whether the value of a parameter in a message, if it is present, is permitted.
 func (p policy) allows(said *mikey.PayloadSP) bool {
 	for _, param := range said.PolicyParams {
 		if param.Type == p.kind && (len(param.Value) != 1 || !bytes.Contains(p.values, param.Value)) {
@@ -81,16 +81,16 @@ func (p policy) allows(said *mikey.PayloadSP) bool {
 	return true
 }
 
-// ntp is a time in seconds since 1900, and their fraction in 32 bits.
+// ntp returns a time in seconds since 1900, with the fraction in 32 bits.
 func ntp(t time.Time) uint64 {
 	const unixEpoch = 2_208_988_800
 	return uint64(t.Unix()+unixEpoch)<<32 | uint64(t.Nanosecond())<<32/uint64(time.Second)
 }
 
-// data is the message in a header KeyMgmt (RFC 4567, section 4.4).
+// data is the message in a KeyMgmt header (RFC 4567, section 4.4).
 var data = regexp.MustCompile(`data="([^"]*)"`)
 
-// Header is Readable for the message in a value of a header KeyMgmt. What cannot be read is returned as it is.
+// Header is Readable for the message in the value of a KeyMgmt header. What cannot be read is returned unchanged.
 func Header(value string, now time.Time) string {
 	m := data.FindStringSubmatchIndex(value)
 	if m == nil {

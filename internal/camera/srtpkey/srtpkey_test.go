@@ -9,7 +9,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 )
 
-// message is one as cameras announce it.
+// message returns a message like a camera's.
 func message(t testing.TB, params ...mikey.PayloadSPPolicyParam) string {
 	t.Helper()
 	m := mikey.Message{

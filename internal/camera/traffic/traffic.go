@@ -1,4 +1,4 @@
-// Package traffic bounds what a camera may send, whatever that is. It knows nothing of what is in it.
+// Package traffic bounds how much a camera may send. It does not interpret the data.
 package traffic
 
 import (
@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// interval is over how long the rate of a camera is measured: keyframes and what was held up
-	// come in bursts.
+	// interval is the interval over which the rate of a camera is measured: keyframes and delayed data
+	// arrive in bursts.
 	interval = 10 * time.Second
-	// MaxPayload is what may come of RTP payload within 10 s, in bytes.
+	// MaxPayload is how much RTP payload may arrive within 10 s, in bytes.
 	MaxPayload = kvslimit.BytesPerSecond * int64(interval/time.Second)
 )
 
-// NewPayloadLimit finds out when a camera sends more than can be recorded for KVS: so many bytes in 10 s.
+// NewPayloadLimit detects that a camera sends more than can be recorded for KVS: more than that number of bytes in 10 s.
 func NewPayloadLimit(bytes int64) ratelimit.Limit {
 	return ratelimit.Limit{Most: bytes, Interval: interval}
 }
@@ -29,30 +29,30 @@ func NewMessageLimit() ratelimit.Limit {
 }
 
 const (
-	// maxOpening is what a camera may send before it is asked to play, in bytes: a few answers and a description. Source:
-	// the RTSP library takes a body of 128 KiB.
+	// maxOpening is how much a camera may send before it is asked to play, in bytes: a few answers and a description. Source:
+	// the RTSP library accepts a body of 128 KiB.
 	maxOpening = 1 << 20
-	// maxUnasked is what may come between PLAY and its answer, in bytes: the first pictures of a hasty camera.
+	// maxUnasked is how much may arrive between PLAY and its answer, in bytes: the first pictures of a hasty camera.
 	maxUnasked = 2 * accessunit.MaxBytes
-	// MaxUnplayed is what may come before PLAY is answered, in bytes.
+	// MaxUnplayed is how much may arrive before PLAY is answered, in bytes.
 	MaxUnplayed = maxOpening + maxUnasked
-	// maxMessages is how many RTSP messages may come within the interval: keepalives, and what a camera asks of us.
+	// maxMessages is how many RTSP messages may arrive within the interval: answers to keepalives, and a camera's own requests.
 	maxMessages = 1000
-	// UnreadableSize stands for the size of a packet that is not known, in bytes: that of a small one, as it is the packets that take
-	// time.
+	// UnreadableSize is the assumed size of a packet whose size is unknown, in bytes: that of a small one, as the number of packets
+	// matters.
 	UnreadableSize = 1000
-	// overhead is what the packets of a whole interval need beside their payload, in parts of it.
+	// overhead is the share of non-payload bytes in a whole interval: 1/overhead of the payload.
 	overhead = 8
 )
 
 var (
-	// ErrFlood says that a camera sends too much.
-	ErrFlood = errors.New("more than 100 Mbit/s came")
-	// ErrEarly says that it does so before it plays.
-	ErrEarly = errors.New("much came before the camera was asked to play")
+	// ErrFlood: a camera sends too much.
+	ErrFlood = errors.New("more than 100 Mbit/s arrived")
+	// ErrEarly: a camera sends too much before it plays.
+	ErrEarly = errors.New("too much arrived before the camera was asked to play")
 )
 
-// Stage is how far a session has come.
+// Stage is the progress of a session.
 type Stage uint8
 
 // The stages.
@@ -62,14 +62,14 @@ const (
 	Played
 )
 
-// Meter bounds what comes over the connections of a session, whatever it is: audio, RTCP, channels that nobody asked for,
-// messages, noise. One goroutine at a time uses it.
+// Meter bounds the bytes on the connections of a session, whatever they are: audio, RTCP, unknown channels,
+// messages, meaningless bytes. One goroutine at a time uses it.
 type Meter struct {
-	before  int64 // bytes that came before the camera plays
+	before  int64 // bytes that arrived before the camera plays
 	playing ratelimit.Limit
 }
 
-// NewMeter makes one for a session of which so much payload may come within 10 s.
+// NewMeter returns a meter for a session with this limit of payload within 10 s.
 func NewMeter(payload int64) Meter {
 	return Meter{playing: NewPayloadLimit(payload + payload/overhead + maxUnasked)}
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freePort is a port of a group that nobody has yet, with the next one.
+// freePort returns a free port of a group, with the next one.
 func freePort(t *testing.T) [2]int {
 	t.Helper()
 	sockets, err := Listen()
@@ -35,7 +35,7 @@ func TestAGroupIsJoinedWhereTheCameraIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g.Ports, g.Local = freePort(t), loopback
-			for range 2 { // as several streams, or agents, may have the same camera
+			for range 2 { // as several streams, or agents, may record the same camera
 				sockets, err := Join(g)
 				if err != nil {
 					t.Fatal(err)
@@ -49,7 +49,7 @@ func TestAGroupIsJoinedWhereTheCameraIs(t *testing.T) {
 	}
 }
 
-// mustReach sends a packet to a group, which has to come.
+// mustReach sends a packet to a group, which has to arrive.
 func mustReach(t *testing.T, from *net.UDPConn, group netip.AddrPort, to *net.UDPConn) {
 	t.Helper()
 	raw, err := from.SyscallConn()
@@ -70,7 +70,7 @@ func mustReach(t *testing.T, from *net.UDPConn, group netip.AddrPort, to *net.UD
 	}
 }
 
-// TestJoiningNeedsNoNetlink forbids what deploy/systemd/kvs-edge-agent.service does (RestrictAddressFamilies=) to a thread, and
+// TestJoiningNeedsNoNetlink forbids a thread what deploy/systemd/kvs-edge-agent.service forbids (RestrictAddressFamilies=), and
 // joins groups on it.
 func TestJoiningNeedsNoNetlink(t *testing.T) {
 	t.Parallel()
@@ -80,7 +80,7 @@ func TestJoiningNeedsNoNetlink(t *testing.T) {
 	failed := make(chan error)
 	ports := freePort(t)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if err := forbidNetlink(); err != nil {
 			failed <- err
 			return
@@ -104,7 +104,7 @@ func TestJoiningNeedsNoNetlink(t *testing.T) {
 	}
 }
 
-// forbidNetlink has the system refuse sockets of that family to this thread.
+// forbidNetlink makes the system refuse netlink sockets to this thread.
 func forbidNetlink() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err

@@ -6,36 +6,36 @@ import (
 	"time"
 )
 
-// silence is how long a source may be quiet until another one of the camera takes its place: a camera that restarts its
-// encoder, or a router that forgets a connection, goes on from another port.
+// silence is how long a source must be quiet before another source of the camera replaces it: a camera that restarts its
+// encoder, or a router that forgets a connection, continues from another port.
 const silence = 2 * time.Second
 
-// Who are the senders whose packets may be those of a track.
+// Who is the set of senders whose packets may belong to a track.
 type Who struct {
-	Addresses []netip.Addr // of the camera: where its RTSP connection leads, and those that its answers named
-	Anybody   bool         // other addresses as well
+	Addresses []netip.Addr // of the camera: the peer of its RTSP connection, and those that its answers named
+	Anybody   bool         // other addresses are accepted as well
 	SSRC      uint32       // of the packets, as the answer announced it
-	Announced bool         // it did
+	Announced bool         // the answer announced it
 }
 
-// sender is what came of an attempt to send.
+// sender classifies the sender of a packet.
 type sender uint8
 
 const (
 	taken    sender = iota
-	stranger        // an address that is none of the camera's
+	stranger        // not one of the camera's addresses
 	another         // another source of the camera than the one that plays
 )
 
-// latch holds on to the source of a track: the first whose packets fit. A port counts for nothing, as cameras send from
-// others than they announce; an address does, as anybody could send to ours.
+// latch locks on to the source of a track: the first whose packets fit. The port does not matter, as cameras send from
+// others than they announce; the address does, as anybody could send packets.
 type latch struct {
 	who     Who
 	has     bool
-	from    netip.AddrPort // of the last packet that was taken
+	from    netip.AddrPort // of the last accepted packet
 	ssrc    uint32         // its SSRC
 	heard   time.Time
-	matches bool // a packet with the announced SSRC came
+	matches bool // a packet with the announced SSRC has arrived
 }
 
 // knows reports whether an address is one of the camera's.
@@ -43,13 +43,13 @@ func (l *latch) knows(address netip.Addr) bool {
 	return l.who.Anybody || slices.Contains(l.who.Addresses, address)
 }
 
-// same reports whether a packet is of the source that played last.
+// same reports whether a packet is from the source that played last.
 func (l *latch) same(from netip.AddrPort, ssrc uint32) bool {
 	return l.has && from.Addr() == l.from.Addr() && (from.Port() == l.from.Port() || ssrc == l.ssrc)
 }
 
-// plays reports whether a packet that is none of the track's by its form comes from who sends the track: the source that plays, or one of
-// the camera's addresses while none does. Anybody else could end the session by it.
+// plays reports whether a packet whose form does not fit the track comes from the track's sender: the source that plays, or one of
+// the camera's addresses while none does. Otherwise anybody could end the session with it.
 func (l *latch) plays(from netip.AddrPort, ssrc uint32, now time.Time) bool {
 	if l.has && now.Sub(l.heard) < silence {
 		return l.same(from, ssrc)
@@ -57,11 +57,11 @@ func (l *latch) plays(from netip.AddrPort, ssrc uint32, now time.Time) bool {
 	return l.same(from, ssrc) || slices.Contains(l.who.Addresses, from.Addr())
 }
 
-// admit says what a packet that is one of the track's by its form is, and holds on to its source when it is taken.
+// admit classifies a packet whose form fits the track, and locks on to its source when it is accepted.
 //
-// The source that plays is known by its address and port, and by its address and the SSRC: the one may change the
-// SSRC, the other the port. Anything else of the camera has to wait until that is silent, unless it has the SSRC that the
-// answer announced while none with it came so far.
+// The source that plays is identified by its address and port, or by its address and SSRC: either the
+// SSRC or the port may change. Other sources of the camera have to wait until it is silent, unless they have the SSRC that the
+// answer announced and no packet with it has arrived yet.
 func (l *latch) admit(from netip.AddrPort, ssrc uint32, now time.Time) sender {
 	if !l.knows(from.Addr()) {
 		return stranger

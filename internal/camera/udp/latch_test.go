@@ -8,11 +8,11 @@ import (
 
 func at(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
 
-// TestTheFirstSourceThatFitsIsHeldOnTo is the table of who is taken for the camera.
+// TestTheFirstSourceThatFitsIsHeldOnTo is the table of senders and whether they are accepted.
 func TestTheFirstSourceThatFitsIsHeldOnTo(t *testing.T) {
 	t.Parallel()
 	type packet struct {
-		after time.Duration // since the one before it
+		after time.Duration // since the previous one
 		from  string
 		ssrc  uint32
 		want  sender
@@ -61,7 +61,7 @@ func TestTheFirstSourceThatFitsIsHeldOnTo(t *testing.T) {
 	}
 }
 
-// TestWhoseOtherPayloadTypesCount: those of who sends the track, or of the camera while nobody does.
+// TestWhoseOtherPayloadTypesCount: those of the track's sender, or of the camera while there is none.
 func TestWhoseOtherPayloadTypesCount(t *testing.T) {
 	t.Parallel()
 	const camera, moved, other = "192.0.2.1:5000", "192.0.2.1:7000", "192.0.2.9:5000"
@@ -81,7 +81,7 @@ func TestWhoseOtherPayloadTypesCount(t *testing.T) {
 		{camera, 0, other, 1, false},
 		{camera, silence, moved, 2, true},
 		{camera, silence, other, 1, false},
-		{other, 0, other, 2, true}, // an address that nobody named
+		{other, 0, other, 2, true}, // an unknown address
 		{other, 0, camera, 2, false},
 		{other, silence, other, 2, true},
 	} {

@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// space is asked of the system for packets that wait in a socket, in bytes: the usual 208 KiB hold about 90 packets, fewer
-	// than one keyframe can have. The system grants as much as net.core.rmem_max.
+	// space is the requested size of a socket's receive buffer, in bytes: the default of 208 KiB holds about 90 packets, fewer
+	// than one keyframe can have. The system grants at most net.core.rmem_max.
 	space = 4 << 20
 	// maxTries is how many pairs of ports are tried until one is free.
 	maxTries = 100
-	// firstPort is the lowest that is used, and ports how many pairs there are from it on.
+	// firstPort is the lowest port that is used, and ports how many pairs there are from it on.
 	firstPort, ports = 10_000, (65_536 - firstPort) / 2
-	// usualTTL is how many networks a report to a group may cross where the camera does not say. Source: GStreamer's rtspsrc.
+	// usualTTL is the time to live of reports to a group if the camera states none. Source: GStreamer's rtspsrc.
 	usualTTL = 16
 )
 
-// Sockets are those of a track: an even port for RTP and the next one for RTCP, as RFC 3550, section 11, has it.
+// Sockets are the sockets of a track: an even port for RTP and the next one for RTCP (RFC 3550, section 11).
 type Sockets struct{ rtp, rtcp *net.UDPConn }
 
-// Listen opens two sockets for what is sent to this machine alone.
+// Listen opens two sockets for packets to this machine's own address.
 func Listen() (*Sockets, error) {
 	var failed error
 	for range maxTries {
@@ -58,19 +58,19 @@ func listen(port int) (*Sockets, error) {
 	return (&Sockets{rtp, rtcp}).roomy(), nil
 }
 
-// roomy has the system keep more of what is not read yet.
+// roomy enlarges the receive buffer.
 func (s *Sockets) roomy() *Sockets {
-	_ = s.rtp.SetReadBuffer(space) // it works with less, most of the time
+	_ = s.rtp.SetReadBuffer(space) // a smaller one is sufficient most of the time
 	return s
 }
 
-// Ports are those that the camera is to send to.
+// Ports returns the ports that the camera is to send to.
 func (s *Sockets) Ports() (rtp, rtcp int) {
 	port := s.rtp.LocalAddr().(*net.UDPAddr).Port
 	return port, s.rtcp.LocalAddr().(*net.UDPAddr).Port
 }
 
-// Close closes both.
+// Close closes both sockets.
 func (s *Sockets) Close() {
 	_ = s.rtp.Close()
 	_ = s.rtcp.Close()
@@ -80,12 +80,12 @@ func (s *Sockets) Close() {
 type Group struct {
 	Address netip.Addr
 	Ports   [2]int     // of RTP and RTCP
-	TTL     int        // of what is sent to it; 0: the usual one
+	TTL     int        // of packets sent to it; 0: the default
 	Local   netip.Addr // this machine's, towards the camera: the group is joined there
-	Source  netip.Addr // whose packets are wanted, for groups that need to be told (RFC 4607)
+	Source  netip.Addr // the wanted sender, for groups that require one (RFC 4607)
 }
 
-// Join opens two sockets for what is sent to a group. Several may join the same one.
+// Join opens two sockets for packets to a group. Several may join the same one.
 func Join(g Group) (*Sockets, error) {
 	rtp, err := g.open(g.Ports[0])
 	if err != nil {
@@ -99,7 +99,7 @@ func Join(g Group) (*Sockets, error) {
 	return (&Sockets{rtp, rtcp}).roomy(), nil
 }
 
-// open makes a socket that gets what is sent to a port of the group, and nothing else: it is bound to the group's address.
+// open opens a socket that receives only packets to a port of the group: it is bound to the group's address.
 func (g Group) open(port int) (*net.UDPConn, error) {
 	family, to := unix.AF_INET, unix.Sockaddr(nil)
 	if g.Address.Is4() {
@@ -130,7 +130,7 @@ func (g Group) open(port int) (*net.UDPConn, error) {
 	return conn.(*net.UDPConn), nil
 }
 
-// join has the network bring the group to where the camera is. The interface is found by this machine's own address there:
+// join joins the group on the interface towards the camera. The interface is found by this machine's own address there:
 // listing interfaces would need a netlink socket, which the service may not open.
 func (g Group) join(fd int) error {
 	ttl := g.TTL
@@ -153,7 +153,7 @@ func (g Group) join(fd int) error {
 	)
 }
 
-// sourceSpecific are the groups of which each source has to be asked for (RFC 4607, section 1).
+// sourceSpecific are the groups for which each source has to be requested (RFC 4607, section 1).
 var sourceSpecific = netip.MustParsePrefix("232.0.0.0/8")
 
 func (g Group) join4(fd int) error {
@@ -166,7 +166,7 @@ func (g Group) join4(fd int) error {
 	return unix.SetsockoptString(fd, unix.IPPROTO_IP, unix.IP_ADD_SOURCE_MEMBERSHIP, request)
 }
 
-// local4 is this machine's address towards the camera, 0.0.0.0 where that is none of IPv4: then the system chooses.
+// local4 is this machine's address towards the camera, 0.0.0.0 if that is not IPv4: then the system chooses.
 func (g Group) local4() (address [4]byte) {
 	if local := g.Local.Unmap(); local.Is4() {
 		address = local.As4()
@@ -174,7 +174,7 @@ func (g Group) local4() (address [4]byte) {
 	return address
 }
 
-// device is the number of the interface that has this machine's address, 0 for the system's choice.
+// device returns the index of the interface with this machine's address, 0 for the system's choice.
 func (g Group) device() int {
 	content, err := os.ReadFile("/proc/net/if_inet6")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package udp owns the sockets over which cameras send RTP and RTCP beside their RTSP connection: ports of this machine or
-// multicast groups, whose packets they take, and what is sent back. It must not know RTSP, nor what is in the packets.
+// Package udp has the sockets over which cameras send RTP and RTCP besides their RTSP connection: ports of this machine or
+// multicast groups. It receives packets, and sends reports. It interprets neither RTSP nor the payload.
 package udp
 
 import (
@@ -16,50 +16,50 @@ import (
 )
 
 const (
-	// maxDatagram is the size of the largest one, in bytes.
+	// maxDatagram is the size of the largest datagram, in bytes.
 	maxDatagram = 64 << 10
-	// maxDrained bounds the packets that are taken out of a socket at the end of a session: as many
-	// as the smallest frames of space, and no camera can keep us there.
+	// maxDrained bounds the packets that are read from a socket at the end of a session: as many
+	// as the smallest packets of space, so that a camera cannot prolong the end.
 	maxDrained = 16 << 10
-	// maxFailures is how often in a row reading may fail.
+	// maxFailures is how many consecutive reads may fail.
 	maxFailures = 100
-	// writeTimeout bounds the wait of what is sent: the next report comes anyway.
+	// writeTimeout bounds the time for sending: the next report follows anyway.
 	writeTimeout = time.Second
 )
 
-// Config says how to take a track.
+// Config configures a track.
 type Config struct {
 	Who
-	// Fits reports whether a payload type is one of the track's.
+	// Fits reports whether a payload type belongs to the track.
 	Fits func(payloadType uint8) bool
-	// RTP and RTCP are where the camera takes what is sent to it, as it announced. Not valid, or without a port: it did not.
+	// RTP and RTCP are the camera's addresses for packets sent to it, as it announced. Invalid, or without a port: not announced.
 	RTP, RTCP netip.AddrPort
-	// TakeRTP and TakeRTCP take the packets of the camera, on one goroutine each. They are theirs to read until they return.
+	// TakeRTP and TakeRTCP receive the packets of the camera, on one goroutine each. A packet is valid until they return.
 	TakeRTP, TakeRTCP func(packet []byte)
-	// TakeOthers takes packets of the camera with other payload types, as they may have numbers of the track's. They are its to
-	// read until it returns. nil: they are unfit.
+	// TakeOthers receives packets of the camera with other payload types, as they may have sequence numbers of the track's. A packet is
+	// valid until it returns. nil: they are unfit.
 	TakeOthers func(packet []byte)
-	// Unfit is called for each packet of the camera that is none of the track.
+	// Unfit is called for each packet of the camera that does not belong to the track.
 	Unfit func()
 }
 
-// Track receives what a camera sends of one track.
+// Track receives the packets that a camera sends for one track.
 type Track struct {
 	Config
 	sockets *Sockets
-	latch   latch // the goroutine of RTP has it
+	latch   latch // used by the goroutine of RTP
 	group   sync.WaitGroup
-	heard   atomic.Pointer[reply] // whence RTCP came last
+	heard   atomic.Pointer[reply] // source of the last RTCP packet
 	others  others
 }
 
-// reply is where the camera sends RTCP from, and the socket that it sends to.
+// reply is the address from which the camera sends RTCP, and the socket that received it.
 type reply struct {
 	to      netip.AddrPort
 	through *net.UDPConn
 }
 
-// Start takes packets until Stop. The sockets are the track's from now on.
+// Start receives packets until Stop. The sockets belong to the track from now on.
 func Start(s *Sockets, c Config) *Track {
 	t := &Track{Config: c, sockets: s, latch: latch{who: c.Who}}
 	t.group.Go(func() { read(s.rtp, t.takeRTP) })
@@ -67,7 +67,7 @@ func Start(s *Sockets, c Config) *Track {
 	return t
 }
 
-// Stop ends the track when all that has come was taken, and closes the sockets: a disk may have held us up.
+// Stop ends the track after all packets in the sockets were handled, and closes the sockets: a slow disk may have delayed reading.
 func (t *Track) Stop() {
 	past := time.Unix(1, 0)
 	_ = t.sockets.rtp.SetReadDeadline(past)
@@ -77,8 +77,8 @@ func (t *Track) Stop() {
 	t.sockets.Close()
 }
 
-// read hands on what comes to a socket until its deadline. What else fails is an answer of the network to what was sent, or
-// fails for good: then nothing comes, which whoever started the track finds out.
+// read passes on the packets that arrive at a socket until its deadline. Other errors are answers of the network to sent packets, or
+// permanent: then nothing arrives, which the session notices.
 func read(conn *net.UDPConn, take func(packet []byte, from netip.AddrPort)) {
 	buffer := make([]byte, maxDatagram)
 	for failures := 0; failures < maxFailures; {
@@ -95,7 +95,7 @@ func read(conn *net.UDPConn, take func(packet []byte, from netip.AddrPort)) {
 	}
 }
 
-// drain hands on what lies in the socket of RTP, in the order of its coming.
+// drain passes on the packets left in the socket of RTP, in order of arrival.
 func (t *Track) drain() {
 	raw, err := t.sockets.rtp.SyscallConn()
 	if err != nil {
@@ -105,7 +105,7 @@ func (t *Track) drain() {
 	_ = raw.Control(func(fd uintptr) {
 		for range maxDrained {
 			n, from, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT)
-			if err != nil { // EAGAIN: that was all
+			if err != nil { // EAGAIN: the socket is empty
 				return
 			}
 			t.takeRTP(buffer[:n], addressOf(from))
@@ -124,7 +124,7 @@ func addressOf(from unix.Sockaddr) netip.AddrPort {
 	}
 }
 
-// plain is an address as cameras and configurations write it: of IPv4 where it is one, without an interface.
+// plain returns an address as cameras and configurations write it: IPv4 if possible, without a zone.
 func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
@@ -133,12 +133,12 @@ func plain(a netip.AddrPort) netip.AddrPort {
 const (
 	rtpHeader, rtcpHeader = 12, 8
 	version               = 2
-	firstRTCP, lastRTCP   = 192, 223 // packet types, where RTP has the marker and the payload type
+	firstRTCP, lastRTCP   = 192, 223 // packet types, at the position of RTP's marker and payload type
 )
 
 func versionOf(packet []byte) byte { return packet[0] >> 6 }
 
-// takeRTP takes a packet that came to the port of RTP. Some cameras send RTCP there, too.
+// takeRTP handles a packet at the port of RTP. Some cameras send RTCP there, too.
 func (t *Track) takeRTP(packet []byte, sender netip.AddrPort) {
 	from := plain(sender)
 	if len(packet) < rtcpHeader || versionOf(packet) != version {
@@ -165,7 +165,7 @@ func (t *Track) takeRTP(packet []byte, sender netip.AddrPort) {
 	}
 }
 
-// takeRTCP takes a packet of RTCP that came to a socket.
+// takeRTCP handles an RTCP packet that arrived at a socket.
 func (t *Track) takeRTCP(to *net.UDPConn, packet []byte, sender netip.AddrPort) {
 	from := plain(sender)
 	if len(packet) < rtcpHeader || versionOf(packet) != version || !t.latch.knows(from.Addr()) {
@@ -178,27 +178,27 @@ func (t *Track) takeRTCP(to *net.UDPConn, packet []byte, sender netip.AddrPort) 
 	t.TakeRTCP(packet)
 }
 
-// unfit takes note of a packet that is none of the track's. What others send counts for nothing.
+// unfit handles a packet that does not belong to the track. Those of other senders are ignored.
 func (t *Track) unfit(from netip.AddrPort) {
 	if t.latch.knows(from.Addr()) {
 		t.Unfit()
 	}
 }
 
-// The smallest packets of RTP and RTCP (RFC 3550, sections 5.1 and 6.4.2): an empty one, and a receiver report of nobody.
+// The smallest packets of RTP and RTCP (RFC 3550, sections 5.1 and 6.4.2): an empty packet, and a receiver report without a source.
 var (
 	emptyRTP  = []byte{version << 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	emptyRTCP = []byte{version << 6, 201, 0, 1, 0, 0, 0, 0}
 )
 
-// Open opens the way to our ports through firewalls and routers, by a packet from each to the ports that the camera announced,
-// as players do. Where it announced none, there is nowhere to send one.
+// Open opens firewalls and routers for the camera's packets, by sending a packet from each port to the ports that the camera announced,
+// as players do. Where it announced none, nothing is sent.
 func (t *Track) Open() {
 	send(t.sockets.rtp, emptyRTP, t.RTP)
 	send(t.sockets.rtcp, emptyRTCP, t.RTCP)
 }
 
-// SendRTCP sends a report to where the camera announced that it takes them, else to where its own come from.
+// SendRTCP sends a report to the address that the camera announced for it, else to the source of its own reports.
 func (t *Track) SendRTCP(packet []byte) {
 	if reachable(t.RTCP) {
 		send(t.sockets.rtcp, packet, t.RTCP)
@@ -207,10 +207,10 @@ func (t *Track) SendRTCP(packet []byte) {
 	}
 }
 
-// reachable reports whether something can be sent to an end.
+// reachable reports whether packets can be sent to an address.
 func reachable(to netip.AddrPort) bool { return to.IsValid() && to.Port() > 0 }
 
-// send sends a packet. One that gets lost on this machine is lost as any other.
+// send sends a packet. Losing one on this machine is like losing it in the network.
 func send(conn *net.UDPConn, packet []byte, to netip.AddrPort) {
 	if reachable(to) {
 		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
@@ -218,14 +218,14 @@ func send(conn *net.UDPConn, packet []byte, to netip.AddrPort) {
 	}
 }
 
-// Foreign are packets that fit and were not taken.
+// Foreign counts packets that fit and were not accepted.
 type Foreign struct {
 	Packets  int64
 	From     netip.Addr // of the last of them
-	Stranger bool       // it is no address that the camera named
+	Stranger bool       // the camera did not name that address
 }
 
-// others counts them.
+// others counts foreign packets.
 type others struct {
 	mu  sync.Mutex
 	now Foreign
@@ -240,7 +240,7 @@ func (o *others) add(from netip.Addr, stranger bool) {
 	}
 }
 
-// Foreign returns what was counted since it was last called.
+// Foreign returns what was counted since its last call.
 func (t *Track) Foreign() Foreign {
 	t.others.mu.Lock()
 	defer t.others.mu.Unlock()

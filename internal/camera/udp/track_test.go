@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// patience is for what is on its way on loopback.
+// patience bounds every wait for a packet on loopback.
 const patience = time.Minute
 
-// rtp is a packet of H.264 with a number.
+// rtp returns a packet of H.264 with a sequence number.
 func rtp(sequence uint16, ssrc uint32) []byte {
 	packet := make([]byte, 100)
 	packet[0], packet[1] = 0x80, 96
@@ -24,10 +24,10 @@ func rtp(sequence uint16, ssrc uint32) []byte {
 	return packet
 }
 
-// rtcp is a sender report.
+// rtcp returns a sender report.
 func rtcp() []byte { return append([]byte{0x80, 200, 0, 6}, make([]byte, 24)...) }
 
-// camera sends from a port of its own.
+// camera returns a socket that sends from a port of its own.
 func camera(t *testing.T, address string) *net.UDPConn {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(address)})
@@ -42,7 +42,7 @@ func addressOfConn(conn *net.UDPConn) netip.AddrPort {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// listener is a track on loopback, with what comes of it.
+// listener is a track on loopback, with the packets that it received.
 type listener struct {
 	*Track
 	rtp, rtcp     chan []byte
@@ -50,7 +50,7 @@ type listener struct {
 	toRTP, toRTCP netip.AddrPort
 }
 
-// listenTo starts a track of the camera at 127.0.0.1. What the configuration does with packets comes before they are kept.
+// listenTo starts a track of the camera at 127.0.0.1. The configuration's own functions are called before packets are stored.
 func listenTo(t *testing.T, c Config) *listener {
 	t.Helper()
 	sockets, err := Listen()
@@ -92,12 +92,12 @@ func await[T any](t *testing.T, what string, from chan T) (value T) {
 	select {
 	case value = <-from:
 	case <-time.After(patience):
-		t.Fatal("waited in vain for ", what)
+		t.Fatal("timeout waiting for ", what)
 	}
 	return value
 }
 
-// TestATrackTakesWhatFits has the camera send from a port that nobody announced, beside others.
+// TestATrackTakesWhatFits has the camera send from a port that was not announced, and other senders.
 func TestATrackTakesWhatFits(t *testing.T) {
 	t.Parallel()
 	l := listenTo(t, Config{})
@@ -113,10 +113,10 @@ func TestATrackTakesWhatFits(t *testing.T) {
 	await(t, "a packet of another payload type", l.unfit)
 	write(t, own, rtp(3, 1), l.toRTP)
 	if packet := await(t, "a packet", l.rtp); packet[3] != 3 {
-		t.Errorf("number %d came", packet[3])
+		t.Errorf("number %d arrived", packet[3])
 	}
 	if f := l.Foreign(); f.Packets != 1 || f.From != netip.MustParseAddr("127.0.0.9") || !f.Stranger {
-		t.Errorf("of others came %+v", f)
+		t.Errorf("foreign packets: %+v", f)
 	}
 	if f := l.Foreign(); f.Packets != 0 {
 		t.Errorf("again %+v", f)
@@ -131,7 +131,7 @@ func TestATrackTakesWhatFits(t *testing.T) {
 	}
 }
 
-// TestTheWayIsOpenedToAnnouncedPortsOnly looks at what a camera gets before it plays.
+// TestTheWayIsOpenedToAnnouncedPortsOnly checks what a camera receives before it plays.
 func TestTheWayIsOpenedToAnnouncedPortsOnly(t *testing.T) {
 	t.Parallel()
 	rtpPort, rtcpPort := camera(t, "127.0.0.1"), camera(t, "127.0.0.1")
@@ -149,7 +149,7 @@ func TestTheWayIsOpenedToAnnouncedPortsOnly(t *testing.T) {
 		}
 	}
 	silent := listenTo(t, Config{})
-	silent.Open() // to nobody
+	silent.Open() // to no address
 	silent.SendRTCP(emptyRTCP)
 }
 
@@ -168,7 +168,7 @@ func TestReportsGoToWhereTheCameraSpeaksFrom(t *testing.T) {
 			}
 			write(t, own, rtcp(), to)
 			await(t, "a report", l.rtcp)
-			write(t, other, rtcp(), to) // of nobody that is answered
+			write(t, other, rtcp(), to) // from a sender that is not answered
 			l.SendRTCP([]byte("report"))
 			buffer := make([]byte, 100)
 			_ = own.SetReadDeadline(time.Now().Add(patience))
@@ -180,11 +180,11 @@ func TestReportsGoToWhereTheCameraSpeaksFrom(t *testing.T) {
 	}
 }
 
-// TestABurstWaits sends a large keyframe to a socket that nobody reads yet, and ends the track before somebody does.
+// TestABurstWaits sends a large keyframe to a socket that is not read yet, and ends the track before it is.
 func TestABurstWaits(t *testing.T) {
 	t.Parallel()
 	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err != nil {
-		t.Skip("it is not known what the system grants: ", err)
+		t.Skip("the system's limit is unknown: ", err)
 	} else if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || most < space {
 		t.Skipf("the system grants %s bytes to a socket (%v)", strings.TrimSpace(string(text)), err)
 	}
@@ -195,17 +195,17 @@ func TestABurstWaits(t *testing.T) {
 	for i := range packets {
 		write(t, own, append(rtp(uint16(i), 1), make([]byte, size)...), l.toRTP)
 	}
-	// On loopback what is written has arrived, or is lost.
+	// On loopback a written packet has arrived, or is lost.
 	done := make(chan struct{})
 	go func() { l.Stop(); close(done) }()
 	close(held)
 	await(t, "the end", done)
 	if len(l.rtp) != packets {
-		t.Fatalf("%d packets of %d came", len(l.rtp), packets)
+		t.Fatalf("%d packets of %d arrived", len(l.rtp), packets)
 	}
 	for i := range packets {
 		if got := binary.BigEndian.Uint16((<-l.rtp)[2:]); got != uint16(i) {
-			t.Fatalf("number %d came where %d was sent", got, i)
+			t.Fatalf("number %d arrived where %d was sent", got, i)
 		}
 	}
 }

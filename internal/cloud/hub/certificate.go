@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -51,16 +52,16 @@ func (d *deviceCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, 
 	d.read = [2]fs.FileInfo{}
 	if err != nil {
 		if f := d.unusable(err); d.health.Report(scopeCertificate, health.Degraded, f) {
-			d.log.Warn("the device certificate was not replaced", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
+			logevent.Condition(d.log, f)
 		}
 		return d.last, nil
 	}
 	if d.health.OK(scopeCertificate) {
-		d.log.Info("the device certificate can be read again")
+		logevent.CertificateReadable.Log(d.log)
 	}
 	d.read = found
 	if !d.last.Leaf.Equal(pair.Leaf) {
-		d.log.Info("the device certificate was replaced", zap.Time("validUntil", pair.Leaf.NotAfter))
+		logevent.CertificateReplaced.Log(d.log, zap.Time("validUntil", pair.Leaf.NotAfter))
 		d.last = &pair
 	}
 	return d.last, nil

@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
-	"go.uber.org/zap"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 const (
@@ -256,13 +258,13 @@ func (p *Provider) report(err error) {
 		severity = health.Degraded
 	}
 	if p.o.Health.Report(scope, severity, fault) {
-		p.o.Log.Warn("cannot get credentials", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		logevent.Condition(p.o.Log, fault)
 	}
 }
 
 // recovered ends all faults.
 func (p *Provider) recovered() {
 	if p.o.Health.OK(scope) {
-		p.o.Log.Info("credentials renewed", zap.Time("expires", p.expires))
+		logevent.CredentialsRenewed.Log(p.o.Log, zap.Time("expires", p.expires))
 	}
 }

@@ -97,7 +97,7 @@ func (c *Client) DataEndpoint(ctx context.Context, stream string) (string, error
 	c.mu.Lock()
 	c.endpoints[stream] = endpoint{url: url, fetched: c.now()}
 	c.mu.Unlock()
-	c.log.Debug("data endpoint resolved", zap.String("stream", stream), zap.String("endpoint", url))
+	c.log.Debug("data endpoint received", zap.String("stream", stream), zap.String("endpoint", url))
 	return url, nil
 }
 

@@ -2,7 +2,7 @@ package nal
 
 import "errors"
 
-// ErrHeader is returned for headers that end too early or hold what this package does not read.
+// ErrHeader is returned for headers that end too early or contain what this package does not read.
 var ErrHeader = errors.New("the clip has a header that this camera cannot read")
 
 // Reader reads a NAL unit without its emulation prevention bytes. Reading past the end returns
@@ -92,7 +92,7 @@ func (w *Writer) Align(bit uint32) {
 	}
 }
 
-// AppendEscaped adds a NAL unit to b: three bytes that look like a start code are kept apart by a 3 (H.264 7.4.1).
+// AppendEscaped appends a NAL unit to b, with emulation prevention: a 3 in byte sequences that look like a start code (H.264 7.4.1).
 func AppendEscaped(b, nalu []byte) []byte {
 	zeros := 0
 	for _, v := range nalu {

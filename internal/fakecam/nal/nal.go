@@ -1,4 +1,4 @@
-// Package nal reads and writes NAL units of H.264 and H.265, bit by bit, as far as a camera that rewrites a film needs it.
+// Package nal reads and writes NAL units of H.264 and H.265 bit by bit, as far as a camera that rewrites a film needs it.
 package nal
 
 import "bytes"
@@ -35,7 +35,7 @@ const (
 func SplitAnnexB(b []byte) [][]byte {
 	var nalus [][]byte
 	for _, n := range bytes.Split(b, []byte{0, 0, 1}) {
-		// A four-byte start code leaves its first zero at the end of the NAL unit before.
+		// A four-byte start code leaves its first zero at the end of the previous NAL unit.
 		if n = bytes.TrimRight(n, "\x00"); len(n) > 0 {
 			nalus = append(nalus, n)
 		}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// usual are the answers of a camera without oddities.
-var usual = map[string][]template{
+// defaults are the answers of a camera without oddities.
+var defaults = map[string][]template{
 	"OPTIONS": must("RTSP/1.0 200 OK", "CSeq: {cseq}",
 		"Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER", ""),
 	"DESCRIBE": must("RTSP/1.0 200 OK", "CSeq: {cseq}", "Content-Type: application/sdp", "Content-Base: {url}/",
@@ -19,8 +19,8 @@ var usual = map[string][]template{
 	"": must("RTSP/1.0 200 OK", "CSeq: {cseq}", "Session: {session}", ""),
 }
 
-// usualValues are those of placeholders where the camera has none.
-var usualValues = map[string]string{
+// defaultValues are the values of placeholders that the camera does not set.
+var defaultValues = map[string]string{
 	"session": "12345678",
 	"seq":     "0",
 	"rtptime": "0",
@@ -28,7 +28,7 @@ var usualValues = map[string]string{
 		"m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1", "a=control:trackID=0"}, "\n"),
 }
 
-// must reads lines that are right.
+// must parses lines that are known to be valid.
 func must(lines ...string) (list []template) {
 	for _, line := range lines {
 		t, err := parseTemplate(line)
@@ -40,15 +40,15 @@ func must(lines ...string) (list []template) {
 	return list
 }
 
-// Answer is what a camera does about a request.
+// Answer is a camera's reaction to a request.
 type Answer struct {
 	Bytes  []byte        // nil for none
 	Wait   time.Duration // before it
-	Close  bool          // the camera hangs up behind it
+	Close  bool          // the camera hangs up after it
 	Agreed bool          // it says that the request is carried out
 }
 
-// Conversation is what is said on one connection.
+// Conversation is the state of the requests and answers on one connection.
 type Conversation struct {
 	file       *File
 	connection uint64
@@ -56,18 +56,18 @@ type Conversation struct {
 	answered   map[*section]int
 }
 
-// Converse begins the conversation of a connection. Connections are counted from 1; started is when the camera was.
+// Converse starts the conversation of a connection. Connections are counted from 1; started is the camera's start.
 func (f *File) Converse(connection uint64, started time.Time) *Conversation {
 	return &Conversation{file: f, connection: connection, started: started, answered: make(map[*section]int)}
 }
 
-// Answer returns what is answered to the next request. The values are those of placeholders that the camera knows, with \n between
-// lines; what it does not know may be missing.
+// Answer returns the answer to the next request. values has the placeholders that the camera knows, with \n between
+// lines; unknown ones may be missing.
 func (c *Conversation) Answer(r Request, values map[string]string) Answer {
 	s := c.choose(r)
-	lines := usual[""]
+	lines := defaults[""]
 	if s == nil {
-		if known := usual[r.Method]; known != nil {
+		if known := defaults[r.Method]; known != nil {
 			lines = known
 		}
 		s = new(section)
@@ -83,8 +83,8 @@ func (c *Conversation) Answer(r Request, values map[string]string) Answer {
 	return a
 }
 
-// choose returns the section that answers a request, nil for the usual answer: the first that fits and has not answered all that it
-// may, or else the last of those without a number or a condition, which answers whatever comes behind.
+// choose returns the section that answers a request, nil for the default answer: the first that matches and has not reached its
+// number of answers, or else the last of those without a number or a condition, which answers all later requests.
 func (c *Conversation) choose(r Request) *section {
 	var stays *section
 	for _, s := range c.file.answers {
@@ -102,7 +102,7 @@ func (c *Conversation) choose(r Request) *section {
 	return stays
 }
 
-// fits says whether a section is for a request.
+// fits reports whether a section is for a request.
 func (c *Conversation) fits(s *section, r Request) bool {
 	if s.method != "*" && s.method != r.Method || !s.connections.holds(c.connection) {
 		return false
@@ -123,7 +123,7 @@ func (c *Conversation) fits(s *section, r Request) bool {
 	return true
 }
 
-// lengthMark stands for {length} until the length is known; no file can have it.
+// lengthMark stands for {length} until the length is known; no file can contain it.
 const lengthMark = "\xff{length}\xff"
 
 // render writes an answer.
@@ -143,17 +143,17 @@ func (c *Conversation) render(lines []template, r Request, values map[string]str
 		if name == "transport" {
 			return r.Header.Get("Transport")
 		}
-		return usualValues[name]
+		return defaultValues[name]
 	}
 	var b []byte
-	body := -1 // where it begins
+	body := -1 // the start of the body
 	for _, line := range lines {
 		b = line.render(b, value, c.file.ends)
 		if len(line.parts) == 0 && !line.open && body < 0 {
 			body = len(b)
 		}
 	}
-	if body < 0 { // the head alone
+	if body < 0 { // only the head
 		b = append(b, c.file.ends...)
 		body = len(b)
 	}
@@ -161,7 +161,7 @@ func (c *Conversation) render(lines []template, r Request, values map[string]str
 	return bytes.ReplaceAll(b, []byte(lengthMark), []byte(length))
 }
 
-// agrees says whether an answer means that the request is carried out: that its first status is none of a refusal.
+// agrees reports whether an answer means that the request is carried out: its first status is not a refusal.
 func agrees(answer []byte) bool {
 	_, line, found := bytes.Cut(answer, []byte("RTSP/"))
 	if !found {

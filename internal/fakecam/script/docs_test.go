@@ -35,7 +35,7 @@ func TestThePageHasAllThatAFileCanHold(t *testing.T) {
 	}
 }
 
-// markdown is a table as the page has it.
+// markdown returns a table as the page has it.
 func markdown(t Table) string {
 	lines := []string{"| line | meaning |", "|---|---|"}
 	for _, row := range t.Rows {

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// header is a line of a file's beginning, as NAME: VALUE.
+// header is a line at the start of a file, as NAME: VALUE.
 type header struct {
 	name, takes, about string
 	set                func(f *File, value string) error
 }
 
-// headers are all that there are.
+// headers are all known headers.
 var headers = []header{
 	{"ends", "crlf, lf or cr", "how the lines of answers end; crlf by default", func(f *File, value string) error {
 		ends, err := oneOf(value, "crlf", "lf", "cr")
@@ -39,7 +39,7 @@ var headers = []header{
 	{"login", "USER PASSWORD", "the credentials of the conditions login and no-login, by Basic or Digest", func(f *File, value string) error {
 		var found bool
 		if f.user, f.password, found = strings.Cut(value, " "); !found || f.user == "" {
-			return fmt.Errorf("login needs a user name and a password behind a blank")
+			return fmt.Errorf("login needs a user name and a password after a blank")
 		}
 		return nil
 	}},
@@ -70,7 +70,7 @@ var headers = []header{
 	}},
 }
 
-// header reads a line before all sections: one of the table, or a part of what is said about the camera.
+// header reads a line before all sections: one of the table, or a part of the text about the camera.
 func (p *parser) header(text string) error {
 	name, value, found := strings.Cut(text, ":")
 	if !found || strings.ContainsFunc(name, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
@@ -85,7 +85,7 @@ func (p *parser) header(text string) error {
 	return headers[i].set(p.file, strings.TrimSpace(value))
 }
 
-// oneOf returns the value when it is one of those that there are.
+// oneOf returns the value when it is one of the known ones.
 func oneOf(value string, known ...string) (string, error) {
 	if !slices.Contains(known, value) {
 		return "", fmt.Errorf("there is no %q: it must be one of %s", value, strings.Join(known, ", "))
@@ -93,14 +93,14 @@ func oneOf(value string, known ...string) (string, error) {
 	return value, nil
 }
 
-// maxDuration bounds what a file has a camera wait for.
+// maxDuration bounds the waits of a file.
 const maxDuration = 10000 * time.Hour
 
-// duration reads a length of time that is not negative.
+// duration reads a duration that is not negative.
 func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 || d > maxDuration {
-		return 0, fmt.Errorf("%q is no duration such as 500ms or 3s", text)
+		return 0, fmt.Errorf("%q is not a duration such as 500ms or 3s", text)
 	}
 	return d, nil
 }
@@ -109,7 +109,7 @@ func duration(text string) (time.Duration, error) {
 func number(text string, least, most int64) (int64, error) {
 	n, err := strconv.ParseInt(text, 0, 64)
 	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%q is no number from %d to %d", text, least, most)
+		return 0, fmt.Errorf("%q is not a number from %d to %d", text, least, most)
 	}
 	return n, nil
 }

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// Help lists all that a file can hold.
+// Help lists everything that a file can contain.
 func Help() string {
 	var b strings.Builder
 	for _, t := range Tables() {
@@ -16,7 +16,7 @@ func Help() string {
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		for _, row := range t.Rows {
 			about := row[1]
-			if len(row[0]) > 30 { // the text begins a line
+			if len(row[0]) > 30 { // the text starts a new line
 				fmt.Fprintf(w, "  %s\n  \t%s\n", row[0], about)
 				continue
 			}
@@ -28,20 +28,20 @@ func Help() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// Table is a part of the format: what can be written, and what it means.
+// Table is a part of the format: the words, and their meaning.
 type Table struct {
 	Name, About string
 	Rows        [][2]string
 }
 
-// Tables are all parts of the format.
+// Tables returns all parts of the format.
 func Tables() []Table {
 	words := func(name, takes string) string { return strings.TrimSpace(name + " " + takes) }
-	headerTable := Table{Name: "headers", About: "Lines before the sections, beside those that say what is odd about the camera:"}
+	headerTable := Table{Name: "headers", About: "Lines before the sections, besides those that say what is odd about the camera:"}
 	for _, h := range headers {
 		headerTable.Rows = append(headerTable.Rows, [2]string{words(h.name+":", h.takes), h.about})
 	}
-	conditionTable := Table{Name: "conditions", About: "Words behind >>> METHOD:"}
+	conditionTable := Table{Name: "conditions", About: "Words after >>> METHOD:"}
 	for _, c := range conditions {
 		conditionTable.Rows = append(conditionTable.Rows, [2]string{words(c.name, c.takes), c.about})
 	}
@@ -50,11 +50,11 @@ func Tables() []Table {
 		placeholderTable.Rows = append(placeholderTable.Rows, [2]string{"{" + p.name + "}", p.about})
 	}
 	selectionTable := Table{Name: "selections",
-		About: "What stands before a rule of >>> packets or >>> audio and a colon, with commas between several:"}
+		About: "Conditions before a rule of >>> packets or >>> audio and a colon, separated by commas:"}
 	for _, s := range selections {
 		selectionTable.Rows = append(selectionTable.Rows, [2]string{words(s.name, s.takes), s.about})
 	}
-	videoTable := Table{Name: "packets", About: "Rules of >>> packets; those marked with * may stand in >>> audio, too:"}
+	videoTable := Table{Name: "packets", About: "Rules of >>> packets; those marked with * are allowed in >>> audio, too:"}
 	audioTable := Table{Name: "audio", About: "Rules of >>> audio alone:"}
 	for _, r := range rules() {
 		row := [2]string{words(r.name, r.takes), r.about}

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// digestField is NAME=VALUE or NAME="VALUE" of a header Authorization.
+// digestField is NAME=VALUE or NAME="VALUE" in an Authorization header.
 var digestField = regexp.MustCompile(`(\w+)=(?:"([^"]*)"|([^",\s]*))`)
 
-// loggedIn says whether a request has the right user name and password, by Basic or Digest (RFC 7617 and 7616), for any nonce.
+// loggedIn reports whether a request has the right user name and password, by Basic or Digest (RFC 7617 and 7616), for any nonce.
 func loggedIn(r Request, user, password string) bool {
 	scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch strings.ToLower(scheme) {
@@ -31,7 +31,7 @@ func loggedIn(r Request, user, password string) bool {
 	return false
 }
 
-// digest is the response that a header Authorization should have.
+// digest returns the correct response of an Authorization header.
 func digest(fields map[string]string, method, password string) string {
 	algorithm := md5.New
 	if strings.HasPrefix(strings.ToUpper(fields["algorithm"]), "SHA-256") {

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// StepKind is what a camera does.
+// StepKind is a kind of action of a camera.
 type StepKind int
 
 // The kinds of steps.
 const (
 	RTP    StepKind = iota // send Bytes on the track's channel or port for RTP
-	RTCP                   // send Bytes on that for RTCP
-	Text                   // write Bytes into the connection as they are
+	RTCP                   // send Bytes on the one for RTCP
+	Text                   // write Bytes to the connection unchanged
 	Pause                  // wait for as long as Wait
 	HangUp                 // close the connection
 )
 
-// Step is something that a camera does when a picture is due.
+// Step is an action of a camera when a picture is due.
 type Step struct {
 	Kind  StepKind
 	Bytes []byte
@@ -33,30 +33,30 @@ type Packer struct {
 	sequence uint16
 	ssrc     uint32
 	origin   uint32 // timestamp of the first picture
-	before   uint32 // timestamp of the picture before
-	jumped   uint32 // what timestamps are ahead by
+	before   uint32 // timestamp of the previous picture
+	jumped   uint32 // how far timestamps have jumped
 	packets  uint64
 	pictures uint64
 	order    uint16 // decoding order number of the next NAL unit
 	ended    bool
-	rule     int            // the line that is being followed
-	done     map[int]uint64 // the number of the picture for which a line was followed last, plus 1
+	rule     int            // the line that is being applied
+	done     map[int]uint64 // the number of the picture for which a line was last applied, plus 1
 	delayed  []delayed
 	steps    []Step
 }
 
-// delayed is a packet that waits for others to pass it.
+// delayed is a packet that waits for others to overtake it.
 type delayed struct {
 	bytes []byte
 	left  int
 }
 
-// Video returns what makes the packets of the video, for a session that is counted from 1.
+// Video returns the Packer of the video, for a session that is counted from 1.
 func (f *File) Video(session uint64, payloadType uint8) *Packer {
 	return newPacker(f.video, session, payloadType)
 }
 
-// Sounds is Video for the audio.
+// Sounds returns the Packer of the audio.
 func (f *File) Sounds(session uint64, payloadType uint8) *Packer {
 	return newPacker(f.audio, session, payloadType)
 }
@@ -68,16 +68,16 @@ func newPacker(lines []line, session uint64, payloadType uint8) *Packer {
 	}
 }
 
-// Ended says whether no packets follow any more.
+// Ended reports whether no more packets follow.
 func (p *Packer) Ended() bool { return p.ended }
 
-// Sequence is the number of the next packet.
+// Sequence returns the sequence number of the next packet.
 func (p *Packer) Sequence() uint16 { return p.sequence }
 
-// SSRC is the track's source.
+// SSRC returns the track's SSRC.
 func (p *Packer) SSRC() uint32 { return p.ssrc }
 
-// Pack returns what a camera does when a picture is due. It is valid until the next call.
+// Pack returns the camera's actions when a picture is due. They are valid until the next call.
 func (p *Packer) Pack(in Picture) []Step {
 	if p.pictures == 0 {
 		p.origin, p.before = in.Timestamp, in.Timestamp
@@ -120,7 +120,7 @@ func (p *Packer) send(pic *picture) {
 	}
 }
 
-// emit puts a packet on its way, and what follows it.
+// emit queues a packet, and the packets that follow it.
 func (p *Packer) emit(k *packet) {
 	if k.late > 0 && k.copies > 0 {
 		p.delayed = append(p.delayed, delayed{k.bytes(), k.late})
@@ -153,7 +153,7 @@ func (p *Packer) put(b []byte) {
 	p.delayed = rest
 }
 
-// once says whether the rule is followed for the first time of a picture.
+// once reports whether the rule is applied for the first time to a picture.
 func (p *Packer) once(k *packet) bool {
 	if p.done[p.rule] == k.of.Number+1 {
 		return false

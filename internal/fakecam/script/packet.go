@@ -1,6 +1,6 @@
 package script
 
-// packet is an RTP packet (RFC 3550, section 5.1), and what the rules look at.
+// packet is an RTP packet (RFC 3550, section 5.1), with the properties that rules check.
 type packet struct {
 	payloadType     uint8
 	sequence        uint16
@@ -17,7 +17,7 @@ type packet struct {
 	last     bool
 	endsUnit bool     // it has the end of a NAL unit
 	slice    int      // of the picture, from 0
-	units    [][]byte // NAL units that it carries whole or in part
+	units    [][]byte // NAL units that it carries completely or in part
 
 	step   int // to the number of the next packet
 	copies int
@@ -32,7 +32,7 @@ type extra struct {
 	payload     []byte
 }
 
-// bytes writes a packet.
+// bytes returns the packet as sent.
 func (k *packet) bytes() []byte {
 	const version = 2 << 6
 	b := make([]byte, 2, 12+4*k.sources+len(k.extension)+len(k.payload)+k.padding)
@@ -59,7 +59,7 @@ func (k *packet) bytes() []byte {
 	return b
 }
 
-// appendUint adds the last bytes of a number, the highest first.
+// appendUint appends the low bytes of a number, the highest first.
 func appendUint[N uint16 | uint32 | uint64 | int](b []byte, n N, size int) []byte {
 	for i := size - 1; i >= 0; i-- {
 		b = append(b, byte(uint64(n)>>(8*i)))

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// packetRules are those of single RTP packets.
+// packetRules are the rules for single RTP packets.
 var packetRules = []rule{
 	{"type", "NUMBER", "the payload type", true, true, func(values []string) (line, error) {
 		n, err := takesNumber(values, 0, 127)
@@ -16,8 +16,8 @@ var packetRules = []rule{
 	{"sequence", "constant, step N, restart N or jump N", "the number stays, counts by N, continues from N, or is N higher from there on",
 		true, true, readSequence},
 	{"timestamp", "constant, before, pace F, clock N, jump D, shift D or slice D",
-		"it stays; is that of the picture before; runs F times as fast; counts N a second; is D more from there on; is D more here only; " +
-			"is D more with each slice of the picture. D is a duration or a number of ticks", true, true, readTimestamp},
+		"it is constant; is that of the previous picture; runs F times as fast; counts N a second; is D more from then on; " +
+			"is D more here only; is D more with each slice of the picture. D is a duration or a number of ticks", true, true, readTimestamp},
 	{"marker", "last, never, always or unit", "it is set with the last packet of a picture, or of each NAL unit", true, true, readMarker},
 	{"ssrc", "HEX, random or picture", "of the packets, one of the session's, or another one for each picture", true, true, readSSRC},
 	{"drop", "", "the packet is not sent; its number is missing", true, true, func(values []string) (line, error) {
@@ -54,14 +54,14 @@ var packetRules = []rule{
 	}},
 }
 
-// audioRules are those of the section audio alone.
+// audioRules are the rules for the section audio only.
 var audioRules = []rule{
-	{"payload", "HEX", "what a packet carries; of several lines each is sent in turn", false, true, func(values []string) (line, error) {
+	{"payload", "HEX", "the payload of a packet; several lines are sent in turn", false, true, func(values []string) (line, error) {
 		b, err := takesBytes(values)
 		return line{setup: func(a *Audio) { a.Payloads = append(a.Payloads, b) }}, err
 	}},
 	{"interval", "DURATION", "how often there is a packet, from 1ms on; needed with payloads", false, true, readInterval},
-	{"ticks", "N", "how much the timestamp counts from packet to packet; needed with payloads", false, true,
+	{"ticks", "N", "how much the timestamp advances from packet to packet; needed with payloads", false, true,
 		func(values []string) (line, error) {
 			n, err := takesNumber(values, 1, 1<<31)
 			return line{setup: func(a *Audio) { a.Ticks = uint32(n) }}, err
@@ -82,7 +82,7 @@ func readInterval(values []string) (line, error) {
 
 func none(values []string) error {
 	if len(values) > 0 {
-		return fmt.Errorf("the rule takes no %q", values[0])
+		return fmt.Errorf("the rule does not accept %q", values[0])
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func readSequence(values []string) (line, error) {
 		return line{packet: func(_ *Packer, k *packet) { k.step = 0 }}, nil
 	}
 	if len(values) != 2 {
-		return line{}, fmt.Errorf("sequence takes constant, or step, restart or jump and a number")
+		return line{}, fmt.Errorf("sequence needs constant, or step, restart or jump and a number")
 	}
 	n, err := number(values[1], -65535, 65535)
 	if err != nil {
@@ -127,13 +127,13 @@ func readTimestamp(values []string) (line, error) {
 		}
 	}
 	if len(values) != 2 {
-		return line{}, fmt.Errorf("timestamp takes constant or before, or pace, clock, jump, shift or slice and a value")
+		return line{}, fmt.Errorf("timestamp needs constant or before, or pace, clock, jump, shift or slice and a value")
 	}
 	switch values[0] {
 	case "pace", "clock":
 		f, err := strconv.ParseFloat(values[1], 64)
 		if err != nil || !(f >= 0 && f <= 1e9) {
-			return line{}, fmt.Errorf("%q is no positive number", values[1])
+			return line{}, fmt.Errorf("%q is not a positive number", values[1])
 		}
 		if values[0] == "clock" {
 			f /= 90000
@@ -191,14 +191,14 @@ func readSSRC(values []string) (line, error) {
 	}
 	n, err := strconv.ParseUint(text, 16, 32)
 	if err != nil {
-		return line{}, fmt.Errorf("%q is no SSRC of up to 8 hexadecimal digits", text)
+		return line{}, fmt.Errorf("%q is not an SSRC of up to 8 hexadecimal digits", text)
 	}
 	return line{packet: func(_ *Packer, k *packet) { k.ssrc = uint32(n) }}, nil
 }
 
 func readExtra(values []string) (line, error) {
 	if len(values) < 3 {
-		return line{}, fmt.Errorf("extra takes a payload type, numbered or unnumbered, and bytes")
+		return line{}, fmt.Errorf("extra needs a payload type, numbered or unnumbered, and bytes")
 	}
 	kind, err := number(values[0], 0, 127)
 	if err != nil {

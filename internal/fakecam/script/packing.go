@@ -2,22 +2,22 @@ package script
 
 import "slices"
 
-// usualSize is how many bytes of payload a packet has at most: with all headers below an Ethernet MTU.
+// usualSize is the default of the largest payload of a packet, in bytes: with all headers below an Ethernet MTU.
 const usualSize = 1400
 
 // packing is how the NAL units of a picture are put into packets.
 type packing struct {
 	size        int
-	aggregate   byte // the type of packet in which several travel; 0: none
+	aggregate   byte // the type of packet for several units; 0: none
 	fragmentB   bool // the first fragment has a decoding order number
-	donl        bool // so has everything of H.265
-	paci        bool // H.265 units that travel alone are in a PACI packet
+	donl        bool // all packets of H.265 have one
+	paci        bool // single units of H.265 are in a PACI packet
 	annexB      bool // the picture is one unit with start codes inside
-	startCodes  bool // units that travel alone have a start code
+	startCodes  bool // single units have a start code
 	lengthFirst bool // each unit has its length in front
 }
 
-// packKind is a word behind the rule pack.
+// packKind is a word after the rule pack.
 type packKind struct {
 	about string
 	set   func(*packing)
@@ -29,7 +29,7 @@ const (
 	apH265, fuH265, paciH265               = 48, 49, 50
 )
 
-// packKinds are all that there are; none of them is every unit in packets of its own, in fragments if it is large.
+// packKinds are all known kinds; without one, every unit is in packets of its own, in fragments if it is large.
 var packKinds = map[string]packKind{
 	"single":      {"each NAL unit alone, in fragments (FU-A, FU) if it is larger than size; the default", func(*packing) {}},
 	"stap-a":      {"H.264: several small ones in one packet", func(k *packing) { k.aggregate = stapA }},
@@ -39,7 +39,7 @@ var packKinds = map[string]packKind{
 	"fu-b":        {"H.264: the first fragment of a unit has a decoding order number", func(k *packing) { k.fragmentB = true }},
 	"ap":          {"H.265: several small ones in one packet", func(k *packing) { k.aggregate = apH265 }},
 	"donl":        {"H.265: decoding order numbers in all packets, as sprop-max-don-diff announces them", func(k *packing) { k.donl = true }},
-	"paci":        {"H.265: units that travel alone are carried in PACI packets", func(k *packing) { k.paci = true }},
+	"paci":        {"H.265: single units are carried in PACI packets", func(k *packing) { k.paci = true }},
 	"annexb":      {"the whole picture as one unit, with start codes inside", func(k *packing) { k.annexB = true }},
 	"start-codes": {"each unit has a start code in front", func(k *packing) { k.startCodes = true }},
 	"avcc":        {"each unit has its length in four bytes in front", func(k *packing) { k.lengthFirst = true }},
@@ -69,7 +69,7 @@ func (p *picture) cut(packer *Packer) []*packet {
 	return append(list, c.list...)
 }
 
-// header is how many bytes the header of a NAL unit has.
+// header is the size of a NAL unit's header.
 func (p *picture) header() int {
 	if p.H265 {
 		return 2
@@ -77,22 +77,22 @@ func (p *picture) header() int {
 	return 1
 }
 
-// cutter cuts NAL units into packets.
+// cutter packs NAL units into packets.
 type cutter struct {
 	*picture
 	packer  *Packer
 	list    []*packet
 	slice   int
-	waiting [][]byte // units that travel together
-	size    int      // of these
+	waiting [][]byte // units for the same packet
+	size    int      // size of these
 }
 
-// add takes a NAL unit.
+// add adds a NAL unit.
 func (c *cutter) add(unit []byte) {
 	if c.isSlice(unit) {
 		c.slice++
 	}
-	const most = 9 // bytes beside a unit, in any packet with several
+	const most = 9 // bytes besides a unit, in any packet with several
 	k := c.packing
 	if k.aggregate != 0 && len(unit)+most <= k.size {
 		if c.size+len(unit)+most > k.size {
@@ -140,7 +140,7 @@ func (c *cutter) alone(unit []byte) []byte {
 	return unit
 }
 
-// flush sends what travels together.
+// flush sends the units for the same packet.
 func (c *cutter) flush() {
 	units := c.waiting
 	c.waiting, c.size = nil, 0
@@ -176,7 +176,7 @@ func (c *cutter) flush() {
 	c.put(b, true, units...)
 }
 
-// aggregateHeader begins a packet with several units.
+// aggregateHeader starts a packet with several units.
 func (c *cutter) aggregateHeader(unit []byte, don uint16) []byte {
 	k := c.packing
 	if c.H265 {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// pictureRules are those of whole pictures and of how they are put into packets.
+// pictureRules are the rules for whole pictures and their packetisation.
 var pictureRules = []rule{
 	{"pause", "DURATION", "the camera waits before the picture; timestamps continue as if it had not", true, true, readPause},
 	{"hang-up", "", "the camera closes the connection before the picture", true, true, step(Step{Kind: HangUp})},
@@ -13,8 +13,8 @@ var pictureRules = []rule{
 		return line{picture: func(p *Packer, pic *picture) { p.ended = true }}, nil
 	}},
 	{"send", "TEXT", "the text goes into the connection before the picture, with the escapes of answers", true, true, readSend},
-	{"raw", "HEX", "a whole RTP packet before the picture", true, true, readBytes(RTP)},
-	{"rtcp", "HEX or bye", "a whole RTCP packet before the picture", true, true, readRTCP},
+	{"raw", "HEX", "a complete RTP packet before the picture", true, true, readBytes(RTP)},
+	{"rtcp", "HEX or bye", "a complete RTCP packet before the picture", true, true, readRTCP},
 	{"order", "NAME…", "NAL units of these types come first, in this order", true, false, readOrder},
 	{"leave-out", "NAME…", "NAL units of these types are not sent", true, false, readLeaveOut},
 	{"insert", "front, back, before-slices or after-slices HEX", "a NAL unit is inserted", true, false, readInsert},
@@ -26,11 +26,11 @@ var pictureRules = []rule{
 	}},
 }
 
-// step is a rule without values that makes the camera do something before a picture.
+// step returns a rule without values that makes the camera act before a picture.
 func step(s Step) func([]string) (line, error) {
 	return func(values []string) (line, error) {
 		if len(values) > 0 {
-			return line{}, fmt.Errorf("the rule takes no %q", values[0])
+			return line{}, fmt.Errorf("the rule does not accept %q", values[0])
 		}
 		return line{picture: func(p *Packer, _ *picture) { p.steps = append(p.steps, s) }}, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// line is a line of a section of rules. One of its functions is set.
+// line is a line of a section of rules. Exactly one of its functions is set.
 type line struct {
 	when    selector
 	picture func(*Packer, *picture)
@@ -16,14 +16,14 @@ type line struct {
 	setup   func(*Audio)
 }
 
-// rule is a kind of line. What it reads of the words behind its name is one of the functions of line.
+// rule is a kind of line. The words after its name determine one of the functions of line.
 type rule struct {
 	name, takes, about string
-	video, audio       bool // the sections that it may stand in
+	video, audio       bool // the sections in which it is allowed
 	read               func(values []string) (line, error)
 }
 
-// rules are all that there are, in the order of the documentation.
+// rules returns all known rules, in the order of the documentation.
 func rules() []rule { return slices.Concat(pictureRules, packetRules, audioRules) }
 
 // parseRule reads a line.
@@ -33,7 +33,7 @@ func parseRule(text string, audio bool) (l line, err error) {
 	if slices.ContainsFunc(selections, func(s selection) bool { return s.name == strings.TrimRight(first, ":,") }) {
 		before, after, found := strings.Cut(text, ":")
 		if !found {
-			return l, fmt.Errorf("a colon is missing behind %q", text)
+			return l, fmt.Errorf("a colon is missing after %q", text)
 		}
 		if when, err = parseSelector(before); err != nil {
 			return l, err
@@ -51,28 +51,28 @@ func parseRule(text string, audio bool) (l line, err error) {
 			continue
 		}
 		values := strings.Fields(rest)
-		if name == "send" { // a text as it is
+		if name == "send" { // a verbatim text
 			values = []string{strings.TrimSpace(rest)}
 		}
 		if l, err = r.read(values); err != nil {
 			return l, err
 		}
 		if l.picture != nil && when.needsPackets() {
-			return l, fmt.Errorf("the rule %s holds for pictures, not for single packets", name)
+			return l, fmt.Errorf("the rule %s applies to pictures, not to single packets", name)
 		}
 		if l.setup != nil && when.holdsLess() {
-			return l, fmt.Errorf("the rule %s holds always", name)
+			return l, fmt.Errorf("the rule %s always applies, without conditions", name)
 		}
 		l.when = when
 		return l, nil
 	}
 	if elsewhere {
-		return l, fmt.Errorf("the rule %s has no place in this section", name)
+		return l, fmt.Errorf("the rule %s is not allowed in this section", name)
 	}
 	return l, fmt.Errorf("there is no rule %q", name)
 }
 
-// holdsLess says whether a selector leaves anything out.
+// holdsLess reports whether a selector excludes anything.
 func (s *selector) holdsLess() bool {
 	return s.needsPackets() || s.pictures.set || s.sessions.set || s.every > 0 || s.keys
 }
@@ -80,7 +80,7 @@ func (s *selector) holdsLess() bool {
 // takesOne returns the only value of a rule.
 func takesOne(values []string) (string, error) {
 	if len(values) != 1 {
-		return "", fmt.Errorf("the rule takes one value, not %d", len(values))
+		return "", fmt.Errorf("the rule needs one value, not %d", len(values))
 	}
 	return values[0], nil
 }
@@ -99,16 +99,16 @@ const (
 	maxExtension = 1024  // bytes
 )
 
-// takesBytes returns bytes in hexadecimal digits, with blanks where one likes.
+// takesBytes returns bytes in hexadecimal digits, with optional blanks.
 func takesBytes(values []string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.Join(values, ""))
 	if err != nil || len(b) == 0 || len(b) > maxBytes {
-		return nil, fmt.Errorf("%q are no bytes in hexadecimal digits", strings.Join(values, " "))
+		return nil, fmt.Errorf("%q is not bytes in hexadecimal digits", strings.Join(values, " "))
 	}
 	return b, nil
 }
 
-// ticks reads a distance of timestamps: a number of ticks, or a duration of a clock of 90 kHz. Both may be negative.
+// ticks reads a distance of timestamps: a number of ticks, or a duration at a clock of 90 kHz. Both may be negative.
 func ticks(text string) (int64, error) {
 	const clock = 90000
 	if d, err := time.ParseDuration(text); err == nil && d.Abs() <= maxDuration && strings.TrimLeft(text, "+-0123456789") != "" {

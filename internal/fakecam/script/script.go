@@ -1,5 +1,5 @@
-// Package script reads files that say how a camera behaves: what it answers and which packets it sends, with all that is wrong
-// with either. docs/like.md has the format. The package makes bytes of requests and of pictures; it knows no sockets.
+// Package script reads files that describe how a camera behaves: its answers and its packets, with all faults
+// of both. docs/like.md has the format. The package turns requests and pictures into bytes; it uses no sockets.
 package script
 
 import (
@@ -14,18 +14,18 @@ import (
 // MaxSize bounds a file, in bytes.
 const MaxSize = 1 << 20
 
-// File is what a file says of a camera.
+// File is a camera as a file describes it.
 type File struct {
 	About    string        // what is odd, for people
 	Expect   []string      // the lines of its section expect, for tests
-	Recorded string        // what must come of recording it, for tests: all, or a share such as 90%; empty if nothing is said
+	Recorded string        // how much must be recorded, for tests: all, or a share such as 90%; empty if not given
 	Refused  string        // a part of the sentence with which it must be refused, for tests
 	Film     string        // h264, h264-720, h265 or mjpeg; empty for the camera's own
 	Sound    string        // aac, pcmu or pcma; empty for the camera's own
 	FPS      float64       // pictures per second; 0 for the camera's own
-	Source   string        // where UDP packets come from: empty, an IP address, or AnotherPort
+	Source   string        // the source of UDP packets: empty, an IP address, or AnotherPort
 	Needs    string        // the request, or Reports, without which a session ends; empty for none
-	Within   time.Duration // how long it may fail to come
+	Within   time.Duration // how long that request may be missing
 	Audio    Audio
 
 	user, password string
@@ -35,20 +35,20 @@ type File struct {
 }
 
 const (
-	// AnotherPort is the Source of packets that come from another port than the one that was announced.
+	// AnotherPort is the Source of packets from another port than the one that was announced.
 	AnotherPort = "another-port"
-	// Reports is what a camera Needs that wants RTCP receiver reports.
+	// Reports is the Needs of a camera that requires RTCP receiver reports.
 	Reports = "reports"
 )
 
-// Audio is the audio of a camera, where a file has its own.
+// Audio is the audio of a camera, where its file defines it.
 type Audio struct {
-	Payloads [][]byte      // of RTP packets, in turn; nil for the camera's own audio
+	Payloads [][]byte      // of RTP packets, sent in turn; nil for the camera's own audio
 	Every    time.Duration // how often there is a packet
 	Ticks    uint32        // of the RTP clock between two packets
 }
 
-// Error is a line of a file that cannot be read.
+// Error is the error of a line that cannot be read.
 type Error struct {
 	File string
 	Line int // from 1
@@ -98,9 +98,9 @@ func (f *File) Login() (user, password string) { return f.user, f.password }
 // parser reads a file line by line.
 type parser struct {
 	file    *File
-	section string   // its first word; empty for what stands before all sections
-	says    bool     // something was set, or a section began
-	answer  *section // that which is being read
+	section string   // its first word; empty before all sections
+	says    bool     // something was set, or a section started
+	answer  *section // the one that is being read
 }
 
 // line reads one line.
@@ -120,7 +120,7 @@ func (p *parser) line(text string) error {
 	return p.answer.add(text)
 }
 
-// begin begins a section.
+// begin starts a section.
 func (p *parser) begin(head string) error {
 	words, err := split(head)
 	if err != nil {
@@ -133,7 +133,7 @@ func (p *parser) begin(head string) error {
 	switch p.section {
 	case "packets", "audio", "expect":
 		if len(words) > 1 {
-			return fmt.Errorf("the section %s takes no %q", p.section, words[1])
+			return fmt.Errorf("the section %s does not accept %q", p.section, words[1])
 		}
 		return nil
 	}
@@ -164,14 +164,14 @@ func (p *parser) rule(text string) error {
 	return nil
 }
 
-// whole checks what only the end of a file shows.
+// whole checks what only the complete file shows.
 func (p *parser) whole() error {
 	f := p.file
 	switch a := f.Audio; {
 	case !p.says:
-		return fmt.Errorf("the file has no line that says how a camera is: is it one for --like?")
+		return fmt.Errorf("the file describes no behaviour of a camera: is it a file for --like?")
 	case f.About == "":
-		return fmt.Errorf("the file does not say what is odd about the camera: its first lines have to")
+		return fmt.Errorf("the file does not say what is odd about the camera: its first lines must")
 	case a.Payloads != nil && (a.Every == 0 || a.Ticks == 0):
 		return fmt.Errorf("audio with payloads needs the lines interval and ticks")
 	case a.Payloads == nil && (a.Every != 0 || a.Ticks != 0):
@@ -184,7 +184,7 @@ func (p *parser) whole() error {
 			return fmt.Errorf("the section %s is silent and has an answer", s.method)
 		}
 		if (s.login || s.noLogin) && f.user == "" {
-			return fmt.Errorf("the section %s asks for a login, and no line login says which", s.method)
+			return fmt.Errorf("the section %s asks for a login, but the line login is missing", s.method)
 		}
 	}
 	return nil

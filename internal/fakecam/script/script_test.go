@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// files are all cameras that there are.
+// files returns all existing camera files.
 func files(t testing.TB) (list []string) {
 	t.Helper()
 	for _, pattern := range []string{"../../camera/answer/testdata/cameras/*.txt", "../../recorder/testdata/cameras/*.txt"} {
@@ -38,55 +38,55 @@ func TestAllFilesCanBeRead(t *testing.T) {
 func TestWhatIsWrongWithAFileIsNamedWithItsLine(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
-		"":                                        "f:1: the file has no line that says",
-		"words\nand words\n":                      "f:2: the file has no line that says",
+		"":                                        "f:1: the file describes no behaviour",
+		"words\nand words\n":                      "f:2: the file describes no behaviour",
 		">>> packets\n":                           "f:1: the file does not say what is odd",
 		"odd\nfilm: vp8\n":                        `f:2: there is no "vp8"`,
 		"odd\ncolour: red\n":                      `f:2: there is no "colour:"`,
 		"odd\nfps: 0\n":                           "f:2: fps is",
 		"odd\nfps: nan\n":                         "f:2: fps is",
 		"odd\nlogin: me\n":                        "f:2: login needs",
-		"odd\nneeds: OPTIONS soon\n":              "f:2: \"soon\" is no duration",
+		"odd\nneeds: OPTIONS soon\n":              "f:2: \"soon\" is not a duration",
 		"odd\nudp-source: here\n":                 "f:2: udp-source is",
 		"odd\nrecorded: most\n":                   "f:2: recorded is",
 		"odd\n>>> \n":                             "f:2: a section needs a name",
-		"odd\n>>> packets now\n":                  `f:2: the section packets takes no "now"`,
+		"odd\n>>> packets now\n":                  `f:2: the section packets does not accept "now"`,
 		"odd\n>>> PLAY soon\n":                    `f:2: there is no condition "soon"`,
 		"odd\n>>> PLAY url\n":                     "f:2: the condition url needs a value",
 		"odd\n>>> PLAY with \"Range\n":            "f:2: a quotation mark is not closed",
-		"odd\n>>> PLAY connection 3-2\n":          `f:2: "3-2" is no number`,
+		"odd\n>>> PLAY connection 3-2\n":          `f:2: "3-2" is not a number`,
 		"odd\n>>> PLAY until 0s\n":                "f:2: the condition until needs",
-		"odd\n>>> PLAY times 0\n":                 `f:2: "0" is no number`,
+		"odd\n>>> PLAY times 0\n":                 `f:2: "0" is not a number`,
 		"odd\n>>> PLAY login\nRTSP/1.0 200\n":     "f:3: the section PLAY asks for a login",
 		"odd\n>>> PLAY silent\nRTSP/1.0 200\n":    "f:3: the section PLAY is silent",
 		"odd\n>>> PLAY\nCSeq: {seqno}\n":          "f:3: there is no placeholder {seqno}",
 		"odd\n>>> PLAY\n\\q\n":                    `f:3: there is no \q`,
 		"odd\n>>> PLAY\n\\x2\n":                   `f:3: \x needs two`,
 		"odd\n>>> packets\n\nfly\n":               `f:4: there is no rule "fly"`,
-		"odd\n>>> packets\ntype 128\n":            `f:3: "128" is no number from 0 to 127`,
-		"odd\n>>> packets\ntype\n":                "f:3: the rule takes one value, not 0",
-		"odd\n>>> packets\npayload 0\n":           "f:3: \"0\" are no bytes",
-		"odd\n>>> packets\ninterval 1s\n":         "f:3: the rule interval has no place",
-		"odd\n>>> audio\npack stap-a\n":           "f:3: the rule pack has no place",
+		"odd\n>>> packets\ntype 128\n":            `f:3: "128" is not a number from 0 to 127`,
+		"odd\n>>> packets\ntype\n":                "f:3: the rule needs one value, not 0",
+		"odd\n>>> packets\npayload 0\n":           "f:3: \"0\" is not bytes",
+		"odd\n>>> packets\ninterval 1s\n":         "f:3: the rule interval is not allowed",
+		"odd\n>>> audio\npack stap-a\n":           "f:3: the rule pack is not allowed",
 		"odd\n>>> packets\npack zip\n":            `f:3: there is no kind of packet "zip"`,
 		"odd\n>>> packets\npicture 3 drop\n":      "f:3: a colon is missing",
-		"odd\n>>> packets\npicture x: drop\n":     `f:3: "x" is no number`,
-		"odd\n>>> packets\nevery 0 packets: drop": `f:3: "0" is no number`,
+		"odd\n>>> packets\npicture x: drop\n":     `f:3: "x" is not a number`,
+		"odd\n>>> packets\nevery 0 packets: drop": `f:3: "0" is not a number`,
 		"odd\n>>> packets\nevery 3 days: drop":    `f:3: there is no "days"`,
 		"odd\n>>> packets\nunits skip: drop\n":    `f:3: there is no NAL unit type "skip"`,
-		"odd\n>>> packets\nfirst: pause 1s\n":     "f:3: the rule pause holds for pictures",
+		"odd\n>>> packets\nfirst: pause 1s\n":     "f:3: the rule pause applies to pictures",
 		"odd\n>>> packets\ntimestamp later 1\n":   `f:3: there is no timestamp "later"`,
-		"odd\n>>> packets\ntimestamp pace x\n":    `f:3: "x" is no positive number`,
+		"odd\n>>> packets\ntimestamp pace x\n":    `f:3: "x" is not a positive number`,
 		"odd\n>>> packets\nsequence skip 1\n":     `f:3: there is no sequence "skip"`,
 		"odd\n>>> packets\nmarker first\n":        `f:3: there is no "first"`,
-		"odd\n>>> packets\nssrc xyz\n":            `f:3: "xyz" is no SSRC`,
-		"odd\n>>> packets\nextra 50 55\n":         "f:3: extra takes",
+		"odd\n>>> packets\nssrc xyz\n":            `f:3: "xyz" is not an SSRC`,
+		"odd\n>>> packets\nextra 50 55\n":         "f:3: extra needs",
 		"odd\n>>> packets\nsend {sdp}\n":          "f:3: send needs a text",
 		"odd\n>>> packets\ninsert here 09f0\n":    `f:3: there is no "here"`,
-		"odd\n>>> packets\ndrop it\n":             `f:3: the rule takes no "it"`,
+		"odd\n>>> packets\ndrop it\n":             `f:3: the rule does not accept "it"`,
 		"odd\n>>> audio\npayload 00\n":            "f:3: audio with payloads needs",
 		"odd\n>>> audio\nticks 160\n":             "f:3: audio with interval or ticks needs payloads",
-		"odd\n>>> audio\nkeyframes: ticks 160\n":  "f:3: the rule ticks holds always",
+		"odd\n>>> audio\nkeyframes: ticks 160\n":  "f:3: the rule ticks always applies",
 	} {
 		_, err := Parse("f", []byte(content))
 		var odd *Error
@@ -99,7 +99,7 @@ func TestWhatIsWrongWithAFileIsNamedWithItsLine(t *testing.T) {
 	}
 }
 
-// ask asks a camera, and returns the first line of the answer.
+// ask sends a request to a camera, and returns the first line of the answer.
 func ask(c *Conversation, method, url string, header ...string) string {
 	r := Request{Method: method, URL: url, Header: textproto.MIMEHeader{"Cseq": {"1"}}}
 	for i := 0; i+1 < len(header); i += 2 {
@@ -144,10 +144,10 @@ gone
 		t.Fatal(err)
 	}
 	first, second := f.Converse(1, time.Now()), f.Converse(2, time.Now())
-	const usual, u = "RTSP/1.0 200 OK", "rtsp://h/1"
+	const ordinary, u = "RTSP/1.0 200 OK", "rtsp://h/1"
 	basic := []string{"Authorization", "Basic bWU6cDp3"}
 	for i, row := range []struct{ got, want string }{
-		{ask(first, "OPTIONS", u), "a"}, {ask(first, "OPTIONS", u), "a"}, {ask(first, "OPTIONS", u), usual},
+		{ask(first, "OPTIONS", u), "a"}, {ask(first, "OPTIONS", u), "a"}, {ask(first, "OPTIONS", u), ordinary},
 		{ask(first, "DESCRIBE", u), "b"}, {ask(first, "DESCRIBE", u), "c"}, {ask(first, "DESCRIBE", u), "c"},
 		{ask(second, "DESCRIBE", u), "b"},
 		{ask(first, "SETUP", u, "Transport", "RTP/AVP/TCP;interleaved=0-1"), "d"},
@@ -156,9 +156,9 @@ gone
 		{ask(first, "SETUP", "rtsp://h/2", "Transport", "RTP/AVP", "Range", "npt=0"), "f"},
 		{ask(first, "SETUP", u, "Transport", "RTP/AVP;multicast"), "g"},
 		{ask(first, "SETUP", u, "Transport", "RTP/AVP;multicast"), "g"},
-		{ask(first, "PLAY", u), "h"}, {ask(first, "PLAY", u, basic...), usual},
-		{ask(second, "PLAY", u, basic...), "i"}, {ask(second, "PLAY", u, append(basic, "Range", "x")...), usual},
-		{ask(first, "PAUSE", u), "and hangs up"}, {ask(first, "X", u), ""}, {ask(first, "TEARDOWN", u), usual},
+		{ask(first, "PLAY", u), "h"}, {ask(first, "PLAY", u, basic...), ordinary},
+		{ask(second, "PLAY", u, basic...), "i"}, {ask(second, "PLAY", u, append(basic, "Range", "x")...), ordinary},
+		{ask(first, "PAUSE", u), "and hangs up"}, {ask(first, "X", u), ""}, {ask(first, "TEARDOWN", u), ordinary},
 	} {
 		if row.got != row.want {
 			t.Errorf("answer %d is %q, want %q", i, row.got, row.want)
@@ -179,7 +179,7 @@ func TestPlaceholdersAndLines(t *testing.T) {
 	}
 }
 
-// FuzzFiles reads whatever is written, and plays it.
+// FuzzFiles reads arbitrary files, and plays them.
 func FuzzFiles(f *testing.F) {
 	for _, file := range files(f) {
 		content, err := os.ReadFile(file)

@@ -10,32 +10,32 @@ import (
 	"time"
 )
 
-// section is an answer, and when it is given.
+// section is an answer, and the conditions under which it is used.
 type section struct {
 	method      string // * for all
 	lines       []template
 	fits        []func(Request) bool
-	connections span // those that it holds for, from 1
+	connections span // the connections to which it applies, from 1
 	login       bool // the request has the right user name and password
 	noLogin     bool
-	until       time.Duration // since the camera's start; 0 for ever
+	until       time.Duration // since the camera's start; 0: no limit
 	times       int           // how many requests of a connection it answers; 0 for all
-	inTurn      bool          // it answers one, as nothing else was said
+	inTurn      bool          // it answers one, as it has no other condition
 	wait        time.Duration
 	silent      bool
 	hangUp      bool
 }
 
-// condition is a word behind the method of a section.
+// condition is a word after the method of a section.
 type condition struct {
 	name, takes, about string
 	set                func(s *section, value string) error
 }
 
-// conditions are all that there are: those up to times say when a section answers, the others how.
+// conditions are all known conditions: those up to times define when a section answers, the others how.
 var conditions = []condition{
 	{"tcp", "", "a SETUP for RTP over TCP", func(s *section, _ string) error { return s.transport("TCP", true) }},
-	{"udp", "", "a SETUP for RTP over UDP, to the client alone", func(s *section, _ string) error {
+	{"udp", "", "a SETUP for RTP over UDP, to the client only", func(s *section, _ string) error {
 		s.fits = append(s.fits, func(r Request) bool { return !r.has("Transport: *multicast*") })
 		return s.transport("TCP", false)
 	}},
@@ -64,7 +64,7 @@ var conditions = []condition{
 	}},
 	{"until", "DURATION", "only this long after the camera's start", func(s *section, value string) (err error) {
 		if s.until, err = duration(value); err == nil && s.until == 0 {
-			err = fmt.Errorf("the condition until needs a duration that is longer than nothing")
+			err = fmt.Errorf("the condition until needs a duration of more than 0")
 		}
 		return err
 	}},
@@ -110,7 +110,7 @@ func newSection(words []string) (*section, error) {
 	return s, nil
 }
 
-// conditional says whether a section holds for some requests only.
+// conditional reports whether a section applies only to some requests.
 func (s *section) conditional() bool {
 	return len(s.fits) > 0 || s.connections != (span{}) || s.login || s.noLogin || s.until > 0
 }
@@ -127,14 +127,14 @@ func (s *section) add(text string) error {
 	return err
 }
 
-// Request is what a camera is asked.
+// Request is a request to a camera.
 type Request struct {
 	Method string
 	URL    string
 	Header textproto.MIMEHeader
 }
 
-// has says whether a request has a header as NAME or NAME: PATTERN, whatever the case.
+// has reports whether a request has a header as NAME or NAME: PATTERN, in any case.
 func (r Request) has(text string) bool {
 	name, pattern, with := strings.Cut(text, ":")
 	values := r.Header.Values(strings.TrimSpace(name))
@@ -144,7 +144,7 @@ func (r Request) has(text string) bool {
 	return slices.ContainsFunc(values, func(value string) bool { return like(strings.TrimSpace(pattern), value) })
 }
 
-// like says whether a text fits a pattern, in which * stands for any text. Case does not matter.
+// like reports whether a text matches a pattern, in which * stands for any text. Case does not matter.
 func like(pattern, text string) bool {
 	// A slash is nothing special here, but is to path.Match; so are these.
 	plain := strings.NewReplacer("/", "\x00", "[", `\[`, "?", `\?`, `\`, `\\`)
@@ -152,7 +152,7 @@ func like(pattern, text string) bool {
 	return err == nil && fits
 }
 
-// span is a range of numbers; the zero value holds all.
+// span is a range of numbers; the zero value includes all.
 type span struct {
 	from, to uint64 // inclusive
 	set      bool
@@ -175,7 +175,7 @@ func parseSpan(text string) (span, error) {
 		s.to, also = strconv.ParseUint(to, 10, 64)
 	}
 	if err != nil || also != nil || s.to < s.from {
-		return s, fmt.Errorf("%q is no number such as 7, 7- or 7-9", text)
+		return s, fmt.Errorf("%q is not a number such as 7, 7- or 7-9", text)
 	}
 	return s, nil
 }

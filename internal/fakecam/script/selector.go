@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// selector says of which pictures and packets a rule holds.
+// selector defines to which pictures and packets a rule applies.
 type selector struct {
 	pictures span
 	packets  span
@@ -23,7 +23,7 @@ type selector struct {
 // selection is a kind of selector.
 type selection struct{ name, takes, about string }
 
-// selections are all that there are.
+// selections are all known selectors.
 var selections = []selection{
 	{"picture", "SPAN", "the pictures of a session, counted from 0: 60, 60-, 60-80"},
 	{"packet", "SPAN", "the packets of a session, counted from 0"},
@@ -36,12 +36,12 @@ var selections = []selection{
 	{"units", "NAME…", "packets with such NAL units: sps, pps, vps, sei, aud, idr, slice, or the number of a type"},
 }
 
-// parseSelector reads what stands before a colon: one or several, with commas between them, that all have to hold.
+// parseSelector reads the conditions before a colon: one or several, separated by commas, which must all apply.
 func parseSelector(text string) (s selector, err error) {
 	for one := range strings.SplitSeq(text, ",") {
 		words := strings.Fields(one)
 		if len(words) == 0 {
-			return s, fmt.Errorf("a comma stands before nothing")
+			return s, fmt.Errorf("nothing follows a comma")
 		}
 		if err := s.add(words[0], words[1:]); err != nil {
 			return s, err
@@ -63,7 +63,7 @@ func (s *selector) add(name string, values []string) (err error) {
 	case name == "every" && (len(values) == 2 || len(values) == 4 && values[2] == "from"):
 		return s.repeat(values)
 	default:
-		return fmt.Errorf("%q says nothing about when a rule holds", strings.Join(append([]string{name}, values...), " "))
+		return fmt.Errorf("%q is not a condition of a rule", strings.Join(append([]string{name}, values...), " "))
 	}
 	return err
 }
@@ -86,20 +86,20 @@ func (s *selector) repeat(values []string) error {
 	return err
 }
 
-// needsPackets says whether a selector tells packets of one picture apart.
+// needsPackets reports whether a selector distinguishes packets of one picture.
 func (s *selector) needsPackets() bool {
 	return s.packets.set || s.first || s.last || s.units != nil || s.every > 0 && s.ofPacket
 }
 
 func (s *selector) repeats(n uint64) bool { return n >= s.offset && (n-s.offset)%s.every == 0 }
 
-// holdsPicture says whether a rule holds of a picture.
+// holdsPicture reports whether a rule applies to a picture.
 func (s *selector) holdsPicture(p *picture) bool {
 	return s.pictures.holds(p.Number) && s.sessions.holds(p.session) && (!s.keys || p.Key) &&
 		(s.every == 0 || s.ofPacket || s.repeats(p.Number))
 }
 
-// holds says whether a rule holds of a packet.
+// holds reports whether a rule applies to a packet.
 func (s *selector) holds(k *packet) bool {
 	return s.holdsPicture(k.of) && s.packets.holds(k.number) && (!s.first || k.first) && (!s.last || k.last) &&
 		(s.every == 0 || !s.ofPacket || s.repeats(k.number)) &&

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// readAll is io.ReadFull that is content with less.
+// readAll is io.ReadFull, but accepts less.
 func readAll(r io.Reader, to []byte) (int, error) {
 	n, err := io.ReadFull(r, to)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -18,7 +18,7 @@ func readAll(r io.Reader, to []byte) (int, error) {
 	return n, err
 }
 
-// split cuts a line into words at blanks; a word in quotes may hold some.
+// split splits a line into words at blanks; a word in quotes may contain some.
 func split(text string) (words []string, err error) {
 	for {
 		text = strings.TrimLeft(text, " \t")
@@ -41,13 +41,13 @@ func split(text string) (words []string, err error) {
 	}
 }
 
-// part is a piece of a line of an answer.
+// part is a part of a line of an answer.
 type part struct {
 	text  string
-	value string // the name of a placeholder, in place of the text
+	value string // the name of a placeholder, instead of the text
 }
 
-// template is a line of an answer: what it is made of, and whether a line break follows.
+// template is a line of an answer: its parts, and whether a line break follows.
 type template struct {
 	parts []part
 	open  bool // no line break follows
@@ -90,7 +90,7 @@ func parseTemplate(line string) (t template, err error) {
 	return t, nil
 }
 
-// unescape reads what follows a backslash: r, n, t, a backslash, or x and two hexadecimal digits.
+// unescape reads the text after a backslash: r, n, t, a backslash, or x and two hexadecimal digits.
 func unescape(line string) (b byte, rest string, err error) {
 	rest = line[1:]
 	switch line[0] {
@@ -112,7 +112,7 @@ func unescape(line string) (b byte, rest string, err error) {
 	return 0, "", fmt.Errorf(`there is no \%c: a backslash is written as \\`, line[0])
 }
 
-// placeholderOf returns the name of a placeholder that a text begins with, without its first brace; empty for none.
+// placeholderOf returns the name of the placeholder at the start of a text, without its first brace; empty for none.
 func placeholderOf(text string) string {
 	name, _, closed := strings.Cut(text, "}")
 	if !closed || strings.ContainsFunc(name, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
@@ -121,10 +121,10 @@ func placeholderOf(text string) string {
 	return name
 }
 
-// placeholder is what a camera puts into its answers.
+// placeholder is a value that a camera inserts into its answers.
 type placeholder struct{ name, about string }
 
-// placeholders are all that there are. The first are known from requests, the others from the camera.
+// placeholders are all known placeholders. The first are known from requests, the others from the camera.
 var placeholders = []placeholder{
 	{"cseq", "the request's number"},
 	{"url", "the request's URL, without a slash behind it"},
@@ -153,7 +153,7 @@ func isPlaceholder(name string) bool {
 	return slices.ContainsFunc(placeholders, func(p placeholder) bool { return p.name == name })
 }
 
-// render returns a line with the values in place.
+// render appends a line with its placeholders replaced.
 func (t template) render(to []byte, values func(string) string, ends string) []byte {
 	for _, p := range t.parts {
 		if p.value != "" {

@@ -35,7 +35,7 @@ func unitNames(words []string) ([]string, error) {
 	return words, nil
 }
 
-// Picture is what is to be sent: one access unit.
+// Picture is a picture to be sent: one access unit.
 type Picture struct {
 	Units     [][]byte // NAL units without start codes
 	H265      bool
@@ -45,14 +45,14 @@ type Picture struct {
 	Payloads  [][]byte
 }
 
-// picture is a Picture on its way through the rules.
+// picture is a Picture while rules are applied to it.
 type picture struct {
 	Picture
 	session uint64
 	packing packing
 }
 
-// typeOf is the type of a NAL unit.
+// typeOf returns the type of a NAL unit.
 func (p *picture) typeOf(unit []byte) int {
 	if len(unit) == 0 {
 		return 0
@@ -63,7 +63,7 @@ func (p *picture) typeOf(unit []byte) int {
 	return int(unit[0] & 0x1f)
 }
 
-// is says whether a NAL unit is of one of some types.
+// is reports whether a NAL unit has one of some types.
 func (p *picture) is(unit []byte, names []string) bool {
 	kind := p.typeOf(unit)
 	return slices.ContainsFunc(names, func(name string) bool {
@@ -78,5 +78,5 @@ func (p *picture) is(unit []byte, names []string) bool {
 	})
 }
 
-// isSlice says whether a NAL unit is a slice of a picture.
+// isSlice reports whether a NAL unit is a slice.
 func (p *picture) isSlice(unit []byte) bool { return p.is(unit, []string{"slice"}) }

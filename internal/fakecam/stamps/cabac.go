@@ -1,20 +1,20 @@
 package stamps
 
 // cabac is the arithmetic encoder that H.264 (9.3.4) and H.265 (9.3.4.4 to 9.3.4.6 of the edition of
-// 2013) have in common. It writes one bit at a time, which is fast enough for a few hundred bins a frame.
+// 2013) share. It writes one bit at a time, which is fast enough for a few hundred bins per frame.
 type cabac struct {
 	out         []byte
 	low, span   uint32
 	outstanding int  // bits that wait for a carry
 	first       bool // the first bit is not written
-	last        byte // bits of the byte that is not full
-	filled      int  // how many
+	last        byte // bits of the incomplete byte
+	filled      int  // number of these bits
 }
 
 // cabacContext is the state of the probability of a bin: twice its index, plus the more probable value.
 type cabacContext uint8
 
-// newContext is the state for the value that H.264 (9.3.1.1) and H.265 (9.3.2.2) call preCtxState.
+// newContext returns the state for the value that H.264 (9.3.1.1) and H.265 (9.3.2.2) call preCtxState.
 func newContext(pre int) cabacContext {
 	if pre = min(max(pre, 1), 126); pre <= 63 {
 		return cabacContext((63 - pre) << 1)
@@ -22,7 +22,7 @@ func newContext(pre int) cabacContext {
 	return cabacContext((pre-64)<<1 | 1)
 }
 
-// reset begins a slice, whose header is already in out.
+// reset starts a slice, whose header is already in out.
 func (c *cabac) reset(out []byte) { *c = cabac{out: out, span: 510, first: true} }
 
 // encode writes a bin.
@@ -45,7 +45,7 @@ func (c *cabac) encode(ctx *cabacContext, bin int) {
 	c.renormalize()
 }
 
-// bypass writes the low n bits of v, each as likely as the other value.
+// bypass writes the low n bits of v, each with equal probability of 0 and 1.
 func (c *cabac) bypass(v uint32, n int) {
 	for n--; n >= 0; n-- {
 		c.low <<= 1
@@ -65,7 +65,7 @@ func (c *cabac) bypass(v uint32, n int) {
 	}
 }
 
-// terminate says whether the slice ends here. Then its last bit, the stop bit of the NAL unit, is written too.
+// terminate writes whether the slice ends here. If so, its last bit, the stop bit of the NAL unit, is written too.
 func (c *cabac) terminate(end bool) {
 	c.span -= 2
 	if !end {

@@ -4,7 +4,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
-// H264Cutter makes room for the row above the pictures of a clip of H.264. It reads what x264 writes
+// H264Cutter adds the row above the pictures of a clip of H.264. It reads what x264 writes
 // for clip.sh; anything else in a header is an error.
 type H264Cutter struct {
 	row       *Row
@@ -13,10 +13,10 @@ type H264Cutter struct {
 	initialQP int32
 }
 
-// Row is the row above the pictures; nil before the first parameter set of the sequence.
+// Row returns the row above the pictures; nil before the first sequence parameter set.
 func (c *H264Cutter) Row() *Row { return c.row }
 
-// Cut returns what the camera sends in place of a NAL unit.
+// Cut returns what the camera sends instead of a NAL unit.
 func (c *H264Cutter) Cut(nalu []byte) (header RowHeader, out []byte, err error) {
 	switch nalu[0] & 0x1f {
 	case nal.H264Slice, nal.H264IDR:
@@ -58,7 +58,7 @@ func (c *H264Cutter) sps(nalu []byte) ([]byte, error) {
 	return s.finish(nalu[:1])
 }
 
-// pps reads a picture parameter set (7.3.2.2), which stays as it is.
+// pps reads a picture parameter set (7.3.2.2), which is not changed.
 func (c *H264Cutter) pps(nalu []byte) error {
 	r := nal.Reader{Data: nal.Unescape(nalu[1:])}
 	r.UE()

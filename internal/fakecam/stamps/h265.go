@@ -4,9 +4,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
-// H265Cutter makes room for the row above the pictures of a clip of H.265. It reads what x265 writes
+// H265Cutter adds the row above the pictures of a clip of H.265. It reads what x265 writes
 // for clip.sh: coding tree blocks of 16 x 16, no tiles, no wavefronts, no weights, no lists of
-// reference pictures but those in the slices. Section numbers are those of the edition of 2013.
+// reference pictures except those in slices. Section numbers are those of the edition of 2013.
 type H265Cutter struct {
 	row         *Row
 	addressBits int
@@ -14,10 +14,10 @@ type H265Cutter struct {
 	initialQP   int32
 }
 
-// Row is the row above the pictures; nil before the first parameter set of the sequence.
+// Row returns the row above the pictures; nil before the first sequence parameter set.
 func (c *H265Cutter) Row() *Row { return c.row }
 
-// Cut returns what the camera sends in place of a NAL unit.
+// Cut returns what the camera sends instead of a NAL unit.
 func (c *H265Cutter) Cut(nalu []byte) (header RowHeader, out []byte, err error) {
 	switch kind := nalu[0] >> 1 & 0x3f; {
 	case len(nalu) < 3:
@@ -74,8 +74,8 @@ func (c *H265Cutter) sps(nalu []byte) ([]byte, error) {
 	return s.finish(nalu[:2])
 }
 
-// pps reads a picture parameter set (7.3.2.3), which stays as it is. Of its flags it needs those that
-// say what the header of a slice holds.
+// pps reads a picture parameter set (7.3.2.3), which is not changed. It needs the flags that
+// determine the contents of a slice header.
 func (c *H265Cutter) pps(nalu []byte) error {
 	r := nal.Reader{Data: nal.Unescape(nalu[2:])}
 	r.UE()
@@ -149,13 +149,13 @@ func (c *H265Cutter) slice(nalu []byte) (RowHeader, []byte, error) {
 	return RowHeader{append([]byte{nalu[0], nalu[1]}, s.row.Data...), inter}, body, err
 }
 
-// references copies which pictures are kept for reference, and says whether motion is predicted from theirs.
+// references copies which pictures are kept for reference, and reports whether motion is predicted from theirs.
 func (c *H265Cutter) references(s *headerSplitter) (motion bool) {
 	s.u(c.pocBits)
 	if s.u(1) != 0 { // short_term_ref_pic_set_sps_flag
 		s.in.Failed = true
 	}
-	for range min(s.ue()+s.ue(), 16) { // those before and those after
+	for range min(s.ue()+s.ue(), 16) { // earlier ones and later ones
 		s.ue()
 		s.u(1)
 	}

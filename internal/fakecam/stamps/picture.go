@@ -1,4 +1,4 @@
-// Package stamps writes the counters into the pictures of fakecam, and finds them again in what was recorded: whatever
+// Package stamps writes counters into the pictures of fakecam, and finds them in recordings: whatever
 // happens to an access unit on its way, its frame is known.
 package stamps
 

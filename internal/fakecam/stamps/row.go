@@ -14,23 +14,23 @@ const (
 	stampLevels = 8
 )
 
-// row is the top row of the pictures of a clip. The film in the binary lacks it: each slice of a
-// picture was encoded as if it began at the picture's top. The camera puts a slice of its own above,
-// which holds the stamp, and moves the others down by rewriting their headers, so that no encoder is
-// needed. What is below cannot depend on the row: slices are decoded without the ones beside them,
-// filters end at their edge, and motion stays out of it, since stampBand is grey and too tall for it.
+// Row is the top row of the pictures of a clip. The film in the binary lacks it: each slice of a
+// picture was encoded as if it started at the picture's top. The camera puts a slice of its own above,
+// which contains the stamp, and moves the others down by rewriting their headers, so that no encoder is
+// needed. The picture below cannot depend on the row: slices are decoded without their neighbours,
+// filters end at their edge, and motion does not reach it, since stampBand is grey and too tall for it.
 type Row struct {
 	columns int // blocks
 	h265    bool
 }
 
-// RowHeader is what the slice of the row begins with, in one picture of a clip.
+// RowHeader is the start of the row's slice in one picture of a clip.
 type RowHeader struct {
 	bytes []byte // the NAL unit up to the data of the slice, without emulation prevention
 	inter bool   // the other slices of the picture are P slices, and so is this one
 }
 
-// RowWriter makes the slices of rows. It allocates no more once its buffers have grown.
+// RowWriter writes the slices of rows. It does not allocate once its buffers have grown.
 type RowWriter struct {
 	cabac  cabac
 	raw    []byte
@@ -38,7 +38,7 @@ type RowWriter struct {
 	models rowModels
 }
 
-// rowModels are the contexts of the bins that rows need. Not every codec and kind of slice uses all.
+// rowModels are the contexts of the bins that rows need. Not every codec and kind of slice uses all of them.
 type rowModels struct {
 	skip [2]cabacContext // whether it is predicted from another picture: of the first block, of others
 
@@ -72,7 +72,7 @@ func (w *RowWriter) Write(r *Row, header RowHeader, counter uint16, stamped bool
 	default:
 		w.models = h264ModelsI
 	}
-	tone, coded := 0, true // a block that is not there counts as coded
+	tone, coded := 0, true // a missing block counts as coded
 	for i := range r.columns {
 		next := 0
 		if stamped {
@@ -92,7 +92,7 @@ func (w *RowWriter) Write(r *Row, header RowHeader, counter uint16, stamped bool
 	return w.nalu
 }
 
-// headerSplitter reads the header of a slice and writes two: that of the row, and the slice's new one.
+// headerSplitter reads the header of a slice and writes two: the row's, and the slice's new one.
 type headerSplitter struct {
 	in        nal.Reader
 	row, body nal.Writer
@@ -114,7 +114,7 @@ func (s *headerSplitter) ue() uint32 {
 	return v
 }
 
-// copyRest copies what is left up to the stop bit. The zeros after it are not kept, as their number may change.
+// copyRest copies the rest up to the stop bit. The zeros after it are not copied, as their number may change.
 func (s *headerSplitter) copyRest() {
 	for s.in.At < 8*len(s.in.Data) {
 		s.u(1)
@@ -122,7 +122,7 @@ func (s *headerSplitter) copyRest() {
 	s.body.Data = bytes.TrimRight(s.body.Data, "\x00")
 }
 
-// finish adds the data of the slice, which begins at a whole byte, and returns its new NAL unit.
+// finish adds the data of the slice, which starts at a byte boundary, and returns its new NAL unit.
 func (s *headerSplitter) finish(header []byte) ([]byte, error) {
 	from := (s.in.At + 7) / 8
 	if s.in.Failed || from > len(s.in.Data) {

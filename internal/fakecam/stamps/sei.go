@@ -8,13 +8,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
-// Stamp says which frame an access unit is: every access unit of an H.264 camera carries one.
+// Stamp identifies the frame of an access unit: every access unit of an H.264 camera carries one.
 type Stamp struct {
 	Counter uint64    // unique among all frames of a camera, contiguous within a session
 	Sent    time.Time // when the camera queued the frame, to the microsecond
 }
 
-// stampID marks our user_data_unregistered SEI messages among those of real encoders.
+// stampID distinguishes the stamps from other user_data_unregistered SEI messages.
 var stampID = [16]byte{0x6b, 0x76, 0x73, 0x2d, 0x65, 0x64, 0x67, 0x65, 0x8f, 0x61, 0x6b, 0x65, 0x63, 0x61, 0x6d, 0x01}
 
 const (

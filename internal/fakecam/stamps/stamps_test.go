@@ -34,11 +34,11 @@ func TestStampOfAnAccessUnit(t *testing.T) {
 		}
 	}
 	if _, ok := OfNALUs([][]byte{nil, {6}, {6, 5, 0, 0x80}}); ok {
-		t.Error("a stamp where there is none")
+		t.Error("a stamp was found where there is none")
 	}
 }
 
-// painted is the grey plane of a picture with a stamp.
+// painted returns the grey plane of a picture with a stamp.
 func painted(width, height int, counter uint16) []byte {
 	luma := bytes.Repeat([]byte{128}, width*height)
 	for y := range Block {

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// writeLimit is how long a client may not take what it gets.
+	// writeLimit is how long a client may not read what it is sent.
 	writeLimit = 10 * time.Second
 	// maxBody bounds the body of a request.
 	maxBody = 1 << 16
-	// frameMark begins an interleaved frame (RFC 2326, section 10.12).
+	// frameMark starts an interleaved frame (RFC 2326, section 10.12).
 	frameMark = '$'
 )
 
@@ -39,13 +39,13 @@ type conn struct {
 	playing sync.WaitGroup
 	plays   bool
 	halting sync.Once
-	heard   atomic.Int64 // when what the camera needs came last, in ns since 1970
+	heard   atomic.Int64 // when the required request last arrived, in ns since 1970
 }
 
 // run answers requests until the connection ends.
 func (c *conn) run() {
 	defer func() {
-		_ = c.socket.Close() // a player that writes is woken up
+		_ = c.socket.Close() // unblocks a player that writes
 		c.halt()
 		c.tracks.close()
 		if c.player != nil {
@@ -71,7 +71,7 @@ func (c *conn) run() {
 	}
 }
 
-// frame passes over an interleaved frame. Those of RTCP are what a camera may need.
+// frame skips an interleaved frame. RTCP may be what the camera requires.
 func (c *conn) frame(r *bufio.Reader) error {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -84,14 +84,14 @@ func (c *conn) frame(r *bufio.Reader) error {
 	return err
 }
 
-// note notes that something came that the camera may need.
+// note notes the arrival of something that the camera may require.
 func (c *conn) note(what string) {
 	if what == c.server.camera.File.Needs {
 		c.heard.Store(time.Now().UnixNano())
 	}
 }
 
-// readRequest reads a request, and passes over its body.
+// readRequest reads a request, and skips its body.
 func readRequest(r *bufio.Reader) (request script.Request, err error) {
 	lines := textproto.NewReader(r)
 	line, err := lines.ReadLine()
@@ -117,7 +117,7 @@ func readRequest(r *bufio.Reader) (request script.Request, err error) {
 	return request, nil
 }
 
-// answer does what a request asks for, as the script has it. It returns false when that ends the connection.
+// answer answers a request according to the script. It returns false when that ends the connection.
 func (c *conn) answer(r script.Request) bool {
 	c.note(r.Method)
 	values := c.server.camera.Values()
@@ -152,7 +152,7 @@ func (c *conn) answer(r script.Request) bool {
 	return true
 }
 
-// carryOut does what was agreed to.
+// carryOut executes a request that was agreed to.
 func (c *conn) carryOut(r script.Request, a script.Answer, asked transport) {
 	switch r.Method {
 	case "DESCRIBE":
@@ -171,7 +171,7 @@ func (c *conn) carryOut(r script.Request, a script.Answer, asked transport) {
 	}
 }
 
-// need hangs up when what the camera needs does not come.
+// need hangs up when what the camera requires does not arrive.
 func (c *conn) need() {
 	within := c.server.camera.File.Within
 	for {
@@ -207,13 +207,13 @@ func (c *conn) hangUp() {
 	_ = c.socket.Close()
 }
 
-// halt stops the player for good, and waits for it.
+// halt stops the player permanently, and waits for it.
 func (c *conn) halt() {
 	c.halting.Do(func() { close(c.stop) })
 	c.playing.Wait()
 }
 
-// put writes into the connection.
+// put writes to the connection.
 func (c *conn) put(b []byte) error {
 	c.write.Lock()
 	defer c.write.Unlock()
@@ -224,7 +224,7 @@ func (c *conn) put(b []byte) error {
 	return err
 }
 
-// send does the steps of a track.
+// send executes the steps of a track.
 func (c *conn) send(track Track, steps []script.Step) (paused bool, err error) {
 	way := c.tracks.way(track)
 	for _, s := range steps {

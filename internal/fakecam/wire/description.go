@@ -15,7 +15,7 @@ type section struct {
 	formats []int // payload types
 }
 
-// parseDescription finds the media of a description, in whatever form it is.
+// parseDescription finds the media of a description in any form.
 func parseDescription(answer []byte, codec string) (list []section) {
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(answer))
 	for line := range strings.SplitSeq(text, "\n") {
@@ -54,7 +54,7 @@ func parseDescription(answer []byte, codec string) (list []section) {
 	return list
 }
 
-// whose returns the track that a URL of a SETUP, the n-th that is agreed to, stands for, how well it goes with what is sent, and its
+// whose returns the track to which a URL in a SETUP, the n-th one that is agreed to, refers, how well it matches what is sent, and its
 // payload type, -1 for none.
 func whose(described []section, url string, n int) (track Track, rank, payloadType int) {
 	best, length := -1, 0
@@ -82,7 +82,7 @@ func whose(described []section, url string, n int) (track Track, rank, payloadTy
 	return s.track, 1, payloadType
 }
 
-// headerOf is the value of a header of an answer, in whatever form it is.
+// headerOf returns the value of a header of an answer in any form.
 func headerOf(answer []byte, name string) string {
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(answer))
 	for line := range strings.SplitSeq(text, "\n") {

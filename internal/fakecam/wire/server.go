@@ -1,5 +1,5 @@
-// Package wire owns the connections of a camera that is played from a script: it reads requests, writes the script's answers, and
-// carries packets over TCP, UDP and multicast. It does not know what the packets hold.
+// Package wire handles the connections of a camera that is played from a script: it reads requests, writes the script's answers, and
+// carries packets over TCP, UDP and multicast. It does not interpret packets.
 package wire
 
 import (
@@ -12,15 +12,15 @@ import (
 
 // Player plays for one session.
 type Player interface {
-	// Values are those of the placeholders that belong to the session.
+	// Values returns the values of the session's placeholders.
 	Values() map[string]string
-	// Play plays until stop is closed, or send fails. Whoever plays a track sends its packets in order.
+	// Play plays until stop is closed, or send fails. The packets of each track must be sent in order.
 	Play(send func(track Track, steps []script.Step) (paused bool, err error), stop <-chan struct{})
 	// Ended is called when the session is over.
 	Ended()
 }
 
-// Track is what packets belong to.
+// Track is the track of packets.
 type Track int
 
 // The tracks of a camera.
@@ -29,12 +29,12 @@ const (
 	Audio
 )
 
-// Camera is what a server serves.
+// Camera is the camera that a server serves.
 type Camera struct {
 	File   *script.File
-	Values func() map[string]string                                  // of placeholders, the same for all sessions
-	Codec  string                                                    // of the video, as descriptions name it
-	Begin  func(session uint64, payloadTypes map[Track]uint8) Player // with those that were announced
+	Values func() map[string]string                                  // values of placeholders, the same for all sessions
+	Codec  string                                                    // of the video, by its name in descriptions
+	Begin  func(session uint64, payloadTypes map[Track]uint8) Player // with the announced payload types
 }
 
 // Server is the RTSP side of a camera. It runs until Close.
@@ -51,14 +51,14 @@ type Server struct {
 	closed   bool
 }
 
-// Serve answers on a listener, which it owns from then on.
+// Serve serves a camera on a listener, which it owns from then on.
 func Serve(listener net.Listener, camera Camera) *Server {
 	s := &Server{camera: camera, listener: listener, started: time.Now(), conns: make(map[*conn]bool)}
 	s.running.Go(s.accept)
 	return s
 }
 
-// Close stops listening, hangs up everywhere and returns when all has ended.
+// Close stops listening, closes all connections and returns when everything has ended.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -68,7 +68,7 @@ func (s *Server) Close() {
 	s.running.Wait()
 }
 
-// Drop hangs up everywhere, and returns when the sessions have ended.
+// Drop closes all connections, and returns when the sessions have ended.
 func (s *Server) Drop() {
 	s.mu.Lock()
 	var open []*conn
@@ -115,7 +115,7 @@ func (s *Server) forget(c *conn) {
 	close(c.ended)
 }
 
-// begin begins a session.
+// begin starts a session.
 func (s *Server) begin(payloadTypes map[Track]uint8) Player {
 	s.mu.Lock()
 	s.played++

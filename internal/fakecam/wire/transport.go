@@ -13,23 +13,23 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
-// transport is how the packets of a track travel.
+// transport is the transport of a track's packets.
 type transport struct {
 	tcp       bool
 	channel   int            // of RTP; that of RTCP is the next
-	rtp, rtcp net.PacketConn // that packets come from
+	rtp, rtcp net.PacketConn // the source of packets
 	announced int            // port of RTP
 	client    net.IP
 	port      int // the client's, of RTP
 	group     net.IP
-	header    string // that a camera without oddities answers with
+	header    string // the answer of a camera without oddities
 	frame     []byte
 }
 
-// tracks are those of a connection.
+// tracks are the tracks of a connection.
 type tracks struct {
 	described []section
-	asked     int // SETUPs that were agreed to
+	asked     int // number of SETUPs that were agreed to
 	types     map[Track]uint8
 
 	mu   sync.Mutex
@@ -43,7 +43,7 @@ var (
 	clientPortField  = regexp.MustCompile(`(?i)client_port\s*=\s*(\d+)`)
 )
 
-// ask prepares the transport that a SETUP asks for.
+// ask prepares the transport that a SETUP requests.
 func (t *tracks) ask(c *conn, header string) transport {
 	var way transport
 	lower := strings.ToLower(header)
@@ -58,7 +58,7 @@ func (t *tracks) ask(c *conn, header string) transport {
 	}
 	way.port = field(clientPortField, header, 0)
 	if c.sockets(&way) != nil {
-		return way // nothing is sent, and the client says so
+		return way // without sockets nothing is sent, which the client will notice
 	}
 	own := way.announced
 	way.header = fmt.Sprintf("%s;server_port=%d-%d", header, own, own+1)
@@ -73,12 +73,12 @@ func (t *tracks) ask(c *conn, header string) transport {
 	return way
 }
 
-// values are those of placeholders.
+// values returns the values of placeholders.
 func (w transport) values() map[string]string {
 	return map[string]string{"transport": w.header, "client-port": strconv.Itoa(w.port), "server-port": strconv.Itoa(w.announced)}
 }
 
-// set takes the transport that was agreed to for the track of a URL, with what the answer says of it.
+// set stores the transport that was agreed to for the track of a URL, as far as the answer confirms it.
 func (t *tracks) set(url string, way transport, answered string) {
 	if n := field(interleavedField, answered, way.channel); n < 255 {
 		way.channel = n
@@ -102,14 +102,14 @@ func (t *tracks) set(url string, way transport, answered string) {
 	}
 }
 
-// payloadTypes are those that were announced for the tracks that are set up.
+// payloadTypes returns the announced payload types of the tracks that are set up.
 func (t *tracks) payloadTypes() map[Track]uint8 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.types)
 }
 
-// way is how the packets of a track travel, nil when it was not set up.
+// way returns the transport of a track, nil when it was not set up.
 func (t *tracks) way(track Track) *transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -143,13 +143,13 @@ func (w *transport) send(c *conn, rtcp bool, packet []byte) error {
 		return c.put(w.frame)
 	}
 	if socket != nil {
-		// A datagram that nobody takes is lost, as on any network.
+		// A datagram that nobody receives is lost, as in any network.
 		_, _ = socket.WriteTo(packet, &net.UDPAddr{IP: w.client, Port: w.port + add})
 	}
 	return nil
 }
 
-// sockets opens those of a track.
+// sockets opens the sockets of a track.
 func (c *conn) sockets(way *transport) (err error) {
 	from := addressOf(c.socket.LocalAddr())
 	source := c.server.camera.File.Source
@@ -191,7 +191,7 @@ func (c *conn) listen(socket net.PacketConn) {
 	}
 }
 
-// field is the number that a pattern finds in a header.
+// field returns the number that a pattern finds in a header.
 func field(pattern *regexp.Regexp, header string, otherwise int) int {
 	if m := pattern.FindStringSubmatch(header); m != nil {
 		if n, err := strconv.Atoi(m[1]); err == nil {
@@ -220,7 +220,7 @@ func sendGroupsFrom(socket net.PacketConn, address net.Addr) {
 	})
 }
 
-// ListenUDPPair opens an even port and the odd one after it, as RTP and RTCP want.
+// ListenUDPPair opens an even port and the odd one after it, as RTP and RTCP require.
 func ListenUDPPair(ip net.IP) (rtpConn, rtcpConn net.PacketConn, err error) {
 	for range 100 {
 		first, err := net.ListenPacket("udp", net.JoinHostPort(ip.String(), "0"))

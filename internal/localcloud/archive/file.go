@@ -27,13 +27,13 @@ func (m *File) Takes(h *strictmkv.Header) bool { return m.header.SameMedia(h) }
 // End is where the next fragment begins.
 func (m *File) End() int64 { return m.end }
 
-// WriteBehind writes at so many bytes behind the last stored fragment.
+// WriteBehind writes at an offset from the end of the last stored fragment.
 func (m *File) WriteBehind(p []byte, offset int64) error {
 	_, err := m.f.WriteAt(p, m.end+offset)
 	return err
 }
 
-// Commit makes so many bytes a stored fragment.
+// Commit makes the next bytes a stored fragment.
 func (m *File) Commit(bytes int64) { m.end += bytes }
 
 // Discard cuts off what was written of a fragment that is not stored.
@@ -42,7 +42,7 @@ func (m *File) Discard() error { return m.f.Truncate(m.end) }
 // Close closes the file.
 func (m *File) Close() error { return m.f.Close() }
 
-// Continue goes on with the file that an earlier run wrote last, and cuts off what it did not commit. It returns nil
+// Continue opens the file that an earlier run wrote last, and cuts off what it did not commit. It returns nil
 // where the file is gone.
 func (a *Archive) Continue(last Fragment) (*File, error) {
 	path := filepath.Join(a.dir, last.File)
@@ -60,7 +60,7 @@ func (a *Archive) Continue(last Fragment) (*File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("cannot go on with %s: %w", path, err)
+		return nil, fmt.Errorf("cannot continue %s: %w", path, err)
 	}
 	return &File{Name: last.File, f: f, header: header, end: end}, nil
 }

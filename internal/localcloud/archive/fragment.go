@@ -30,7 +30,7 @@ type Fragment struct {
 	// not keep it.
 	Head        string // name of the producer's head in the heads folder
 	ClusterHead []byte // head of the Cluster as it was sent, where File has another
-	Lead, Tail  []byte // what stood between Clusters: before this one and belonging to it, and behind it
+	Lead, Tail  []byte // the elements before it that belong to it, and those that follow it
 }
 
 // line is a Fragment in fragments.jsonl. Times are ms since 1970.
@@ -50,8 +50,8 @@ type line struct {
 	ClusterHead []byte `json:"cluster_head,omitempty"`
 }
 
-// tagLine is a line of tags.jsonl: what stood between Clusters and belongs to a fragment. Versions
-// before had a line for each Tags element, without Before and Behind.
+// tagLine is a line of tags.jsonl: the elements between Clusters that belong to a fragment. Earlier versions
+// had a line for each Tags element, without Before and Behind.
 type tagLine struct {
 	Stream string          `json:"stream"`
 	Number string          `json:"fragment_number"`

@@ -21,7 +21,7 @@ var (
 
 const writingApp = "kvs-edge localcloud"
 
-// AppendHeader appends what stands before the first Cluster of a file or of GetMedia's answer: the
+// AppendHeader appends the elements before the first Cluster of a file or of GetMedia's answer: the
 // same clock and Tracks as the producer sent.
 func AppendHeader(b []byte, title string, h *strictmkv.Header) []byte {
 	b = append(b, ebmlHead...)

@@ -36,7 +36,7 @@ func JSONFault(err error) string {
 	var broken *json.SyntaxError
 	switch {
 	case errors.As(err, &wrong):
-		// Structures of ours that are embedded have names in small letters.
+		// Embedded structures of this module have names in small letters.
 		parts := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool {
 			return part == "" || part[0] >= 'a' && part[0] <= 'z'
 		})

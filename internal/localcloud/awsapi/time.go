@@ -18,7 +18,7 @@ func (e Epoch) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%d.%03d", ms/1000, ms%1000), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler. 0 is no time.
+// UnmarshalJSON implements json.Unmarshaler. 0 means no time.
 func (e *Epoch) UnmarshalJSON(data []byte) error {
 	seconds, err := strconv.ParseFloat(string(data), 64)
 	if err != nil || seconds < 0 || seconds > 1e11 {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
@@ -54,7 +55,7 @@ func (l *Log) errorOf(err error) *awsapi.Error {
 	if errors.As(err, &answer) {
 		return answer
 	}
-	l.o.Failures.Error("the local cloud failed", zap.Error(err))
+	logevent.InternalFailure.Log(l.o.Failures, zap.Error(err))
 	return &awsapi.Error{Status: http.StatusInternalServerError, Name: "InternalFailure", Message: err.Error()}
 }
 
@@ -106,7 +107,7 @@ func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 
 // WriteHeader implements http.ResponseWriter.
 func (w *countingWriter) WriteHeader(status int) {
-	if status >= http.StatusOK && w.status == 0 { // 100 Continue is no answer
+	if status >= http.StatusOK && w.status == 0 { // 100 Continue is not an answer
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -65,7 +65,7 @@ func (l *Log) Add(e *Call) {
 	_, _ = io.WriteString(l.o.Lines, e.line(time.Now())) // there is nobody else to report a failure to
 }
 
-// AddRefusal writes the line of a refusal that is no answer to a request.
+// AddRefusal writes the line of a refusal that does not answer a request.
 func (l *Log) AddRefusal(r refusal.Refusal) { l.o.Refusals.Add(r) }
 
 type callKey struct{}

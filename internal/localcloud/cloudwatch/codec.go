@@ -92,7 +92,7 @@ func plain(encoding string, body []byte) ([]byte, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, errorf("SerializationException", "body", "the body is not whole gzip")
+		return nil, errorf("SerializationException", "body", "the body is not complete gzip")
 	case len(body) > 8*awsapi.MaxBody:
 		return nil, awsapi.Errorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "",
 			"The body has more than %d bytes without its compression.", 8*awsapi.MaxBody)

@@ -129,10 +129,10 @@ func readDimensions(in fields) (map[string]string, error) {
 		case err != nil:
 			return nil, err
 		case strings.HasPrefix(name, ":") || !plainASCII(name):
-			return nil, invalidParameter(member.path("Name"), "must be ASCII without control characters, have one that is no space, and not "+
+			return nil, invalidParameter(member.path("Name"), "must be ASCII without control characters, have one that is not a space, and not "+
 				"begin with a colon.")
 		case !plainASCII(value):
-			return nil, invalidParameter(member.path("Value"), "must be ASCII without control characters, and have one that is no space.")
+			return nil, invalidParameter(member.path("Value"), "must be ASCII without control characters, and have one that is not a space.")
 		}
 		if _, twice := out[name]; twice {
 			return nil, invalidParameter(member.path("Name"), "is the name of an earlier dimension.")

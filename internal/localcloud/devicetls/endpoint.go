@@ -42,8 +42,8 @@ type Options struct {
 	Log     *calls.Log
 }
 
-// Endpoint accepts the TLS connections of devices and hands them on by what they
-// speak. The data endpoint has one port for all that AWS's has on 443, 8443 and 8883.
+// Endpoint accepts the TLS connections of devices and passes them on by their
+// protocol. The data endpoint has one port for all that AWS's has on 443, 8443 and 8883.
 type Endpoint struct {
 	o        Options
 	accepts  net.Listener
@@ -178,7 +178,7 @@ func (e *Endpoint) refuse(conn *tls.Conn, err error) {
 
 func subject(certificate *x509.Certificate) string { return certificate.Subject.CommonName }
 
-// Conn is the connection of a device, of which the first byte was looked at.
+// Conn is the connection of a device, whose first byte was read.
 type Conn struct {
 	*tls.Conn
 	head  *bufio.Reader

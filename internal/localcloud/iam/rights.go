@@ -16,8 +16,8 @@ import (
 // Options of Policies.
 type Options struct {
 	AsAWS bool // devices have the rights of AWS's guide only
-	// Allow are rights of the devices beside those that they have, and Deny those that they do not have whatever
-	// else allows them, as IAM names actions.
+	// Allow are additional rights of the devices, and Deny those that they do not have even if others
+	// allow them, as IAM names actions.
 	Allow, Deny []string
 	// StreamARN finds the ARN of a stream by name or ARN.
 	StreamARN func(nameOrARN string) (arn string, found bool)
@@ -46,8 +46,8 @@ const (
 )
 
 // rights lists the actions of all services, as IAM and IoT policies name them: the prefix of the
-// service and the operation or MQTT packet. What is missing here is no operation
-// of localcloud.
+// service and the operation or MQTT packet. localcloud has no other
+// operations.
 // Sources: KVS developer guide, "Kinesis Video Streams Edge Agent", IAM policy and IoT policy;
 // Service Authorization Reference; deploy/aws/hubs.yaml is narrower than hubRole.
 var rights = map[string]grant{
@@ -117,7 +117,7 @@ func Action(service, operation string) string {
 	return service + ":" + operation
 }
 
-// CheckActions reports what of Options.Allow or Options.Deny is no action that the local cloud knows. A name may
+// CheckActions reports the members of Options.Allow or Options.Deny that the local cloud does not know as actions. A name may
 // contain *, as in a policy.
 func CheckActions(patterns []string) error {
 	for _, pattern := range patterns {
@@ -126,7 +126,7 @@ func CheckActions(patterns []string) error {
 			known = known || matches(pattern, action)
 		}
 		if !known {
-			return fmt.Errorf("%q is no action that the local cloud knows; actions are named as in IAM, "+
+			return fmt.Errorf("%q is not an action that the local cloud knows; actions are named as in IAM, "+
 				"kinesisvideo:ListEdgeAgentConfigurations for example", pattern)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package integrator does what the owner of the account does with the AWS SDK: it configures the streams of a local cloud,
-// from the environment lines that the local cloud prints. It knows nothing of how the local cloud works inside.
+// from the environment lines that the local cloud prints. It does not know how the local cloud works inside.
 package integrator
 
 import (

@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/calls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/devicetls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
@@ -150,7 +151,7 @@ func CloseServer(server *mqtt.Server) error {
 // Publish sends to a thing, at least once. The broker keeps it while the thing is away.
 func (b *Broker) Publish(thing, topic string, payload []byte) {
 	if err := b.server.Publish(topicPrefix+thing+"/"+topic, payload, false, maxQoS); err != nil {
-		b.o.Failures.Error("cannot publish", zap.String("thing", thing), zap.String("topic", topic), zap.Error(err))
+		logevent.MessageNotPublished.Log(b.o.Failures, zap.String("thing", thing), zap.String("topic", topic), zap.Error(err))
 	}
 }
 

@@ -107,6 +107,6 @@ func TestKeepAliveIsHeldToAWSsBounds(t *testing.T) {
 	b, address := startBroker(t)
 	connect(t, address, 5)
 	if client, ok := b.server.Clients.Get("hub-1"); !ok || client.State.Keepalive != 30 {
-		t.Error("the broker goes by another interval")
+		t.Error("the broker uses another interval")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
 
@@ -60,7 +61,7 @@ func (h *retention) OnRetainMessage(*mqtt.Client, packets.Packet, int64) {
 		err = state.ReplaceFile(h.file, data)
 	}
 	if err != nil {
-		h.failures.Error("cannot keep the retained messages of the local cloud", zap.Error(err))
+		logevent.RetainedNotSaved.Log(h.failures, zap.Error(err))
 	}
 }
 

@@ -89,7 +89,7 @@ func (r *rules) OnPacketRead(client *mqtt.Client, pk packets.Packet) (packets.Pa
 	return pk, packets.ErrRejectPacket
 }
 
-// keepAlive is the interval in seconds that AWS IoT goes by. Source: IoT Core quotas, "Connection inactivity".
+// keepAlive is the interval in seconds that AWS IoT uses. Source: IoT Core quotas, "Connection inactivity".
 func keepAlive(seconds uint16) uint16 {
 	if seconds == 0 {
 		return maxKeepAlive

@@ -38,8 +38,8 @@ type Endpoint struct {
 // New returns the endpoint.
 func New(o Options) *Endpoint { return &Endpoint{o: o} }
 
-// ServeHTTP implements http.Handler. The connection has a client certificate of
-// ours, TLS has seen to that.
+// ServeHTTP implements http.Handler. TLS has verified that the connection has a client certificate of
+// the local cloud.
 // Source: IoT Core developer guide, "Authorizing direct calls to AWS services".
 func (c *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, thing := calls.Of(r.Context()), devicetls.ThingOf(r)

@@ -17,7 +17,7 @@ const TokenExchangePath = "/2016-11-01/credentialprovider/"
 const repeatUntil = 5 * time.Minute
 
 // TokenExchange is the component aws.greengrass.TokenExchangeService of a core: it returns the
-// credentials of its role alias over plain HTTP to whoever has the token, and repeats them until
+// credentials of its role alias over plain HTTP to clients with the token, and repeats them until
 // shortly before their end.
 // Source: aws-greengrass-nucleus, CredentialRequestHandler.
 type TokenExchange struct {

@@ -28,7 +28,7 @@ type TierBill struct {
 	Fragments int
 	Bytes     int64   // of the fragments, as the data plane stored them
 	Ingestion float64 // HOT by bytes, WARM by fragments
-	Storage   float64 // of what was stored until now
+	Storage   float64 // of the media stored until now
 }
 
 // Bill is what a stream costs since it was created. What was taken in before a change of the

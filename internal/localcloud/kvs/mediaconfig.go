@@ -133,7 +133,7 @@ type tierPeriod struct {
 	Since time.Time `json:"since"`
 }
 
-// tier of what comes in at a time.
+// tier of media that arrives at a time.
 func (s *streamRecord) tier(at time.Time) string {
 	tier := TierHot
 	for _, period := range s.Tiers {

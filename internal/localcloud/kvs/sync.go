@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 )
 
 // The sync statuses. Source: KVS API, SyncStatus; deleted is only said over MQTT.
@@ -118,7 +119,7 @@ func (c *ControlPlane) refreshHub(thing string) {
 // change is update for callers that cannot report a failure.
 func (c *ControlPlane) change(what string, change func(Streams) error) {
 	if err := c.update(change); err != nil {
-		c.o.Log.Error("cannot "+what, zap.Error(err))
+		logevent.ChangeNotSaved.Log(c.o.Log, zap.String("change", what), zap.Error(err))
 	}
 }
 
@@ -135,8 +136,8 @@ type configMessage struct {
 	EdgeConfig            any          `json:",omitempty"`
 }
 
-// due renders what is to be sent: at once what never was, later again only to hubs that are
-// there, because the broker keeps the first for the others.
+// due renders the messages to send: new ones at once, others again only to hubs that are
+// connected, because the broker keeps the first for the others.
 func (c *ControlPlane) due(now time.Time) (out []hubMessage) {
 	_ = c.view(func(d Streams) error {
 		out = c.dueOf(d, now)
@@ -161,7 +162,7 @@ func (c *ControlPlane) dueOf(d Streams, now time.Time) (out []hubMessage) {
 		}
 		payload, err := json.Marshal(message)
 		if err != nil {
-			c.o.Log.Error("cannot render a configuration", zap.String("stream", s.Name), zap.Error(err))
+			logevent.ConfigurationNotEncoded.Log(c.o.Log, zap.String("stream", s.Name), zap.Error(err))
 			continue
 		}
 		out = append(out, hubMessage{thing: e.Thing, topic: topic, payload: payload})
@@ -196,14 +197,14 @@ func (c *ControlPlane) HearStatus(thing string, payload []byte) {
 	}
 	var m syncMessage
 	if err := json.Unmarshal(payload, &m); err != nil {
-		c.o.Log.Warn("a config/status cannot be read", zap.String("thing", thing), zap.Error(err))
+		logevent.ConfigStatusUnreadable.Log(c.o.Log, zap.String("thing", thing), zap.Error(err))
 		return
 	}
 	c.change("note a sync status", func(d Streams) error {
 		s := d[m.StreamName]
 		if s == nil || s.Edge == nil || s.Edge.Thing != thing || m.LastUpdatedTime.Sub(s.Edge.Updated).Abs() > sameVersion ||
 			!slices.Contains(comesFrom[m.SyncStatus], s.Edge.Status) {
-			c.o.Log.Debug("a config/status changes nothing", zap.String("thing", thing), zap.ByteString("message", payload))
+			c.o.Log.Debug("message on config/status ignored", zap.String("thing", thing), zap.ByteString("message", payload))
 			return nil
 		}
 		s.Edge.Status, s.Edge.Details = m.SyncStatus, m.FailedStatusDetails
@@ -244,7 +245,7 @@ func (c *ControlPlane) HearJobs(thing string, payload []byte) {
 	}
 	var m jobsMessage
 	if err := json.Unmarshal(payload, &m); err != nil {
-		c.o.Log.Warn("a jobs/status cannot be read", zap.String("thing", thing), zap.Error(err))
+		logevent.JobsStatusUnreadable.Log(c.o.Log, zap.String("thing", thing), zap.Error(err))
 		return
 	}
 	c.change("note the status of jobs", func(d Streams) error {

@@ -148,7 +148,7 @@ func (c *check) add(s *Shape, path string, value any, rule Rule, format string, 
 		Text: fmt.Sprintf("%s at '%s' failed to satisfy constraint: Member must %s", shown, path, fmt.Sprintf(format, args...))})
 }
 
-// value checks one value that is not null and returns what is known of it.
+// value checks one value that is not null and returns its known members.
 func (c *check) value(path string, s *Shape, value any) any {
 	switch s.Kind {
 	case Structure:

@@ -53,7 +53,7 @@ func TestAFragmentIsAcknowledgedWhenItEnds(t *testing.T) {
 			if row.want == nil { // the next has begun: silence loses it, and only it
 				p.expect(slices.Concat(stored(epoch), []string{ackOf("BUFFERING", epoch+1000)}, []string{"IDLE"})...)
 				if rest := p.rest(); len(rest) != 0 || p.err != nil || c.Stats("cam").Torn != 1 {
-					t.Errorf("the answer goes on with %v and ends with %v: %+v", rest, p.err, c.Stats("cam"))
+					t.Errorf("the answer continues with %v and ends with %v: %+v", rest, p.err, c.Stats("cam"))
 				}
 				checkFileHoldsWhatIsListed(t, c)
 				return
@@ -66,7 +66,7 @@ func TestAFragmentIsAcknowledgedWhenItEnds(t *testing.T) {
 			p.body.Close()
 			if row.end == nil {
 				if rest := p.rest(); len(rest) != 0 || p.err != nil {
-					t.Errorf("the answer goes on with %v and ends with %v", rest, p.err)
+					t.Errorf("the answer continues with %v and ends with %v", rest, p.err)
 				}
 			}
 		})

@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
-// writeTimeout ends a session whose producer does not take its acknowledgements.
+// writeTimeout ends a session whose producer does not read its acknowledgements.
 const writeTimeout = 10 * time.Second
 
 // ackWriter sends acknowledgements while the body is being read. It owns the response from the
@@ -43,7 +43,7 @@ func (a *ackWriter) push(k ack) {
 	a.wake.Set()
 }
 
-// hold stops the sending of what is pushed from now on, until hold(false): a black hole answers nothing.
+// hold stops the sending of acknowledgements that are pushed from now on, until hold(false): a black hole answers nothing.
 func (a *ackWriter) hold(on bool) {
 	a.mu.Lock()
 	if on && !a.held {
@@ -67,7 +67,7 @@ func (a *ackWriter) stop(patience bool) {
 }
 
 // run sends until stop and an empty queue, or until ctx ends. It ends the session with fail when
-// the producer does not take an acknowledgement. idle is called every interval.
+// the producer does not read an acknowledgement. idle is called every interval.
 func (a *ackWriter) run(ctx context.Context, interval time.Duration, idle func(), fail func(error)) {
 	defer close(a.done)
 	tick := time.NewTicker(interval)

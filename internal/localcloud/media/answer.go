@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 )
 
-// sendMedia writes the stream's fragments from where the request starts, and goes on as they come.
+// sendMedia writes the stream's fragments from where the request starts, and continues as they arrive.
 func (s *Service) sendMedia(
 	ctx context.Context, w http.ResponseWriter, rc *http.ResponseController, st *streamState, request getMediaRequest,
 ) error {

@@ -49,7 +49,7 @@ func (se *session) heldBack(d time.Duration) {
 	se.st.mu.Unlock()
 }
 
-// idle is called by the acknowledging goroutine, again and again. It acknowledges silence, and ends
+// idle is called by the acknowledging goroutine at intervals. It acknowledges silence, and ends
 // the body when that lasts.
 func (se *session) idle() {
 	since := se.bytes.waiting.Load()
@@ -59,7 +59,7 @@ func (se *session) idle() {
 	silent := time.Since(se.began) - time.Duration(since)
 	if silent >= se.service.o.Limits.IdleTimeout {
 		se.bytes.idled.Store(true)
-		_ = se.rc.SetReadDeadline(time.Unix(1, 0)) // without support for deadlines the body goes on
+		_ = se.rc.SetReadDeadline(time.Unix(1, 0)) // without support for deadlines the body continues
 	} else if silent >= se.service.o.Limits.IdleInterval {
 		se.send(ack{event: EventIdle})
 	}

@@ -1,17 +1,17 @@
 // Package media plays PutMedia and GetMedia of Kinesis Video Streams: an http.Handler that takes
 // fragments, checks them as strictly as the documentation says, acknowledges them, has them kept on
-// disk (package archive) and returns them. It knows nothing of the agent, of
-// signatures (Options.Verify) or of how streams come to be (Options.Streams).
+// disk (package archive) and returns them. It does not know the agent,
+// signatures (Options.Verify) or how streams are created (Options.Streams).
 //
 // # GetMedia
 //
 // As captures of the service show (AWS's Java parser library, src/test/resources), each fragment
 // comes complete: the producer's EBML head, Segment (of unknown size, also where the producer gave
-// one), Info, Tracks and all else before its first Cluster; KVS's Tags with fragment number and times;
+// one), Info, Tracks and everything else before its first Cluster; KVS's Tags with fragment number and times;
 // the Cluster as it was sent, with relative times where those were sent; what the producer sent
 // behind it, Cues too; and KVS's Tags with MILLIS_BEHIND_NOW and the continuation token. Tags that
-// stood before Tracks come with the first fragment of their session only, those behind Tracks with each:
-// so do the captures of AWS's C producer and of ffmpeg. MILLIS_BEHIND_NOW is the time since the
+// preceded Tracks come with the first fragment of their session only, those after Tracks with each,
+// as in the captures of AWS's C producer and of ffmpeg. MILLIS_BEHIND_NOW is the time since the
 // server timestamp, as the captures' values rise with the time that sending takes. A fragment is
 // sent when it has ended, so that no tags come later.
 //
@@ -30,7 +30,7 @@
 //     Only then is it judged, RECEIVED and PERSISTED.
 //   - Shortest duration: MIN_FRAGMENT_DURATION_REACHED (which has no documented ErrorId, so none is
 //     sent) comes only when the next fragment of the session begins less than 1 s after the
-//     one before. Where a tag ended that one, it is stored and PERSISTED by then; the ERROR names it
+//     previous one. Where a tag ended that one, it is stored and PERSISTED by then; the ERROR names it
 //     nevertheless, as it is too short. What AWS does there is not known. The last fragment of a
 //     session is stored however short it is: AWS's own producers end every session with whatever
 //     frames are left, and end fragments by the tag when frames stop coming.
@@ -38,8 +38,8 @@
 //     pause of the camera does not count.
 //   - Order: timecodes must rise within a session. Sessions are independent of each other, as
 //     backlogs are uploaded out of order.
-//   - Tags: those behind a Cluster belong to it, those before the first Cluster to the first, and
-//     those behind the end of a fragment by its tag to the next, or to none where no more comes. So say
+//   - Tags: tags after a Cluster belong to it, tags before the first Cluster to the first, and
+//     tags after the end of a fragment by its tag to the next, or to none if no other follows. Sources:
 //     reports of AWS's C producer (issue 405: with tags before every Cluster the first fragment has
 //     them twice, the last none) and how it was changed. A tag AWS_KINESISVIDEO_END_OF_FRAGMENT
 //     without a fragment to end ends nothing; the tag counts to the 10 that a fragment may have.

@@ -16,7 +16,7 @@ type Point uint8
 
 const (
 	BeforeResponse  Point = iota // the request has arrived, nothing was answered
-	BeforeBody                   // 200 was answered, nothing of the body was read
+	BeforeBody                   // 200 was answered, no part of the body was read
 	AtFragmentStart              // the fragment's BUFFERING was sent
 	MidFragment                  // two blocks of the fragment were read (or its only one)
 	AfterReceived                // the fragment's RECEIVED was sent, and it was not stored
@@ -86,7 +86,7 @@ func Refuse(status int, name string) Fault {
 func ResetAt(p Point) Fault { return Fault{action: actReset, at: p} }
 
 // BlackHoleAt reads nothing and answers nothing from that point on. The connection stays open until
-// the fault is cleared, and then goes on where it was.
+// the fault is cleared, and then continues where it was.
 func BlackHoleAt(p Point) Fault { return Fault{action: actHang, at: p} }
 
 // Slow reads the bodies of requests at that rate. Times counts the requests.
@@ -142,7 +142,7 @@ func (f *Faults) Inject(stream string, x Fault) *Injected {
 	return i
 }
 
-// Clear takes all faults away, brings back what is down, and wakes what hangs in a black hole.
+// Clear removes all faults, and ends outages and black holes.
 func (f *Faults) Clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

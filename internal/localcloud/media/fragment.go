@@ -57,7 +57,7 @@ func (f *fragment) where() string { return fmt.Sprintf("Cluster at byte %d", f.o
 func (se *session) tapOutside(p []byte) error {
 	se.outside = append(se.outside, p...)
 	if most := se.service.o.Limits.MaxFragmentBytes; int64(len(se.outside)) > most {
-		return fail(maxFragmentSize, fmt.Sprintf("byte %d", se.reader.Offset()), "more than %d bytes stand between two Clusters", most)
+		return fail(maxFragmentSize, fmt.Sprintf("byte %d", se.reader.Offset()), "more than %d bytes are between two Clusters", most)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) err
 	}
 	se.send(f.ack(EventBuffering))
 	if se.before != nil && f.begin <= se.before.begin {
-		return fail(timecodeNotRising, "", "the fragment at %d ms begins no later than the one before it", f.timecode)
+		return fail(timecodeNotRising, "", "the fragment at %d ms begins no later than the previous one", f.timecode)
 	}
 	if info, ok := se.service.o.Streams.Stream(se.st.name); !ok || !takesMedia(info.Status) {
 		return fail(streamNotActive, "", "the stream is not active (status %q)", info.Status)
@@ -133,7 +133,7 @@ func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) err
 	return se.strike(AtFragmentStart)
 }
 
-// takeLead takes what was sent before the fragment and is not of the one before it.
+// takeLead takes the elements before the fragment that do not belong to the previous one.
 func (se *session) takeLead(f *fragment, h *strictmkv.Header) error {
 	sent := se.outside
 	se.outside = nil
@@ -209,7 +209,7 @@ func (se *session) endFragment(h *strictmkv.Header) error {
 }
 
 // keepHeads stores what the producer sent before its first Cluster: as it was sent for the first
-// fragment, and without the Tags that stood before Tracks for those that follow.
+// fragment, and without the Tags before Tracks for those that follow.
 func (se *session) keepHeads(sent []byte, h *strictmkv.Header) (err error) {
 	if se.firstHead, err = se.service.archive.KeepHead(archive.WithUnknownSize(sent, h.SegmentSize)); err != nil {
 		return fail(internalError, "", "cannot store the head: %v", err)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 )
 
 // reader is one GetMedia connection.
@@ -93,7 +94,7 @@ func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		s.log.Info("GetMedia ended", zap.String("stream", st.name), zap.Error(err))
+		logevent.GetMediaInterrupted.Log(s.log, zap.String("stream", st.name), zap.Error(err))
 	}
 }
 

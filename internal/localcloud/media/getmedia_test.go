@@ -39,15 +39,15 @@ func (c *cloud) getMedia(t *testing.T, selector string) []byte {
 
 const earliest = `"StartSelectorType":"EARLIEST"`
 
-// piece is an element below the Segment, or the head of one that has no end of its own.
-type piece struct {
+// chunk is an element below the Segment, or the head of one that has no end of its own.
+type chunk struct {
 	id    string // hex
 	bytes []byte
 }
 
 // walk cuts an answer of GetMedia into the parts that begin with an EBML head, and these into the
 // elements below the Segment. It shares no code with the packages under test.
-func walk(t *testing.T, b []byte) (parts [][]piece) {
+func walk(t *testing.T, b []byte) (parts [][]chunk) {
 	t.Helper()
 	vint := func(b []byte) (width int, value uint64, unknown bool) {
 		for width = 1; width <= 8 && b[0]&(0x80>>(width-1)) == 0; width++ {
@@ -63,7 +63,7 @@ func walk(t *testing.T, b []byte) (parts [][]piece) {
 	for len(b) > 0 {
 		idWidth, _, _ := vint(b)
 		sizeWidth, size, unknown := vint(b[idWidth:])
-		p := piece{id: fmt.Sprintf("%X", b[:idWidth])}
+		p := chunk{id: fmt.Sprintf("%X", b[:idWidth])}
 		end := idWidth + sizeWidth
 		switch {
 		case p.id == "18538067":
@@ -219,7 +219,7 @@ func TestGetMediaReturnsWhatWasSent(t *testing.T) {
 	}
 }
 
-// roundTrip sends the sessions, and compares what GetMedia returns of them.
+// roundTrip sends the sessions, and compares the answer of GetMedia.
 func roundTrip(t *testing.T, sessions []sentSession) {
 	t.Helper()
 	var now atomic.Int64
@@ -259,7 +259,7 @@ func compareParts(t *testing.T, got []byte, want [][]byte) {
 	}
 }
 
-// A consumer that is there before the fragment gets it when it has ended, with its tags.
+// A consumer that connects before the fragment gets it when it has ended, with its tags.
 func TestGetMediaFollowsTheStream(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Limits: Limits{GetMediaIdle: 100 * time.Millisecond}})

@@ -83,7 +83,7 @@ func cluster(at int64, blocks ...[]byte) []byte {
 	return elem(0x1F43B675, append([][]byte{uintElem(0xE7, uint64(at))}, blocks...)...)
 }
 
-// unknownCluster is a cluster whose size was not known when it was begun.
+// unknownCluster is a cluster whose size was not known at its start.
 func unknownCluster(at int64, blocks ...[]byte) []byte {
 	b := []byte{0x1F, 0x43, 0xB6, 0x75, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}
 	b = append(b, uintElem(0xE7, uint64(at))...)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 )
 
 // Request headers of PutMedia (API reference).
@@ -48,7 +49,7 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	}
 	start, relative, err := s.admit(st, r, known)
 	if err != nil {
-		s.log.Info("refused PutMedia", zap.String("stream", name), zap.Error(err))
+		logevent.PutMediaRefused.Log(s.log, zap.String("stream", name), zap.Error(err))
 		st.update(func() { st.stats.Refused++ })
 		s.refuse(w, r, opPutMedia, StreamOf(r.Header), err)
 		_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
@@ -133,7 +134,7 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 		return start, false, badRequest("header "+headerName, "exactly one of %s and %s must be given", headerName, headerARN)
 	}
 	if name := h.Get(headerName); name != "" && !validName(name) {
-		return start, false, badRequest("header "+headerName, "%s %q is no stream name: 1 to 256 of a-z A-Z 0-9 _ . -", headerName, name)
+		return start, false, badRequest("header "+headerName, "%s %q is not a stream name: 1 to 256 of a-z A-Z 0-9 _ . -", headerName, name)
 	}
 	if start, err = parseStart(h.Get(headerStart)); err != nil {
 		return start, false, err

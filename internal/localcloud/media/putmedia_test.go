@@ -207,7 +207,7 @@ var badFragments = []struct {
 		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MIN_FRAGMENT_DURATION_REACHED"},
 	},
 	{
-		"a fragment that goes back", // it is at fault, not the one before it
+		"a fragment that goes back", // it is at fault, not the previous one
 		[][]byte{streamHead(), second(epoch + 2000), second(epoch)},
 		append(stored(epoch+2000), ackOf("BUFFERING", epoch), ackOf("ERROR", epoch)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),
 	},

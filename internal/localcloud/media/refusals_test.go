@@ -334,7 +334,7 @@ func TestAFailureOfTheDiskIsOneLine(t *testing.T) {
 	got.want(t, "refused PutMedia of cam: INTERNAL_ERROR (5000) at Cluster at byte ")
 }
 
-// What stands between Clusters has a bound as well.
+// The elements between Clusters are bounded as well.
 func TestTooMuchBetweenClustersIsRefused(t *testing.T) {
 	t.Parallel()
 	got := make(lines, 10)
@@ -401,8 +401,8 @@ func TestSessionsThatAreClosedAreOneLine(t *testing.T) {
 	newer := c.open(t, as("hub-2"))
 	older.rest()
 	got.want(t, "refused PutMedia of cam by hub-1: connection closed at the stream: a newer PutMedia connection took over the stream")
-	begun := slices.Concat(streamHead(), second(epoch)[:200])
-	newer.write(begun)
+	started := slices.Concat(streamHead(), second(epoch)[:200])
+	newer.write(started)
 	newer.rest()
 	got.want(t, "refused PutMedia of cam by hub-2: connection closed at byte ")
 

@@ -79,7 +79,7 @@ var (
 	errIdle      = errors.New("no byte came within the idle timeout")
 )
 
-// New opens the directory, goes on where an earlier Service stopped, and is ready to serve.
+// New opens the directory, continues where an earlier Service stopped, and is ready to serve.
 func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -152,7 +152,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream returns the state of a stream, made when it is first heard of.
+// stream returns the state of a stream, created when it is first named.
 func (s *Service) stream(name string) *streamState {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
@@ -45,7 +46,7 @@ type session struct {
 	last    time.Duration // greatest block time of the fragments before
 	any     bool          // last is valid
 
-	// What stands between Clusters.
+	// The elements between Clusters.
 	outside   []byte           // since the last Cluster, or since the tag that ended its fragment
 	tags      []Tag            // of the next fragment
 	earlyTags []strictmkv.Span // Tags elements before Tracks
@@ -121,9 +122,9 @@ func (se *session) conclude(err error) {
 			se.st.stats.Errors++
 			se.st.stats.LastError = failed.Error()
 		})
-		log.Warn("PutMedia fragment refused", zap.Error(err))
+		logevent.FragmentRefused.Log(log, zap.Error(err))
 	default:
-		log.Info("PutMedia connection ended", zap.Error(err))
+		logevent.PutMediaInterrupted.Log(log, zap.Error(err))
 		se.refuseEnd(err)
 		if se.current != nil && !se.current.committed || se.pending != nil {
 			se.st.update(func() { se.st.stats.Torn++ })
@@ -131,7 +132,7 @@ func (se *session) conclude(err error) {
 	}
 	if se.file != nil {
 		if err := se.file.Discard(); err != nil {
-			log.Error("cannot drop an unfinished fragment from the media file", zap.Error(err))
+			logevent.FragmentNotDropped.Log(log, zap.Error(err))
 		}
 	}
 }

@@ -78,7 +78,7 @@ func (st *streamState) cut() {
 	}
 }
 
-// takeOver makes next the stream's one session, after the one before it has ended.
+// takeOver makes next the stream's one session, after the previous one has ended.
 func (st *streamState) takeOver(next *session) {
 	st.takeover.Lock()
 	defer st.takeover.Unlock()
@@ -133,7 +133,7 @@ func (st *streamState) fileFor(h *strictmkv.Header) (*archive.File, error) {
 	return next, nil
 }
 
-// reopen goes on with the file that an earlier run wrote last.
+// reopen continues the file that an earlier run wrote last.
 func (st *streamState) reopen() (err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -108,7 +108,7 @@ func (p *Authority) obtain(name string, template func() *x509.Certificate) (tls.
 		return pair, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return pair, fmt.Errorf("cannot read the certificate %s, delete it to have it made anew: %w", cert, err)
+		return pair, fmt.Errorf("cannot read the certificate %s, delete it to have it created again: %w", cert, err)
 	}
 	if err := p.issue(template(), cert, key); err != nil {
 		return pair, fmt.Errorf("cannot make the certificate %s: %w", cert, err)

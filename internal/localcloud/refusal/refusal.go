@@ -29,7 +29,7 @@ func (r Refusal) String() string {
 	return Line(Part{"refused ", r.What}, Part{" of ", r.Of}, Part{" by ", r.By}, Part{": ", r.Code}, Part{" at ", r.Where}, Part{": ", r.Why})
 }
 
-// Part is a text of a line, with what stands before it.
+// Part is a text of a line, with its label.
 type Part struct{ Label, Text string }
 
 // Line joins texts that clients may have sent; a part without a text is left out.
@@ -67,7 +67,7 @@ type Log struct {
 	w  io.Writer
 }
 
-// NewLog returns a Log that writes to w; a nil w is no log.
+// NewLog returns a Log that writes to w; with a nil w nothing is written.
 func NewLog(w io.Writer) *Log {
 	if w == nil {
 		return nil

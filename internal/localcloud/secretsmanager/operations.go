@@ -313,7 +313,7 @@ func (m *Manager) deleteSecret(in deleteSecretInput) (any, error) {
 		s, err := d.find(in.SecretId, now)
 		switch {
 		case err != nil && in.ForceDeleteWithoutRecovery && in.SecretId != "":
-			// Source: API reference: it is no error to force the deletion of what is not there.
+			// Source: API reference: forcing the deletion of a secret that does not exist is not an error.
 			s = &secret{Name: in.SecretId, ARN: ARN(in.SecretId)}
 		case err != nil:
 			return err

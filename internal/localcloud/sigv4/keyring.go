@@ -53,7 +53,7 @@ func (k Keyring) secretOf(id string) string {
 	return base64.StdEncoding.EncodeToString(k.mac("secret", id))[:40]
 }
 
-// User returns the key of whoever owns the account.
+// User returns the key of the account's user.
 func (k Keyring) User() AccessKey {
 	id := keyID("AKIA", k.mac("user", ""))
 	return AccessKey{ID: id, Secret: k.secretOf(id)}

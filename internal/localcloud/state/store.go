@@ -137,7 +137,7 @@ func (p Part[P]) Changed() <-chan struct{} {
 	return p.store.changed
 }
 
-// ReplaceFile writes a file that is whole at any time.
+// ReplaceFile writes a file that is complete at any time.
 func ReplaceFile(path string, data []byte) error {
 	next := path + ".new"
 	if err := os.WriteFile(next, data, 0o600); err != nil {

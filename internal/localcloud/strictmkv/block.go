@@ -32,7 +32,7 @@ func (r *Reader) simpleBlock(at int64, head int, size int64) (Event, error) {
 	return event, r.firstVideo(event)
 }
 
-// blockGroup reads a BlockGroup: one Block, a keyframe when no ReferenceBlock stands beside it.
+// blockGroup reads a BlockGroup: one Block, a keyframe without a ReferenceBlock.
 func (r *Reader) blockGroup(at int64, head int, size int64) (Event, error) {
 	if err := r.take(head); err != nil {
 		return Event{}, err
@@ -116,7 +116,7 @@ func (r *Reader) block(kind id, at, size int64) (Event, byte, error) {
 	return event, flags, err
 }
 
-// blockHead reads what stands before a block's payload, of which the event has the size.
+// blockHead reads the bytes before a block's payload, whose size is in the event.
 func (r *Reader) blockHead(kind id, at, size int64) (Event, byte, error) {
 	c := &r.cluster
 	if !c.stamped {

@@ -65,7 +65,7 @@ func checkAVCC(b []byte) (nalLength int, fault string) {
 	}
 	// High profiles may add chroma format, bit depths and SPS extensions: at least four bytes.
 	if len(rest) != 0 && len(rest) < 4 {
-		return 0, "ends with bytes that are no avcC extension"
+		return 0, "ends with bytes that are not an avcC extension"
 	}
 	return nalLength, ""
 }

@@ -24,7 +24,7 @@ const (
 	TypeAudio = 2
 )
 
-// Header is what stands before the first fragment.
+// Header has the elements before the first fragment.
 type Header struct {
 	DocTypeVersion uint64
 	TimestampScale time.Duration // length of one tick of Cluster and Block times; 1 ms on the wire
@@ -35,7 +35,7 @@ type Header struct {
 	WritingApp     string
 	Tracks         []Track
 	RawTracks      []byte // the whole Tracks element as read, with its identifier and size
-	SegmentSize    Span   // where the Segment's size stands in the input
+	SegmentSize    Span   // where the Segment's size is in the input
 }
 
 // Span is a run of bytes of the input.
@@ -67,7 +67,7 @@ func (h *Header) Track(number uint64) (*Track, bool) {
 	return nil, false
 }
 
-// SameMedia reports whether blocks of both headers can stand in one Segment: the same tracks with
+// SameMedia reports whether blocks of both headers can be in one Segment: the same tracks with
 // the same codec configuration and the same clock. UIDs, names and titles do not matter.
 func (h *Header) SameMedia(o *Header) bool {
 	return h.TimestampScale == o.TimestampScale && slices.EqualFunc(h.Tracks, o.Tracks, func(a, b Track) bool {
@@ -155,7 +155,7 @@ func (h *Header) readInfo(info element, asStored bool) error {
 	case possible:
 		h.Duration = time.Duration(duration)
 	case !asStored:
-		return broken(idDuration, info.offset, "is %g ticks, which is no duration", ticks)
+		return broken(idDuration, info.offset, "is %g ticks, which is not a duration", ticks)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (r *Reader) fill(n int) error {
 		got, err := r.src.Read(r.buf[r.w:])
 		r.w += got
 		if r.w-r.r >= n {
-			return nil // an error, if any, comes again with the next read
+			return nil // the next read returns the error, if any
 		}
 		switch {
 		case errors.Is(err, io.EOF) && r.w > r.r:
@@ -100,7 +100,7 @@ func (r *Reader) take(n int) error {
 	return tap(p)
 }
 
-// stream consumes n bytes of the element, however many, and shows them to see in pieces.
+// stream consumes n bytes of the element, however many, and shows them to see in chunks.
 func (r *Reader) stream(child id, at, n int64, see func(p []byte) error) error {
 	for n > 0 {
 		if r.r == r.w {
@@ -111,16 +111,16 @@ func (r *Reader) stream(child id, at, n int64, see func(p []byte) error) error {
 				return err
 			}
 		}
-		piece := int(min(n, int64(r.w-r.r)))
+		chunk := int(min(n, int64(r.w-r.r)))
 		if see != nil {
-			if err := see(r.buf[r.r : r.r+piece]); err != nil {
+			if err := see(r.buf[r.r : r.r+chunk]); err != nil {
 				return err
 			}
 		}
-		if err := r.take(piece); err != nil {
+		if err := r.take(chunk); err != nil {
 			return err
 		}
-		n -= int64(piece)
+		n -= int64(chunk)
 	}
 	return nil
 }

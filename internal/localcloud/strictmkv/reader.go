@@ -94,7 +94,7 @@ func NewClusterReader(src io.Reader, h *Header, o Options) *Reader {
 	return r
 }
 
-// Header returns what stood before the first fragment. Complete from the Header event on.
+// Header returns the elements before the first fragment. Complete from the Header event on.
 func (r *Reader) Header() *Header { return &r.header }
 
 // Offset is the number of input bytes that were consumed.
@@ -148,7 +148,7 @@ func (r *Reader) step() (Event, error) {
 	switch r.stage {
 	case atHead:
 		if child != idEBML {
-			return Event{}, broken(child, at, "stands where the EBML head must come first")
+			return Event{}, broken(child, at, "is where the EBML head must come first")
 		}
 		e, err := r.load(child, at, head, size)
 		if err != nil {
@@ -158,7 +158,7 @@ func (r *Reader) step() (Event, error) {
 		return Event{}, r.header.readEBML(e, r.o.AsStored)
 	case atSegment:
 		if child != idSegment {
-			return Event{}, broken(child, at, "stands where the Segment must begin")
+			return Event{}, broken(child, at, "is where the Segment must begin")
 		}
 		r.segment = at + int64(head)
 		r.header.SegmentSize = Span{Offset: at + segmentIDBytes, Bytes: int64(head) - segmentIDBytes}

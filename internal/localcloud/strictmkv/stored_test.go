@@ -105,7 +105,7 @@ var judged = map[string]struct {
 		func(p *parts) { p.readVersion = 0 }, "it must lie in 1…DocTypeVersion",
 	},
 	"DocTypeReadVersion 5":  {"", func(p *parts) { p.readVersion = 5 }, always + "is 5"},
-	"Duration that is none": {`Info: Duration is a duration`, func(p *parts) { p.duration = notANumber }, "which is no duration"},
+	"Duration that is none": {`Info: Duration is a duration`, func(p *parts) { p.duration = notANumber }, "which is not a duration"},
 	"Duration of 3 bytes":   {"", func(p *parts) { p.duration = notANumber[:3] }, always + "is a float of 3 bytes"},
 	"codec of another type": {`CodecID matches TrackType`, func(p *parts) { p.codec = "A_AAC" }, "does not match TrackType"},
 	"no codec":              {"", func(p *parts) { p.codec = "" }, always + "must be set and not be empty"},

@@ -23,7 +23,7 @@ func simpleTag(name, value string) []byte {
 	return elem(idSimpleTag, elem(idTagName, []byte(name)), elem(idTagString, []byte(value)))
 }
 
-// readAllTags reads what stands behind a header as far as it goes.
+// readAllTags reads the tags after a header as far as possible.
 func readAllTags(body []byte) (tags []Tag, err error) {
 	r := NewClusterReader(bytes.NewReader(body), &Header{TimestampScale: time.Millisecond, Tracks: []Track{{Number: 1, Type: TypeVideo}}},
 		Options{})

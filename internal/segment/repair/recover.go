@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
@@ -36,12 +37,10 @@ func (r Recovered) Log(log *zap.Logger, stream, segment string) {
 		zap.Int("frames", frames), zap.Int64("bytesCut", r.Cut), zap.Int64("bytesDamaged", r.Damaged), zap.Int("framesDamaged", r.Lost),
 	}
 	if r.Damaged > 0 {
-		log.Warn(
-			"recovered a segment that was being written when the agent ended, with damage in it that is passed over: the disk lost or changed it",
-			fields...)
+		logevent.SegmentRecoveredDamaged.Log(log, fields...)
 		return
 	}
-	log.Info("recovered a segment that was being written when the agent ended", fields...)
+	logevent.SegmentRecovered.Log(log, fields...)
 }
 
 // ErrDisk is wrapped by errors of Recover when the disk failed.

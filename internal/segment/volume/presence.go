@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
@@ -46,7 +47,7 @@ func (v *Volume) Present() error {
 	case locked && passing(err):
 		return nil // what is done to the disk now says how it is
 	case locked:
-		v.keep("the mark of the disk", MarkFileName, v.writeMark())
+		v.keep(MarkFileName, v.writeMark())
 		return nil
 	case marked:
 		return v.relock(lockErr)
@@ -84,7 +85,7 @@ func (v *Volume) relock(why error) error {
 	if errors.As(err, &taken) && taken.Code == codeLocked {
 		return err
 	}
-	v.keep("the lock file", LockFileName, err)
+	v.keep(LockFileName, err)
 	if err == nil {
 		_ = v.lock.Swap(next).Close()
 	}
@@ -92,18 +93,18 @@ func (v *Volume) relock(why error) error {
 }
 
 // keep reports that a file was created again. A failure of that does not stop the recording.
-func (v *Volume) keep(what, name string, err error) {
+func (v *Volume) keep(name string, err error) {
 	path := filepath.Join(v.dir, name)
 	if err == nil {
 		v.health.OK(scopeVolume)
-		v.log.Warn("somebody removed "+what+" from the recording directory: it is made again", zap.String("file", path))
+		logevent.VolumeFileRestored.Log(v.log, zap.String("file", path))
 		return
 	}
 	fault := health.SystemFault(CodeDisk, err,
 		"The file %s was removed and cannot be created again, so that the agent may refuse the disk at its next start: move the file "+
 			"that has its name now away, and do not delete it.", path)
 	if v.health.Report(scopeVolume, health.Degraded, fault) {
-		v.log.Error("cannot make "+what+" again", zap.String("code", fault.Code), zap.String("file", path), zap.Error(err))
+		logevent.Condition(v.log, fault, zap.String("file", path))
 	}
 }
 
@@ -133,6 +134,6 @@ func (v *Volume) refound(why error) error {
 	}
 	_ = v.lock.Swap(next).Close()
 	v.format.Store(layout.FormatFirst) // its file is gone as well: the code that needs another format writes it again
-	v.log.Error("somebody deleted all that was in the recording directory: recording begins again", zap.String("directory", v.dir))
+	logevent.RecordingsVanished.Log(v.log, zap.String("directory", v.dir))
 	return Fault(v.dir, v.writeMark())
 }

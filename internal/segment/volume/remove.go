@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
@@ -23,7 +24,7 @@ func (v *Volume) RemoveDirectory(stream, dir string) error {
 		return Fault(dir, err)
 	}
 	if len(foreign) > 0 {
-		v.log.Warn("files that are not the agent's stay in the directory of a stream that was deleted: look at them and delete them",
+		logevent.ForeignFilesLeft.Log(v.log,
 			zap.String("stream", stream), zap.String("directory", dir), zap.Strings("files", foreign[:min(len(foreign), 20)]))
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
@@ -71,7 +72,7 @@ func (u *Unread) Report() {
 	causes := errors.Join(all...)
 	if len(names) == 0 {
 		if u.health.OK(scopeUnread) {
-			u.log.Info("all recordings can be read again")
+			logevent.RecordingsReadable.Log(u.log)
 		}
 		return
 	}
@@ -79,6 +80,6 @@ func (u *Unread) Report() {
 		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can; this is "+
 			"retried: %s.", strings.Join(names, ", "), u.dir, advice(all))
 	if u.health.Report(scopeUnread, health.Failed, fault) {
-		u.log.Error("recordings cannot be read", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", causes))
+		logevent.Condition(u.log, fault)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
@@ -191,8 +192,7 @@ func (l *List) RequeueFreed() (any bool) {
 		}
 	}
 	if fragments > 0 {
-		l.o.Log.Info("refused fragments are uploaded again, as the service now accepts them",
-			zap.Int("fragments", fragments), zap.Strings("codes", l.freed))
+		logevent.RefusedRetried.Log(l.o.Log, zap.Int("fragments", fragments), zap.Strings("codes", l.freed))
 	}
 	if !left {
 		l.freed = nil

@@ -18,51 +18,51 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
-// dialogue is what is said over the connections of a session, and to which URLs.
-type dialogue struct {
-	connections int         // so far: a redirect takes another one
+// conversation is the state of the requests and answers of a session, over all of its connections.
+type conversation struct {
+	connections int         // so far: a redirect opens another one
 	scheme      string      // of the last one
-	direct      atomic.Bool // what it brings is not left to gather
-	last        atomic.Pointer[answer.Dialogue]
+	direct      atomic.Bool // it is read without delay
+	last        atomic.Pointer[answer.Conversation]
 
-	setup atomic.Pointer[base.URL] // of the track that is set up
-	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
+	setup atomic.Pointer[base.URL] // of the track being set up
+	play  atomic.Pointer[base.URL] // of PLAY, where it is not the library's
 
 	setting atomic.Pointer[setting] // the SETUP under way; nil: none
 
-	dropped ratelimit.Limit // messages that had nothing to say; the goroutine that reads uses it
+	dropped ratelimit.Limit // ignored messages; used by the reading goroutine
 }
 
-func (d *dialogue) mend(message []byte) []byte { return d.last.Load().Mend(message) }
+func (d *conversation) repair(message []byte) []byte { return d.last.Load().Repair(message) }
 
-func (d *dialogue) described() answer.Described { return d.last.Load().Described() }
+func (d *conversation) described() answer.Described { return d.last.Load().Described() }
 
-// dropMessage counts a message that the library does not see.
+// dropMessage counts a message that is not passed to the library.
 func (s *session) dropMessage() error {
-	if !s.dialogue.dropped.Exceeds(1, time.Now()) {
+	if !s.conversation.dropped.Exceeds(1, time.Now()) {
 		return nil
 	}
 	s.abort(errMessages)
 	return errMessages
 }
 
-// maxRedirects is how often a camera may send us elsewhere.
+// maxRedirects is how many redirects of a camera are followed.
 const maxRedirects = 3
 
-// dial connects to the camera, or to where it redirects us.
+// dial connects to the camera, or to the address of its redirect.
 func (s *session) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	if s.dialogue.connections++; s.dialogue.connections > 1+maxRedirects {
+	if s.conversation.connections++; s.conversation.connections > 1+maxRedirects {
 		return nil, errRedirects
 	}
-	messages := &answer.Dialogue{Key: func(encoded string) string { return srtpkey.Readable(encoded, time.Now()) }}
-	s.dialogue.scheme = s.client.Scheme
-	s.dialogue.last.Store(messages)
+	messages := &answer.Conversation{Key: func(encoded string) string { return srtpkey.Readable(encoded, time.Now()) }}
+	s.conversation.scheme = s.client.Scheme
+	s.conversation.last.Store(messages)
 	s.tap.opened = false
 	scheme := s.client.Scheme
 	var batched *conn.Conn
 	var err error
 	if s.over.tunnel {
-		s.dialogue.scheme = "rtsp"
+		s.conversation.scheme = "rtsp"
 		if s.over.tls {
 			scheme = "rtsps"
 		}
@@ -73,7 +73,7 @@ func (s *session) dial(ctx context.Context, _, address string) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	// The library would make a TLS connection by itself, unless it takes the scheme for another one; request puts that right.
+	// The library would open a TLS connection by itself, unless it sees another scheme; request restores the real one.
 	s.client.Scheme = "rtsp"
 	batched.Tap, batched.Sent, batched.Divert = &s.tap, messages.Sent, s.divert
 	inject := batched.Inject
@@ -89,7 +89,7 @@ func (s *session) dialer() *net.Dialer {
 	}
 }
 
-// dialStream connects to a host and port, over TLS or not. Its bytes are counted and read in batches; whoever reads has a time of its own.
+// dialStream connects to a host and port, over TLS or not. Its bytes are counted and read in batches; readers set deadlines of their own.
 func (s *session) dialStream(ctx context.Context, address string, secure bool) (*conn.Conn, error) {
 	dialled, err := s.dialer().DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *session) dialStream(ctx context.Context, address string, secure bool) (
 	}
 	s.conn.Store(&dialled)
 	s.peer, s.local = addressOf(dialled.RemoteAddr()), addressOf(dialled.LocalAddr())
-	below := &conn.Conn{Conn: dialled, Playing: &s.hooks.playing, Direct: &s.dialogue.direct, Came: s.countBytes}
+	below := &conn.Conn{Conn: dialled, Playing: &s.hooks.playing, Direct: &s.conversation.direct, Came: s.countBytes}
 	if !secure {
 		return below, nil
 	}
@@ -110,24 +110,24 @@ func (s *session) dialStream(ctx context.Context, address string, secure bool) (
 	return &conn.Conn{Conn: secured, Playing: below.Playing, Direct: below.Direct, Came: uncounted}, nil
 }
 
-// trust says whom to trust at a host and port.
+// trust returns which certificates are trusted at a host and port.
 func (s *session) trust(address string) handshake.Options {
 	host, _, _ := net.SplitHostPort(address)
 	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots, Tunnel: s.over.tunnel}
 }
 
-// request is called before a request of ours is sent.
+// request is called before the agent sends a request.
 func (s *session) request(r *base.Request) {
-	if s.client.Scheme != s.dialogue.scheme {
-		s.client.Scheme = s.dialogue.scheme
+	if s.client.Scheme != s.conversation.scheme {
+		s.client.Scheme = s.conversation.scheme
 	}
-	to := s.dialogue.play.Load()
+	to := s.conversation.play.Load()
 	switch r.Method {
 	case base.Describe:
 		to = nil
 	case base.Setup:
-		to = s.dialogue.setup.Load()
-		s.dialogue.setting.Load().asks(r)
+		to = s.conversation.setup.Load()
+		s.conversation.setting.Load().asks(r)
 	}
 	if to != nil {
 		r.URL = to.Clone()
@@ -135,27 +135,27 @@ func (s *session) request(r *base.Request) {
 	s.hooks.request(r)
 }
 
-// response is called before the library takes a response.
+// response is called before the library handles a response.
 func (s *session) response(r *base.Response) {
 	s.hooks.response(r)
 	if keys := r.Header["KeyMgmt"]; len(keys) == 1 {
 		keys[0] = srtpkey.Header(keys[0], time.Now())
 	}
-	s.dialogue.setting.Load().answers(r, s.dialogue.last.Load().SetUp())
+	s.conversation.setting.Load().answers(r, s.conversation.last.Load().SetUp())
 }
 
-// askToPlay asks the camera to play what was described, or else the video alone.
+// askToPlay asks the camera to play everything that was described, or else the video alone.
 func (s *session) askToPlay() (response *base.Response, err error) {
-	described := s.dialogue.described()
+	described := s.conversation.described()
 	urls := described.Bases
-	if to := s.dialogue.setup.Load(); to != nil && s.audio == nil {
+	if to := s.conversation.setup.Load(); to != nil && s.audio == nil {
 		urls = append(slices.Clip(urls), to.String())
 	}
-	err = s.ask(&s.dialogue.play, urls, func() (err error) { response, err = s.client.Play(nil); return err })
+	err = s.ask(&s.conversation.play, urls, func() (err error) { response, err = s.client.Play(nil); return err })
 	return response, err
 }
 
-// ask makes a request to the first of these URLs that the camera knows.
+// ask sends a request for the first of these URLs that the camera knows.
 func (s *session) ask(to *atomic.Pointer[base.URL], urls []string, request func() error) error {
 	var refused error
 	for _, text := range urls {
@@ -176,7 +176,7 @@ func (s *session) ask(to *atomic.Pointer[base.URL], urls []string, request func(
 	return s.hooks.repeat(request)
 }
 
-// isElsewhere reports whether a camera may know another URL for what was asked.
+// isElsewhere reports whether the camera may know the resource by another URL.
 func isElsewhere(err error) bool {
 	var answer liberrors.ErrClientBadStatusCode
 	if !errors.As(err, &answer) {

@@ -12,20 +12,20 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 )
 
-// Dialogue is that with a camera over one connection. What is sent goes through Sent, and what comes through Mend. Several
-// goroutines may use it.
-type Dialogue struct {
-	// Key writes a MIKEY message of a description, in base64, as it can be read; empty: it cannot. Default: none can.
+// Conversation follows the requests and answers on one connection to a camera. Call Sent with all that is sent, and Repair with each
+// message received. Several goroutines may use it.
+type Conversation struct {
+	// Key rewrites a MIKEY message of a description, in base64, for strict readers; empty: impossible. Default: always impossible.
 	Key func(base64 string) string
 
 	mu        sync.Mutex
 	pending   []request
-	answered  int // the number of the last request that was
+	answered  int // CSeq of the last answered request
 	described Described
 	setUp     SetUp
 }
 
-// request is one of ours.
+// request is a request of the agent.
 type request struct {
 	method    string
 	number    int // CSeq
@@ -33,10 +33,10 @@ type request struct {
 	transport string
 }
 
-// Described is what a camera described last.
+// Described is the camera's last description.
 type Described struct {
 	sdp.Choice
-	// Base is the URL of all that is described, and VideoURLs and AudioURLs are those that its tracks may have, the likeliest first.
+	// Base is the URL of the whole presentation; VideoURLs and AudioURLs are the possible URLs of its tracks, the likeliest first.
 	Base                 string
 	Bases                []string
 	VideoURLs, AudioURLs []string
@@ -45,8 +45,8 @@ type Described struct {
 // maxPending is how many requests may be without an answer: cameras leave keepalives unanswered.
 const maxPending = 8
 
-// Sent takes note of what is sent: a request, or anything else.
-func (d *Dialogue) Sent(message []byte) {
+// Sent notes a sent message; anything but a request is ignored.
+func (d *Conversation) Sent(message []byte) {
 	if len(message) == 0 || message[0] == frameMark || bytes.HasPrefix(message, []byte(response)) {
 		return
 	}
@@ -68,31 +68,31 @@ func (d *Dialogue) Sent(message []byte) {
 	}
 }
 
-// Described returns what the camera described last.
-func (d *Dialogue) Described() Described {
+// Described returns the camera's last description.
+func (d *Conversation) Described() Described {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.described
 }
 
 // SetUp returns how the camera sends the track that was set up last.
-func (d *Dialogue) SetUp() SetUp {
+func (d *Conversation) SetUp() SetUp {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.setUp
 }
 
-// Mend makes a message that a strict reader takes of one that a camera sent. nil: it has nothing to say.
-func (d *Dialogue) Mend(message []byte) []byte {
+// Repair rewrites a message of a camera so that a strict reader accepts it. nil: the message is to be ignored.
+func (d *Conversation) Repair(message []byte) []byte {
 	end := headEnd(message)
 	if end == 0 {
 		return nil
 	}
 	h := parseHead(message[:end])
 	if h.status == 0 {
-		return mendRequest(h)
+		return repairRequest(h)
 	}
-	if h.status < statusOK { // more is to come
+	if h.status < statusOK { // the final answer follows
 		return nil
 	}
 	d.mu.Lock()
@@ -101,11 +101,11 @@ func (d *Dialogue) Mend(message []byte) []byte {
 	if repeated {
 		return nil
 	}
-	return d.mendResponse(&h, to, message[end:])
+	return d.repairResponse(&h, to, message[end:])
 }
 
-// mendRequest says what a camera asks. Which resource and with what body is of no use.
-func mendRequest(h head) []byte {
+// repairRequest rewrites a request of a camera. The resource and the body are not needed.
+func repairRequest(h head) []byte {
 	var w writer
 	fmt.Fprintf(&w, "%s * RTSP/1.0\r\n", h.method)
 	if n := number(h.get("cseq")); n >= 0 {
@@ -114,9 +114,9 @@ func mendRequest(h head) []byte {
 	return w.end(nil)
 }
 
-// answers finds the request that is answered: the one of that number, else the last one, as players do. A camera that says the
-// same again answers an earlier one.
-func (d *Dialogue) answers(h *head, body []byte) (to request, repeated bool) {
+// answers finds the request that is answered: the one of the same number, else the last one, as players do. A camera that repeats an
+// answer answers an earlier one.
+func (d *Conversation) answers(h *head, body []byte) (to request, repeated bool) {
 	n := number(h.get("cseq"))
 	i := slices.IndexFunc(d.pending, func(r request) bool { return r.number == n })
 	if i < 0 {
@@ -136,14 +136,14 @@ func (d *Dialogue) answers(h *head, body []byte) (to request, repeated bool) {
 	return to, false
 }
 
-// passed are the headers that are as they came, with the names that readers know.
+// passed are the headers that are copied unchanged, with the names that readers know.
 var passed = []string{
 	"Allow", "Authentication-Info", "Date", "KeyMgmt", "Location", "Proxy-Authenticate", "Range", "Retry-After", "Server", "Unsupported",
 	"WWW-Authenticate",
 }
 
-// mendResponse says what a camera answers to a request.
-func (d *Dialogue) mendResponse(h *head, to request, body []byte) []byte {
+// repairResponse rewrites the answer to a request.
+func (d *Conversation) repairResponse(h *head, to request, body []byte) []byte {
 	var w writer
 	status := h.status
 	if status < statusRedirect {
@@ -153,7 +153,7 @@ func (d *Dialogue) mendResponse(h *head, to request, body []byte) []byte {
 	if to.method != "" {
 		w.header("CSeq", strconv.Itoa(to.number))
 	} else {
-		w.header("CSeq", "0") // nobody waits for it
+		w.header("CSeq", "0") // no request waits for it
 	}
 	for _, name := range passed {
 		for _, value := range h.all(strings.ToLower(name)) {
@@ -179,7 +179,7 @@ func (d *Dialogue) mendResponse(h *head, to request, body []byte) []byte {
 	return w.end(nil)
 }
 
-// reason is the one of a status line.
+// reason is the reason phrase of a status line.
 func reason(h *head) string {
 	const most = 200
 	text := strings.TrimSpace(printable(h.reason))
@@ -193,8 +193,8 @@ func reason(h *head) string {
 	}
 }
 
-// describe reads a description, and writes it anew.
-func (d *Dialogue) describe(h *head, to request, body []byte) (text []byte, ok bool) {
+// describe reads a description, and rewrites it.
+func (d *Conversation) describe(h *head, to request, body []byte) (text []byte, ok bool) {
 	at, err := url.Parse(to.url)
 	if err != nil {
 		return nil, false
@@ -239,13 +239,13 @@ func first(list []string) string {
 	return list[0]
 }
 
-// writer writes a message.
+// writer builds a message.
 type writer struct{ bytes.Buffer }
 
-// maxValue bounds a header, in bytes: strict readers take no more.
+// maxValue bounds a header, in bytes: strict readers accept no more.
 const maxValue = 2000
 
-// header writes one that has a value, unless it is too long.
+// header writes a header that has a value, unless it is too long.
 func (w *writer) header(name, value string) {
 	if value = strings.TrimSpace(printable(value)); value != "" && len(value) <= maxValue {
 		fmt.Fprintf(w, "%s: %s\r\n", name, value)

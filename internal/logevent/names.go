@@ -1,0 +1,113 @@
+package logevent
+
+// The agent as a whole.
+const (
+	AgentStarted       Event = "agent-started"
+	AgentStopping      Event = "agent-stopping"
+	AgentStopped       Event = "agent-stopped"
+	StartFailed        Event = "start-failed"
+	StoreNotClosed     Event = "store-not-closed"
+	StateNotCleaned    Event = "state-not-cleaned"
+	SettingsReloaded   Event = "settings-reloaded"
+	LogLevelChanged    Event = "log-level-changed"
+	ClockStepped       Event = "clock-stepped"
+	ClockAgrees        Event = "clock-agrees"
+	TimeZoneChanged    Event = "time-zone-changed"
+	TimeZoneUnreadable Event = "time-zone-unreadable"
+	TimerfdUnavailable Event = "timerfd-unavailable"
+	SystemdNotNotified Event = "systemd-not-notified"
+	WatchdogUnreadable Event = "watchdog-unreadable"
+	SocketRestored     Event = "api-socket-restored"
+	RequestStuck       Event = "api-request-stuck"
+	MediaCut           Event = "api-media-cut"
+)
+
+// Streams and their jobs.
+const (
+	JobStarted        Event = "job-started"
+	JobRetried        Event = "job-retried"
+	JobStopFailed     Event = "job-stop-failed"
+	StreamStopped     Event = "stream-stopped"
+	StreamDeleted     Event = "stream-deleted"
+	RecordingsDeleted Event = "recordings-deleted"
+)
+
+// Configuration.
+const (
+	ConfigurationReceived  Event = "configuration-received"
+	ConfigurationGone      Event = "configuration-gone"
+	DeletionReceived       Event = "deletion-received"
+	HubARNLearned          Event = "hub-arn-learned"
+	ControlPlaneRecovered  Event = "control-plane-recovered"
+	MQTTConnected          Event = "mqtt-connected"
+	MQTTRetainAllowed      Event = "mqtt-retain-allowed"
+	UploadRequestsDenied   Event = "upload-requests-denied"
+	UploadRequestsLost     Event = "upload-requests-lost"
+	UploadRequestsNotSaved Event = "upload-requests-not-saved"
+	StatusNotEncoded       Event = "status-not-encoded"
+	StreamFileRead         Event = "stream-file-read"
+	StreamFileGone         Event = "stream-file-gone"
+	CameraURLRead          Event = "camera-url-read"
+	CameraSecretsReadable  Event = "camera-secrets-readable"
+)
+
+// Identity and metrics.
+const (
+	CredentialsRenewed  Event = "credentials-renewed"
+	CertificateReplaced Event = "certificate-replaced"
+	CertificateReadable Event = "certificate-readable"
+	MetricsRecovered    Event = "metrics-recovered"
+)
+
+// Recording.
+const (
+	RecordingResumed   Event = "recording-resumed"
+	RecordingAllowed   Event = "recording-allowed"
+	FilePlayed         Event = "file-played"
+	TransportSwitched  Event = "transport-switched"
+	CameraClockUsed    Event = "camera-clock-used"
+	TimestampsNormal   Event = "timestamps-normal"
+	TimesAfterFreeze   Event = "times-after-freeze"
+	TimesAfterStep     Event = "times-after-step"
+	TimesNotCorrected  Event = "times-not-corrected"
+	CorrectionNotNoted Event = "correction-not-noted"
+	SegmentUnfinished  Event = "segment-unfinished"
+	SegmentNotSaved    Event = "segment-not-saved"
+)
+
+// Recordings on the disk.
+const (
+	DiskRecovered           Event = "disk-recovered"
+	RecordingsReadable      Event = "recordings-readable"
+	SegmentRecovered        Event = "segment-recovered"
+	SegmentRecoveredDamaged Event = "segment-recovered-damaged"
+	SegmentDeleted          Event = "segment-deleted"
+	SegmentVanished         Event = "segment-vanished"
+	FileQuarantined         Event = "file-quarantined"
+	StreamDirectoryRestored Event = "stream-directory-restored"
+	VolumeFileRestored      Event = "volume-file-restored"
+	RecordingsVanished      Event = "recordings-vanished"
+	ForeignFilesLeft        Event = "foreign-files-left"
+	GapsNotNoted            Event = "gaps-not-noted"
+	VolumeNotNoted          Event = "volume-not-noted"
+	FormatNotNoted          Event = "format-not-noted"
+	LossesUnreadable        Event = "losses-unreadable"
+	PoliciesUnreadable      Event = "policies-unreadable"
+)
+
+// Upload.
+const (
+	UploadResumed        Event = "upload-resumed"
+	UploadNothingLeft    Event = "upload-nothing-left"
+	UploadBreaksEnded    Event = "upload-breaks-ended"
+	UploadDiskRecovered  Event = "upload-disk-recovered"
+	UploadModeChanged    Event = "upload-mode-changed"
+	AudioUploaded        Event = "audio-uploaded"
+	FragmentSplit        Event = "fragment-split"
+	RefusedRetried       Event = "refused-retried"
+	RefusedUnreadable    Event = "refused-unreadable"
+	SegmentNotRequeued   Event = "segment-not-requeued"
+	ProgressUnreadable   Event = "upload-progress-unreadable"
+	StreamTagsReadable   Event = "stream-tags-readable"
+	FragmentTagsRejected Event = "fragment-tags-rejected"
+)
