@@ -80,7 +80,7 @@ func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
 				t.Errorf("during the outage the recorder is %q, %v", st.Recorder.State, err)
 			}
 			for _, link := range links {
-				link.Mend()
+				link.Restore()
 			}
 			s.awaitRecorded("door", st.Recorder.FramesRecorded+30)
 			unplug(t, camera)

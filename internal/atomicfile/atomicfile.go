@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 )
 
-// FileSystem is how a directory is read and changed. Tests put their own in its place, to note the order
-// of writes and syncs, or to fail as disks do. It has no way to remove a directory with what is in it:
-// others may have files there.
+// FileSystem reads and changes directories. Tests replace it with their own, to record the order of writes
+// and syncs, or to fail as disks do. It cannot remove a directory with its contents: others may have files
+// there.
 type FileSystem interface {
 	OpenFile(name string, flag int, mode fs.FileMode) (File, error)
 	ReadFile(name string) ([]byte, error)
@@ -81,9 +81,9 @@ func (OS) SyncDir(dir string) error {
 // BesideSuffix is what a file's name ends in that is to take the place of another one.
 const BesideSuffix = ".new"
 
-// Replace writes a small file as a whole or not at all: beside its place first, in path.new. One
-// writer at a time. After an error all of it has to be done again: nothing that a failed sync left is
-// taken for durable.
+// Replace writes a small file completely or not at all: first to path.new, which it renames. One
+// writer at a time. After an error call it again from the start: nothing that a failed sync left is
+// treated as durable.
 func Replace(files FileSystem, path string, data []byte, mode fs.FileMode) error {
 	if err := Swap(files, path, bytes.NewReader(data), mode); err != nil {
 		return err
@@ -118,5 +118,5 @@ func write(files FileSystem, path string, data io.Reader, mode fs.FileMode) erro
 	return errors.Join(err, f.Close())
 }
 
-// onlyWriter hides what else a file can do, so that io.Copy writes by Write alone.
+// onlyWriter hides the other methods of a file, so that io.Copy writes by Write alone.
 type onlyWriter struct{ io.Writer }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// noted is the real file system, with a list of what was done and a step that fails.
+// noted is the real file system, with a list of the steps and one step that fails.
 type noted struct {
 	OS
 	fails string

@@ -43,9 +43,8 @@ type Options struct {
 	Health  *health.Component
 }
 
-// Cache has the URLs of cameras. Whatever it ever learnt it hands out at once, from memory or disk; it makes a caller
-// wait only when there is nothing yet. Readings for a URL that does not work are those of Run. It is safe for
-// concurrent use.
+// Cache has the URLs of cameras. It returns a URL that it ever read at once, from memory or disk; a caller waits only
+// for the first reading. Run reads a secret again when its URL does not work. It is safe for concurrent use.
 type Cache struct {
 	secrets Secrets
 	dir     statefile.Dir
@@ -77,8 +76,8 @@ type cached struct {
 	changed  chan struct{} // closed when url changes; nil: nobody waits for that
 }
 
-// URL returns the URL of the camera whose secret has this ARN. One that was ever learnt is returned at once; only the
-// first one is waited for, 10 s at most. An error is a *health.Fault or ctx's.
+// URL returns the URL of the camera whose secret has this ARN. One that was ever read is returned at once; only the
+// first reading is waited for, 10 s at most. An error is a *health.Fault or ctx's.
 func (c *Cache) URL(ctx context.Context, arn string) (secret.String, error) {
 	for {
 		c.mu.Lock()
@@ -150,7 +149,7 @@ func (c *Cache) entry(arn string) *cached {
 	return e
 }
 
-// fetch asks Secrets Manager once and notes what came of it, then ends the flight. A failure
+// fetch asks Secrets Manager once and stores the result, then ends the flight. A failure
 // leaves the URL that was known.
 func (c *Cache) fetch(ctx context.Context, arn string, flight chan struct{}) {
 	bounded, cancel := context.WithTimeout(ctx, firstReading)
@@ -236,10 +235,10 @@ func (c *Cache) reportSecrets() {
 	cause := health.FaultOf(first, codeCameraSecret)
 	text := cause.Text
 	if failed > 1 {
-		text += fmt.Sprintf(" The same or the like holds for %s.", humanize.Count(failed-1, "more secret"))
+		text += fmt.Sprintf(" The same or a similar failure concerns %s.", humanize.Count(failed-1, "more secret"))
 	}
 	if served > 0 {
-		text += fmt.Sprintf(" The URLs known from before serve meanwhile (%d of %d).", served, failed)
+		text += fmt.Sprintf(" The URLs known from before are used meanwhile (%d of %d).", served, failed)
 	}
 	c.raise(scopeSecrets, health.Degraded, cause.Recode(codeCameraSecret, text))
 }

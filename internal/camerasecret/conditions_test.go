@@ -26,12 +26,12 @@ type world struct {
 // conditionRows are the conditions of cameras' secrets, in synctest's time.
 var conditionRows = []conditiontest.Row{
 	{Code: "camera-secret", Job: health.JobConfig, Limit: rereadFailed * 6 / 5, Reason: "each answer costs money; a reload reads it at once",
-		Start: running(func(w *world) (mend func()) {
+		Start: running(func(w *world) (undo func()) {
 			w.secrets.fail(health.UserFault("secret-not-found", nil, "The secret does not exist."))
 			w.ReadNow()
 			return func() { w.secrets.set(testSecret, cameraURL) }
 		})},
-	{Code: "camera-store", Job: health.JobConfig, Start: running(func(w *world) (mend func()) {
+	{Code: "camera-store", Job: health.JobConfig, Start: running(func(w *world) (undo func()) {
 		w.mu.Lock()
 		w.unsaved = true
 		w.mu.Unlock()
@@ -63,7 +63,7 @@ func removeState(path string) {
 	_ = os.WriteFile(path, nil, 0o600)
 }
 
-func running(arrange func(*world) (mend func())) func(*testing.T) conditiontest.Case {
+func running(arrange func(*world) (undo func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		registry := health.NewRegistry(time.Now)
 		w := &world{path: t.TempDir(), secrets: newFakeSecrets()}
@@ -80,15 +80,15 @@ func running(arrange func(*world) (mend func())) func(*testing.T) conditiontest.
 		group.Go(func() { w.Run(t.Context()) })
 		t.Cleanup(group.Wait)
 		time.Sleep(time.Second)
-		var mend func()
+		var undo func()
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Step: time.Second,
 			Raise: func() {
-				if mend == nil {
-					mend = arrange(w)
+				if undo == nil {
+					undo = arrange(w)
 				}
 			},
-			Mend: func() { mend() },
+			Mend: func() { undo() },
 			Ways: map[conditiontest.Way]func(){
 				conditiontest.Reload:        func() { w.ReadNow() },
 				conditiontest.Configuration: func() { w.ReadNow(testSecret) },

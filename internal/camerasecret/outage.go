@@ -13,8 +13,8 @@ import (
 const (
 	rereadEvery  = time.Hour       // a URL that works
 	rereadFailed = 5 * time.Minute // when the last reading failed
-	// calm is how long a camera must have served for its next failure to be read for at once. It bounds what a
-	// camera costs that fails again and again.
+	// calm is how long a camera must have worked for its secret to be read at once at its next failure. It bounds the
+	// cost of a camera that fails repeatedly.
 	calm = 15 * time.Minute
 	// maxCauses is how many different failures of one outage begin the pauses again.
 	maxCauses = 8

@@ -7,7 +7,7 @@ import (
 )
 
 // Failed reports that the URL in the secret with this ARN led to no video, and why: the secret is read again
-// at once, and then with growing pauses while that goes on.
+// at once, and then with growing pauses while the failure lasts.
 func (c *Cache) Failed(arn, why string) {
 	c.mu.Lock()
 	e, now := c.entry(arn), c.now()

@@ -44,7 +44,7 @@ func TestCameraURLsOutliveARotationOfTheDeviceKey(t *testing.T) {
 }
 
 // The power is cut 5 s after the rotation, when no connection has been made since and nothing else
-// was to be saved: what the disk has then opens with the key that is there.
+// was to be saved: the file on the disk can then be decrypted with the present key.
 func TestCameraURLsOutliveAPowerCutSoonAfterARotation(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)

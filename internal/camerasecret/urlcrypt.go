@@ -21,7 +21,7 @@ type sealer struct {
 	device *tls.Certificate // which key was derived from
 }
 
-// sealPurpose separates this key from whatever else may be derived from the device key.
+// sealPurpose separates this key from any other that may be derived from the device key.
 const sealPurpose = "kvs-edge-agent camera URLs v1"
 
 var errNoDeviceKey = errors.New("the device's private key cannot be read out")

@@ -7,7 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// conditionKey tells conditions apart.
+// conditionKey identifies a condition.
 type conditionKey struct{ stream, job, code string }
 
 // conditionsOf are those of a snapshot.

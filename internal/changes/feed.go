@@ -23,7 +23,7 @@ const (
 	Condition  Kind = "condition"  // one was raised, changed or ended
 	Job        Kind = "job"        // the state of a stream's job
 	Stream     Kind = "stream"     // one was configured, or no longer
-	Recordings Kind = "recordings" // what is there of a stream: the newest takes the place of those before
+	Recordings Kind = "recordings" // the recorded media of a stream: the newest replaces the previous ones
 )
 
 // Change is something that changed. Members that its kind does not have are left out.

@@ -185,7 +185,7 @@ func TestWhoComesBackMissesNothingOrIsTold(t *testing.T) {
 	for _, text := range []string{newHub().feed.End().String(), "x-1", positions[0].instance + "-99999999"} {
 		p, ok := ParsePosition(text)
 		if !ok {
-			t.Errorf("%s is no position", text)
+			t.Errorf("%s is not a position", text)
 		}
 		if _, ok := h.feed.After(p); ok && !strings.HasPrefix(text, positions[0].instance+"-0") {
 			t.Errorf("nothing was missed since %s", text)

@@ -24,7 +24,7 @@ func TestTheOriginDecidesAboutAStream(t *testing.T) {
 	const ofFile, ofSiteWise = "door file 1, gate sitewise 1, yard mqtt 9", "door sitewise 1, gate sitewise 1, yard mqtt 9"
 	for name, row := range map[string]struct {
 		sources   []desired.Set
-		inForce   string
+		current   string
 		overruled string
 	}{
 		"none":                   {},
@@ -35,15 +35,15 @@ func TestTheOriginDecidesAboutAStream(t *testing.T) {
 		"the first of equals":    {[]desired.Set{file, other}, "door file 1", "door file<file"},
 	} {
 		set, overruled := desired.Resolve(row.sources...)
-		var inForce, losers []string
+		var current, losers []string
 		for _, n := range set.Names() {
-			inForce = append(inForce, fmt.Sprintf("%s %s %d", n, set[n].Origin, set[n].Version))
+			current = append(current, fmt.Sprintf("%s %s %d", n, set[n].Origin, set[n].Version))
 		}
 		for _, o := range overruled {
 			losers = append(losers, fmt.Sprintf("%s %s<%s", o.Stream, o.Origin, o.By))
 		}
-		if got := strings.Join(inForce, ", "); got != row.inForce {
-			t.Errorf("%s: in force are %s, want %s", name, got, row.inForce)
+		if got := strings.Join(current, ", "); got != row.current {
+			t.Errorf("%s: in force are %s, want %s", name, got, row.current)
 		}
 		if got := strings.Join(losers, ", "); got != row.overruled {
 			t.Errorf("%s: overruled are %s, want %s", name, got, row.overruled)
@@ -109,12 +109,12 @@ func TestSchedules(t *testing.T) {
 	}
 	for _, wrong := range []string{"", "0 0 25 * * ? *", "every day"} {
 		if _, err := desired.InWindows(wrong, time.Hour); err == nil {
-			t.Errorf("%q is taken for a schedule", wrong)
+			t.Errorf("%q is accepted as a schedule", wrong)
 		}
 	}
 }
 
-// What is equal is one job, and nothing of it shows a secret.
+// Equal streams are one job, and no text of a stream shows a secret.
 func TestAStreamIsAValueWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	of := func(url string) desired.Stream {

@@ -8,8 +8,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 )
 
-// Schedule says when something is done. The zero value is always. One with an expression can only be had from InWindows,
-// which has checked it, so that every Schedule can be followed. It is comparable.
+// Schedule says when something is done. The zero value is always. Only InWindows makes one with an expression, which it
+// checks, so that every Schedule can be followed. It is comparable.
 type Schedule struct {
 	when       when
 	expression string        // Quartz, for windows

@@ -39,35 +39,35 @@ type Overruled struct {
 	Origin Origin // not in force
 }
 
-// Resolve joins the sets of several sources. Of a stream that more than one wants the origin decides: file, SiteWise, then
+// Resolve joins the sets of several sources. Where more than one wants a stream, the origin decides: file, SiteWise, then
 // KVS and MQTT. Of two with the same rank the earlier set's is in force.
-func Resolve(sources ...Set) (inForce Set, overruled []Overruled) {
-	inForce = make(Set)
+func Resolve(sources ...Set) (current Set, overruled []Overruled) {
+	current = make(Set)
 	for _, set := range sources {
 		for _, name := range set.Names() {
 			next := set[name]
-			current, taken := inForce[name]
+			known, taken := current[name]
 			switch {
 			case !taken:
-				inForce[name] = next
-			case next.Origin.rank() < current.Origin.rank():
-				inForce[name] = next
-				overruled = append(overruled, Overruled{Stream: name, Origin: current.Origin})
+				current[name] = next
+			case next.Origin.rank() < known.Origin.rank():
+				current[name] = next
+				overruled = append(overruled, Overruled{Stream: name, Origin: known.Origin})
 			default:
 				overruled = append(overruled, Overruled{Stream: name, Origin: next.Origin})
 			}
 		}
 	}
 	for i, o := range overruled {
-		overruled[i].By = inForce[o.Stream].Origin
+		overruled[i].By = current[o.Stream].Origin
 	}
 	slices.SortFunc(overruled, func(a, b Overruled) int {
 		return cmp.Or(cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.Origin, b.Origin))
 	})
-	return inForce, overruled
+	return current, overruled
 }
 
-// Outcome is what came of wanting one stream.
+// Outcome is the result of applying one wanted stream.
 type Outcome struct {
 	Stream string
 	Err    error // nil: its jobs run as wanted, or another source decides

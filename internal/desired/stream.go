@@ -1,6 +1,6 @@
 // Package desired owns what a hub is to do: one neutral value a stream, whichever source wants it, sets of them, which
-// source counts where several want the same stream, and the steps from what runs to what is wanted. It is pure: no files,
-// no network, no clock. It must not know the form in which a source writes its wishes, nor how a job does its work.
+// source decides where several want the same stream, and the steps from what runs to what is wanted. It is pure: no files,
+// no network, no clock. It must not know the form in which a source describes streams, nor how a job does its work.
 package desired
 
 import (
@@ -62,7 +62,7 @@ type Keep struct {
 	OnFull OnFull
 	// DeleteAfterUpload deletes a segment once all of it is persisted in the cloud.
 	DeleteAfterUpload bool
-	// Local says that media is not uploaded by itself, so that what is deleted without an upload is no loss.
+	// Local says that media is not uploaded by itself, so that media that is deleted without an upload does not count as lost.
 	Local bool
 }
 
@@ -76,7 +76,7 @@ const (
 	DenyNew                    // DENY_NEW_MEDIA
 )
 
-// Version tells the versions that one source had of a stream apart: when it was last changed there, in nanoseconds since
+// Version distinguishes the versions that one source had of a stream: when it was last changed there, in nanoseconds since
 // 1970; 0 when that is not known. A newer one with equal content asks to restart failed jobs.
 type Version int64
 

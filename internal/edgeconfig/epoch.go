@@ -11,11 +11,11 @@ import (
 // Epoch is a time as the KVS API writes it: seconds since 1970 with a fraction, a JSON number.
 type Epoch struct{ time.Time }
 
-// latest is the end of what we take for a time. Who sends milliseconds by mistake lands far
-// beyond, and would win over every later configuration.
+// latest is the end of the times that are accepted. Milliseconds that were sent by mistake are far beyond, and would
+// win over every later configuration.
 var latest = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// ErrNotEpoch is the error of a member that is no time.
+// ErrNotEpoch is the error of a member that is not a time.
 var ErrNotEpoch = errors.New("must be a time in seconds since 1970, a number")
 
 // MarshalJSON implements json.Marshaler. The zero time is 0.

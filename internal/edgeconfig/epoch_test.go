@@ -41,7 +41,7 @@ func TestWhatIsNoEpochTimeIsRefused(t *testing.T) {
 		"1e400", "1e999999999", "NaN"} {
 		var e Epoch
 		if err := e.UnmarshalJSON([]byte(text)); err == nil {
-			t.Errorf("%s was taken for %v", text, e.Time)
+			t.Errorf("%s was interpreted as %v", text, e.Time)
 		}
 	}
 }

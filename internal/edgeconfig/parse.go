@@ -60,7 +60,7 @@ func jsonFault(err error) string {
 }
 
 // checkShape compares a decoded JSON value with the Go type that is to hold it, and notes every
-// place where they do not fit. encoding/json itself names only the first.
+// place where they do not match. encoding/json itself names only the first.
 func checkShape(faults *faultList, path string, value any, t reflect.Type) {
 	if value == nil {
 		return
@@ -137,7 +137,7 @@ func joinPath(path, name string) string {
 	return path + "." + name
 }
 
-// ShownName is the name of a member as it may be shown: what is no plain name is quoted.
+// ShownName is the name of a member as it may be shown: one with unusual characters is quoted.
 func ShownName(name string) string {
 	if len(name) <= maxShown && plainName.MatchString(name) {
 		return name

@@ -10,8 +10,8 @@ type StreamConfig struct {
 	LastUpdated time.Time
 }
 
-// Refusal is the error of a configuration that cannot be followed. Stream is empty when it cannot be told whom it
-// is about; then nobody can be answered.
+// Refusal is the error of a configuration that cannot be followed. Stream is empty when its stream is not known;
+// then no status can be sent.
 type Refusal struct {
 	Stream, ARN string
 	LastUpdated time.Time // zero when it is missing

@@ -73,7 +73,7 @@ func (v *validation) mediaSource(path string, m MediaSourceConfig) {
 	}
 	arn, shown := m.MediaUriSecretArn, ""
 	if arn != "" {
-		// Whoever puts the URL itself here must not find its password in logs.
+		// The password of a URL that was put here by mistake must not appear in logs.
 		if shown = redacted; strings.HasPrefix(arn, "arn:") && !strings.Contains(arn, "//") {
 			shown = quote(arn)
 		}

@@ -303,7 +303,7 @@ func TestHubARNs(t *testing.T) {
 		}
 	}
 	if _, err := ParseHub("arn:aws:iot:us-west-2:123456789012:thinggroup/x"); err == nil {
-		t.Error("a thing group was taken for a hub")
+		t.Error("a thing group was accepted as a hub")
 	}
 }
 

@@ -15,10 +15,10 @@ import (
 // Assignment is a variable that the file sets.
 type Assignment struct {
 	Name, Value string
-	Line        int // where its name stands, from 1
+	Line        int // the line of its name, from 1
 }
 
-// Fault is a place that is no assignment. It holds nothing of the file: values may be secret.
+// Fault is a line that is not an assignment. It holds no text of the file: values may be secret.
 type Fault struct {
 	Line int // from 1
 	Text string
@@ -56,7 +56,7 @@ func Parse(text string) (list []Assignment, faults []Fault) {
 
 const (
 	blanks = " \t\r\n"
-	// escaped are the characters that a backslash between double quotes stands before, as in shells.
+	// escaped are the characters that a backslash between double quotes escapes, as in shells.
 	escaped = "\"\\`$"
 )
 

@@ -68,7 +68,7 @@ func TestFaultsRepeatNothingOfTheFile(t *testing.T) {
 	}
 }
 
-// quote writes a value so that every reader of the syntax gives it back.
+// quote writes a value so that every reader of the syntax returns it unchanged.
 func quote(value string) string {
 	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`, "`", "\\`", "$", `\$`).Replace(value) + `"`
 }

@@ -1,6 +1,6 @@
 // Package freeze notices that the process did not run for a while: suspended with its hub, stopped, in a virtual
-// machine that was paused, or starved of memory or processor. What went wrong meanwhile is not the fault of
-// what is at the other end of a connection.
+// machine that was paused, or starved of memory or processor. A failure meanwhile is not the fault of
+// the other end of a connection.
 package freeze
 
 import (
@@ -35,8 +35,8 @@ type Watch struct {
 	last    Freeze
 }
 
-// New makes a Watch. notify is called with each freeze, at its end, by whoever notices it first, and must not
-// wait. now is a clock that counts while the hub sleeps; nil = that of the kernel.
+// New makes a Watch. notify is called with each freeze, at its end, by Run or the first caller that notices it, and must not
+// wait. now is a clock that advances while the hub sleeps; nil = that of the kernel.
 func New(notify func(Freeze), now func() time.Duration) *Watch {
 	if now == nil {
 		now = sinceBoot

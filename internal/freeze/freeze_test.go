@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// hub is a hub whose process can be frozen: its clock goes on while the process does not run.
+// hub is a hub whose process can be frozen: its clock advances while the process does not run.
 type hub struct {
 	mu      sync.Mutex
 	began   time.Time

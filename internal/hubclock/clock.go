@@ -74,7 +74,7 @@ type disagreement struct {
 	ahead time.Duration // of the service's clock
 }
 
-// New returns a Clock that has heard of no service yet.
+// New returns a Clock that knows the time of no service yet.
 func New(o Options) *Clock {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -102,8 +102,8 @@ func (c *Clock) Heard(date, sent, received time.Time) {
 	}
 }
 
-// HeardInTheClear takes the Date of an answer that nobody vouches for. It says what time the service goes by, so
-// that what it is asked can be dated for it, but neither gives trust nor takes it.
+// HeardInTheClear takes the Date of an answer over plain HTTP. It shows which time the service uses, so that requests
+// to it can be dated, but changes nothing about whether the hub's clock is trusted.
 func (c *Clock) HeardInTheClear(date, sent, received time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

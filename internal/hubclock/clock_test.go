@@ -10,17 +10,17 @@ import (
 
 // hub is a hub's clock, whose wall part may be stepped.
 type hub struct {
-	begun   time.Time
+	start   time.Time
 	elapsed time.Duration // true time since then
 	step    time.Duration // of the wall clock from the true time
 	kernel  bool
 }
 
-func (h *hub) now() time.Time { return testtools.Stepped(h.begun.Add(h.elapsed), h.step) }
+func (h *hub) now() time.Time { return testtools.Stepped(h.start.Add(h.elapsed), h.step) }
 
 func (h *hub) sleep(d time.Duration) { h.elapsed += d }
 
-func (h *hub) truth() time.Time { return h.begun.Add(h.elapsed).Round(0) }
+func (h *hub) truth() time.Time { return h.start.Add(h.elapsed).Round(0) }
 
 func (h *hub) clock() *Clock {
 	return New(Options{Now: h.now, Synchronised: func() bool { return h.kernel }})
@@ -72,7 +72,7 @@ func TestTrust(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hub{begun: time.Now()}
+			h := &hub{start: time.Now()}
 			c := h.clock()
 			row.life(h, c)
 			if got := c.Trust(); got != row.want || c.Trusted() != (row.want != Untrusted) {
@@ -135,7 +135,7 @@ func TestAhead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &hub{begun: time.Now()}
+			h := &hub{start: time.Now()}
 			c := h.clock()
 			row.life(h, c)
 			if got := c.Ahead(); (got - row.want).Abs() > time.Second {
@@ -145,13 +145,13 @@ func TestAhead(t *testing.T) {
 	}
 }
 
-// What nobody vouches for moves no trust.
+// A Date that nothing confirms does not change the trust.
 func TestADateInTheClearIsNotTrusted(t *testing.T) {
 	t.Parallel()
-	h := &hub{begun: time.Now()}
+	h := &hub{start: time.Now()}
 	c := h.clock()
 	if c.HeardInTheClear(h.truth().Truncate(time.Second), h.now(), h.now()); c.Trusted() {
-		t.Error("it gives trust")
+		t.Error("it makes the clock trusted")
 	}
 	h.ask(c, 0, 0)
 	if c.HeardInTheClear(h.truth().Add(time.Hour), h.now(), h.now()); !c.Trusted() {

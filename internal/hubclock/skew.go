@@ -6,7 +6,7 @@ import "time"
 // Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
 const MaxSkew = 5 * time.Minute
 
-// Direction is how a sentence about a clock goes on that is so much ahead of another, or behind it when ahead is
+// Direction returns the words of a sentence for a clock that is ahead of another one, or behind it when ahead is
 // negative: "The hub's clock is 3 min", "ahead of", "that of AWS".
 func Direction(ahead time.Duration) string {
 	if ahead < 0 {

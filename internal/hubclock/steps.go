@@ -19,7 +19,7 @@ const (
 	DoubtStep = time.Hour
 )
 
-// unsetUntil is a time that no clock shows once it was set: no hub of ours ran before it.
+// unsetUntil is a time before which no clock is that was ever set: no hub with this agent ran before it.
 var unsetUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Unset reports whether a hub's clock that shows t was never set.

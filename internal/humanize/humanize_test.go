@@ -21,7 +21,7 @@ func zone(t testing.TB, name string) *time.Location {
 	return z
 }
 
-// printed are the forms in which a time is shown, with what each keeps of it.
+// printed are the forms in which a time is shown, with the unit to which each rounds.
 var printed = []struct {
 	write func(time.Time) string
 	unit  time.Duration

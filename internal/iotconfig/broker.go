@@ -140,7 +140,7 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 		}
 		return ctx.Err()
 	}
-	also := "" // what else CONNECT wants
+	also := "" // the other right that CONNECT needs
 	if b.retained {
 		also = " and iot:RetainPublish on the topic " + b.client.topics.agentStatus
 	}
@@ -204,7 +204,7 @@ func (b *broker) serve(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return b.leave()
+			return b.sayOffline()
 		case err := <-b.lost:
 			return errors.Join(errLost, err)
 		case <-retain:
@@ -243,7 +243,7 @@ func (b *broker) empty(ctx context.Context) error {
 		}
 		if err := b.publish(ctx, p.topic, false, p.payload); err != nil {
 			if ctx.Err() != nil {
-				return nil // serve takes leave
+				return nil // serve takes sayOffline
 			}
 			return err
 		}
@@ -252,9 +252,9 @@ func (b *broker) empty(ctx context.Context) error {
 	return nil
 }
 
-// leave says that the agent goes offline, and so keeps the will from being sent. The context is
-// over by then.
-func (b *broker) leave() error {
+// sayOffline publishes that the agent is offline, so that the last will is not sent. The broker's context has ended
+// by then.
+func (b *broker) sayOffline() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return b.publish(ctx, b.client.topics.agentStatus, b.retained, b.client.agentStatus("offline"))

@@ -1,8 +1,8 @@
-// Package iotconfig owns the hub's MQTT connection to AWS IoT: it hands over the messages in which the cloud says what
+// Package iotconfig owns the hub's MQTT connection to AWS IoT: it queues the messages in which the cloud says what
 // it wants, and sends the statuses with which the hub answers. It must not know what a configuration makes the hub do,
-// and nothing of it may ever hold up a recorder.
+// and must never block a recorder.
 //
-// The way of a message: connection → inbox → whoever takes it. The way of a status: outbox → connection.
+// A message passes: connection → inbox → kvsconfig or uploadrequest. A status passes: outbox → connection.
 package iotconfig
 
 import (

@@ -36,8 +36,8 @@ func withoutBroker(t *testing.T) conditiontest.Case {
 	return conditiontest.Case{Health: h.health, Now: time.Now, Step: 50 * time.Millisecond, Raise: b.stop, Mend: b.start}
 }
 
-// withoutRetain has a broker that ends the sessions of who publishes retained messages, until it is mended. An hour of
-// its tries takes 250 ms, on the clock of the row too.
+// withoutRetain has a broker that ends the session of each client that publishes retained messages, until it is repaired.
+// An hour of the hub's tries takes 250 ms, on the clock of the row too.
 func withoutRetain(t *testing.T) conditiontest.Case {
 	ca := iottest.NewAuthority(t)
 	hook := &noRetain{wills: true}

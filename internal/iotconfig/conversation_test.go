@@ -113,7 +113,7 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			cloud.send("update", updateOf("cam-3", 1_700_000_021))
 			hub.kvs.Set(configtest.Listed(t, "cam", 1_700_000_020, configtest.Syncing), configtest.Listed(t, "cam-3", 1_700_000_021,
 				configtest.Syncing))
-			internet.Mend()
+			internet.Restore()
 			cloud.awaitSync("cam", kvsconfig.InSync)
 			hub.awaitApply("cam", "cam-3")
 			cloud.awaitSync("cam-3", kvsconfig.InSync)
@@ -364,7 +364,7 @@ func TestStatusesMadeOfflineReachTheCloudWithTheNextConnection(t *testing.T) {
 	hub.kvs.Set(configtest.Listed(t, "a", 1_700_000_000, configtest.Syncing))
 	hub.syncer.RequestListing()
 	hub.awaitApply("a")
-	internet.Mend()
+	internet.Restore()
 	cloud.awaitSync("a", kvsconfig.InSync)
 }
 
@@ -457,7 +457,7 @@ func TestTheHubsARNIsLearntFromItsFirstConfiguration(t *testing.T) {
 	cloud.awaitSync("cam", kvsconfig.InSync)
 	hub.awaitListing(1)
 	if got := hub.kvs.AskedFor(); got != testHub {
-		t.Errorf("learnt %q", got)
+		t.Errorf("the listing was of %q", got)
 	}
 }
 
@@ -478,7 +478,7 @@ func TestAHubThatMovedToAnotherAccountDropsTheOldConfigurationsButNotTheirMedia(
 	})
 	hub.run()
 	hub.awaitApply("cam") // what it knew
-	hub.awaitApply()      // what it learnt
+	hub.awaitApply()      // what it found
 	hub.awaitCondition(codeHub, moved)
 	hub.awaitListing(1)
 	if len(hub.applier.Removed) > 0 {

@@ -36,7 +36,7 @@ func (a *account) configure(stream, secretARN string) {
 const bootTime = 2 * time.Second
 
 // TestWhateverIsCutTheKnownStreamsGoOn boots a hub while any of broker, control plane, secrets and
-// credentials are cut off or swallow everything, and mends them while it runs.
+// credentials are cut off or swallow everything, and restores them while it runs.
 func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 	t.Parallel()
 	names := []string{"broker", "control plane", "secrets", "credentials"}
@@ -84,7 +84,7 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 				}
 				for i, service := range a.services() {
 					if mask>>i&1 == 1 {
-						service.Mend()
+						service.Restore()
 					}
 				}
 				a.awaitSync("later", "IN_SYNC")
@@ -108,7 +108,7 @@ func (h *testHubSource) awaitURL(secretARN string) {
 	})
 }
 
-// neverDropped checks the calls of the applier that nobody has looked at.
+// neverDropped checks the calls of the applier that no test has read.
 func (h *testHubSource) neverDropped(stream string) {
 	h.t.Helper()
 	for len(h.applier.Applied) > 0 {

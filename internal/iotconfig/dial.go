@@ -146,7 +146,7 @@ func connectTunnel(ctx context.Context, conn net.Conn, address string, user *url
 	if err := request.Write(conn); err != nil {
 		return err
 	}
-	// The server speaks only after our TLS greeting, so nothing of it can be in the buffer.
+	// The server sends nothing before our TLS ClientHello, so the buffer has none of its bytes.
 	response, err := http.ReadResponse(bufio.NewReader(conn), request)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (d *dialer) fault(err error, port string) *health.Fault {
 	return health.NewFault(s.Class, CodeMQTT, err, s.Format, s.Args...)
 }
 
-// boundedConn gives each write a deadline.
+// boundedConn sets a deadline for each write.
 type boundedConn struct{ net.Conn }
 
 // Write implements net.Conn.

@@ -30,7 +30,7 @@ type testBroker interface {
 	address() string
 }
 
-// allowAll lets in whoever has a certificate.
+// allowAll accepts every client with a certificate.
 type allowAll struct{ mochi.HookBase }
 
 func (allowAll) Provides(b byte) bool {

@@ -89,9 +89,9 @@ type hubOptions struct {
 // packages that an agent has around it.
 type testHubSource struct {
 	*Client
-	syncer  *kvsconfig.Syncer
-	cameras *camerasecret.Cache
-	demands *uploadrequest.Requests
+	syncer   *kvsconfig.Syncer
+	cameras  *camerasecret.Cache
+	requests *uploadrequest.Requests
 
 	t       *testing.T
 	applier *configtest.Applier
@@ -165,7 +165,7 @@ func (h *testHubSource) build(endpoint string, config *tls.Config, dir statefile
 	h.cameras = camerasecret.Open(camerasecret.Options{
 		Secrets: o.secrets, Dir: dir, Device: o.sealing, Now: time.Now, Log: zap.NewNop(), Health: h.part,
 	}, h.syncer.Wanted().Secrets())
-	h.demands = uploadrequest.New(uploadrequest.Options{
+	h.requests = uploadrequest.New(uploadrequest.Options{
 		Inbox: h.UploadRequests(), Upload: o.upload, Publish: h.PublishUpload, Dir: dir, Now: time.Now, Log: zap.NewNop(), Health: h.part,
 	})
 	return nil
@@ -176,7 +176,7 @@ func (h *testHubSource) run() {
 	h.cancel = cancel
 	h.ended.Go(func() {
 		h.syncer.ApplyLastGood(ctx)
-		for _, run := range []func(context.Context){h.Run, h.syncer.List, h.syncer.Run, h.cameras.Run, h.demands.Run} {
+		for _, run := range []func(context.Context){h.Run, h.syncer.List, h.syncer.Run, h.cameras.Run, h.requests.Run} {
 			h.ended.Go(func() { run(ctx) })
 		}
 	})

@@ -22,9 +22,9 @@ type Configurations struct {
 // Ready receives when there may be messages.
 func (c Configurations) Ready() <-chan struct{} { return c.inbox.ready.C() }
 
-// Take goes through the messages that are there: each is a new configuration of a stream, or the deletion of one, which
-// has no Config, or else an error, which is an *edgeconfig.Refusal; or that a listing is wanted. acknowledge notifies the
-// broker that it need not send them again, and never blocks.
+// Take passes on the queued messages: a new configuration of a stream to update, the deletion of one, which has no
+// Config, to remove, either with an *edgeconfig.Refusal instead when it is wrong; refresh asks for a listing. acknowledge
+// notifies the broker that it need not send them again, and never blocks.
 func (c Configurations) Take(update, remove func(edgeconfig.StreamConfig, error), refresh func()) (acknowledge func()) {
 	messages := c.inbox.take()
 	for _, m := range messages {
@@ -50,7 +50,7 @@ type UploadRequests struct{ inbox *inbox }
 // Ready receives when there may be messages.
 func (u UploadRequests) Ready() <-chan struct{} { return u.inbox.ready.C() }
 
-// Take goes through the messages that are there. acknowledge notifies the broker that it need not send one again, and never
+// Take calls each for the queued messages. acknowledge notifies the broker that it need not send one again, and never
 // blocks.
 func (u UploadRequests) Take(each func(payload []byte, acknowledge func())) {
 	for _, m := range u.inbox.take() {

@@ -43,8 +43,8 @@ func TestAGoodUpdateIsRead(t *testing.T) {
 	}
 }
 
-// badMessages are config/update messages that must be refused; stream and at are what can be
-// told of them.
+// badMessages are config/update messages that must be refused; stream and at are the stream and time that they still
+// show.
 func badMessages() []badMessage {
 	with := func(member, value string) string {
 		members := map[string]string{"StreamName": `"cam"`, "StreamARN": fmt.Sprintf("%q", streamARN("cam")),

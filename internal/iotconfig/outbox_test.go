@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestTheOutboxIsBounded has a broker that acknowledges nothing: of what is said about a stream only the last is kept.
+// TestTheOutboxIsBounded has a broker that acknowledges nothing: only the last status of a stream is kept.
 func TestTheOutboxIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newOutbox()

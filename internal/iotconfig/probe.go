@@ -27,10 +27,9 @@ type ProbeOptions struct {
 }
 
 // Probe connects to the broker as the agent would, with its last will, subscribes to its topics and
-// publishes one retained message, that the hub is offline. It takes no message: what waits for the agent
-// goes on waiting. An error is a *health.Fault or ctx's, and names the
-// right that is missing; its code is CodeRetain when that is the right to publish retained messages. That
-// iot:Receive is missing shows only when a message is to come.
+// publishes one retained message, that the hub is offline. It takes no message: those for the agent stay queued at the
+// broker. An error is a *health.Fault or ctx's, and names the right that is missing; its code is CodeRetain when that is
+// the right to publish retained messages. That iot:Receive is missing shows only when a message is to come.
 func Probe(ctx context.Context, o ProbeOptions) error {
 	c, err := newProbe(o)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 func TestAProbeTakesNothingFromTheAgent(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
-	b := newMosquitto(t, ca) // the embedded one forgets a message whose id one of ours has
+	b := newMosquitto(t, ca) // the embedded one drops a message that has the id of one of our own
 	cloud := newCloudSide(t, b, ca)
 	dir, device := t.TempDir(), ca.Device(testThing)
 	hub := newTestHub(t, b.address(), dir, device)
@@ -31,7 +31,7 @@ func TestAProbeTakesNothingFromTheAgent(t *testing.T) {
 	hub.stop()
 	cloud.awaitAgent("offline")
 
-	// Without one: a message that waits for the agent goes on waiting.
+	// Without one: a message for the agent stays queued.
 	cloud.send("update", updateOf("cam", 1_700_000_005))
 	if err := Probe(t.Context(), options); err != nil {
 		t.Error(err)
@@ -45,6 +45,6 @@ func TestAProbeTakesNothingFromTheAgent(t *testing.T) {
 	stranger.RootCAs = ca.Pool()
 	options.TLS = stranger
 	if err := Probe(t.Context(), options); err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("a refused certificate is told as: %v", err)
+		t.Errorf("a refused certificate is reported as: %v", err)
 	}
 }

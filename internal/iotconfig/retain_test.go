@@ -149,7 +149,7 @@ func TestWhatEndsSessionsAnywayIsNotCalledTheRight(t *testing.T) {
 	hub.awaitCondition(CodeMQTT, "iot:Connect for the client id "+testThing)
 	testtools.Eventually(t, patience, func() error {
 		if n := hook.count.Load(); n < 7 {
-			return fmt.Errorf("the hub does not go on trying: it has tried %d times", n)
+			return fmt.Errorf("the hub does not keep trying: it has tried %d times", n)
 		}
 		return nil
 	})

@@ -49,7 +49,7 @@ func (c *cloudSide) awaitUpload(id, status string) uploadAnswer {
 	return got
 }
 
-func (c *cloudSide) demand(payload string) {
+func (c *cloudSide) request(payload string) {
 	c.t.Helper()
 	c.must(c.client.Publish("kvs-edge/"+testThing+"/upload/request", 1, false, payload))
 }
@@ -144,31 +144,31 @@ func TestTheCloudAsksForUploads(t *testing.T) {
 		cloud, upload, h := uploadingHub(t, b, ca)
 
 		request := `{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`
-		cloud.demand(request)
+		cloud.request(request)
 		if got := cloud.awaitUpload("one", uploadrequest.Running); got.Done != 1 || got.Total != 3 || got.StreamName != "door" {
-			t.Errorf("it tells %+v", got)
+			t.Errorf("it reports %+v", got)
 		}
 		want := uploadAsked{Stream: "door", From: time.UnixMilli(1795233600500).UTC(), To: time.Unix(1795233660, 0).UTC()}
 		if got := upload.expect(t, "door"); got != want {
 			t.Errorf("it was asked for %+v, want %+v", got, want)
 		}
-		// It comes twice, as with QoS 1 it may: while it goes on, and when it is done.
-		cloud.demand(request)
+		// It comes twice, as with QoS 1 it may: while it runs, and when it is done.
+		cloud.request(request)
 		if got := cloud.awaitUpload("one", uploadrequest.Running); got.Done != 1 || got.Total != 3 {
-			t.Errorf("asked again it tells %+v", got)
+			t.Errorf("asked again it reports %+v", got)
 		}
 		upload.goOn <- struct{}{}
 		if got := cloud.awaitUpload("one", uploadrequest.Done); got.Done != 3 || got.Details != "" {
-			t.Errorf("it tells %+v", got)
+			t.Errorf("it reports %+v", got)
 		}
-		cloud.demand(request)
+		cloud.request(request)
 		if got := cloud.awaitUpload("one", uploadrequest.Done); got.Done != 3 || got.Total != 3 {
-			t.Errorf("asked again it tells %+v", got)
+			t.Errorf("asked again it reports %+v", got)
 		}
 
-		cloud.demand(`{"RequestId":"two","StreamName":"none","From":1,"To":2}`)
+		cloud.request(`{"RequestId":"two","StreamName":"none","From":1,"To":2}`)
 		if got := cloud.awaitUpload("two", uploadrequest.Failed); got.Details != "there is no such stream" {
-			t.Errorf("it tells %+v", got)
+			t.Errorf("it reports %+v", got)
 		}
 		upload.expect(t, "none")
 		h.stop()
@@ -198,7 +198,7 @@ func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 			{`{"RequestId":"f","StreamName":"door","From":2,"To":1}`, "f", "To must be after From"},
 			{`{"RequestId":"g","StreamName":"door","From":2,"To":2}`, "g", "To must be after From"},
 		} {
-			cloud.demand(row.payload)
+			cloud.request(row.payload)
 			if got := cloud.awaitUpload(row.id, uploadrequest.Failed); !strings.Contains(got.Details, row.says) {
 				t.Errorf("%.80s is answered with %+v, want %q", row.payload, got, row.says)
 			}
@@ -207,12 +207,12 @@ func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 
 		// None of them is in the way of a good one, up to as many as may be open.
 		for i := range maxUploads {
-			cloud.demand(fmt.Sprintf(`{"RequestId":"good %d","StreamName":"door","From":1,"To":2}`, i))
+			cloud.request(fmt.Sprintf(`{"RequestId":"good %d","StreamName":"door","From":1,"To":2}`, i))
 			upload.expect(t, "door")
 		}
-		cloud.demand(`{"RequestId":"too many","StreamName":"door","From":1,"To":2}`)
+		cloud.request(`{"RequestId":"too many","StreamName":"door","From":1,"To":2}`)
 		if got := cloud.awaitUpload("too many", uploadrequest.Failed); !strings.Contains(got.Details, "Too many uploads") {
-			t.Errorf("it tells %+v", got)
+			t.Errorf("it reports %+v", got)
 		}
 		upload.goOn <- struct{}{}
 		for range maxUploads - 1 {
@@ -232,7 +232,7 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 		h := newTestHub(t, b.address(), dir, device, upload.option)
 		h.run()
 		cloud.awaitAgent("online")
-		cloud.demand(`{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`)
+		cloud.request(`{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`)
 		cloud.awaitUpload("one", uploadrequest.Running)
 		first := upload.expect(t, "door")
 		h.stop()
@@ -243,11 +243,11 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 			t.Errorf("after the restart it was asked for %+v, want %+v", again, first)
 		}
 		if got := cloud.nextUpload("one"); got.Status != uploadrequest.Running || got.Total != 3 {
-			t.Errorf("after the restart it tells %+v", got)
+			t.Errorf("after the restart it reports %+v", got)
 		}
 		upload.goOn <- struct{}{}
 		if got := cloud.nextUpload("one"); got.Status != uploadrequest.Done || got.Done != 3 {
-			t.Errorf("at the end it tells %+v", got)
+			t.Errorf("at the end it reports %+v", got)
 		}
 		// Once the last answer is delivered, nothing is left of it for the next start.
 		awaitFile(t, dir, uploadsFile, func(kept []any) bool { return len(kept) == 0 })

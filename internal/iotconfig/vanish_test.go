@@ -16,14 +16,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
-// What somebody removes from the state directory while the agent runs is written again. What stands in its
-// place is named, and the condition ends once it is moved away.
+// What somebody removes from the state directory while the agent runs is written again. A condition names the path that
+// something else occupies, and ends once it is moved away.
 func TestTheStateComesBackByItself(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{lastGoodFile, camerasFile, uploadsFile} {
 		for name, harm := range map[string]struct {
 			do   func(dir, path string) error
-			mend func(dir, path string) error
+			undo func(dir, path string) error
 			says string // while it lasts; "": it heals by itself
 		}{
 			"the file removed":      {do: func(_, path string) error { return os.Remove(path) }},
@@ -32,11 +32,11 @@ func TestTheStateComesBackByItself(t *testing.T) {
 				do: func(_, path string) error {
 					return errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "x"), 0o700))
 				},
-				mend: func(_, path string) error { return os.RemoveAll(path) }, says: "in the place of",
+				undo: func(_, path string) error { return os.RemoveAll(path) }, says: "in the place of",
 			},
 			"the directory replaced by a file": {
 				do:   func(dir, _ string) error { return errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)) },
-				mend: func(dir, _ string) error { return os.Remove(dir) }, says: "in the place of",
+				undo: func(dir, _ string) error { return os.Remove(dir) }, says: "in the place of",
 			},
 		} {
 			t.Run(file+"/"+name, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestTheStateComesBackByItself(t *testing.T) {
 						if file != uploadsFile && !strings.Contains(worst.Text, harm.says) { // that one is only logged
 							t.Errorf("it says %q", worst.Text)
 						}
-						if err := harm.mend(dir, path); err != nil {
+						if err := harm.undo(dir, path); err != nil {
 							t.Fatal(err)
 						}
 						time.Sleep(10 * time.Second)

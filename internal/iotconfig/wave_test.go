@@ -70,7 +70,7 @@ func TestTenThousandHubsDoNotComeBackAsOneWave(t *testing.T) {
 	}{
 		// A short loss: all come within the first wait, since nobody should be offline for long.
 		{outage: 0, spread: DefaultReconnect.Min, most: 1.2},
-		// The same against the quota: who is refused comes again, and draws from twice the time.
+		// The same against the quota: hubs that are refused retry, and draw from twice the time.
 		{outage: 0, capacity: capacity, spread: DefaultReconnect.Min, most: 1.3},
 		// From here on the waits have grown to their cap. Residual waits of uniform ones are
 		// densest at first, at twice the flat rate; the rest is chance.

@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
-// The file and the codes that are looked at.
+// The file and the codes that are checked.
 const (
 	lastGoodFile = "config.json"
 	codeState    = "config-state"
@@ -62,14 +62,14 @@ func TestAppliedIsCalledOnceTheConfigurationIsKnown(t *testing.T) {
 			}
 			hub.stop()
 			if !c.want && len(applied) > 0 {
-				t.Error("the configuration is taken for known")
+				t.Error("the configuration is treated as known")
 			}
 		})
 	}
 }
 
-// TestHalfAnAnswerIsNotTheConfiguration has a hub learn of some streams: by a listing with a record that nobody can tell
-// the stream of, and by a message. What of the others is to be kept is not known by that.
+// TestHalfAnAnswerIsNotTheConfiguration has a hub learn of some streams: by a listing with a record whose stream is not
+// known, and by a message. Neither says which other streams are to be kept.
 func TestHalfAnAnswerIsNotTheConfiguration(t *testing.T) {
 	t.Parallel()
 	applied := make(chan struct{}, 100)
@@ -87,18 +87,18 @@ func TestHalfAnAnswerIsNotTheConfiguration(t *testing.T) {
 	hub.inbox.put(pushed(t, "zoo", 1_700_000_000))
 	hub.applier.Await(t, "cam", "yard", "zoo") // the first message is done with
 	if len(applied) > 0 {
-		t.Error("half an answer is taken for the configuration")
+		t.Error("half an answer is treated as the configuration")
 	}
 	hub.kvs.Set(listed(t, "cam", 1_700_000_000), listed(t, "yard", 1_700_000_000))
 	select {
 	case <-applied:
 	case <-time.After(configtest.Patience):
-		t.Error("a complete listing is not taken for the configuration")
+		t.Error("a complete listing is not treated as the configuration")
 	}
 }
 
-// TestMessagesAreTheConfigurationWhereNothingCanBeListed has a hub of which the role may not list: all that the cloud ever
-// tells it comes by messages. One that cannot reach the control plane knows no more by them.
+// TestMessagesAreTheConfigurationWhereNothingCanBeListed has a hub whose role may not list: all that the cloud ever
+// sends it comes in messages. For one that cannot reach the control plane messages are not the whole configuration.
 func TestMessagesAreTheConfigurationWhereNothingCanBeListed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -28,7 +28,7 @@ func (s *Syncer) apply(ctx context.Context) {
 	}
 }
 
-// answer publishes what came of a configuration, where that is news.
+// answer publishes the outcome of a configuration when it changed.
 func (s *Syncer) answer(outcome desired.Outcome) {
 	name := outcome.Stream
 	e := s.versions.streams[name]

@@ -18,18 +18,18 @@ import (
 
 // conditionRows are the conditions of the hub's configuration, in synctest's time.
 var conditionRows = []conditiontest.Row{
-	{Code: "config-state", Job: health.JobConfig, Start: configured(func(h *testHub) (mend func()) {
+	{Code: "config-state", Job: health.JobConfig, Start: configured(func(h *testHub) (undo func()) {
 		removeState(h)
 		h.RequestListing() // so that there is something to keep
 		return func() { restoreState(h) }
 	})},
 	{Code: "config-message", Job: health.JobConfig, Limit: 18 * time.Minute, Reason: "only a listing, every 15 min ± 20 %, shows that " +
 		"nothing was missed",
-		Start: configured(func(h *testHub) (mend func()) {
+		Start: configured(func(h *testHub) (undo func()) {
 			h.inbox.put(push{err: &edgeconfig.Refusal{Text: "the message is not JSON"}})
 			return func() {}
 		})},
-	{Code: "config-refused", Job: health.JobConfig, Start: configured(func(h *testHub) (mend func()) {
+	{Code: "config-refused", Job: health.JobConfig, Start: configured(func(h *testHub) (undo func()) {
 		h.kvs.Set(elsewhere(listed(h.t, "cam", 1_700_000_100)))
 		h.RequestListing()
 		return func() { // as an update does
@@ -38,7 +38,7 @@ var conditionRows = []conditiontest.Row{
 		}
 	})},
 	{Code: "config-apply", Job: health.JobConfig, Limit: 10 * time.Minute, Reason: "it is tried again with pauses of 10 s to 10 min",
-		Start: configured(func(h *testHub) (mend func()) {
+		Start: configured(func(h *testHub) (undo func()) {
 			h.applier.Answer("cam", errors.New("no room"))
 			h.kvs.Set(listed(h.t, "cam", 1_700_000_100))
 			h.RequestListing()
@@ -46,7 +46,7 @@ var conditionRows = []conditiontest.Row{
 		})},
 	{Code: "control-plane", Job: health.JobConfig, Limit: 5 * time.Minute, Reason: "it is asked again with pauses of 5 s to 5 min, as " +
 		"thousands of hubs ask",
-		Start: configured(func(h *testHub) (mend func()) {
+		Start: configured(func(h *testHub) (undo func()) {
 			h.kvs.FailWith(errors.New("away"))
 			h.RequestListing()
 			return func() { h.kvs.Set(listed(h.t, "cam", 1_700_000_000)) }
@@ -115,18 +115,18 @@ func restoreState(h *testHub) {
 	}
 }
 
-func configured(arrange func(*testHub) (mend func())) func(*testing.T) conditiontest.Case {
+func configured(arrange func(*testHub) (undo func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		h := listOnly(t, t.TempDir())
-		var mend func()
+		var undo func()
 		return conditiontest.Case{
 			Health: h.health, Now: time.Now, Step: time.Second,
 			Raise: func() {
-				if mend == nil {
-					mend = arrange(h)
+				if undo == nil {
+					undo = arrange(h)
 				}
 			},
-			Mend: func() { mend() },
+			Mend: func() { undo() },
 			Ways: map[conditiontest.Way]func(){conditiontest.Configuration: h.RequestListing},
 		}
 	}

@@ -27,7 +27,7 @@ type disk struct {
 // changes nothing. Cameras' URLs are not in it, only the ARNs of their secrets.
 func LastGood(dir string) ([]byte, error) {
 	var doc lastGood
-	if err := statefile.At(dir, atomicfile.OS{}).Look(lastGoodFile, &doc); err != nil {
+	if err := statefile.At(dir, atomicfile.OS{}).ReadOnly(lastGoodFile, &doc); err != nil {
 		return nil, err
 	}
 	return json.MarshalIndent(doc.Streams, "", "  ")

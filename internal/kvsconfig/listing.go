@@ -60,7 +60,7 @@ func (l *lister) run(ctx context.Context) {
 			wait = retry.Next()
 			l.report(err)
 		}
-		// Whoever asks for a hundred listings a second gets one.
+		// However often the cloud asks for one, listings are at least ListSpacing apart.
 		if backoff.Sleep(ctx, l.o.Timing.ListSpacing) != nil {
 			return
 		}

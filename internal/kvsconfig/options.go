@@ -15,7 +15,7 @@ import (
 type Options struct {
 	// ThingName of the hub in AWS IoT. Required.
 	ThingName string
-	// HubDeviceARN of this hub. When empty it is asked of FindHubARN, or taken from the first
+	// HubDeviceARN of this hub. When empty it is requested from FindHubARN, or taken from the first
 	// configuration for a thing of ThingName.
 	HubDeviceARN string
 	// FindHubARN finds HubDeviceARN when that is empty. It may fail while there is no network and
@@ -37,8 +37,8 @@ type Options struct {
 	// sources. unclear are streams of the hub with a configuration that cannot be followed, and none from before. It must
 	// not wait. Default none.
 	Applied func(all bool, unclear []string)
-	// Others reports whether other sources want streams of this hub. Then it can do without the cloud's configurations:
-	// as long as it has none of those, that they cannot be had is information only. Default: never.
+	// Others reports whether other sources want streams of this hub. Then it can work without the cloud's configurations:
+	// as long as it has none of them, a failure to read them is information only. Default: never.
 	Others func() bool
 	// Inbox has the messages of the cloud. Default: none ever come.
 	Inbox Inbox

@@ -33,9 +33,9 @@ type ListedConfig struct {
 type Inbox interface {
 	// Ready receives when there may be messages.
 	Ready() <-chan struct{}
-	// Take goes through the messages that are there: each is a new configuration of a stream or the deletion of one,
-	// or else an error, which is an *edgeconfig.Refusal; or that a listing is wanted. acknowledge notifies the broker that
-	// it need not send them again, and never blocks.
+	// Take passes on the queued messages: a new configuration of a stream to update, the deletion of one to remove,
+	// either with an *edgeconfig.Refusal instead when it is wrong; refresh asks for a listing. acknowledge notifies the
+	// broker that it need not send them again, and never blocks.
 	Take(update, remove func(edgeconfig.StreamConfig, error), refresh func()) (acknowledge func())
 }
 

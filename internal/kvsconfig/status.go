@@ -97,8 +97,8 @@ func (s *Syncer) publishStatus(status SyncStatus) {
 // maxStrangers bounds the streams of which something is remembered although they have no configuration for this hub.
 const maxStrangers = 1000
 
-// forgetStrangers forgets the statuses and refusals of the streams that were not heard of for the longest time, when there
-// are too many without a configuration: messages may name any.
+// forgetStrangers forgets the oldest statuses and refusals of streams without a configuration when there are too many:
+// messages may name any stream.
 func (s *Syncer) forgetStrangers(but string) {
 	if len(s.statuses.last) <= len(s.versions.streams)+maxStrangers {
 		return

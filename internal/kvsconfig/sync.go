@@ -90,7 +90,7 @@ func (s *Syncer) Run(ctx context.Context) {
 	if len(s.failed) > 0 {
 		later.again.Reset(0)
 	}
-	saving := time.NewTicker(saveEvery) // of what the disk did not take
+	saving := time.NewTicker(saveEvery) // of the state that could not be written before
 	defer saving.Stop()
 	var settled settlement
 	defer settled.end()

@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
-// versions are what the cloud wants of this hub, merged from messages, listings and the disk. The newest
+// versions are the configurations that the cloud has for this hub, merged from messages, listings and the disk. The newest
 // LastUpdated of a stream wins, whatever the order of arrival. It is pure: no files, no network,
 // no clock; one goroutine uses it.
 type versions struct {
@@ -104,7 +104,7 @@ func (d *versions) update(c edgeconfig.StreamConfig, wanted desired.Stream, now 
 	return v
 }
 
-// refuse notes a version that cannot be followed; the one before it stays.
+// refuse notes a version that cannot be followed; the previous one stays.
 func (d *versions) refuse(stream string, at time.Time) freshness {
 	v := d.compare(stream, at)
 	if v == accepted && !at.IsZero() {
@@ -153,7 +153,7 @@ type absence struct {
 }
 
 // absences compares with a complete listing that began at that time. A stream that is missing moved to another
-// hub, or the control plane has a fault: it leaves, and nothing of its media is deleted for that.
+// hub, or the control plane has a fault: its jobs end, and none of its media is deleted for that.
 func (d *versions) absences(listed map[string]bool, began, now time.Time) (a absence) {
 	maps.DeleteFunc(d.lost, func(name string, noted time.Time) bool { return !listed[name] && noted.Before(began) })
 	for _, name := range sortedNames(d.streams) {
@@ -183,7 +183,7 @@ func (d *versions) bury(stream string, t tombstone) {
 	trim(d.gone, func(t tombstone) time.Time { return t.noted })
 }
 
-// relist lets a listing bring back what only its own silence had removed.
+// relist lets a listing restore a stream that was removed only because listings lacked it.
 func (d *versions) relist(stream string) {
 	if g, ok := d.gone[stream]; ok && g.byAbsence {
 		delete(d.gone, stream)

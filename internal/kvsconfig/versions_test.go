@@ -156,7 +156,7 @@ func TestAbsenceNeverRemoves(t *testing.T) {
 	}
 }
 
-// A version before removed a stream for its absence; an update must not go on with that.
+// An earlier version of the agent removed a stream for its absence; an update must not complete that.
 func TestARemovalForAbsenceThatAVersionBeforeBeganDeletesNothing(t *testing.T) {
 	t.Parallel()
 	var doc lastGood

@@ -1,5 +1,5 @@
-// Package kvslimit has the limits of Kinesis Video Streams in one place. They are the service's own: what of
-// ours stays below one says so where it is used, by that limit and with the reason.
+// Package kvslimit has the limits of Kinesis Video Streams in one place. They are the service's own: an own limit of the
+// agent that stays below one is defined where it is used, in terms of that limit and with the reason.
 //
 // Sources, as the comments name them: "quotas" is the KVS Developer Guide, service quotas, PutMedia;
 // "reference" is the KVS API Reference.

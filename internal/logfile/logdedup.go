@@ -15,7 +15,7 @@ import (
 
 const (
 	// firstSilence is how long a failure is not logged again; it doubles up to lastSilence while the
-	// failure goes on.
+	// failure lasts.
 	firstSilence = time.Minute
 	lastSilence  = time.Hour
 	// maxFailures bounds what is remembered; more kinds of failures than that are all logged.
@@ -30,7 +30,7 @@ func dedup(core zapcore.Core, now func() time.Time) zapcore.Core {
 	return &deduper{Core: core, seen: &failures{now: now, known: make(map[string]*failure)}}
 }
 
-// deduper is a core with the fields of its logger, which take part in telling failures apart.
+// deduper is a core with the fields of its logger, which help to distinguish failures.
 type deduper struct {
 	zapcore.Core
 	key  string

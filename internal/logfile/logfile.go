@@ -26,17 +26,17 @@ const (
 	directoryMode = 0o750
 )
 
-// File is the rotated file that is logged to. A reload may put another in its place. Safe for
+// File is the rotated file that is logged to. A reload may replace it. Safe for
 // concurrent use.
 type File struct {
 	mu       sync.Mutex
 	file     *lumberjack.Logger // guarded by mu, as all below
 	settings settings.Log
-	checked  time.Time   // when the file was last found in its place, or put there
+	checked  time.Time   // when the file was last found at its path, or created there
 	there    fs.FileInfo // the file then
 }
 
-// watchEvery is how often that is looked at: who removes the log directory finds the next lines in a new one.
+// watchEvery is how often that is checked: a log directory that was removed is created again for the next lines.
 const watchEvery = time.Second
 
 // Open makes the directory. The agent runs without a file that cannot be written: its disk
@@ -103,8 +103,8 @@ func (f *File) Settings() settings.Log {
 	return f.settings
 }
 
-// Follow writes by other settings from now on, whose directory must be there. Of what it leaves,
-// lumberjack keeps a sleeping goroutine.
+// Follow writes by other settings from now on, whose directory must exist. lumberjack keeps a sleeping goroutine of the
+// file that is closed.
 func (f *File) Follow(s settings.Log) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -53,7 +53,7 @@ func TestOldLogFilesAreRemoved(t *testing.T) {
 			if _, err := file.Write(line); err != nil {
 				t.Fatal(err)
 			}
-			// Old ones are told apart by the millisecond of their end.
+			// Rotated files are distinguished by the millisecond of their end.
 			if backoff.Sleep(t.Context(), 2*time.Millisecond) != nil {
 				return
 			}

@@ -41,7 +41,7 @@ func (l *Level) Get() string {
 func (l *Level) Set(name string) error {
 	name = strings.ToUpper(strings.TrimSpace(name))
 	if !slices.Contains(settings.LogLevels, name) {
-		return fmt.Errorf("%q is no log level; it must be one of %s", name, strings.Join(settings.LogLevels, ", "))
+		return fmt.Errorf("%q is not a log level; it must be one of %s", name, strings.Join(settings.LogLevels, ", "))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

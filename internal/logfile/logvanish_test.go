@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// A log whose file or directory somebody removed goes on in a new one, with the modes of the old.
+// A log whose file or directory somebody removed continues in a new one, with the modes of the old.
 func TestTheLogComesBackByItself(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(dir, file string) error{

@@ -11,7 +11,7 @@ type Stream struct {
 	LimitBytes int64 // MaxLocalMediaSizeInMB in bytes; 0 without a limit
 }
 
-// Store is what is asked of the segment store. Its answers are kept sums, never walks.
+// Store is the part of the segment store that metrics need. Its answers are kept sums, never walks.
 type Store interface {
 	Usage(stream string) segment.Usage
 	DiskFree() (free, total uint64, err error)

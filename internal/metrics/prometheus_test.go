@@ -124,7 +124,7 @@ func TestAWrongAddressIsRefused(t *testing.T) {
 	for _, address := range []string{"9464", "nowhere:port", "127.0.0.1:99999"} {
 		if s, err := Listen(address, http.NotFoundHandler()); err == nil {
 			_ = s.Close()
-			t.Errorf("%s is taken for an address", address)
+			t.Errorf("%s is accepted as an address", address)
 		}
 	}
 }

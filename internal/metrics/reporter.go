@@ -27,13 +27,13 @@ const (
 	lastSendTimeout = 2 * time.Second
 )
 
-// The scopes: sending points to CloudWatch, and points that it did not take.
+// The scopes: sending points to CloudWatch, and points that it did not accept.
 const (
 	scopeSend    health.Scope = "send"
 	scopeRefused health.Scope = "refused"
 )
 
-// refusedShown is how long points are reported that CloudWatch did not take.
+// refusedShown is how long the refusal of points is reported.
 const refusedShown = time.Hour
 
 // Reporter samples the agent once a minute and whenever something happens, and sends what it
@@ -81,7 +81,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			<-sent
 			r.keep(r.sampler.events(time.Now()))
-			_ = r.sendAll(lasting) // the agent stops: nobody is left to hear of a failure
+			_ = r.sendAll(lasting) // the agent stops: a failure cannot be reported any more
 			return nil
 		case <-ticker.C:
 			r.keep(r.sampler.minute(time.Now()))

@@ -127,7 +127,7 @@ func (s *sampler) eventsOf(components map[health.Key]health.ComponentSnapshot, n
 }
 
 // isFatal reports whether a person must act before the job can do its work again: for AWS's
-// agent these are the errors after which it gives up. What may pass by itself is not fatal.
+// agent these are the errors after which it stops retrying. Failures that may end by themselves are not fatal.
 func isFatal(c health.Condition) bool {
 	return c.Severity == health.Failed && c.Class == health.UserError
 }

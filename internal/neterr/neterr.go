@@ -22,7 +22,7 @@ const (
 	CertExpired                  // the server's certificate is not valid at the hub's time
 	Untrusted                    // the server's certificate is not signed by a CA that the hub trusts
 	HostnameMismatch             // the server's certificate is for another name
-	Refused                      // the server ends the TLS handshake: it does not take our certificate
+	Refused                      // the server ends the TLS handshake: it does not accept our certificate
 )
 
 // Of returns what err comes from.

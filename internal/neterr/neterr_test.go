@@ -76,7 +76,7 @@ func TestATimeoutIsKnownWhoeverSaysSo(t *testing.T) {
 	_, dialed := new(net.Dialer).DialContext(over, "tcp", "127.0.0.1:9")
 	for name, err := range map[string]error{"of a context": context.DeadlineExceeded, "of a dialer": dialed} {
 		if !IsTimeout(err) {
-			t.Errorf("%s: %v is not taken for a timeout", name, err)
+			t.Errorf("%s: %v is not treated as a timeout", name, err)
 		}
 	}
 }

@@ -34,7 +34,8 @@ type Streams interface {
 // Options of Sources. All are required.
 type Options struct {
 	Streams Streams
-	// Secrets is called with the ARNs of the secrets of all that the sources want, also of what is overruled. It must not wait.
+	// Secrets is called with the ARNs of the secrets of all streams that the sources want, also overruled ones. It must not
+	// wait.
 	Secrets func(arns map[string]bool)
 	// Known is called whenever more is known of what the sources want, or less of the streams in Known.Unclear. It must not
 	// wait, nor ask Sources.
@@ -194,8 +195,8 @@ func (s *Source) Remove(ctx context.Context, stream string) error {
 	defer s.all.mu.Unlock()
 	delete(s.wanted, stream)
 	s.wants.Store(int64(len(s.wanted)))
-	inForce, _ := s.all.join()
-	if _, kept := inForce[stream]; kept {
+	current, _ := s.all.join()
+	if _, kept := current[stream]; kept {
 		s.all.apply(ctx, s)
 		return nil
 	}
@@ -212,12 +213,12 @@ func (s *Sources) join() (desired.Set, []desired.Overruled) {
 	return desired.Resolve(sets...)
 }
 
-// apply makes it run. The caller learns what came of it by itself. Called with mu held.
+// apply makes the joined set run. The caller is not notified, as it receives the outcomes. Called with mu held.
 func (s *Sources) apply(ctx context.Context, caller *Source) []desired.Outcome {
-	inForce, overruled := s.join()
+	current, overruled := s.join()
 	s.note(overruled, caller)
 	s.o.Secrets(s.secrets())
-	outcomes := s.o.Streams.Apply(ctx, inForce)
+	outcomes := s.o.Streams.Apply(ctx, current)
 	s.tell(overruled)
 	return outcomes
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// Check looks at everything that the agent needs, from its settings to its cameras, and reports a
-// line each. It changes nothing, and an agent that runs is only asked to read the cameras' secrets again, so that
-// its status does not contradict the check. ok is whether all is well.
+// Check verifies settings, certificate, endpoints, cameras and disk, and reports a line each. It changes nothing, and
+// only requests that a running agent reads the cameras' secrets again, so that its status does not contradict the
+// check. ok is whether all is well.
 func Check(ctx context.Context, o Options) (ok bool) {
 	if o.Now == nil {
 		o.Now = time.Now

@@ -144,7 +144,7 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 		return func(o *Options) { o.Now = func() time.Time { return time.Now().Add(d) } }
 	}
 	for name, row := range map[string]struct {
-		breaks func() (mend func())
+		breaks func() (undo func())
 		option func(*Options)
 		says   []string
 	}{
@@ -271,9 +271,9 @@ func TestDemandsOnTheDisk(t *testing.T) {
 	t.Parallel()
 	named := desired.Keep{MaxAge: 240 * time.Hour}
 	limited := desired.Keep{MaxAge: 240 * time.Hour, MaxBytes: 10_000e6}
-	usual := desired.Keep{MaxAge: 720 * time.Hour, DeleteAfterUpload: true}
+	common := desired.Keep{MaxAge: 720 * time.Hour, DeleteAfterUpload: true}
 	d := diskNeedOf([]checkedStream{
-		{name: "default", wanted: desired.Stream{Keep: usual}, bitrate: 8_000_000, share: 0.5},
+		{name: "default", wanted: desired.Stream{Keep: common}, bitrate: 8_000_000, share: 0.5},
 		{name: "limited", wanted: desired.Stream{Keep: limited}, namesAge: true, bitrate: 8_000_000, share: 1},
 	})
 	if d.limits != 10_000_000_000 || d.perDay != 1.5*86_400e6 || d.keepDays != 0 {
@@ -326,7 +326,7 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 		}
 	}
 	must(t, store.Close())
-	look := func(dir string, free uint64, streams ...checkedStream) Finding {
+	check := func(dir string, free uint64, streams ...checkedStream) Finding {
 		var found Finding
 		o := Options{Now: time.Now, Report: func(f Finding) { found = f },
 			diskFree: func(string) (uint64, uint64, error) { return free, 100e9, nil }}
@@ -335,16 +335,16 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 		return found
 	}
 	// Nobody configures the stream any more: the two that are older than 30 days go.
-	if f := look(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 6.0 MB, of which 3.0 MB are not uploaded.") {
+	if f := check(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 6.0 MB, of which 3.0 MB are not uploaded.") {
 		t.Errorf("of old media it says %+v", f)
 	}
 	door := checkedStream{name: "door", invalid: true, bitrate: 8e6, share: 1}
 	// The disk lacks more than there is, so that nothing goes for it that is not uploaded: what is old goes.
-	if f := look(dir, 0, door); f.OK || !strings.Contains(f.Text, "0.0 hours of what") ||
+	if f := check(dir, 0, door); f.OK || !strings.Contains(f.Text, "0.0 hours of what") ||
 		!strings.Contains(f.Text, "deletes 6.0 MB, of which 3.0 MB") {
 		t.Errorf("of a disk that is full it says %+v", f)
 	}
-	if f := look(filepath.Join(dir, "none"), 90e9, door); !f.OK ||
+	if f := check(filepath.Join(dir, "none"), 90e9, door); !f.OK ||
 		strings.Contains(f.Text, "next pass") || !strings.Contains(f.Text, "86.4 GB a day") {
 		t.Errorf("of a hub that has not recorded yet it says %+v", f)
 	}

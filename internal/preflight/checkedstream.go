@@ -7,7 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 )
 
-// checkedStream is what a check learnt of a stream.
+// checkedStream is the result of checking one stream.
 type checkedStream struct {
 	name     string
 	wanted   desired.Stream
@@ -23,7 +23,7 @@ func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
 	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, OK: ok, Text: fmt.Sprintf(format, args...)})
 }
 
-// deny adds that a right is missing: text names it, again stands where another stream has named it already.
+// deny adds that a right is missing: text names it; again is shown instead where another stream has named it already.
 func (s *checkedStream) deny(check, right, text, again string) {
 	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, Text: text, right: right, again: again})
 }

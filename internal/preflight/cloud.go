@@ -17,7 +17,7 @@ import (
 
 // checkEndpoints probes every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
-	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass's would take a probe for a refused request
+	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass would count a probe as a refused request
 		device := awsclient.Device(c.device, stepTimeout, c.o.Version, nil)
 		c.probeEndpoint(ctx, hub.Service{
 			Name: "credentials", URL: "https://" + c.settings.IoT.CredentialEndpoint, Setting: settings.EnvCredentialEndpoint, Device: true,
@@ -143,7 +143,7 @@ func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 	if c.settings.IoT.TokenExchange.URL != "" {
 		provider = "The token exchange service of Greengrass"
 	}
-	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", provider, humanize.Time(got.Expires.Local())))
+	c.good("credentials", fmt.Sprintf("%s provides credentials, to be renewed from %s.", provider, humanize.Time(got.Expires.Local())))
 	c.checkMetricsRight(ctx)
 	defer c.questions.begin("the hub's configurations, from Kinesis Video Streams")()
 	if !c.checkAccount(ctx) {

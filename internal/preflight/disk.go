@@ -150,20 +150,20 @@ func diskNeedOf(streams []checkedStream) diskNeed {
 
 func diskFree(dir string) (free, total uint64, err error) {
 	if free, total, err = segment.FreeSpace(dir); err != nil {
-		return 0, 0, fmt.Errorf("the free space of %s cannot be learnt: %w", dir, err)
+		return 0, 0, fmt.Errorf("the free space of %s cannot be read: %w", dir, err)
 	}
 	return free, total, nil
 }
 
-// filledText says that others fill the disk so that its reserve cannot be had; "" when it can. It is no fault of the
-// setting: it may be the one thing that is right.
+// filledText says that other files fill the disk so that its reserve cannot be kept free; "" when it can. The setting is
+// not called wrong: it may be the one thing that is right.
 func (c *checker) filledText(room int64, free, total uint64) string {
 	if room > 0 || c.settings.MinFreeDisk == (retention.Reserve{}) {
 		return ""
 	}
-	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free beside recordings: nothing that is not uploaded is deleted for "+
-		"it; "+
-		"delete what else is on the disk, or lower it.", settings.EnvMinFreeDisk, humanize.Bytes(int64(c.settings.MinFreeDisk.Of(total))),
+	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free apart from recordings: nothing that is not uploaded is "+
+		"deleted for it; delete other files on the disk, or lower it.",
+		settings.EnvMinFreeDisk, humanize.Bytes(int64(c.settings.MinFreeDisk.Of(total))),
 		humanize.Bytes(int64(free)))
 }
 

@@ -46,13 +46,13 @@ func (c *checker) checkSettings() bool {
 	}
 	text := "the private key matches the certificate"
 	if c.device == nil {
-		text = "Greengrass gives the credentials"
+		text = "Greengrass provides the credentials"
 	}
 	c.good("settings", fmt.Sprintf("Thing %s in %s; %s.", found.IoT.ThingName, found.Region, text))
 	return true
 }
 
-// checkFiles looks at who may read the key and the state, and whether recordings can be written.
+// checkFiles checks who may read the key and the state, and whether recordings can be written.
 func (c *checker) checkFiles() {
 	all := true
 	private := func(path, what string) {

@@ -6,7 +6,7 @@ import (
 
 // Finding is one line of a check.
 type Finding struct {
-	Check  string `json:"check"` // what was looked at: "settings", "clock", "camera"
+	Check  string `json:"check"` // what was checked: "settings", "clock", "camera"
 	Stream string `json:"stream,omitempty"`
 	OK     bool   `json:"ok"`
 	Text   string `json:"text"` // what was found, or what is wrong and what to do

@@ -21,7 +21,7 @@ import (
 )
 
 // TestAComponentWithoutThePrivateKeyRecordsAndUploads is not parallel: the SDK reads its endpoints
-// from the process's environment. The component runs as a user who may read nothing of Greengrass.
+// from the process's environment. The component runs as a user who may read none of Greengrass's files.
 func TestAComponentWithoutThePrivateKeyRecordsAndUploads(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()

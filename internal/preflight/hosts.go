@@ -17,7 +17,7 @@ var (
 	dataHost        = regexp.MustCompile(`^[a-z0-9-]+\.iot(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::\d+)?$`)
 )
 
-// regionOf is the region that the name of an endpoint has, "" when it is no name of that kind.
+// regionOf returns the region in the name of an endpoint, "" when the name is not of that kind.
 func regionOf(host string, kind *regexp.Regexp) string {
 	if found := kind.FindStringSubmatch(strings.ToLower(host)); found != nil {
 		return found[1]

@@ -16,7 +16,7 @@ func unwritable(dir string) string {
 	info, err := os.Stat(at)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("%s cannot be looked at: %s.", at, reason(err))
+		return fmt.Sprintf("%s cannot be examined: %s.", at, reason(err))
 	case !info.IsDir():
 		return fmt.Sprintf("%s is not a directory: name one.", at)
 	case unix.Access(at, unix.W_OK|unix.X_OK) == nil:

@@ -58,7 +58,7 @@ func (c *checker) runningServes(ctx context.Context, address string) bool {
 	})
 }
 
-// checkSocket looks at the path of the local API while no agent answers there.
+// checkSocket checks the path of the local API while no agent answers there.
 func (c *checker) checkSocket() {
 	path := c.settings.Socket
 	info, err := os.Lstat(path)

@@ -142,7 +142,7 @@ func TestACheckSaysHowLongItWaited(t *testing.T) {
 		seconds, _ := strconv.ParseFloat(m[1], 64)
 		waited = time.Duration(seconds * float64(time.Second))
 	}
-	const tenth = 100 * time.Millisecond // of what is written
+	const tenth = 100 * time.Millisecond // of the output
 	if waited < least-tenth || waited > took+tenth {
 		t.Errorf("after %s check says %s", took, says)
 	}

@@ -28,11 +28,11 @@ import (
 const (
 	// frameTimeout is how long a camera that is recorded may go without a frame.
 	frameTimeout = 2 * time.Second
-	// atOnce is how many cameras are looked at together.
+	// atOnce is how many cameras are checked at the same time.
 	atOnce = 8
 )
 
-// checkStreams looks at all streams, several at once, and reports them by name.
+// checkStreams checks all streams, several at once, and reports them by name.
 func (c *checker) checkStreams(ctx context.Context, list []wantedStream) []checkedStream {
 	if c.running != nil { // so that status is about the same addresses as this check
 		_ = localapi.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
@@ -76,7 +76,7 @@ func (c *checker) checkStream(ctx context.Context, w wantedStream) checkedStream
 	return s
 }
 
-// checkCamera reads the secret and looks at the camera that it leads to.
+// checkCamera reads the secret and checks the camera whose URL it holds.
 func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	if url := s.wanted.Media.URL; !url.Empty() {
 		s.add("secret", true, "The stream file holds the URL of the source itself.")
@@ -100,7 +100,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	c.checkSource(ctx, s, url)
 }
 
-// checkSource looks at the camera or the file that a URL leads to.
+// checkSource checks the camera or the file that a URL leads to.
 func (c *checker) checkSource(ctx context.Context, s *checkedStream, url secret.String) {
 	file, source := s.wanted.Media.Kind == desired.Clip, "camera at"
 	if file {

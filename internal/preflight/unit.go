@@ -14,7 +14,7 @@ import (
 // Unit is what systemd says of the service: as whom it runs, with which variables, and in which sandbox.
 type Unit struct {
 	User        string
-	Environment map[string]string // Environment=, and what StateDirectory= and the like set
+	Environment map[string]string // Environment=, and the variables that StateDirectory= and similar directives set
 	EnvFile     string            // of --env-file in ExecStart=; "" when it has none
 	Sandbox     Sandbox
 	OpenFiles   uint64 // LimitNOFILE=; 0: not known, or none
@@ -26,7 +26,7 @@ type Sandbox struct {
 	ProtectSystem string // no, yes, full, strict
 	ProtectHome   string // no, yes, read-only, tmpfs
 	PrivateTmp    bool
-	ReadWrite     []string // ReadWritePaths=, and the directories of StateDirectory= and the like
+	ReadWrite     []string // ReadWritePaths=, and the directories of StateDirectory= and similar directives
 	ReadOnly      []string
 	Inaccessible  []string
 	Bound         []string // BindPaths=, where the service sees them

@@ -10,7 +10,7 @@ type Limit struct {
 	Interval time.Duration
 
 	since time.Time // when the interval began
-	count int64     // of what came in it
+	count int64     // the sum that was counted in it
 }
 
 // Exceeds counts n, and reports whether more than Most came within the interval of now.

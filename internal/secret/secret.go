@@ -8,7 +8,7 @@ import (
 	"log/slog"
 )
 
-// Redacted is what every formatting of a String shows in its place.
+// Redacted is what every formatting of a String shows instead.
 const Redacted = "[redacted]"
 
 // String holds a secret. Every way of printing or encoding it shows Redacted;

@@ -119,9 +119,6 @@ func (s *Store) makeDirectory(st *streams.Stream) error {
 // keepFormat writes the format that the store's streams need, for example after its file was lost.
 func (s *Store) keepFormat() error { return s.volume.NeedFormat(s.neededFormat()) }
 
-// restoreFormat writes the format again when somebody removed its file.
-func (s *Store) restoreFormat() error { return s.volume.RestoreFormat(s.neededFormat()) }
-
 // neededFormat returns the format that the store's streams need.
 func (s *Store) neededFormat() int32 {
 	needed := int32(layout.FormatFirst)

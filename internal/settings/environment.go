@@ -119,7 +119,7 @@ func (e *environment) duration(name string, otherwise, least, most time.Duration
 	return d
 }
 
-// reserve is a size or a part of the disk; without one retention's own default holds.
+// reserve is a size or a part of the disk; without one retention's own default applies.
 func (e *environment) reserve(name string) retention.Reserve {
 	text := e.optional(name, "")
 	if text == "" {

@@ -17,8 +17,8 @@ type EnvSource struct {
 	environment map[string]string
 }
 
-// NewEnvSource takes the path of the file, or "", and what os.Environ returns before anything of the
-// file is put into the environment.
+// NewEnvSource takes the path of the file, or "", and what os.Environ returns before the file's variables
+// are put into the environment.
 func NewEnvSource(file string, environ []string) EnvSource {
 	s := EnvSource{file: file, environment: make(map[string]string, len(environ))}
 	for _, v := range environ {

@@ -32,7 +32,7 @@ const (
 	nucleus               = "services/aws.greengrass.Nucleus/configuration/"
 	nucleusLite           = "services/aws.greengrass.NucleusLite/configuration/"
 	// liteDirectory is where the nucleus lite reads its configuration, and keeps no effective one that
-	// others could read: config.yaml, then all files of config.d, each of which overrides those before.
+	// others could read: config.yaml, then all files of config.d, each of which overrides the previous ones.
 	// Source: aws-greengrass-lite, docs/SETUP.md.
 	liteDirectory     = "/etc/greengrass"
 	liteConfig        = "config.yaml"
@@ -168,7 +168,7 @@ func (g greengrass) noKey(cert, key string) string {
 }
 
 // scalars reads the single-line values of a YAML file in block style, as Greengrass writes it, by
-// their paths. Whatever else is in the file is passed over.
+// their paths. Everything else in the file is skipped.
 func scalars(text string) map[string]string {
 	type level struct {
 		indent int

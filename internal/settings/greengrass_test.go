@@ -212,7 +212,7 @@ func TestTheNucleusLiteKeepsItsConfigurationElsewhere(t *testing.T) {
 
 	closed := liteRoot(t, good)
 	must(t, os.Remove(filepath.Join(closed, liteConfig)))
-	must(t, os.Mkdir(filepath.Join(closed, liteConfig), 0o750)) // cannot be read, whoever we are
+	must(t, os.Mkdir(filepath.Join(closed, liteConfig), 0o750)) // cannot be read by any user
 	s, err = fromEnv(lookupIn(component(root)), closed)
 	if err != nil || s.IoT.TokenExchange.URL != exchangeURL || !strings.Contains(s.IoT.NoCertificate, filepath.Join(closed, liteConfig)) {
 		t.Errorf("a configuration closed to us: %v, %+v", err, s.IoT)

@@ -20,7 +20,7 @@ import (
 type Settings struct {
 	Region string
 	IoT    IoT
-	// AccountID completes this hub's ARN. Without it, it is asked of STS with the hub's own credentials.
+	// AccountID completes this hub's ARN. Without it, it is read from STS with the hub's own credentials.
 	AccountID  string
 	CloudWatch bool
 	Log        Log
@@ -28,7 +28,7 @@ type Settings struct {
 	RecordingDirectory string
 	// StateDirectory holds the last good configuration and what must outlive the process.
 	StateDirectory string
-	// NoCloud says that nothing at AWS is asked or told of anything: the hub records what its stream files say.
+	// NoCloud says that the agent connects to no service of AWS: the hub records what its stream files say.
 	NoCloud bool
 	// StreamsDirectory holds the stream files; empty for none.
 	StreamsDirectory string

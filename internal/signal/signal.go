@@ -1,5 +1,5 @@
-// Package signal wakes goroutines. A signal says that there is something to do, not what or how often: whoever
-// is woken looks for all that there is.
+// Package signal wakes goroutines. A signal says that there is something to do, not what or how often: a
+// goroutine that is woken checks for all its work.
 package signal
 
 import (

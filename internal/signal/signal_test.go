@@ -51,7 +51,7 @@ func TestWatchersAreNotifiedUntilTheyStop(t *testing.T) {
 		t.Error("a watcher was not notified")
 	}
 	stopFirst()
-	stopFirst() // again is no harm
+	stopFirst() // again does no harm
 	w.Notify()
 	if received(first) {
 		t.Error("a watcher that stopped was notified")

@@ -114,7 +114,7 @@ var ErrCorrupt = errors.New("the file is damaged")
 // Read fills state from a file. It returns fs.ErrNotExist when there is none, and ErrCorrupt
 // after setting a damaged one aside.
 func (d Dir) Read(name string, state any) error {
-	err := d.Look(name, state)
+	err := d.ReadOnly(name, state)
 	if !errors.Is(err, ErrCorrupt) {
 		return err
 	}
@@ -125,8 +125,8 @@ func (d Dir) Read(name string, state any) error {
 	return ErrCorrupt
 }
 
-// Look is Read without setting a damaged file aside.
-func (d Dir) Look(name string, state any) error {
+// ReadOnly is Read without setting a damaged file aside.
+func (d Dir) ReadOnly(name string, state any) error {
 	path := filepath.Join(d.path, name)
 	info, err := d.files.Stat(path)
 	if err != nil {
@@ -162,11 +162,11 @@ func (d Dir) Advice(name string, err error) string {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "raise the limit of open files (LimitNOFILE)"
 	case errors.Is(err, syscall.ENOTDIR), d.blocked(d.path, true):
-		return fmt.Sprintf("something that is no directory is in the place of %s, move it away", d.path)
+		return fmt.Sprintf("something that is not a directory is in the place of %s, move it away", d.path)
 	case d.blocked(path, false):
-		return fmt.Sprintf("something that is no file is in the place of %s, move it away", path)
+		return fmt.Sprintf("something that is not a file is in the place of %s, move it away", path)
 	case d.blocked(path+".new", false):
-		return fmt.Sprintf("something that is no file is in the place of %s.new, move it away", path)
+		return fmt.Sprintf("something that is not a file is in the place of %s.new, move it away", path)
 	}
 	return fmt.Sprintf("make %s writable", d.path)
 }

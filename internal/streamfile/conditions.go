@@ -28,7 +28,7 @@ const (
 	scopeState     health.Scope = "stream-file-state"
 )
 
-// fileCode has the file's name as it may be shown: whoever writes to the directory chose it.
+// fileCode has the file's name, cleaned as text from outside: anyone who may write to the directory chose it.
 func fileCode(name string) string { return codeFile + "/" + health.Clean(name, health.MaxPart) }
 
 func fileScope(name string) health.Scope { return health.Scope(codeFile + "/" + name) }
@@ -72,10 +72,10 @@ func (f *Files) reportFiles() {
 func (f *Files) reportFile(name string, known *file) {
 	scope := fileScope(name)
 	if known.wrong == "" && (known.good == nil || !known.gone.IsZero()) {
-		if known.good != nil { // what it holds goes on for a while, or another one has it now
+		if known.good != nil { // its stream stays for a while, or another file has it now
 			f.o.Health.OK(scope)
 		}
-		return // else it is looked at once more
+		return // a file that was wrong only once is read once more
 	}
 	severity, text := health.Degraded, ""
 	switch {
@@ -104,7 +104,7 @@ func (f *Files) reportDirectory(err error, none bool) {
 		f.o.Health.OK(scopeDirectory)
 	case none:
 		f.report(scopeDirectory, health.Degraded, health.UserFault(codeDirectory, nil,
-			"The directory %s has no file at all, as if its disk were not mounted, so its streams go on as before: %s. "+
+			"The directory %s has no file at all, as if its disk were not mounted, so its streams stay as before: %s. "+
 				"Mount it, or, to stop them, put a file of any other name there, such as README.", f.o.Dir, humanize.List(streams)))
 	default:
 		severity := health.Degraded
@@ -113,11 +113,11 @@ func (f *Files) reportDirectory(err error, none bool) {
 		}
 		meanwhile := "there are no streams from files"
 		if len(streams) > 0 {
-			meanwhile = "its streams go on as before: " + humanize.List(streams)
+			meanwhile = "its streams stay as before: " + humanize.List(streams)
 		}
 		if errors.Is(err, errSlow) {
 			f.report(scopeDirectory, severity, health.UserFault(codeDirectory, err,
-				"The directory with stream files, %s, cannot be read (%v), so %s. Bring back the server or the disk that it is mounted from, or name "+
+				"The directory with stream files, %s, cannot be read (%v), so %s. Restore the server or the disk that it is mounted from, or name "+
 					"another directory in AWS_KVS_EDGE_STREAMS_DIRECTORY.", f.o.Dir, errSlow, meanwhile))
 			return
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// extension is that of stream files; whatever else lies in the directory is not read.
+	// extension is that of stream files; other files in the directory are not read.
 	extension = ".json"
 	// allowedMode is the most that a file may allow: it may hold a camera's password.
 	allowedMode = 0o640
@@ -26,26 +26,26 @@ const (
 	maxFiles = 1000
 )
 
-// sight is a file as it was found at one time.
-type sight struct {
+// contents is a file as it was found at one time.
+type contents struct {
 	data     []byte
 	modified time.Time
 	mode     fs.FileMode
 	problem  string // why it was not read; empty when it was
 }
 
-// sum tells whether a file is as it was.
-func (s sight) sum() [sha256.Size]byte {
+// sum identifies the state of a file: it changes whenever the file does.
+func (s contents) sum() [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(s.data, "\x00%d %o %s", s.modified.UnixNano(), s.mode, s.problem))
 }
 
 // listing is what a directory held when it was read.
 type listing struct {
-	found  map[string]sight // the stream files, by name
-	unread map[string]bool  // the stream files beyond what is read, by name
-	none   bool             // there is no file at all: it is not mounted, perhaps
-	err    error            // why the directory was not read
-	broken error            // reading it panicked
+	found  map[string]contents // the stream files, by name
+	unread map[string]bool     // the stream files beyond what is read, by name
+	none   bool                // there is no file at all: it is not mounted, perhaps
+	err    error               // why the directory was not read
+	broken error               // reading it panicked
 }
 
 // errSlow means that a directory did not answer in time, as one on a server that is away.
@@ -69,7 +69,7 @@ func readDirectory(dir string, first map[string]bool) listing {
 	if err != nil {
 		return listing{err: err}
 	}
-	l := listing{found: make(map[string]sight), unread: make(map[string]bool), none: true}
+	l := listing{found: make(map[string]contents), unread: make(map[string]bool), none: true}
 	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { // so that what is followed is not crowded out
 		return cmp.Compare(rankIn(first, a.Name()), rankIn(first, b.Name()))
 	})
@@ -84,7 +84,7 @@ func readDirectory(dir string, first map[string]bool) listing {
 		case len(l.found) >= maxFiles:
 			l.unread[name] = true
 		default:
-			if s := look(filepath.Join(dir, name)); s.problem != absent {
+			if s := readOne(filepath.Join(dir, name)); s.problem != absent {
 				l.found[name] = s
 			}
 		}
@@ -105,31 +105,31 @@ func isStreamFile(name string) bool {
 	return strings.HasSuffix(name, extension) && !strings.HasPrefix(name, ".")
 }
 
-// absent is the problem of a file that went while the directory was read, or whose link leads nowhere.
+// absent is the problem of a file that was removed while the directory was read, or whose link leads nowhere.
 const absent = "absent"
 
-// look reads a file. Only what is a file is opened: opening a pipe wakes who writes to it, and opening a device may start
+// readOne reads a file. Only regular files are opened: opening a pipe wakes its writer, and opening a device may start
 // anything, such as a watchdog.
-func look(path string) (s sight) {
+func readOne(path string) (s contents) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return sight{problem: "must be a file", modified: info.ModTime(), mode: info.Mode().Perm()}
+		return contents{problem: "must be a file", modified: info.ModTime(), mode: info.Mode().Perm()}
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return sight{problem: absent}
+		return contents{problem: absent}
 	case errors.Is(err, fs.ErrPermission):
-		return sight{problem: "cannot be read: give it to the agent's group (chgrp kvs-edge-agent, chmod 0640)"}
+		return contents{problem: "cannot be read: give it to the agent's group (chgrp kvs-edge-agent, chmod 0640)"}
 	case err != nil:
-		return sight{problem: "cannot be read (" + cause(err) + "): check the disk and what the name stands for"}
+		return contents{problem: "cannot be read (" + cause(err) + "): check the disk and what the name stands for"}
 	}
 	defer func() { _ = f.Close() }()
 	info, err = f.Stat() // another one may be there by now
 	if err != nil {
-		return sight{problem: "cannot be read (" + cause(err) + "): check the disk"}
+		return contents{problem: "cannot be read (" + cause(err) + "): check the disk"}
 	}
-	s = sight{modified: info.ModTime(), mode: info.Mode().Perm()}
+	s = contents{modified: info.ModTime(), mode: info.Mode().Perm()}
 	switch {
 	case !info.Mode().IsRegular():
 		s.problem = "must be a file"

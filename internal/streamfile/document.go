@@ -73,8 +73,8 @@ type place struct {
 	noCloud bool   // nothing is uploaded, and no secret can be read
 }
 
-// parse reads a file. note says what of it has no effect, for people; empty when all has. The error is a wrong, and
-// shows no secret.
+// parse reads a file. note names the members that have no effect, for people; empty when all have. The error is a wrong,
+// and shows no secret.
 func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
 	var w wrong
 	members := objectOf(&w, bytes.TrimPrefix(data, []byte(byteOrderMark)))
@@ -153,7 +153,7 @@ func objectOf(w *wrong, data []byte) map[string]json.RawMessage {
 	case errors.As(err, &syntax):
 		before := data[:min(int(syntax.Offset), len(data))]
 		line := 1 + bytes.Count(before, []byte("\n"))
-		w.add("The file", "", "is not JSON: the first thing that is wrong stands in line %d, column %d", line,
+		w.add("The file", "", "is not JSON: the first error is in line %d, column %d", line,
 			max(1, len(before)-1-bytes.LastIndexByte(before, '\n')))
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		w.add("The file", "", "is not JSON: it ends too early")

@@ -22,7 +22,7 @@ func TestWhatAFileWants(t *testing.T) {
 	t.Parallel()
 	nine, err := desired.InWindows("0 0 9 ? * MON *", time.Hour)
 	must(t, err)
-	usual := desired.Stream{
+	common := desired.Stream{
 		Name: "door", Media: desired.Media{URL: secret.New("rtsp://admin:" + password + "@10.0.0.7/1")},
 		Upload: desired.Upload{Schedule: desired.Hourly()}, Keep: desired.Keep{MaxAge: 720 * time.Hour, DeleteAfterUpload: true},
 		Version: desired.VersionOf(monday), Origin: desired.File,
@@ -58,7 +58,7 @@ func TestWhatAFileWants(t *testing.T) {
 		"options": {`{"StreamName":"door","Tags":{"kvs-edge:upload":"live","kvs-edge:camera":"Front door"},"EdgeConfig":{` + source + `}}`,
 			func(s *desired.Stream) { s.Upload.Tags = desired.Tags{Upload: "live", Camera: "Front door"} }},
 	} {
-		want := usual
+		want := common
 		row.edit(&want)
 		got, note, err := place{thing: "hub-1"}.parse([]byte(row.text), monday)
 		if err != nil || note != "" || got != want {
@@ -94,7 +94,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 	for text, wants := range map[string][]string{
 		"":       {"The file is empty"},
 		" \n\t":  {"The file is empty"},
-		"hello":  {"The file is not JSON: the first thing that is wrong stands in line 1, column 1"},
+		"hello":  {"The file is not JSON: the first error is in line 1, column 1"},
 		"{\n\"a": {"The file is not JSON: it ends too early"},
 		"[]":     {"The file must hold a JSON object"},
 		"null":   {"The file must hold a JSON object"},

@@ -17,8 +17,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
-// list reads the directory, for at most readPatience. One reading at most is under way: as long as a late one is, the
-// directory cannot be read, and what it answers in the end is old and is read anew.
+// list reads the directory, for at most readPatience. At most one reading is under way: as long as one is late, the
+// directory cannot be read; its result is outdated, so the directory is read again.
 func (f *Files) list(ctx context.Context) listing {
 	if f.late {
 		select {
@@ -37,7 +37,7 @@ func (f *Files) list(ctx context.Context) listing {
 	case l := <-f.reading:
 		f.reading = nil
 		if l.broken != nil {
-			panic(l.broken) // to be begun anew, as any part of the agent
+			panic(l.broken) // to be restarted, as any part of the agent
 		}
 		return l
 	case <-patience.C:
@@ -48,7 +48,7 @@ func (f *Files) list(ctx context.Context) listing {
 	}
 }
 
-// pass reads the directory. first is for the start: a file that went before is gone, and none is being saved just now.
+// pass reads the directory. first is for the start: a file that is missing then was deleted and is not just being saved.
 func (f *Files) pass(ctx context.Context, first bool) {
 	l := f.list(ctx)
 	if ctx.Err() != nil {
@@ -58,7 +58,7 @@ func (f *Files) pass(ctx context.Context, first bool) {
 	if l.err != nil || l.none {
 		f.reportDirectory(l.err, l.none)
 		for _, known := range f.files {
-			known.gone = time.Time{} // nothing can be told from what is missing
+			known.gone = time.Time{} // nothing follows from files that are missing
 		}
 		return
 	}
@@ -86,7 +86,7 @@ func (f *Files) followed() map[string]bool {
 }
 
 // see takes the content of a file.
-func (f *Files) see(name string, s sight) {
+func (f *Files) see(name string, s contents) {
 	known := f.files[name]
 	if known == nil {
 		known = new(file)
@@ -142,7 +142,7 @@ func (f *Files) miss(name string, first bool) {
 
 // settleOwners finds out which file decides about each stream: the one that did before as long as it is there, else the
 // first by name.
-func (f *Files) settleOwners(found map[string]sight) {
+func (f *Files) settleOwners(found map[string]contents) {
 	wants := make(map[string][]string) // files by stream
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		if g := f.files[name].good; g != nil {
@@ -223,7 +223,7 @@ func (f *Files) knowledge() (all bool, unclear []string) {
 	return all, unclear
 }
 
-// answer notes what came of a stream.
+// answer stores the status of a stream's outcome.
 func (f *Files) answer(outcome desired.Outcome) {
 	status := edgeconfig.SyncStatus{StreamName: outcome.Stream, Status: inSync, LastUpdated: f.applied[outcome.Stream].Version.Time()}
 	if outcome.Err != nil {
@@ -238,7 +238,7 @@ const (
 	syncFailed = "SYNC_FAILED"
 )
 
-// publish notes how the streams fare, also those whose file became wrong and that go on as before.
+// publish stores the streams' statuses, also of those whose file became wrong and whose previous content stays in force.
 func (f *Files) publish() {
 	syncs := make(map[string]edgeconfig.SyncStatus, len(f.statuses))
 	for stream, status := range f.statuses {

@@ -2,8 +2,8 @@
 // checks and watches. It must not know what recording or uploading is.
 //
 // The directory is read every two seconds, contents and all, which takes a hub's few small files less than a millisecond.
-// inotify would be sooner, but says nothing of network file systems, of bind mounts that are replaced, and of what a mount
-// hides; then both would be needed, and polling alone is right everywhere.
+// inotify would be sooner, but does not report changes on network file systems, of bind mounts that are replaced, and of
+// files below a mount; then both would be needed, and polling alone is right everywhere.
 package streamfile
 
 import (
@@ -94,9 +94,9 @@ type file struct {
 	unsure int               // how often in a row the content was neither right nor that of before
 	good   *good             // the last content that was right; nil: there was none
 	held   *fileDocument     // the last content that was right once, as the disk has it, where good is nil; nil: there is none
-	wants  string            // the stream of a content that is wrong; empty: that cannot be told
+	wants  string            // the stream of a content that is wrong; empty: unknown
 	wrong  string            // what is wrong with the content of now, and was twice in a row; empty: nothing
-	note   string            // what of good has no effect
+	note   string            // names the members of good that have no effect
 	gone   time.Time         // since when it is missing; zero: it is not
 }
 

@@ -27,12 +27,12 @@ func TestHowFilesAreSaved(t *testing.T) {
 		wait   time.Duration
 		want   string
 		says   []string
-		mend   func(h *hub) // nil: there is nothing to mend
+		undo   func(h *hub) // nil: there is nothing to undo
 		after  string
 
 		rewrites bool // the file of the other stream too
 	}{
-		"written anew in place": {func(h *hub) { h.write("door.json", documentOf("door", 9)) }, settled, "door 9h, yard 7h", nil, nil, "", false},
+		"rewritten in place": {func(h *hub) { h.write("door.json", documentOf("door", 9)) }, settled, "door 9h, yard 7h", nil, nil, "", false},
 		"removed and renamed into place": {func(h *hub) {
 			must(h.t, os.Remove(h.path("door.json")))
 			h.elapse(vanishAfter - readEvery)
@@ -53,8 +53,8 @@ func TestHowFilesAreSaved(t *testing.T) {
 			h.write("README", "what is here")
 		}, settled, before, nil, nil, "", false},
 		"wrong JSON": {func(h *hub) { h.write("door.json", `{"StreamName": "door",,}`) }, settled, before,
-			[]string{"door.json is wrong, and what it held before stays in force for stream door: The file is not JSON: the first thing that is " +
-				"wrong stands in line 1, column 23"},
+			[]string{"door.json is wrong, and what it held before stays in force for stream door: The file is not JSON: the first " +
+				"error is in line 1, column 23"},
 			func(h *hub) { h.write("door.json", documentOf("door", 9)) }, "door 9h, yard 7h", false},
 		"emptied": {func(h *hub) { h.write("door.json", "") }, settled, before, []string{"The file is empty"},
 			func(h *hub) { h.write("door.json", documentOf("door", 5)) }, before, false},
@@ -95,16 +95,16 @@ func TestHowFilesAreSaved(t *testing.T) {
 		"all removed": {func(h *hub) {
 			must(h.t, os.Remove(h.path("door.json")))
 			must(h.t, os.Remove(h.path("yard.json")))
-		}, vanished, before, []string{"has no file at all, as if its disk were not mounted, so its streams go on as before: door, yard"},
+		}, vanished, before, []string{"has no file at all, as if its disk were not mounted, so its streams stay as before: door, yard"},
 			func(h *hub) { h.write("README", "no streams here") }, before, false},
 		"the directory removed": {func(h *hub) { must(h.t, os.RemoveAll(h.dir)) }, vanished, before,
-			[]string{"cannot be read (no such file or directory), so its streams go on as before: door, yard"},
+			[]string{"cannot be read (no such file or directory), so its streams stay as before: door, yard"},
 			func(h *hub) {
 				must(h.t, os.Mkdir(h.dir, 0o750))
 				h.write("yard.json", documentOf("yard", 7))
 				h.write("door.json", documentOf("door", 9))
 			}, "door 9h, yard 7h", true},
-		"a file in its place": {func(h *hub) {
+		"replaced by a file": {func(h *hub) {
 			must(h.t, os.RemoveAll(h.dir))
 			must(h.t, os.WriteFile(h.dir, nil, 0o600))
 		}, vanished, before, []string{"cannot be read (not a directory)"}, func(h *hub) {
@@ -128,8 +128,8 @@ func TestHowFilesAreSaved(t *testing.T) {
 				h.elapse(row.wait)
 				h.expect("after it", row.want)
 				h.says("after it", row.says...)
-				if row.mend != nil {
-					row.mend(h)
+				if row.undo != nil {
+					row.undo(h)
 					h.elapse(settled)
 					h.expect("in the end", row.after)
 					h.says("in the end")
@@ -163,7 +163,7 @@ func TestTheLastStreamFileMayGo(t *testing.T) {
 	})
 }
 
-// A start has what was right before, where the files of now cannot be had or are wrong.
+// A start uses the last good contents where the files cannot be read or are wrong.
 func TestAStartWithTheLastGoodContents(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -210,7 +210,7 @@ func TestAStartWithTheLastGoodContents(t *testing.T) {
 func TestADirectoryThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const slow = "cannot be read (no answer within 3 s), so its streams go on as before: door, yard. Bring back the server"
+		const slow = "cannot be read (no answer within 3 s), so its streams stay as before: door, yard. Restore the server"
 		h := newHub(t)
 		h.write("door.json", documentOf("door", 5))
 		h.write("yard.json", documentOf("yard", 7))
@@ -221,9 +221,9 @@ func TestADirectoryThatHangs(t *testing.T) {
 		answer := h.hang()
 		defer answer()
 		h.readings.Store(0)
-		begun := time.Now()
+		started := time.Now()
 		h.start()
-		if took := time.Since(begun); took != readPatience {
+		if took := time.Since(started); took != readPatience {
 			t.Errorf("the start took %v", took)
 		}
 		h.expect("at the start", "door 5h, yard 7h")
@@ -244,9 +244,9 @@ func TestADirectoryThatHangs(t *testing.T) {
 		defer answer()
 		h.elapse(time.Minute)
 		h.expect("while it runs", "door 9h")
-		begun = time.Now()
+		started = time.Now()
 		h.stop()
-		if took := time.Since(begun); took > 0 {
+		if took := time.Since(started); took > 0 {
 			t.Errorf("the stop took %v", took)
 		}
 	})

@@ -1,10 +1,10 @@
 // Package supervise keeps a panic where it happened. A goroutine that panics ends the process, and with
-// it the recording of every camera; what runs under a guard becomes a failure with a sentence
-// instead. It must not know what it guards.
+// it the recording of every camera; a panic of a supervised goroutine becomes a failure with a
+// sentence instead. It must not know what it supervises.
 //
-// Two things it cannot help: a panic in a goroutine of a library, which ends the process, and a
-// lock that was held and is never given back, which the watchdog finds. Both times systemd starts
-// the agent anew, and nothing that was recorded is lost.
+// It cannot handle two cases: a panic in a goroutine of a library, which ends the process, and a
+// lock that was held and is never released, which the watchdog finds. Both times systemd restarts
+// the agent, and nothing that was recorded is lost.
 package supervise
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
-// Code is the condition of what panicked.
+// Code is the condition of a panic.
 const Code = "internal-error"
 
 // Do runs f; a panic becomes a *health.Fault. what is for people: "The uploader of stream door".
@@ -33,7 +33,7 @@ func Do(what string, f func() error) (err error) {
 	return f()
 }
 
-// PanicError makes an error of what recover gave, with the stack, for the log. Only the deferred
+// PanicError makes an error of what recover returned, with the stack, for the log. Only the deferred
 // function that recovered, and what it calls, still see the stack of the panic.
 func PanicError(value any) error { return fmt.Errorf("panic: %v\n%s", value, debug.Stack()) }
 
@@ -42,12 +42,12 @@ type Options struct {
 	What      string // for people, see Do
 	Component *health.Component
 	Log       *zap.Logger
-	// Pause is between two beginnings. Default: that of package backoff.
+	// Pause is between two starts. Default: that of package backoff.
 	Pause backoff.Policy
 }
 
-// Keep runs a part of the agent that is to live as long as ctx. One that panics is begun anew after
-// a pause, which grows while that comes again. It returns what run returns.
+// Keep runs a part of the agent that is to live as long as ctx. One that panics is restarted after
+// a pause, which grows while that is repeated. It returns what run returns.
 func Keep(ctx context.Context, o Options, run func(context.Context) error) error {
 	pause := backoff.New(o.Pause)
 	scope := health.Scope("guard/" + o.What) // a part may have several guards

@@ -39,7 +39,7 @@ func TestWhatPanicsIsBegunAnewAndSaysSo(t *testing.T) {
 			t.Errorf("it says %+v", c)
 		}
 		if left.Err() == nil {
-			t.Error("what the broken run began goes on")
+			t.Error("work that the broken run started continues")
 		}
 		time.Sleep(time.Minute) // in the bubble: at most 1 s and 2 s are waited
 		synctest.Wait()

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Stepped is a reading of a clock whose wall part was set: the monotonic part goes on. Package time
-// has no way to make one, so it relies on how a Time with both parts lies in memory: a flag, 33 bits
+// Stepped is a reading of a clock whose wall part was set: the monotonic part continues. Package time
+// cannot make one, so it relies on how a Time with both parts lies in memory: a flag, 33 bits
 // of seconds and 30 of nanoseconds.
 func Stepped(now time.Time, by time.Duration) time.Time {
 	wall := (*uint64)(unsafe.Pointer(&now))

@@ -8,7 +8,7 @@ import (
 // askEvery is how often Eventually asks.
 const askEvery = 5 * time.Millisecond
 
-// Eventually waits for what has no event to wait for: it asks again and again until done returns nil, and fails the
+// Eventually waits for a state that has no event: it calls done repeatedly until that returns nil, and fails the
 // test with its last error when it has not within that time. Call it from the test's own goroutine.
 func Eventually(tb testing.TB, within time.Duration, done func() error) {
 	tb.Helper()

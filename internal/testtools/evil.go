@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// EvilTexts are texts from outside that must never be shown as they came, by what they do to whoever reads them.
+// EvilTexts are texts from outside that must never be shown as they came, by their effect on a reader's terminal.
 var EvilTexts = map[string]string{
 	"clear the screen":   "\x1b[2J\x1b[H",
 	"title of a window":  "\x1b]0;pwned\x07",
@@ -29,7 +29,7 @@ var EvilTexts = map[string]string{
 	"long and dangerous": strings.Repeat("\x1b[2J", 20_000),
 }
 
-// Harm says what could harm whoever reads a line of at most limit runes; "" for nothing.
+// Harm says what could harm the reader of a line of at most limit runes; "" for nothing.
 func Harm(line string, limit int) string {
 	if !utf8.ValidString(line) {
 		return "is not UTF-8"

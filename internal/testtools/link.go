@@ -61,8 +61,8 @@ func (l *Link) Cut() { l.set(refusing) }
 // Swallow ends all connections, takes new ones and answers none, as a firewall that drops.
 func (l *Link) Swallow() { l.set(swallowing) }
 
-// Mend passes new connections again, and ends those that hang.
-func (l *Link) Mend() { l.set(passing) }
+// Restore passes new connections again, and ends those that hang.
+func (l *Link) Restore() { l.set(passing) }
 
 func (l *Link) set(mode linkMode) {
 	l.mu.Lock()
@@ -73,7 +73,7 @@ func (l *Link) set(mode linkMode) {
 	}
 }
 
-// admit notes a connection and returns what is to become of it.
+// admit notes a connection and returns how it is handled.
 func (l *Link) admit(conn net.Conn) linkMode {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -107,8 +107,8 @@ func (u *Uploader) attempt(ctx context.Context, first queue.Fragment, changes <-
 	var err error
 	e.conn, err = u.o.Cloud.PutMedia(ctx, kvs.PutMediaInput{
 		Stream: u.o.Stream, Start: time.UnixMilli(first.At()), Header: mkv.AppendStreamHeader(nil, e.header),
-		Pace:  u.pace.Bytes,
-		Piece: u.pace.Chunk,
+		Pace:      u.pace.Bytes,
+		WriteSize: u.pace.Chunk,
 	})
 	if err != nil {
 		if ctx.Err() != nil {

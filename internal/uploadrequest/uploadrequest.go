@@ -49,7 +49,7 @@ type Uploader func(ctx context.Context, stream string, from, to time.Time, each 
 type Inbox interface {
 	// Ready receives when there may be requests.
 	Ready() <-chan struct{}
-	// Take goes through the requests that are there. acknowledge notifies the broker that it need not send one again, and
+	// Take calls each for the queued requests. acknowledge notifies the broker that it need not send one again, and
 	// never blocks.
 	Take(each func(payload []byte, acknowledge func()))
 }
@@ -91,7 +91,7 @@ func New(o Options) *Requests {
 	return &Requests{o: o, news: signal.New(), last: make(map[string]answer)}
 }
 
-// Run goes on with the requests of before, and follows those that come, until ctx ends.
+// Run resumes the requests from before the start, and follows new ones, until ctx ends.
 func (r *Requests) Run(ctx context.Context) {
 	if !r.resumed { // an error in here has Run called again
 		r.resumed = true
@@ -171,7 +171,7 @@ func (r *Requests) keep(in request) {
 	r.last[in.RequestID] = answer{RequestID: in.RequestID, StreamName: in.StreamName, Status: Running}
 }
 
-// resume goes on with what was asked for before the agent was restarted. What is in the
+// resume continues the uploads that were requested before the agent was restarted. Media that is persisted in the
 // cloud by now is not sent again.
 func (r *Requests) resume(ctx context.Context) {
 	var before []request
@@ -193,7 +193,7 @@ func (r *Requests) resume(ctx context.Context) {
 }
 
 // follow uploads and answers: at the start, now and then, and at the end. When the agent stops
-// before, there is no last answer: the next start goes on.
+// before, there is no last answer: the next start resumes the upload.
 func (r *Requests) follow(ctx context.Context, in request) {
 	out := answer{RequestID: in.RequestID, StreamName: in.StreamName, Status: Running}
 	var answered time.Time
@@ -292,7 +292,7 @@ func (r *Requests) save() {
 	r.unsaved = err != nil
 }
 
-// saveAgain writes the requests again that the disk did not take, or that somebody removed from it.
+// saveAgain writes the requests again that could not be written, or that somebody removed from the disk.
 func (r *Requests) saveAgain() {
 	r.mu.Lock()
 	kept := len(r.kept)

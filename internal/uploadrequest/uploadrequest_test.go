@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
-// A request that comes again is told how far it is while the upload itself tells that it is done.
+// A repeated request is answered with its progress while the upload itself reports that it is done.
 func TestTheLastAnswerOfAnUploadStaysTheLast(t *testing.T) {
 	t.Parallel()
 	goOn := make(chan struct{})

@@ -262,8 +262,8 @@ func roundTrip(base *http.Transport, r *http.Request, clock *hubclock.Clock) (*h
 	return answer, err
 }
 
-// SigningTime is what a request to AWS is dated with: the time by the services' clocks, since they refuse signatures
-// that are more than 5 min off. now is the hub's clock, which counts where no service's was heard of.
+// SigningTime returns the date for a request to AWS: the time by the services' clocks, since they refuse signatures
+// that are more than 5 min off. now is the hub's clock, which is used while the time of no service is known.
 func (c Config) SigningTime(now time.Time) time.Time {
 	if c.clock == nil {
 		return now
@@ -271,10 +271,10 @@ func (c Config) SigningTime(now time.Time) time.Time {
 	return now.Add(-c.clock.Ahead())
 }
 
-// compare notifies the clock, which may be nil, of what a service's shows. Only a server whose certificate was verified
-// is believed, and no cache, whose Date is an old one. An endpoint that was set to be asked in the clear says what time
-// it goes by, and nothing more. Of several Dates the last counts, which is left alone in the answer, for the
-// SDK's own correction: servers write theirs before that of the application.
+// compare notifies the clock, which may be nil, of the time in a service's answer. Only a server whose certificate was
+// verified is trusted, and no cache, whose Date is an old one. An endpoint that is set to plain HTTP only shows which time
+// the service uses. Of several Dates the last one counts; the others are removed from the answer for the SDK's own
+// correction, as servers write theirs before that of the application.
 func compare(clock *hubclock.Clock, answer *http.Response, sent time.Time) {
 	dates := answer.Header.Values("Date")
 	if len(dates) == 0 {

@@ -48,7 +48,7 @@ func fileOf(t *testing.T, cert *x509.Certificate) string {
 const answer = "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>" +
 	"</GetCallerIdentityResult></GetCallerIdentityResponse>"
 
-// echo is an AWS service that notes the headers of what it is asked.
+// echo is an AWS service that records the headers of its requests.
 func echo(t *testing.T) (server *httptest.Server, seen chan http.Header) {
 	t.Helper()
 	seen = make(chan http.Header, 10)
@@ -76,7 +76,7 @@ func TestThereIsAlwaysAClient(t *testing.T) {
 		media := c.Media()
 		if media.Proxy == nil || media.TLSHandshakeTimeout == 0 || media.DialContext == nil ||
 			media.TLSClientConfig.MinVersion < tls.VersionTLS12 {
-			t.Errorf("%s: PutMedia goes by a transport without proxy, time-outs or a least version of TLS", name)
+			t.Errorf("%s: PutMedia uses a transport without proxy, time-outs or a least version of TLS", name)
 		}
 		if media.ResponseHeaderTimeout != 0 || !media.DisableCompression {
 			t.Errorf("%s: PutMedia's answer would be cut off or compressed", name)
@@ -156,7 +156,7 @@ func TestABundleThatCannotBeReadIsNamed(t *testing.T) {
 	}
 }
 
-// TestEveryRequestHasTheAgentsName looks at what goes over the wire.
+// TestEveryRequestHasTheAgentsName checks the requests that the server receives.
 func TestEveryRequestHasTheAgentsName(t *testing.T) {
 	t.Parallel()
 	server, seen := echo(t)

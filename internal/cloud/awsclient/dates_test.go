@@ -85,7 +85,7 @@ func TestTheDateOfAnAnswer(t *testing.T) {
 	}
 }
 
-// Requests are dated by the service's clock once it was heard of, also where the server adds a Date of its own.
+// Requests are dated by the service's clock once its time is known, also where the server adds a Date of its own.
 func TestSignaturesFollowTheServicesClock(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -137,7 +137,7 @@ func TestSignaturesFollowTheServicesClock(t *testing.T) {
 	}
 }
 
-// A server that nobody vouches for is not asked what time it is.
+// The Date of a server whose certificate was not verified is ignored.
 func TestTheDateOfAServerThatIsNotVerified(t *testing.T) {
 	t.Parallel()
 	server := dated(t, true, 0, "")

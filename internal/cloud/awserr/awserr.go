@@ -31,10 +31,10 @@ const (
 	Signature                   // the signature is not right, usually since the clock is off
 	Throttled                   // too many requests
 	Limit                       // a limit of the stream or the account is reached
-	NotFound                    // what was asked about does not exist
+	NotFound                    // the resource that the request names does not exist
 	NoSuchPath                  // the host is of another service, which does not know the path
-	Unusable                    // what was asked about is marked for deletion, or empty
-	Undecryptable               // the key of what was asked about may not be used
+	Unusable                    // that resource is marked for deletion, or empty
+	Undecryptable               // the role may not use that resource's key
 	Malformed                   // a value in the request is not valid
 	Invalid                     // the service does not accept the request
 	Certificate                 // the device certificate is refused
@@ -157,7 +157,7 @@ func Classify(status int, name, message string) Error {
 	return e
 }
 
-// kindOf goes by the message where that is clear, then by the name, then by the status.
+// kindOf classifies by the message where that is clear, then by the name, then by the status.
 func kindOf(e Error, message string) Kind {
 	if e.Action != "" {
 		return Denied

@@ -25,7 +25,7 @@ const Timeout = 20 * time.Second
 // The codes of the faults.
 const (
 	CodeDenied      = "metrics-denied"
-	CodeRefused     = "metrics-refused" // these points will never be taken; sending them again is in vain
+	CodeRefused     = "metrics-refused" // these points will never be accepted: do not send them again
 	CodeUnreachable = "metrics-unreachable"
 )
 

@@ -99,7 +99,7 @@ func (s Server) dns() string {
 	return "the hub's DNS"
 }
 
-// trust is where the CAs come from, and what of that to check.
+// trust says where the trusted CAs come from, and what to check there.
 func (s Server) trust() string {
 	if s.Endpoint != "" {
 		return "in AWS_IOT_CA_CERT: check that file"

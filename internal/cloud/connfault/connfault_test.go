@@ -78,7 +78,7 @@ func TestEachKindHasItsSentence(t *testing.T) {
 	}
 }
 
-// A condition stays the same one while the clock that it shows goes on.
+// A condition stays the same one while the clock that it shows advances.
 func TestTheHubsTimeMakesNoOtherFailure(t *testing.T) {
 	t.Parallel()
 	later := keys

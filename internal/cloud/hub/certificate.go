@@ -39,8 +39,8 @@ func WatchCertificate(config *tls.Config, files settings.IoT, component *health.
 	config.GetClientCertificate = d.get
 }
 
-// get implements tls.Config.GetClientCertificate. While the files cannot be read or do not fit, as
-// between the replacement of one and of the other, those of before hold.
+// get implements tls.Config.GetClientCertificate. While the files cannot be read or do not match, as
+// between the replacement of one and of the other, it returns the previous pair.
 func (d *deviceCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -67,8 +67,8 @@ func (d *deviceCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, 
 	return d.last, nil
 }
 
-// stat looks at the files, which costs far less than to read an RSA key; nil for one that is
-// missing, or so new that a further change might leave its time as it is.
+// stat returns the files' metadata, which costs far less than reading an RSA key; nil for a file that is
+// missing, or so new that a further change might not change its modification time.
 func (d *deviceCertificate) stat() (found [2]fs.FileInfo) {
 	for i, path := range []string{d.files.Cert, d.files.PrivateKey} {
 		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()).Abs() > time.Second {
@@ -84,7 +84,7 @@ func same(a, b fs.FileInfo) bool {
 
 // unusable says what is wrong with the files, of which err is what Pair returned.
 func (d *deviceCertificate) unusable(err error) *health.Fault {
-	const meanwhile = "connections go on with the pair from before, which the next start no longer has."
+	const meanwhile = "connections still use the previous pair, which the next start no longer has."
 	var file *fs.PathError
 	if errors.As(err, &file) {
 		return health.UserFault(codeCertificate, err,

@@ -19,7 +19,7 @@ func TestConditionsEnd(t *testing.T) {
 	conditiontest.Check(t, row, conditiontest.Success)
 }
 
-// replacedKey has a device certificate whose key was replaced by garbage. Whoever keeps the cameras' URLs looks at it
+// replacedKey has a device certificate whose key was replaced by garbage. The cache of the cameras' URLs reads it
 // every 5 s, as does each connection.
 func replacedKey(t *testing.T) conditiontest.Case {
 	dir := t.TempDir()
@@ -32,11 +32,11 @@ func replacedKey(t *testing.T) conditiontest.Case {
 	registry := health.NewRegistry(time.Now)
 	WatchCertificate(config, files, registry.Component("", health.JobCloud), zap.NewNop())
 	write := func(content []byte) { must(t, os.WriteFile(key, content, 0o600)) }
-	look := func() {
+	use := func() {
 		_, err := config.GetClientCertificate(nil)
 		must(t, err)
 	}
 	return conditiontest.Case{
-		Health: registry, Now: time.Now, Pass: look, Raise: func() { write([]byte("half a key")); look() }, Mend: func() { write(whole) },
+		Health: registry, Now: time.Now, Pass: use, Raise: func() { write([]byte("half a key")); use() }, Mend: func() { write(whole) },
 	}
 }

@@ -23,15 +23,15 @@ func (r *refusedCredentials) Retrieve(context.Context) (aws.Credentials, error) 
 
 func (r *refusedCredentials) Invalidate() { r.invalidated++ }
 
-// What the uploader does when the service refuses the credentials gets through to what gives them.
-func TestRefusedCredentialsAreAskedForAnew(t *testing.T) {
+// When the service refuses the credentials, the uploader's invalidation reaches their provider.
+func TestRefusedCredentialsAreRequestedAgain(t *testing.T) {
 	t.Parallel()
 	var given refusedCredentials
 	cfg, err := Load(settings.Settings{Region: "us-west-2"}, &given, "test", nil)
 	must(t, err)
 	kvs.New(kvs.Options{Config: cfg}).InvalidateCredentials()
 	if given.invalidated != 1 {
-		t.Errorf("whoever gives the credentials was told %d times, want once", given.invalidated)
+		t.Errorf("the credentials were invalidated %d times, want once", given.invalidated)
 	}
 }
 

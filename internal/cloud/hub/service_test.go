@@ -16,8 +16,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// Of each failure status and check show one sentence that says what to do, and nothing of how the SDK
-// puts it.
+// For each failure status and check show one sentence that says what to do, without the SDK's
+// wording.
 func TestWhyTheHubDoesNotLearnItsConfigurationsIsASentence(t *testing.T) {
 	t.Parallel()
 	server := func(start func(http.Handler) *httptest.Server, status int, body string) string {

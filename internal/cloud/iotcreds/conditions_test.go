@@ -49,7 +49,7 @@ func TestConditionsEnd(t *testing.T) {
 	}
 }
 
-// refusing has an endpoint that answers with the fault, until it is mended.
+// refusing has an endpoint that answers with the fault, until it is repaired.
 func refusing(f *health.Fault) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		now := newClock(time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC))

@@ -24,7 +24,7 @@ const (
 	codeNetwork     = "credentials-network"     // the endpoint cannot be reached
 	codeTrust       = "credentials-trust"       // the endpoint is not whom it should be
 	codeService     = "credentials-service"     // the endpoint answers something else
-	codeToken       = "credentials-token"       // Greengrass does not take the component's token
+	codeToken       = "credentials-token"       // Greengrass does not accept the component's token
 )
 
 func (p *Provider) clockFault(skew time.Duration) *health.Fault {
@@ -135,10 +135,10 @@ func (p *Provider) refusedCertificate(cause error) error {
 	return health.NewFault(s.Class, codeCertificate, cause, s.Format, s.Args...)
 }
 
-// certificateOver looks whether our own certificate explains a failure.
+// certificateOver returns the fault of our own certificate when that explains a failure.
 func (p *Provider) certificateOver(cause error) *health.Fault {
 	chains := p.o.TLS.Certificates
-	if p.o.TLS.GetClientCertificate != nil { // counts before the others
+	if p.o.TLS.GetClientCertificate != nil { // takes precedence over the others
 		if chain, err := p.o.TLS.GetClientCertificate(&tls.CertificateRequestInfo{}); err == nil && chain != nil {
 			chains = []tls.Certificate{*chain}
 		}

@@ -130,8 +130,8 @@ func newProvider(o Options) *Provider {
 	return &Provider{o: o, retry: backoff.New(o.Retry)}
 }
 
-// Retrieve implements aws.CredentialsProvider. Expires of what it returns is when they should be
-// asked for again, which is before the service stops taking them. An error is a *health.Fault, or
+// Retrieve implements aws.CredentialsProvider. Expires of the credentials is when others should be
+// requested, which is before the service stops accepting them. An error is a *health.Fault, or
 // ctx's error.
 func (p *Provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	waited := false
@@ -184,8 +184,8 @@ func (p *Provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 }
 
-// Invalidate makes the next Retrieve ask for others: a service does not take those that were handed
-// out. While there are no others they are served on. What was got within shortLife stays: all
+// Invalidate makes the next Retrieve request other credentials, as a service does not accept those that it returned.
+// While there are no others, it returns them still. Credentials that were obtained within shortLife stay: all
 // streams of a hub are refused the same credentials at once, and ask one after the other.
 func (p *Provider) Invalidate() {
 	p.mu.Lock()
@@ -221,10 +221,10 @@ func (p *Provider) serve(now time.Time) aws.Credentials {
 	return c
 }
 
-// fetchInto asks once and notes what came of it, then ends the flight.
+// fetchInto asks once and stores the result, then ends the flight.
 func (p *Provider) fetchInto(ctx context.Context, flight chan struct{}) {
 	answer, err := p.ask(ctx)
-	cancelled := err != nil && errors.Is(ctx.Err(), context.Canceled) // a deadline does tell something
+	cancelled := err != nil && errors.Is(ctx.Err(), context.Canceled) // a deadline is a failure of the endpoint
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -288,7 +288,7 @@ func TestAFailedRetrieveIsRetriedAFewTimes(t *testing.T) {
 	}
 }
 
-// TestWhichHostKnowsNoRoleAliases goes by the name where the answer is a bare 404, as of a proxy.
+// TestWhichHostKnowsNoRoleAliases decides by the host's name where the answer is a bare 404, as from a proxy.
 func TestWhichHostKnowsNoRoleAliases(t *testing.T) {
 	t.Parallel()
 	for endpoint, body := range map[string]string{
@@ -438,7 +438,7 @@ func TestAWrongClockDoesNotMakeGoodCredentialsLookExpired(t *testing.T) {
 		t.Errorf("to be renewed in %v, want the full life", left)
 	}
 	if worst, ok := f.part.Snapshot().Worst(); ok {
-		t.Errorf("got condition %+v, want none: whoever watches the clock says that it is off", worst)
+		t.Errorf("got condition %+v, want none: the hub's clock has its own condition", worst)
 	}
 }
 

@@ -96,8 +96,8 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 			"hub's clock says %s: set the clock (NTP).",
 			health.Varying(humanize.Time(c.Expires.UTC())), health.Varying(humanize.Time(now.UTC())))
 	}
-	// The end stays a time of day, without a monotonic reading. How far the hub's clock is off nobody
-	// tells here: when it is set later on, the end must not stay where the wrong clock had it.
+	// The end stays a time of day, without a monotonic reading. How far the hub's clock is off is
+	// not known here: when it is set later, the end must not stay where the wrong clock had it.
 	expires := c.Expires.Round(0)
 	c.CanExpire, c.Expires = false, time.Time{}
 	return answer{credentials: c, expires: expires}, nil

@@ -87,8 +87,8 @@ func (c *core) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// gives answers with numbered credentials that end then.
-func gives(number int, until time.Time) http.HandlerFunc {
+// credentials answers with numbered credentials that end then.
+func credentials(number int, until time.Time) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{
 			"AccessKeyId": fmt.Sprintf("ASIA%d", number), "SecretAccessKey": "hunter2secret", "Token": "hunter2token",
@@ -134,7 +134,7 @@ func TestGreengrassGivesCredentialsAndRenewsThem(t *testing.T) {
 	t.Parallel()
 	c := newCore(t)
 	f := c.component(t, ticket)
-	c.answer(gives(1, f.clock.Now().Add(time.Hour)))
+	c.answer(credentials(1, f.clock.Now().Add(time.Hour)))
 	got, err := f.Retrieve(t.Context())
 	if err != nil || got.AccessKeyID != "ASIA1" || got.SecretAccessKey != "hunter2secret" || got.SessionToken != "hunter2token" ||
 		!got.CanExpire {
@@ -145,13 +145,13 @@ func TestGreengrassGivesCredentialsAndRenewsThem(t *testing.T) {
 		t.Errorf("to be renewed in %v, want less than 5 min before the hour is over", left)
 	}
 	f.clock.Advance(54 * time.Minute)
-	c.answer(gives(2, f.clock.Now().Add(time.Hour)))
+	c.answer(credentials(2, f.clock.Now().Add(time.Hour)))
 	if got, err := f.Retrieve(t.Context()); err != nil || got.AccessKeyID != "ASIA1" || c.asked() != 0 {
 		t.Errorf("after 54 min: %s, %v, asked %d times", got.AccessKeyID, err, c.asked())
 	}
 	f.clock.Advance(3 * time.Minute)
 	if got, err := f.Retrieve(t.Context()); err != nil || got.AccessKeyID != "ASIA2" {
-		t.Errorf("after 57 min: %s, %v, want those given anew", got.AccessKeyID, err)
+		t.Errorf("after 57 min: %s, %v, want the new ones", got.AccessKeyID, err)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestTheEndOfGreengrassCredentialsFollowsTheClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := time.Now().Add(4 * time.Hour).Truncate(time.Second)
-	c.answer(gives(1, end))
+	c.answer(credentials(1, end))
 	if _, err := p.Retrieve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestGreengrassThatIsNotThereYetIsAskedAgain(t *testing.T) {
 		t.Errorf("condition %+v", w)
 	}
 	c.start()
-	c.answer(gives(1, f.clock.Now().Add(time.Hour)))
+	c.answer(credentials(1, f.clock.Now().Add(time.Hour)))
 	f.clock.Advance(time.Second)
 	if _, err := f.Retrieve(t.Context()); err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestCredentialsOutliveGreengrassUntilTheirEnd(t *testing.T) {
 	t.Parallel()
 	c := newCore(t)
 	f := c.component(t, ticket)
-	c.answer(gives(1, f.clock.Now().Add(time.Hour)))
+	c.answer(credentials(1, f.clock.Now().Add(time.Hour)))
 	if _, err := f.Retrieve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestCredentialsOutliveGreengrassUntilTheirEnd(t *testing.T) {
 		t.Errorf("condition %+v", w)
 	}
 	c.start()
-	c.answer(gives(2, f.clock.Now().Add(time.Hour)))
+	c.answer(credentials(2, f.clock.Now().Add(time.Hour)))
 	f.clock.Advance(time.Second)
 	if got, err := f.Retrieve(t.Context()); err != nil || got.AccessKeyID != "ASIA2" {
 		t.Errorf("after the service's return: %v", err)
@@ -250,7 +250,7 @@ func TestWhatGreengrassRefusesIsOneSentence(t *testing.T) {
 		"unusable, with secrets": {ticket, says(500, bad), codeService, health.SystemError, "HTTP status 500"},
 		"not JSON":               {ticket, says(200, "hunter2secret"), codeService, health.SystemError, "without credentials"},
 		"empty":                  {ticket, says(200, "{}"), codeService, health.SystemError, "without credentials"},
-		"already over":           {ticket, gives(1, time.Now().Add(-time.Hour)), codeClock, health.UserError, "set the clock"},
+		"already over":           {ticket, credentials(1, time.Now().Add(-time.Hour)), codeClock, health.UserError, "set the clock"},
 		"redirect": {ticket, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
 		}, codeService, health.SystemError, "HTTP status 302"},

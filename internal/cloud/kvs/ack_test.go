@@ -87,7 +87,7 @@ func FuzzAcks(f *testing.F) {
 	})
 }
 
-// endless repeats a text and counts what of it was read.
+// endless repeats a text and counts the bytes that were read.
 type endless struct {
 	text string
 	read int

@@ -9,11 +9,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// pieceSize is how much is read from the file and written to the connection at once; it is the
+// maxWrite is how many bytes are read from the file and written to the connection at once; it is the
 // one buffer of a session.
-const pieceSize = 128 << 10
+const maxWrite = 128 << 10
 
-// HeadSize is the size of what is sent before a fragment's bytes from the file, see Session.Send.
+// HeadSize is the size in bytes of the Cluster head that is sent before a fragment's bytes from the file, see Session.Send.
 const HeadSize = 22
 
 // body is the request body of a session. net/http reads it in a goroutine of its own, and waits
@@ -21,7 +21,7 @@ const HeadSize = 22
 type body struct {
 	header []byte                        // what the body begins with
 	pace   func(bytes int) time.Duration // see PutMediaInput.Pace
-	piece  func() int                    // see PutMediaInput.Piece; nil = as much as there is
+	most   func() int                    // see PutMediaInput.WriteSize; nil = as much as there is
 	work   chan fragment                 // the next fragment; capacity 1
 	sent   chan struct{}                 // a fragment is written; capacity 1
 	finish func()                        // ends the body in good order
@@ -73,7 +73,7 @@ func (b *body) Close() error {
 
 // WriteTo implements io.WriterTo, so that net/http's own buffer of 32 kB is passed by.
 func (b *body) WriteTo(w io.Writer) (int64, error) {
-	b.buffer = make([]byte, pieceSize)
+	b.buffer = make([]byte, maxWrite)
 	total := int64(0)
 	for {
 		n, err := b.Read(b.buffer)
@@ -95,8 +95,8 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-// Read returns the next bytes and blocks until there are some. Being called again means that those
-// before are written. A panic ends the session, as in net/http's goroutine it would end the process.
+// Read returns the next bytes and blocks until there are some. Being called again means that the previous
+// ones are written. A panic ends the session, as in net/http's goroutine it would end the process.
 func (b *body) Read(p []byte) (n int, err error) {
 	panicked := true
 	err = supervise.Do("An upload", func() (err error) {
@@ -112,8 +112,8 @@ func (b *body) Read(p []byte) (n int, err error) {
 }
 
 func (b *body) read(p []byte) (int, error) {
-	if b.piece != nil {
-		p = p[:max(1, min(len(p), b.piece()))]
+	if b.most != nil {
+		p = p[:max(1, min(len(p), b.most()))]
 	}
 	if len(b.header) > 0 {
 		n := copy(p, b.header)

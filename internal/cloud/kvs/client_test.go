@@ -45,7 +45,7 @@ func serve(t testing.TB, handler http.HandlerFunc) (*httptest.Server, aws.Config
 
 const hub = "arn:aws:iot:us-west-2:123456789012:thing/hub"
 
-// Pages of ListEdgeAgentConfigurations as the service gives them.
+// Pages of ListEdgeAgentConfigurations as the service returns them.
 var pages = map[string]string{
 	"": `{"NextToken":"two","EdgeConfigs":[{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1",
 		"CreationTime":1.7E9,"LastUpdatedTime":1.700000000123E9,"SyncStatus":"IN_SYNC","FutureMember":1,
@@ -181,7 +181,7 @@ func (p *countingProvider) Retrieve(context.Context) (aws.Credentials, error) {
 		Expires: time.Now().Add(time.Hour)}, nil
 }
 
-// keepingProvider knows by itself when others are to be had.
+// keepingProvider decides by itself when it returns other credentials.
 type keepingProvider struct {
 	countingProvider
 	invalidated int
@@ -189,8 +189,8 @@ type keepingProvider struct {
 
 func (p *keepingProvider) Invalidate() { p.invalidated++ }
 
-// TestCredentialsAreKeptUntilInvalidated looks at what requests are signed with. What a provider keeps
-// is asked of it each time: it says that they end in an hour, but the clock may have been set back
+// TestCredentialsAreKeptUntilInvalidated checks the credentials that requests are signed with. A provider that keeps
+// credentials is asked each time: it says that they end in an hour, but the clock may have been set back
 // since, and only the provider knows.
 func TestCredentialsAreKeptUntilInvalidated(t *testing.T) {
 	t.Parallel()
@@ -221,7 +221,7 @@ func TestCredentialsAreKeptUntilInvalidated(t *testing.T) {
 			}
 		}
 		if p, ok := c.provider.(*keepingProvider); ok && p.invalidated != 1 {
-			t.Errorf("the provider was told %d times", p.invalidated)
+			t.Errorf("the provider was notified %d times", p.invalidated)
 		}
 	}
 }

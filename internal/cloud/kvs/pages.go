@@ -20,7 +20,7 @@ var (
 	errPagesEndless = fmt.Errorf("the answer has more than %d pages, so that it is not complete", maxPages)
 )
 
-// pageWalk follows the tokens of a listing. A listing that does not come to its end is no listing.
+// pageWalk follows the tokens of a listing. A listing that has no last page is an error.
 type pageWalk struct{ seen map[string]bool }
 
 // after reports whether there is another page behind one that ended with token.

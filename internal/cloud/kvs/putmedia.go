@@ -30,13 +30,13 @@ type PutMediaInput struct {
 	Stream string
 	// Start is the producer time of the first fragment.
 	Start time.Time
-	// Header is what stands before the first cluster: EBML head, Segment of unknown size, Info, Tracks.
+	// Header is the stream's header, which precedes the first Cluster: EBML head, Segment of unknown size, Info, Tracks.
 	Header []byte
-	// Pace says how long that many further bytes must wait. It is called from the session's own
+	// Pace returns how long that many further bytes must wait. It is called from the session's own
 	// goroutine, for at most 128 KiB at a time. nil = not at all.
 	Pace func(bytes int) time.Duration
-	// Piece is how many bytes are sent at once, at most 128 KiB. nil = 128 KiB.
-	Piece func() int
+	// WriteSize returns how many bytes are sent at once, at most 128 KiB. nil = 128 KiB.
+	WriteSize func() int
 }
 
 // PutMedia opens a session with absolute timecodes. ctx bounds the opening only; the session lasts
@@ -77,7 +77,7 @@ func (c *Client) putMedia(ctx context.Context, in PutMediaInput, keys aws.Creden
 	correction time.Duration) (*Session, error) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	b := newBody(in.Header, in.Pace)
-	b.piece = in.Piece
+	b.most = in.WriteSize
 	req, err := http.NewRequestWithContext(lasting, http.MethodPost, strings.TrimSuffix(url, "/")+"/putMedia", b)
 	if err != nil {
 		cancel()
@@ -121,7 +121,7 @@ func (c *Client) keys(ctx context.Context) (aws.Credentials, error) {
 	defer cancel()
 	keys, err := c.credentials.Retrieve(ctx)
 	if err == nil && keys.CanExpire && !c.now().Before(keys.Expires) {
-		// The SDK's cache goes by the wall clock, which was set back since.
+		// The SDK's cache uses the wall clock, which was set back since.
 		c.InvalidateCredentials()
 		return c.credentials.Retrieve(ctx)
 	}

@@ -50,7 +50,7 @@ func head(c byte) (h [HeadSize]byte) {
 	return h
 }
 
-// finish ends the body, and gives the last acknowledgement when the service has ended the answer.
+// finish ends the body, and returns the last acknowledgement when the service has ended the answer.
 func finish(t testing.TB, s *Session) (last Ack) {
 	t.Helper()
 	s.CloseSend()
@@ -150,7 +150,7 @@ func TestAnswersAreNamed(t *testing.T) {
 	}
 }
 
-// hijack gives the bare connection.
+// hijack returns the bare connection.
 func hijack(t testing.TB, w http.ResponseWriter) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	must(t, err)
@@ -179,7 +179,7 @@ func TestABrokenConnectionIsNoticedAtOnce(t *testing.T) {
 		for range s.Acks() {
 		}
 		if s.Err() == nil {
-			t.Error("the end of the connection is no error")
+			t.Error("the end of the connection is not an error")
 		}
 		s.Send(head('x'), section("late"), nil) // must not block
 	})
@@ -223,9 +223,9 @@ func TestARefusalThatNeverEnds(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-over
 	})
-	giveUp := time.AfterFunc(answerTimeout/2, func() { close(over) })
+	answering := time.AfterFunc(answerTimeout/2, func() { close(over) })
 	t.Cleanup(func() {
-		if giveUp.Stop() {
+		if answering.Stop() {
 			close(over)
 		}
 	})
@@ -238,7 +238,7 @@ func TestARefusalThatNeverEnds(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if took := watch(); took >= answerTimeout/2 {
-		t.Errorf("PutMedia went on for %s, until the answer ended", took)
+		t.Errorf("PutMedia took %s, until the answer ended", took)
 	}
 }
 
@@ -298,7 +298,7 @@ func TestThePaceHoldsBytesBack(t *testing.T) {
 	for range s.Acks() {
 	}
 	if n := s.BytesSent(); n != 0 || asked != 4 {
-		t.Errorf("%d bytes went, %d were asked for", n, asked)
+		t.Errorf("%d bytes were sent, %d were requested", n, asked)
 	}
 }
 
@@ -327,7 +327,7 @@ func BenchmarkFileToSocket(b *testing.B) {
 	finish(b, s)
 }
 
-// Credentials end when they do, although the clock by which their end was told was set back since.
+// Credentials end when they do, although the clock was set back after their end was computed.
 func TestCredentialsEndAlsoWhenTheClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	signed := make(chan string, 1)

@@ -40,8 +40,8 @@ func newSession(stream string, b *body, cancel context.CancelFunc) *Session {
 // answerTimeout bounds the time from the start of the connection to the response header.
 const answerTimeout = 10 * time.Second
 
-// open sends the request's head and waits for that of the answer, and for all of an answer that is
-// not 200: a proxy may send no more of it.
+// open sends the request's header and waits for the response header, and for the whole response when its status is
+// not 200: a proxy may stop sending it.
 func (s *Session) open(ctx context.Context, req *http.Request) (io.ReadCloser, error) {
 	stopWatching := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
 	timer := time.AfterFunc(answerTimeout, func() { s.end(errNoResponse) })

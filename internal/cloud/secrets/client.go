@@ -40,8 +40,8 @@ type Client struct{ api *secretsmanager.Client }
 func New(cfg awsclient.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg.SDK())} }
 
 // MediaURI reads the camera's URL from the secret with this ARN: the value of its key MediaURI
-// (in exactly this spelling), or of RTSPStreamUrl. An error is a *health.Fault that does not show
-// anything of the value.
+// (in exactly this spelling), or of RTSPStreamUrl. An error is a *health.Fault that shows no part
+// of the value.
 func (c *Client) MediaURI(ctx context.Context, arn string) (secret.String, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -133,8 +133,8 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 	return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", arn, urlKeys[0])
 }
 
-// isCameraURL looks at scheme and host only: passwords with odd characters are the recorder's to
-// take apart.
+// isCameraURL checks scheme and host only: the recorder parses the rest, as passwords may have odd
+// characters.
 func isCameraURL(s string) bool {
 	scheme, rest, _ := strings.Cut(s, "://")
 	if strings.EqualFold(scheme, "file") { // the recorder knows whether it may be one

@@ -28,7 +28,7 @@ func windows(t *testing.T, expression string, length time.Duration) desired.Sche
 func TestWhatAnEdgeConfigurationWants(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_700_000_000, 250e6)
-	usual := desired.Stream{
+	common := desired.Stream{
 		Name: "door", Media: desired.Media{SecretARN: secretARN}, Upload: desired.Upload{Schedule: desired.Hourly(), FromTags: true},
 		Keep:    desired.Keep{MaxAge: 720 * time.Hour, DeleteAfterUpload: true},
 		Version: desired.VersionOf(at), Origin: desired.MQTT,
@@ -53,7 +53,7 @@ func TestWhatAnEdgeConfigurationWants(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := usual
+		want := common
 		row.edit(&want)
 		got, err := edgestream.Of(edgeconfig.StreamConfig{StreamName: "door", Config: config, LastUpdated: at}, desired.MQTT)
 		if err != nil || got != want {

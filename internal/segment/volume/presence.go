@@ -92,6 +92,21 @@ func (v *Volume) relock(why error) error {
 	return nil
 }
 
+// Restore restores the volume's own files that were removed, with the format that is needed, and checks the directories
+// of Watch. While the disk is not present it does nothing.
+func (v *Volume) Restore(format int32) {
+	if v.Present() != nil {
+		return
+	}
+	if err := v.Remember(); err != nil {
+		logevent.VolumeNotNoted.Log(v.log, zap.Error(err))
+	}
+	if err := v.RestoreFormat(format); err != nil {
+		logevent.FormatNotNoted.Log(v.log, zap.Error(err))
+	}
+	v.Watch.Check()
+}
+
 // keep reports that a file was created again. A failure of that does not stop the recording.
 func (v *Volume) keep(name string, err error) {
 	path := filepath.Join(v.dir, name)

@@ -24,7 +24,7 @@ const (
 	Secret = "arn:aws:secretsmanager:us-west-2:123456789012:secret:camera-1-a1B2c3"
 )
 
-// Syncing and Deleting are the statuses that only the control plane gives.
+// Syncing and Deleting are the statuses that only the control plane sets.
 const (
 	Syncing  = "SYNCING"
 	Deleting = "DELETING"
@@ -59,7 +59,7 @@ func Listed(t *testing.T, stream string, updated float64, status string) kvsconf
 	}
 }
 
-// Applier notes what is asked of it.
+// Applier records its calls.
 type Applier struct {
 	Applied chan desired.Set // each call of Apply
 	Removed chan string      // each call of Remove

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Fate is what becomes of a packet.
+// Fate is what the proxy does with a packet.
 type Fate uint8
 
 // The fates of packets.
@@ -172,7 +172,7 @@ func (p *Proxy) decide(index int, datagram []byte) Fate {
 		Payload:   datagram[rtpHeader:],
 		Header:    datagram[:rtpHeader],
 	}
-	p.mu.Lock() // the plan has a state, and a session may begin while the one before ends
+	p.mu.Lock() // the plan has a state, and a session may begin while the previous one ends
 	defer p.mu.Unlock()
 	fate := p.plan(packet)
 	p.log = append(p.log, Event{packet.Sequence, packet.Timestamp, packet.Marker, fate})

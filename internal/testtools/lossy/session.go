@@ -159,7 +159,7 @@ func newPair() (pair, error) {
 	return pair{}, errors.New("there is no pair of UDP ports on loopback")
 }
 
-// ports are as they stand in a Transport header.
+// ports are written as in a Transport header.
 func (p pair) ports() string {
 	port := p[0].LocalAddr().(*net.UDPAddr).Port
 	return fmt.Sprintf("%d-%d", port, port+1)

@@ -18,7 +18,7 @@ const (
 	quiet = 50 * time.Millisecond
 	// maxDatagram is the size of the largest one, in bytes.
 	maxDatagram = 1 << 16
-	// socketSpace is asked of the system for packets that wait, in bytes: only the plan loses any.
+	// socketSpace is the requested size of socket buffers in bytes, so that only the plan loses packets.
 	socketSpace = 4 << 20
 )
 

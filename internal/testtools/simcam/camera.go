@@ -18,12 +18,12 @@ type Camera struct {
 	Arrives func(i int, arrival, before time.Duration) time.Duration // changes an arrival. Default none
 }
 
-// Frame is a frame as it is sent, and what became of it.
+// Frame is a frame as it is sent, and its result.
 type Frame struct {
 	Sent, Arrival, Media time.Duration // since the start; Sent is when it is shown, had it been timely; Media is its stamp
 	Odd                  bool          // its stamp was changed
 
-	// What became of it, for tests to note.
+	// The result, for tests to note.
 	Producer time.Duration
 	Jumped   bool
 }

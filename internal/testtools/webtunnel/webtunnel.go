@@ -29,9 +29,9 @@ type Options struct {
 	Authorize func(r *http.Request) (challenges []string)
 	// Redirect returns where a GET is sent to, "" for nowhere.
 	Redirect func(r *http.Request) string
-	// Page is what a GET is answered with in place of a tunnel: "404" and others, or "page".
+	// Page answers a GET instead of a tunnel: "404" and others, or "page".
 	Page string
-	// Mute has the server hang up on what is no request of HTTP. Default: it answers 400.
+	// Mute has the server close connections that send no HTTP request. Default: it answers 400.
 	Mute bool
 }
 
