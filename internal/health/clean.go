@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// MaxText is how long a sentence, or what stands in place of one, may be, in runes.
+	// MaxText is how long a sentence, or what replaces one, may be, in runes.
 	MaxText = 1000
-	// MaxPart is how long one text from outside may be within a sentence, in runes. What to do about it stands behind
+	// MaxPart is how long one text from outside may be within a sentence, in runes. What to do about it follows
 	// such a text, and stays.
 	MaxPart = 400
 
@@ -20,7 +20,7 @@ const (
 	badMark = utf8.RuneError
 )
 
-// Clean makes a text fit to be shown, whoever wrote it: a camera, a service, a file. It is one line of valid UTF-8 of at
+// Clean makes a text fit to be shown, from any author: a camera, a service, a file. It is one line of valid UTF-8 of at
 // most limit runes, and none of them steers a terminal, is invisible, or turns the direction of writing. White space of
 // any kind becomes a space; a run of other such runes becomes one U+FFFD.
 func Clean(text string, limit int) string {

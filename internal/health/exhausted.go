@@ -46,7 +46,7 @@ func exhaustionOf(err error) syscall.Errno {
 }
 
 // exhausted says of a failure that the hub's limits caused it, in place of what its sentence would have people do: neither
-// the disk nor the network nor the camera can be mended. What failed stands in a sentence before its first colon.
+// the disk nor the network nor the camera can be repaired. The part of a sentence before its first colon says what failed.
 func exhausted(sentence string, e syscall.Errno) string {
 	failed, _, _ := strings.Cut(strings.TrimSuffix(sentence, "."), ": ")
 	return failed + ": " + ExhaustedAdvice(e)

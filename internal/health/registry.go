@@ -1,6 +1,6 @@
 // Package health owns what the components of the agent know of their own well-being: states,
 // conditions and counters. Every component reports here; status, metrics and MQTT read here. It knows
-// nothing of cameras, files or the cloud.
+// no camera, file or cloud.
 package health
 
 import (

@@ -21,7 +21,7 @@ const (
 
 	// Events beside those of the kinds of changes.
 	eventBegin  = "begin"  // the first one: what is asked for after it and what follows have no gap between them
-	eventMissed = "missed" // in its place when changes were missed: the agent was started again, or the follower was away for long
+	eventMissed = "missed" // sent instead of the changes that were missed: the agent restarted, or the follower was away for long
 )
 
 // getChanges sends what changes as server-sent events, until the client disconnects. Source: WHATWG HTML, section 9.2.
@@ -58,7 +58,7 @@ func (s *Server) getChanges(r *request) (any, error) {
 	for err == nil {
 		list, ok := feed.After(position)
 		if !ok {
-			break // too slow: it comes back, and is told
+			break // too slow: it reconnects, and is notified
 		}
 		for _, c := range list {
 			position = position.Behind(c)

@@ -69,8 +69,8 @@ func (o owner) rightOf(uid int, groups []uint32) Right {
 
 // groupsOf are the groups of the peer of a unix socket, beside the first, as the kernel knows them. Source: socket(7), SO_PEERGROUPS.
 func groupsOf(fd uintptr) []uint32 {
-	const usual, most, size = 64, 1 << 16, 4 // most: NGROUPS_MAX
-	groups := make([]uint32, usual)
+	const common, most, size = 64, 1 << 16, 4 // most: NGROUPS_MAX
+	groups := make([]uint32, common)
 	for {
 		length := uint32(len(groups) * size)
 		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_PEERGROUPS,
@@ -90,7 +90,7 @@ func groupsOf(fd uintptr) []uint32 {
 // cannot keep the other out.
 const maxConnections = 64
 
-// Beyond that, so many at once are told, and each for so long; the others are closed.
+// Beyond that, this many at once get an answer, each within this time; the others are closed.
 const (
 	maxRejected   = 16
 	rejectTimeout = time.Second
@@ -111,11 +111,11 @@ type limited struct {
 	net.Listener
 	most int
 
-	rejecting sync.WaitGroup // connections that are told
+	rejecting sync.WaitGroup // connections that get an answer
 
 	mu       sync.Mutex
 	open     map[Right]int // guarded by mu
-	rejected int           // being told; guarded by mu
+	rejected int           // that get an answer; guarded by mu
 	closed   bool          // guarded by mu
 }
 

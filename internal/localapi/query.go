@@ -111,7 +111,7 @@ func parseTime(text string) (time.Time, error) {
 }
 
 // parseQuery reads the parameters of a request. What a route does not have is refused: a parameter that is misspelt
-// must not mean all that there is. Routes without parameters never looked at them.
+// must not mean all that there is. Routes without parameters never read them.
 func parseQuery(route Route, r *http.Request) (q query, err error) {
 	q = query{limit: defaultLimit, after: layout.First, read: defaultRead}
 	if len(route.Params) == 0 {

@@ -21,7 +21,7 @@ func TestConditionsEnd(t *testing.T) {
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Pass: func() {},
 			Raise: func() { files.Apply(t.Context(), wanted(desired.File, conditiontest.Stream)) },
-			Mend:  func() { files.Apply(t.Context(), nil) },
+			Repair:  func() { files.Apply(t.Context(), nil) },
 		}
 	}}
 	for _, way := range conditiontest.Ways {

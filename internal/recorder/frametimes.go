@@ -74,7 +74,7 @@ func (t *frameTimes) recorded(newest, now time.Time) {
 		logevent.CorrectionNotNoted.Log(t.o.Log, zap.Error(err))
 	}
 	fault := health.SystemFault(codeClock, nil,
-		"The hub's clock was not set until %s: add %s to the times of what was recorded before.",
+		"The hub's clock was not set until %s: add %s to the times of the media recorded before.",
 		now.UTC().Format(time.RFC3339), c.Add.Round(time.Second))
 	t.o.Health.Note(scopeUnset, health.Info, fault, unsetShown)
 	logevent.Condition(t.o.Log, fault, zap.Duration("correction", c.Add), zap.Time("from", c.From), zap.Time("until", c.Until))
@@ -92,7 +92,7 @@ func (t *frameTimes) reportJump(now time.Time) (begins bool) {
 		return begins
 	}
 	fault := health.SystemFault(codeJump, nil,
-		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again.")
+		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this happens again.")
 	if t.o.Health.Note(scopeJump, health.Info, fault, jumpShown) {
 		logevent.Condition(t.o.Log, fault)
 	}
@@ -185,12 +185,12 @@ func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 
 // reportAhead reports that times were ahead of the clock, and how they were corrected.
 func (t *frameTimes) reportAhead(ahead time.Duration, known timeline.Correction, now time.Time) {
-	text := "The times of this stream's recording were up to %s ahead of the hub's clock, nobody knows since when, " +
-		"as the clock or the camera had been wrong. They are right since %s; what was recorded before keeps its times."
+	text := "The times of this stream's recording were up to %s ahead of the hub's clock, since an unknown time, " +
+		"as the clock or the camera had been wrong. They are right since %s; media recorded before keeps its times."
 	by := ahead
 	if known.Add != 0 {
 		text = "The hub's clock was %s ahead and has been set right. The recording's times are right since %s, " +
-			"and those of what was recorded meanwhile are known to be ahead by as much."
+			"and those of the media recorded meanwhile are known to be ahead by as much."
 		by = -known.Add
 	}
 	fault := health.SystemFault(codeAhead, nil, text, by.Round(time.Second), now.UTC().Format(time.RFC3339))

@@ -93,7 +93,7 @@ func (m *streamMonitor) leftOut(tracks []string) {
 		return
 	}
 	fault := health.UserFault(codeTracks, nil,
-		"The camera also offers %s, beside what is recorded, as a stream has one video and one audio track: "+
+		"The camera also offers %s, which is not recorded, as a stream has one video and one audio track: "+
 			"to record another video, give it a stream of its own with its own URL.", strings.Join(tracks, " and "))
 	if m.o.Health.Report(scopeTracks, health.Info, fault) {
 		logevent.Condition(m.o.Log, fault, zap.Strings("tracks", tracks))

@@ -200,7 +200,7 @@ func inYard(arrange func(*yard, *failing) (raise, repair func())) func(*testing.
 		pass := func() { y.elapse(10 * time.Second); y.pass() }
 		return conditiontest.Case{
 			Health: y.health, Now: func() time.Time { return y.now },
-			Pass: pass, Raise: func() { raise(); pass() }, Mend: repair,
+			Pass: pass, Raise: func() { raise(); pass() }, Repair: repair,
 			Ways: map[conditiontest.Way]func(){
 				conditiontest.Reload:        y.keeper.Wake,
 				conditiontest.Configuration: func() { y.keeper.SetPolicy("yard", Policy{}) },

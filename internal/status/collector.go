@@ -21,7 +21,7 @@ type StreamInfo struct {
 	Name       string
 	LimitBytes int64     // MaxLocalMediaSizeInMB in bytes; 0 without a limit
 	SecretRead time.Time // when the secret with the camera's URL was last read; zero for never
-	// Wanted is what is in force of it.
+	// Wanted is the configuration in force.
 	Wanted Wanted
 }
 
@@ -164,7 +164,7 @@ func millis(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// orphanJobs are those that go on for a stream that is not configured.
+// orphanJobs are those that continue for a stream that is not configured.
 var orphanJobs = []string{health.JobRetention, health.JobStore}
 
 // orphans are the streams beside those that are configured, by name.
