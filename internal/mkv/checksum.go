@@ -8,13 +8,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// A checksum is in a Void element of its own, which all readers skip: a cluster's right before
-// the cluster, the header's right after Tracks. Its content is a mark, the CRC-32 (IEEE) and that with
-// all bits inverted: a torn write, or zeros, after a power cut is not a checksum, and does not condemn media.
+// A checksum is in a Void element of its own, which all readers ignore: that of a cluster right before it, that of the
+// header right after Tracks. Its content is a mark, the CRC-32 (IEEE) and the complement of the CRC: a checksum that a power
+// cut tore, or never wrote, is recognised as such, and does not make media count as damaged.
 const (
 	sumSize    = 14          // of the Void element
 	sumContent = sumSize - 2 // mark 4, CRC 4, its complement 4; zeros while the cluster is open
-	sumMark    = 0x43524343  // "CRCC", of the cluster that follows: its data behind the size field
+	sumMark    = 0x43524343  // "CRCC", of the cluster that follows: its data after the size field
 	headMark   = 0x43524348  // "CRCH", of the file from its first byte to here, see headerSum
 )
 
@@ -22,18 +22,18 @@ const (
 type sumState uint8
 
 const (
-	sumNone   sumState = iota // there is no room for one: the file is of an earlier version
-	sumUnset                  // there is room, and nothing in it
-	sumTorn                   // neither nothing nor a checksum
+	sumNone   sumState = iota // there is no room for one: the file is from an earlier version
+	sumUnset                  // there is room, which is empty
+	sumTorn                   // neither empty nor a checksum
 	sumStated                 // there is one
 )
 
-// appendSumRoom makes room for a checksum.
+// appendSumRoom appends the room for a checksum.
 func appendSumRoom(dst []byte) []byte {
 	return append(append(dst, element.IDVoid, 0x80|sumContent), make([]byte, sumContent)...)
 }
 
-// putSum fills the room that dst begins with.
+// putSum writes a checksum into the room at the start of dst.
 func putSum(dst []byte, mark, sum uint32) {
 	_ = dst[sumSize-1]
 	dst[0], dst[1] = element.IDVoid, 0x80|sumContent
@@ -70,11 +70,11 @@ func sumBefore(r io.ReaderAt, offset int64) (uint32, sumState, error) {
 	return sum, state, nil
 }
 
-// addSum continues a checksum that began as 0.
+// addSum continues a checksum that started as 0.
 func addSum(sum uint32, data []byte) uint32 { return crc32.Update(sum, crc32.IEEETable, data) }
 
-// shiftedSum is what a difference of two checksums of the same length becomes when the same n bytes follow both: the product
-// with x to the power of 8n, in the field of the CRC's polynomial, whose bit 31 is that of x to the power of 0.
+// shiftedSum returns what a difference of two checksums of the same length becomes when the same n bytes follow both: the
+// product with x to the power of 8n, in the field of the CRC's polynomial, whose bit 31 is that of x to the power of 0.
 func shiftedSum(difference uint32, n int64) uint32 {
 	const one, toThe8th = 1 << 31, 1 << 23
 	power := uint32(one)
@@ -99,7 +99,7 @@ func sumProduct(a, b uint32) (product uint32) {
 	return product
 }
 
-// summing is an io.Writer that adds up what is written to it.
+// summing is an io.Writer that computes the checksum of the bytes written to it.
 type summing struct{ sum uint32 }
 
 func (s *summing) Write(p []byte) (int, error) {

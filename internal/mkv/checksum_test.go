@@ -298,7 +298,7 @@ func orZeros(data []byte, from, to int64) []byte {
 	return data[from:to]
 }
 
-// framesIn returns a file's frames by track and time.
+// framesOf returns a file's frames by track and time.
 func framesIn(t *testing.T, data []byte) map[string]string {
 	t.Helper()
 	r, err := Open(sliceReader(data), int64(len(data)))

@@ -6,21 +6,21 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// ClusterHeadSize is the size of the beginning of every cluster that this package writes: ID 4, size 8, Timestamp
-// ID and size 2, Timestamp 8. It is the same in a file and on the wire, so that the uploader can
-// replace it with an absolute time. The cluster's checksum precedes it and is in the file only.
+// ClusterHeadSize is the size of the head of every cluster that Writer makes: ID 4, size 8, Timestamp ID and size 2,
+// Timestamp 8. It is the same in a file and in PutMedia, so that the uploader can replace it by one with an absolute time.
+// The cluster's checksum precedes it and is only in the file.
 const ClusterHeadSize = 22
 
-// clusterPrefixSize is that of ID and size, which the size field does not count.
+// clusterPrefixSize is the size of ID and size field, which the size field does not count.
 const clusterPrefixSize = 12
 
-// PutClusterHead writes a cluster's first ClusterHeadSize bytes. size is that of the whole cluster
-// in bytes, as Fragment has it; timestamp is in ms.
+// PutClusterHead writes a cluster's first ClusterHeadSize bytes. size is the size of the complete cluster in bytes, as in
+// Fragment; timestamp is in ms.
 func PutClusterHead(dst []byte, size, timestamp int64) {
 	putClusterHead(dst, clusterSizeField(size), timestamp)
 }
 
-// clusterSizeField is the size field in the head of a cluster of size bytes.
+// clusterSizeField returns the size field in the head of a cluster of size bytes.
 func clusterSizeField(size int64) uint64 { return element.Size8(size - clusterPrefixSize) }
 
 func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
@@ -32,11 +32,11 @@ func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
 	binary.BigEndian.PutUint64(dst[14:], uint64(timestamp))
 }
 
-// completionSize is that of a cluster's checksum, ID and size field, which lie together: they are written last,
-// and at once.
+// completionSize is the size of a cluster's checksum, ID and size field, which are adjacent: they are written last, and at
+// once.
 const completionSize = sumSize + clusterPrefixSize
 
-// putCompletion writes what completes a cluster of size bytes, from sumSize before its offset on.
+// putCompletion writes the bytes that complete a cluster of size bytes, from sumSize before its offset on.
 func putCompletion(dst []byte, size int64, sum uint32) {
 	_ = dst[completionSize-1]
 	putSum(dst, sumMark, sum)
@@ -44,15 +44,15 @@ func putCompletion(dst []byte, size int64, sum uint32) {
 	binary.BigEndian.PutUint64(dst[sumSize+4:], clusterSizeField(size))
 }
 
-// blockHeadSize is that of a SimpleBlock as written here: ID 1, size 4, track 1, time 2, flags 1.
+// blockHeadSize is the size of the head of a SimpleBlock that Writer makes: ID 1, size 4, track 1, time 2, flags 1.
 const blockHeadSize = 9
 
-// maxBlockSize is what a 4-byte size field holds, less the block's own head.
+// maxBlockSize is the most that a 4-byte size field can state, less the block's own head.
 const maxBlockSize = 1<<28 - 2 - 4
 
 const (
 	flagKeyframe = 0x80 // RFC 9559, section 10.2
-	// nalLengthSize is that of the length before each NAL unit (avcC lengthSizeMinusOne = 3).
+	// nalLengthSize is the size of the length before each NAL unit (avcC lengthSizeMinusOne = 3).
 	nalLengthSize = 4
 )
 

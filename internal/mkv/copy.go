@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// CopyFragment appends a completed fragment of another file with the same tracks: its blocks stay
-// as they are, its time becomes start since Header.Start. A fragment that is open is ended. Its checksum follows from the one
-// in the other file without reading it, so that a copy of damaged media can be recognised, and that a stream has it as well; a
-// fragment without one gets one where the file can be written at.
+// CopyFragment appends a completed fragment of another file with the same tracks: its blocks stay as they are, its time
+// becomes start since Header.Start. A fragment that is open is ended. Its checksum is computed from the one in the other
+// file without reading the media, so that a copy of a damaged fragment is recognised as damaged, and that streamed output
+// has checksums as well; a fragment without one gets one where the file can be written at an offset.
 func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration) error {
 	if err := w.endOpen(); err != nil {
 		return err
@@ -37,19 +37,19 @@ func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration)
 	return w.err
 }
 
-// fragmentBlocks is what follows a fragment's head.
+// fragmentBlocks returns the part of a fragment after its head.
 func fragmentBlocks(from io.ReaderAt, f Fragment) io.Reader {
 	return io.NewSectionReader(from, f.Offset+ClusterHeadSize, f.Size-ClusterHeadSize)
 }
 
-// headSum is the checksum of a fragment as far as its head goes.
+// headSum returns the checksum of a fragment's head.
 func headSum(f Fragment) uint32 {
 	var head [ClusterHeadSize]byte
 	PutClusterHead(head[:], f.Size, f.Start.Milliseconds())
 	return addSum(0, head[clusterPrefixSize:])
 }
 
-// copyBlocks writes a whole fragment behind the room for its checksum.
+// copyBlocks writes a complete fragment after the room for its checksum.
 func (w *Writer) copyBlocks(sumRoom []byte, blocks io.Reader, f Fragment) error {
 	head := append(sumRoom, make([]byte, ClusterHeadSize)...)
 	PutClusterHead(head[sumSize:], f.Size, f.Start.Milliseconds())
@@ -66,5 +66,5 @@ func (w *Writer) copyBlocks(sumRoom []byte, blocks io.Reader, f Fragment) error 
 	return err
 }
 
-// onlyWriter hides the other methods of a file, so that io.Copy uses a plain buffer.
+// onlyWriter hides the file's other methods, so that io.Copy uses a plain buffer.
 type onlyWriter struct{ io.Writer }

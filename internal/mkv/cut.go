@@ -11,12 +11,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// ErrNoFrame means that a fragment has no frame of a track that was selected. KVS takes a fragment
-// only with a frame of every track of its session.
+// ErrNoFrame means that a fragment has no frame of a selected track. KVS accepts a fragment only with a frame of every track
+// of its session.
 var ErrNoFrame = errors.New("the fragment has no frame of a selected track")
 
-// Cut reads fragments without the blocks of tracks that are not selected, or only a part of them. It is
-// used for one fragment after the other and keeps its memory, 16 bytes for each extent and each patch.
+// Cut reads fragments without the blocks of tracks that are not selected, or only a part of them. It is used for one
+// fragment after the other and reuses its memory, 16 bytes for each extent and each patch.
 type Cut struct {
 	heads   headReader
 	scan    scanner
@@ -26,22 +26,22 @@ type Cut struct {
 	read    cutPosition
 }
 
-// cutPosition is how far a Cut was read.
+// cutPosition is the position of the next read.
 type cutPosition struct {
-	next    int   // in extents
-	done    int64 // of the next extent
-	patched int   // in patches: the earlier ones precede the bytes that were read
+	next    int   // index in extents
+	done    int64 // bytes of the next extent
+	patched int   // index in patches: the previous ones are before the next byte
 }
 
-// Load finds the selected tracks' part of a fragment by the heads of the blocks. Nothing else than
-// blocks is kept: a checksum or a position would be wrong.
+// Load finds the selected tracks' part of a fragment from the heads of the blocks. Only blocks are kept: a checksum or a
+// position would be wrong.
 func (c *Cut) Load(r io.ReaderAt, f Fragment, s Selection) error {
 	return c.LoadPart(r, f, s, wholeOf(f))
 }
 
-// LoadPart is Load of one part of the fragment. The blocks' times then count from the part's Start.
+// LoadPart is Load for one part of the fragment. The blocks' times then count from the part's Start.
 func (c *Cut) LoadPart(r io.ReaderAt, f Fragment, s Selection, p Part) error {
-	c.extents, c.patches = c.extents[:0], c.patches[:0] // their memory is used again
+	c.extents, c.patches = c.extents[:0], c.patches[:0] // reuses their memory
 	c.size = 0
 	c.read = cutPosition{}
 	var seen [maxTracks + 1]bool
@@ -73,10 +73,10 @@ func (c *Cut) rewind(r io.ReaderAt, f Fragment) {
 	c.scan.r, c.scan.size = &c.heads, c.heads.end
 }
 
-// cutBlock is a block of a fragment, or the bytes between blocks: then its track is 0.
+// cutBlock is a block of a fragment, or other elements between blocks: then its track is 0.
 type cutBlock struct {
 	from, to int64 // in the file
-	head     int64 // where the block's own head lies
+	head     int64 // offset of the block's own head
 	track    uint8
 	keyframe bool
 	time     time.Duration // since Header.Start
@@ -111,7 +111,7 @@ func (c *Cut) block(offset int64, start time.Duration) (cutBlock, error) {
 	return b, nil
 }
 
-// inner is the block itself, or the one of a group.
+// inner returns the block itself, or the one in a group.
 func (c *Cut) inner(e elementAt) (elementAt, error) {
 	for end := e.dataEnd; e.id != element.IDSimpleBlock && e.id != element.IDBlock; {
 		at := e.dataEnd
@@ -142,7 +142,7 @@ func (c *Cut) keep(from, to int64) {
 	c.extents = append(c.extents, extent{from, to})
 }
 
-// Size is how many bytes Read returns in all: those behind the cluster's head.
+// Size returns how many bytes Read returns in all: those after the cluster's head.
 func (c *Cut) Size() int64 { return c.size }
 
 // Read fills p with the next bytes, as far as there are any.
@@ -173,20 +173,20 @@ func (c *Cut) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// patch is a block's time in place of the one that the file has.
+// patch is a block's new time, which replaces the one in the file.
 type patch struct {
-	at   int64 // in the file
+	at   int64 // offset in the file
 	time [2]byte
 }
 
-// timePatch makes a block's time count from start.
+// timePatch returns the patch that makes a block's time count from start.
 func timePatch(b cutBlock, start time.Duration) patch {
 	p := patch{at: b.head + 1}
 	binary.BigEndian.PutUint16(p.time[:], uint16(int16((b.time - start).Milliseconds())))
 	return p
 }
 
-// patch puts the new times into bytes that were read of the file at offset from.
+// patch writes the new times into bytes that were read from the file at offset from.
 func (c *Cut) patch(data []byte, from int64) {
 	end := from + int64(len(data))
 	for c.read.patched < len(c.patches) {
@@ -200,22 +200,22 @@ func (c *Cut) patch(data []byte, from int64) {
 			}
 		}
 		if p.at+int64(len(p.time)) > end {
-			return // its second byte comes with the next read
+			return // its second byte is in the next read
 		}
 		c.read.patched++
 	}
 }
 
-// headRead is how much is read of the file for the head of a block: the blocks of sound between two
-// pictures are found with one read.
+// headRead is how much is read of the file for the head of a block: the audio blocks between two video frames are found with
+// one read.
 const headRead = 1 << 10
 
 // headReader reads the heads of blocks.
 type headReader struct {
 	r    io.ReaderAt
-	end  int64 // of what may be read
-	at   int64 // where bytes lie
-	n    int   // of bytes
+	end  int64 // of the readable part
+	at   int64 // offset of bytes in the file
+	n    int   // how many bytes are valid
 	data [headRead]byte
 }
 

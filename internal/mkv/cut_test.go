@@ -62,7 +62,7 @@ func TestACutIsWhatASegmentWithoutTheTrackWouldHave(t *testing.T) {
 		}
 		selection := Select(r.Header(), onlyVideo)
 		if selection.Whole() == sound {
-			t.Errorf("with audio %v the selection is complete: %v", sound, selection.Whole())
+			t.Errorf("with audio %v the selection has all tracks: %v", sound, selection.Whole())
 		}
 		body := AppendStreamHeader(nil, selection.Header)
 		var cut Cut
@@ -94,7 +94,7 @@ func TestACutIsWhatASegmentWithoutTheTrackWouldHave(t *testing.T) {
 	}
 }
 
-// cluster is one as written here, with these children.
+// cluster returns a cluster with these children.
 func cluster(children ...[]byte) (data []byte, f Fragment) {
 	data = make([]byte, ClusterHeadSize)
 	data = append(data, slices.Concat(children...)...)

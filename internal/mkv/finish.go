@@ -7,9 +7,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// finish makes a file whole: it appends the Cues at end, and then patches, in this order, the
-// clusters in incomplete, SeekHead, Duration and at last the Segment's size, whose known value says that
-// all the rest is in place: a file that can be synced is, before that. It returns the file's size.
+// finish completes a file: it appends the Cues at end, and then patches, in this order, the clusters in incomplete,
+// SeekHead, Duration and at last the Segment's size. A known size means that everything else is in place: a file that can be
+// synced is synced before that. It returns the file's size.
 func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplete []completion) (int64, error) {
 	put := func(data []byte, offset int64) error {
 		_, err := f.WriteAt(data, offset)
@@ -31,8 +31,8 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplet
 		return end, err
 	}
 	end += int64(len(cues))
-	if syncer, ok := f.(interface{ Sync() error }); ok {
-		if err := syncer.Sync(); err != nil {
+	if synced, ok := f.(interface{ Sync() error }); ok {
+		if err := synced.Sync(); err != nil {
 			return end, err
 		}
 	}
@@ -40,14 +40,14 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplet
 	return end, put(size, at.segmentSize)
 }
 
-// completion is what completes a cluster that is in the file.
+// completion has the bytes that complete a cluster that is in the file.
 type completion struct {
 	Fragment
 	sum  uint32
-	room bool // for the checksum
+	room bool // there is room for the checksum
 }
 
-// bytes are those to write, and where.
+// bytes returns the bytes to write, and their offset.
 func (c completion) bytes() ([]byte, int64) {
 	data := make([]byte, completionSize)
 	putCompletion(data, c.Size, c.sum)
@@ -57,8 +57,8 @@ func (c completion) bytes() ([]byte, int64) {
 	return data, c.Offset - sumSize
 }
 
-// duration is that of the media in ticks: up to the last frame, plus the usual distance of frames
-// for how long it is shown.
+// duration returns the duration of the media in ticks: up to the last frame, plus the usual distance of frames for its
+// presentation.
 func duration(fragments []Fragment) float64 {
 	frames := 0
 	var last, first Fragment
@@ -89,7 +89,7 @@ type cuePoint struct {
 
 type cuePosition struct{ CueTrack, CueClusterPosition uint64 }
 
-// cuesOf lists where keyframes are.
+// cuesOf returns the positions of keyframes.
 func cuesOf(at layout, fragments []Fragment) []byte {
 	var end cuesEnd
 	for _, f := range fragments {
@@ -104,7 +104,7 @@ func cuesOf(at layout, fragments []Fragment) []byte {
 	return element.Append(nil, &end)
 }
 
-// voidElement is a Void element alone.
+// voidElement is a single Void element.
 type voidElement struct{ Void []byte }
 
 type seekHead struct {
@@ -116,7 +116,7 @@ type seekEntry struct {
 	SeekPosition uint64 `ebml:"SeekPosition,size=8"`
 }
 
-// seekBytes is what fills the room for the SeekHead, when Cues are to start at cues.
+// seekBytes returns the content of the room for the SeekHead, when Cues start at cues.
 func seekBytes(at layout, cues int64, hasCues bool) []byte {
 	var head seekHead
 	entry := func(id uint32, offset int64) {
@@ -132,7 +132,7 @@ func seekBytes(at layout, cues int64, hasCues bool) []byte {
 	return element.Append(data, &voidElement{element.VoidOf(seekRoom - len(data))})
 }
 
-// durationBytes is the Duration element that takes the place of its room.
+// durationBytes returns the Duration element that replaces its room.
 func durationBytes(fragments []Fragment) []byte {
 	return element.Append(nil, &struct{ Duration float64 }{duration(fragments)})
 }

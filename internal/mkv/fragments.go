@@ -6,18 +6,17 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// Fragments lists the completed fragments by the heads of their blocks, without reading the media.
-// A fragment at the end of an unfinished file is listed only when its size is known. In a finished file
-// what cannot be read is passed over.
+// Fragments returns the completed fragments from the heads of their blocks, without reading the media. A fragment at the end
+// of an unfinished file is included only when its size is known. In a finished file parts that cannot be read are skipped.
 func (r *Reader) Fragments() ([]Fragment, error) {
 	list, _, err := r.list()
 	return list, err
 }
 
-// Range is bytes of a file.
+// Range is a range of bytes in a file.
 type Range struct{ Offset, Size int64 }
 
-// Unread lists where a finished file has something between its fragments that cannot be read, in order.
+// Unread returns the ranges between fragments of a finished file that cannot be read, in order.
 func (r *Reader) Unread() ([]Range, error) {
 	_, unread, err := r.list()
 	list := make([]Range, 0, len(unread))
@@ -27,7 +26,7 @@ func (r *Reader) Unread() ([]Range, error) {
 	return list, err
 }
 
-// list returns the completed fragments, and where a finished file has something else between them.
+// list returns the completed fragments, and the other ranges between them in a finished file.
 func (r *Reader) list() (list []Fragment, unread []extent, err error) {
 	for offset := r.first; offset < r.scan.size; {
 		e, err := r.scan.at(offset)

@@ -8,7 +8,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// application is what a file says that wrote it.
+// application is the name in a file of the program that wrote it.
 const application = "kvs-edge-agent"
 
 // fileHead is everything before the first cluster, in the order of the file.
@@ -84,7 +84,7 @@ type audioHead struct {
 	BitDepth                uint64 `ebml:"BitDepth,omitempty"`
 }
 
-// headOf describes a stream. Nothing in it is of a file alone.
+// headOf returns the elements that describe a stream, without those that only a file has.
 func headOf(h Header) fileHead {
 	// The UID needs no randomness: stream and start are different for all segments.
 	uid := sha256.Sum256(fmt.Appendf(nil, "%s/%d", h.Title, h.Start.UnixMilli()))
@@ -124,7 +124,7 @@ func (t Track) head() trackHead {
 	return head
 }
 
-// head writes no elements for properties that are not set.
+// head omits elements for values that are not known.
 func (p Picture) head(width, height int) *videoHead {
 	head := &videoHead{
 		PixelWidth: uint64(width), PixelHeight: uint64(height), DisplayWidth: uint64(p.DisplayWidth), DisplayHeight: uint64(p.DisplayHeight),
@@ -141,12 +141,12 @@ func (p Picture) head(width, height int) *videoHead {
 // interlaced is a FlagInterlaced (RFC 9559, section 5.1.4.1.28.1).
 const interlaced = 1
 
-// AppendStreamHeader writes what a PutMedia body begins with: an EBML head, a Segment of unknown
-// size, Info and Tracks. There is nothing in it that only a file can have: no SeekHead, Void,
-// Duration or Cues. Source: KVS developer guide, "Data model", and the headers of AWS's producers.
+// AppendStreamHeader appends the start of a PutMedia body: an EBML head, a Segment of unknown size, Info and Tracks. It has
+// no elements that only a file can have: no SeekHead, Void, Duration or Cues. Source: KVS developer guide, "Data model", and
+// the headers of AWS's producers.
 func AppendStreamHeader(dst []byte, h Header) []byte {
 	head := headOf(h)
-	for i, t := range h.Tracks { // the service reads the decoder configuration, which has the same content
+	for i, t := range h.Tracks { // the service uses the decoders' configuration, which says the same
 		if t.Kind == Video {
 			head.Segment.Tracks.TrackEntry[i].Video = Picture{}.head(t.Width, t.Height)
 		} else {
@@ -156,7 +156,7 @@ func AppendStreamHeader(dst []byte, h Header) []byte {
 	return element.Append(dst, &head)
 }
 
-// fileHeader returns everything before the first cluster of a file, and where Close finds what it patches.
+// fileHeader returns everything before the first cluster of a file, and the offsets that Close patches.
 func fileHeader(h Header) ([]byte, layout, error) {
 	head := headOf(h)
 	head.Segment.SeekRoom = element.VoidOf(seekRoom)
@@ -165,7 +165,7 @@ func fileHeader(h Header) ([]byte, layout, error) {
 	head.Segment.Sum = element.VoidOf(sumSize)
 	for _, t := range head.Segment.Tracks.TrackEntry {
 		if t.Video != nil && t.Video.Colour != nil || t.CodecDelay > 0 || t.SeekPreRoll > 0 {
-			head.EBML.EBMLDocTypeVersion = 4 // the element's; who reads version 2 passes over it
+			head.EBML.EBMLDocTypeVersion = 4 // of the element; programs that read version 2 ignore it
 		}
 	}
 	header := element.Append(nil, &head)
@@ -178,8 +178,8 @@ func fileHeader(h Header) ([]byte, layout, error) {
 	return header, at, nil
 }
 
-// headerSum is the checksum of a file's header, as it is before the file is finished: what Close
-// changes in it counts as zeros.
+// headerSum returns the checksum of a file's header, as it is before the file is finished: the parts that Close changes
+// count as zeros.
 func headerSum(header []byte, at layout) uint32 {
 	header = append([]byte(nil), header...)
 	clear(header[at.segmentSize : at.segmentData+seekRoom])

@@ -7,38 +7,38 @@ import (
 	"time"
 )
 
-// ErrChecksum means that bytes are not those that were written.
+// ErrChecksum means that bytes differ from those that were written.
 var ErrChecksum = errors.New("its checksum does not match")
 
 var errChecksumTorn = errors.New("its checksum is damaged")
 
-// suspect is a frame that may not be what was written.
+// suspect is a frame that may differ from what was written.
 type suspect struct {
 	offset int64 // of its block, 0 when there is none
 	time   time.Duration
 	sum    uint32 // of the cluster up to there
 }
 
-// note keeps the first one.
+// note keeps the first suspect frame.
 func (s *suspect) note(found suspect) {
 	if s.offset == 0 {
 		*s = found
 	}
 }
 
-// judgement is what the bytes of a cluster say.
+// judgement is the result of reading a cluster's bytes.
 type judgement struct {
 	stated uint32
 	state  sumState
-	sum    uint32  // of the bytes read so far
+	sum    uint32  // of the bytes that were read
 	units  suspect // video that is not NAL units, or of a track that does not exist
 	holes  suspect // video with a run of zeros, which no encoder makes
 }
 
-// matches reports whether the cluster has a checksum and it is right.
+// matches reports whether the checksum proves that the cluster is intact.
 func (j *judgement) matches() bool { return j.state == sumStated && j.stated == j.sum }
 
-// first is the first frame that cannot be what was written.
+// first returns the first frame that cannot be what was written.
 func (j *judgement) first() (suspect, bool) {
 	if j.matches() {
 		return suspect{}, false
@@ -49,7 +49,7 @@ func (j *judgement) first() (suspect, bool) {
 	return j.units, j.units.offset > 0
 }
 
-// err says what is wrong with a complete cluster.
+// err returns what is wrong with a complete cluster.
 func (j *judgement) err() error {
 	bad, found := j.first()
 	switch {
@@ -101,8 +101,8 @@ func (r *Reader) judge(f Fragment) (judgement, error) {
 	return j, nil
 }
 
-// units reports whether a frame is NAL units with their lengths, and nothing else, and whether one of
-// them has a hole: zeros within it, as a page that a disk lost. Some encoders end a unit in zeros.
+// units reports whether a frame consists of NAL units with their lengths, and whether one of them has a hole: zeros within
+// it, as from a page that a disk lost. Some encoders end a unit in zeros.
 func units(data []byte) (whole, hole bool) {
 	for len(data) > nalLengthSize {
 		n := binary.BigEndian.Uint32(data)
@@ -120,8 +120,8 @@ func units(data []byte) (whole, hole bool) {
 	return len(data) == 0, hole
 }
 
-// zeroRun is how many zero bytes in a row no frame holds. A NAL unit never has three (H.264 and H.265,
-// 7.4.1): they are escaped.
+// zeroRun is how many zero bytes in a row no frame has. A NAL unit never has three (H.264 and H.265, 7.4.1): they are
+// escaped.
 const zeroRun = 64
 
 // holdsZeros reports whether there is a run of zeroRun zero bytes in data. It reads a quarter of it.

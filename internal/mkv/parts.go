@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Parts splits a fragment at its keyframes into as many parts as possible. Each lasts least or longer, has
-// a frame of every selected track, and ends before the next begins, also in the times of frames that are
-// shown before their keyframe. One part means that the fragment cannot be split.
+// Parts splits a fragment at its keyframes into as many parts as possible. Each lasts at least least, has a frame of every
+// selected track, and ends before the next begins, also in the times of frames that are presented before their keyframe. One
+// part means that the fragment cannot be split.
 func Parts(r io.ReaderAt, f Fragment, s Selection, least time.Duration) ([]Part, error) {
 	blocks, err := blocksOf(r, f, s)
 	if err != nil {
@@ -43,7 +43,7 @@ func Parts(r io.ReaderAt, f Fragment, s Selection, least time.Duration) ([]Part,
 	return list, nil
 }
 
-// blocksOf lists the blocks of the selected tracks.
+// blocksOf returns the blocks of the selected tracks.
 func blocksOf(r io.ReaderAt, f Fragment, s Selection) ([]cutBlock, error) {
 	var c Cut
 	var list []cutBlock
@@ -61,8 +61,8 @@ func blocksOf(r io.ReaderAt, f Fragment, s Selection) ([]cutBlock, error) {
 	return list, nil
 }
 
-// splitPoints returns the times at which parts may begin: of the keyframes of video before which no frame is
-// shown later, and behind which none is shown earlier than those that come with it.
+// splitPoints returns the times at which parts may begin: of the keyframes of video such that no earlier frame is presented
+// later, and no later frame earlier, except those that belong to the keyframe.
 func splitPoints(blocks []cutBlock) []time.Duration {
 	earliest := make([]time.Duration, len(blocks)+1) // of video from there on
 	earliest[len(blocks)] = math.MaxInt64
@@ -86,7 +86,7 @@ func splitPoints(blocks []cutBlock) []time.Duration {
 	return points
 }
 
-// splitPart is a part that is being put together.
+// splitPart is a part under construction.
 type splitPart struct {
 	Part
 	seen [maxTracks + 1]bool
@@ -96,7 +96,7 @@ func (p splitPart) complete(s Selection) bool {
 	return !slices.ContainsFunc(s.Header.Tracks, func(t Track) bool { return !p.seen[t.Number] })
 }
 
-// partsAt puts the blocks into parts with these starts.
+// partsAt distributes the blocks to parts with these starts.
 func partsAt(f Fragment, blocks []cutBlock, starts []time.Duration) []splitPart {
 	parts := make([]splitPart, len(starts))
 	for i, at := range starts {

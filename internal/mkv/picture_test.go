@@ -10,8 +10,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// The file contains how pictures are shown; it is read again from there, also by other programs. The service's header does
-// not change.
+// How video is displayed is stored in the file, comes back from it, and is understood by others. The service's header stays
+// what it was.
 func TestPicturesAreShownAsTheHeaderSays(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffprobe", "mkvinfo")

@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// Reader reads a segment file, finished or still being written.
+// Reader reads a segment file that Writer made, finished or still being written.
 type Reader struct {
 	scan   scanner
 	header Header
@@ -28,7 +28,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	return reader, nil
 }
 
-// Header returns the elements before the first cluster.
+// Header returns the content of the file before the first cluster.
 func (r *Reader) Header() Header { return r.header }
 
 // Complete reports whether the file was finished by Close or Recover.
@@ -37,7 +37,7 @@ func (r *Reader) Complete() bool {
 	return err == nil && segment.size >= 0 && segment.dataEnd == r.scan.size
 }
 
-// Blocks reads the frames of a fragment in their order. A block's data is valid until the next one.
+// Blocks returns the frames of a fragment in order. A block's data is valid until the next one.
 func (r *Reader) Blocks(f Fragment) iter.Seq2[Block, error] {
 	return func(yield func(Block, error) bool) {
 		for b, err := range r.blocks(f) {
@@ -48,7 +48,7 @@ func (r *Reader) Blocks(f Fragment) iter.Seq2[Block, error] {
 	}
 }
 
-// rawBlock is a block with its element as a whole, which is valid as long as its data.
+// rawBlock is a block with its complete element, which is valid as long as its data.
 type rawBlock struct {
 	Block
 	raw []byte
@@ -81,8 +81,8 @@ func (r *Reader) blocks(f Fragment) iter.Seq2[rawBlock, error] {
 	}
 }
 
-// Times lists when the frames of track 1 in a fragment are, since Header.Start and in the order of the file,
-// by the heads of the blocks: the media is not read.
+// Times returns the times of the frames of track 1 in a fragment, since Header.Start and in the order of the file, from the
+// heads of the blocks: the media is not read.
 func (r *Reader) Times(f Fragment) iter.Seq2[time.Duration, error] {
 	return func(yield func(time.Duration, error) bool) {
 		s := scanner{r: r.scan.r, size: min(r.scan.size, f.Offset+f.Size)}

@@ -10,36 +10,35 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// RecoverFile is a file that may have to be cut and finished.
+// RecoverFile is a file that may have to be truncated and finished.
 type RecoverFile interface {
 	io.ReaderAt
 	io.WriterAt
 	Truncate(size int64) error
 }
 
-// Recovery says what Recover found and did.
+// Recovery is the result of Recover.
 type Recovery struct {
 	Fragments []Fragment
 	Size      int64 // of the file now
-	Cut       int64 // bytes of a torn tail that were taken away
-	Damaged   int64 // bytes between sound fragments that are damaged or cannot be read; they stay in the file
+	Cut       int64 // bytes of a torn tail that were removed
+	Damaged   int64 // bytes between intact fragments that are damaged or cannot be read; they stay in the file
 	Lost      int   // frames of video among them that could still be counted
 	Finished  bool  // the file had to be finished
 }
 
-// ErrEmpty means that a file holds no frame, so there is nothing to keep.
+// ErrEmpty means that a file has no frame, so there is nothing to keep.
 var ErrEmpty = errors.New("the segment holds no frame")
 
-// tornHeader is the size up to which a file whose header is torn is treated as one that never got
-// further. A larger one may contain media and is left to a person.
+// tornHeader is the size up to which a file with a torn header is assumed to have no media. A larger one may have media and
+// is left for a person to check.
 const tornHeader = 64 << 10
 
-// Recover makes a torn file whole: it cuts what is not complete and finishes the file as Close
-// would. All complete fragments stay, also those after damage, and of a torn one all frames before
-// the tear. A fragment whose checksum does not match is damage: of it the frames before the first that
-// cannot be one stay, if there is such a frame, and else none. A complete file is not touched. It fails
-// with ErrEmpty when there is no frame, and otherwise when the file cannot be read, is not a segment file or
-// has a damaged header; then it is left as it was.
+// Recover repairs a torn file: it truncates the incomplete end and finishes the file as Close would. All complete fragments
+// stay, also those after damage, and of a torn one all frames before the tear. A fragment whose checksum does not match is
+// damaged: of it the frames before the first one that cannot be right stay, if there is such a frame, and otherwise none. An
+// intact file is not touched. It fails with ErrEmpty when there is no frame, and otherwise when the file cannot be read, was
+// not made by Writer or has a damaged header; then it is left as it was.
 func Recover(f RecoverFile, size int64) (Recovery, error) {
 	if err := repairSeekRoom(f, size); err != nil {
 		return Recovery{}, err
@@ -68,7 +67,7 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	}
 	result.Cut, result.Lost, result.Finished = size-found.end, found.lost, true
 	for _, d := range found.damage {
-		// Players and we ourselves pass over it, and a person can still look at it.
+		// Players and this package ignore it, and a person can still examine it.
 		if _, err := f.WriteAt(voidHead(d.to-d.from), d.from); err != nil {
 			return result, err
 		}
@@ -81,14 +80,14 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	return result, err
 }
 
-// voidHead is the head of a Void element of total bytes, whose content stays as it is.
+// voidHead returns the head of a Void element of total bytes, whose content stays as it is.
 func voidHead(total int64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{element.IDVoid}, element.Size8(total-smallestVoid))
 }
 
-// repairSeekRoom restores the room for the SeekHead, where finish wrote only a part of it. Nothing is lost by it, as
-// what belongs there follows from the rest; but without it the file could not be read. It does nothing to a file of
-// which that is not all that is wrong with the header.
+// repairSeekRoom restores the room for the SeekHead, where finish wrote only a part of it. Nothing is lost by it, as its
+// content follows from the rest; but without it the file could not be read. It does nothing to a file whose header is
+// damaged elsewhere too.
 func repairSeekRoom(f RecoverFile, size int64) error {
 	s := scanner{r: f, size: size}
 	head, err := s.at(0)
@@ -110,7 +109,7 @@ func repairSeekRoom(f RecoverFile, size int64) error {
 	return err
 }
 
-// ofDisk returns an error of the disk, and nil for one about what is in the file.
+// ofDisk returns an error of the disk, and nil for one about the content of the file.
 func ofDisk(err error) error {
 	var system *fs.PathError
 	if errors.As(err, &system) {
@@ -119,7 +118,7 @@ func ofDisk(err error) error {
 	return nil
 }
 
-// patched is a file as if some bytes of it were others.
+// patched is a file in which some bytes are replaced.
 type patched struct {
 	io.ReaderAt
 	data []byte

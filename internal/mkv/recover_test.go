@@ -25,7 +25,7 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 }
 func (m *memory) Truncate(size int64) error { m.data = m.data[:size]; return nil }
 
-// A file cut at any byte keeps every complete frame, and is complete again afterwards.
+// A file cut at any byte keeps every complete frame, and is intact afterwards.
 func TestRecoverAtEveryCut(t *testing.T) {
 	t.Parallel()
 	s := encodeSample(t, 3)
@@ -68,7 +68,7 @@ func TestRecoverAtEveryCut(t *testing.T) {
 			}
 			r, err := Open(f, int64(len(f.data)))
 			if err != nil || !r.Complete() || recovered.Size != int64(len(f.data)) {
-				t.Fatalf("%s cut at %d: incomplete afterwards: %v", name, cut, err)
+				t.Fatalf("%s cut at %d: not intact afterwards: %v", name, cut, err)
 			}
 			if again, err := Recover(f, int64(len(f.data))); err != nil || again.Finished {
 				t.Fatalf("%s cut at %d: recovering a whole file: %+v %v", name, cut, again, err)
@@ -281,7 +281,7 @@ func TestRecoverKeepsWhatIsSoundAfterDamage(t *testing.T) {
 		if err != nil || again.Finished || len(again.Fragments) != len(r.Fragments) {
 			t.Errorf("%s: read again: %+v %v", name, again, err)
 		}
-		// A player shows all undamaged pictures.
+		// A player shows all frames that were not hit.
 		if got := len(frameSums(t, "-v", "fatal", "-i", f.Name())); got < 100 {
 			t.Errorf("%s is damaged: %d pictures are left of 125", name, got)
 		}

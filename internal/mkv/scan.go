@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// errTorn means that the file ends, or stops making sense, within an element.
+// errTorn means that the file ends, or stops being valid, within an element.
 var errTorn = errors.New("the file is torn")
 
 // maxHeaderElement bounds what is read into memory at once of Info and Tracks.
@@ -20,7 +20,7 @@ const maxHeaderElement = 1 << 20
 // extent is a range of bytes in the file.
 type extent struct{ from, to int64 }
 
-// elementAt is an element of the file: its head, and where its data lies.
+// elementAt is an element of the file: its head, and the position of its data.
 type elementAt struct {
 	id      uint32
 	offset  int64 // of the head
@@ -36,7 +36,7 @@ type scanner struct {
 	head [16]byte
 }
 
-// at reads the head of the element at offset. It fails with errTorn when there is no sound one.
+// at reads the head of the element at offset. It fails with errTorn when there is no valid one.
 func (s *scanner) at(offset int64) (elementAt, error) {
 	e := elementAt{offset: offset}
 	if offset < 0 || offset >= s.size {
@@ -100,21 +100,21 @@ func (r sliceReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// scanned is what scanning found of one cluster.
+// scanned is the result of scanning one cluster.
 type scanned struct {
 	Fragment
 	blocks   int
 	complete bool  // its end is known: by its size, or by the element that follows
-	sized    bool  // its size field holds its size
+	sized    bool  // its size field has its size
 	last     int64 // offset of the last block
 }
 
-// cluster scans the cluster at e by the heads of its blocks. When the file is torn within it, what
-// is complete is returned with complete unset; Size then reaches to the end of the last whole block.
+// cluster scans the cluster at e from the heads of its blocks. When the file is torn within it, the complete part is
+// returned with complete unset; Size then extends to the end of the last complete block.
 func (s *scanner) cluster(e elementAt) (scanned, error) {
 	c := scanned{Fragment: Fragment{Offset: e.offset}, sized: e.size >= 0}
 	if e.data-e.offset != clusterPrefixSize {
-		return c, errTorn // not a cluster that this package wrote
+		return c, errTorn // not a cluster that Writer made
 	}
 	stamp, err := s.at(e.data)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *scanner) cluster(e elementAt) (scanned, error) {
 			return c, err
 		}
 		if b.id == element.IDCluster || b.id == element.IDCues || (b.id == element.IDVoid && b.size == sumContent) {
-			// No block has such an ID: a size that says otherwise is one whose patch a power cut tore.
+			// No block has such an ID: the size field is one whose patch was torn by a power cut.
 			c.complete, c.sized = true, false
 			return c, nil
 		}
@@ -182,7 +182,7 @@ func (s *scanner) block(b elementAt, c *scanned) error {
 }
 
 func (s *scanner) blockHead(b elementAt) (head [4]byte, err error) {
-	// The head was read along with the element's, unless the file ends there.
+	// The head was read together with the element's, unless the file ends there.
 	if from := b.data - b.offset; from+4 <= int64(len(s.head)) {
 		copy(head[:], s.head[from:from+4])
 		return head, nil

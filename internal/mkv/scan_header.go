@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// seekRoom holds a SeekHead with three entries (4 + 1 + 3×21) and a Void.
+	// seekRoom is the room for a SeekHead with three entries (4 + 1 + 3×21) and a Void.
 	seekRoom = 120
 	// durationSize is that of a Duration element: ID 2, size 1, float 8.
 	durationSize = 11
-	// timestampScale is the ns of a tick: times in the file are integer ms.
+	// timestampScale is the ns of a tick: times in the file are multiples of 1 ms.
 	timestampScale = 1_000_000
 )
 
-// dateEpoch is where DateUTC counts from (RFC 8794, section 7.6).
+// dateEpoch is the time from which DateUTC counts (RFC 8794, section 7.6).
 var dateEpoch = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// layout says where the parts lie that Close patches. Offsets are from the file's start.
+// layout has the offsets of the parts that Close patches, from the file's start.
 type layout struct {
 	segmentSize int64 // of Segment's size field
 	segmentData int64 // of the first byte in Segment
@@ -38,7 +38,7 @@ func (s *scanner) header() (Header, layout, int64, error) {
 	var at layout
 	head, err := s.at(0)
 	if err != nil && !errors.Is(err, errTorn) {
-		return h, at, 0, err // a failing disk does not prove that the file is damaged
+		return h, at, 0, err // an error of the disk does not mean that the file is torn
 	}
 	if err != nil || head.id != element.IDEBML || head.size < 0 {
 		return h, at, 0, fmt.Errorf("this is not a Matroska file: %w", errTorn)
@@ -90,8 +90,7 @@ func (s *scanner) header() (Header, layout, int64, error) {
 	}
 }
 
-// seekRoom checks that the room for the SeekHead is where our files have it: what is patched there
-// must not hit anything else.
+// seekRoom checks that the room for the SeekHead is where Writer puts it: the patch must not overwrite anything else.
 func (s *scanner) seekRoom(offset int64) error {
 	end := offset + seekRoom
 	e, err := s.at(offset)
@@ -102,7 +101,7 @@ func (s *scanner) seekRoom(offset int64) error {
 		return err
 	}
 	if e.id != element.IDVoid || e.dataEnd != end {
-		return errors.New("this is not a segment of the agent: the space for the seek head is missing")
+		return errors.New("this is not a segment of the agent: the room for the seek head is missing")
 	}
 	return nil
 }
@@ -201,7 +200,7 @@ func (t *Track) element(e elementAt, data []byte) error {
 	return nil
 }
 
-// double reads a floating point number of 8 bytes, as our files have them; others are 0.
+// double parses a floating point number of 8 bytes, as Writer makes them; others are 0.
 func double(data []byte) float64 {
 	if len(data) != 8 {
 		return 0

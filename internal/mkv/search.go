@@ -9,11 +9,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// smallestVoid is the least that a Void element takes with our kind of head.
+// smallestVoid is the least size of a Void element with a head as this package writes it.
 const smallestVoid = 9
 
-// clusterAfter searches for the next cluster after offset in which scanAt finds a block, at such a distance that the
-// bytes before it can be made a Void element. Its checksum may be among those: it is read by its place.
+// clusterAfter searches for the next cluster after offset in which scanAt finds a block, at such a distance that the bytes
+// before it can be made a Void element. Its checksum may be among those: it is found by its position.
 func (r *Reader) clusterAfter(offset int64, scanAt func(int64) (scanned, error)) (at int64, found bool, err error) {
 	start := binary.BigEndian.AppendUint32(nil, element.IDCluster)
 	buffer := make([]byte, 256<<10)
@@ -41,7 +41,7 @@ func (r *Reader) clusterAfter(offset int64, scanAt func(int64) (scanned, error))
 	return 0, false, nil
 }
 
-// clusterAt scans the cluster at offset. No block means that there is none.
+// clusterAt scans the cluster at offset. Without a block there is none.
 func (r *Reader) clusterAt(offset int64) (scanned, error) {
 	defer func(size int64) { r.scan.size = size }(r.scan.size)
 	e, err := r.scan.at(offset)
@@ -57,17 +57,17 @@ func (r *Reader) clusterAt(offset int64) (scanned, error) {
 		if hollow, err = r.isHollow(c); err != nil || !hollow {
 			break
 		}
-		// Look again as if the file ended before that block.
+		// Scan again as if the file ended before that block.
 		r.scan.size = c.last
 		c, err = r.scan.cluster(e)
 	}
 	return c, err
 }
 
-// isHollow reports whether the last block of a torn cluster is not what was written. A power cut can leave
-// a file with its new size and without the data, so that the block ends in zeros, as no NAL unit does
-// (H.264, 7.4.1) and no audio frame of a camera in so many. Where something else follows than a block, its
-// own size may be wrong, which of audio nothing else shows.
+// isHollow reports whether the last block of a torn cluster differs from what was written. A power cut can leave a file with
+// its new size and without the data, so that the block ends in zeros, as no NAL unit does (H.264, 7.4.1) and no audio frame
+// of a camera with that many. Where something other than a block follows, the block's own size may be wrong, which in audio
+// nothing else reveals.
 func (r *Reader) isHollow(c scanned) (bool, error) {
 	if c.blocks == 0 {
 		return false, nil
@@ -82,7 +82,7 @@ func (r *Reader) isHollow(c scanned) (bool, error) {
 	}
 	track, _, _ := parseBlockHead(head)
 	video := int(track) <= len(r.header.Tracks) && r.header.Tracks[track-1].Kind == Video
-	var end [9]byte // the last 8 of the block, and what follows
+	var end [9]byte // the last 8 of the block, and the next one
 	after := end[8:]
 	from := max(b.dataEnd-8, b.data+4)
 	if _, err := r.scan.r.ReadAt(end[8-(b.dataEnd-from):8], from); err != nil && !errors.Is(err, io.EOF) {
@@ -102,7 +102,7 @@ func (r *Reader) isHollow(c scanned) (bool, error) {
 	return zeros(1) || (!video && after[0] != 0), nil
 }
 
-// isVoid reports whether an element was read that is to be passed over.
+// isVoid reports whether the element that was read is to be ignored.
 func (r *Reader) isVoid(e elementAt, err error) bool {
 	return err == nil && e.id == element.IDVoid && e.size >= 0 && e.dataEnd <= r.scan.size
 }

@@ -1,6 +1,6 @@
-// Package mkv owns the Matroska bytes of segment files: writing fragments as they come, finishing
-// a file so that players can seek, reading fragments back, and repairing a torn file. It must not
-// know where files lie, what cameras send or how fragments travel.
+// Package mkv owns the Matroska bytes of segment files: writing fragments as frames arrive, finishing a file so that players
+// can seek, reading fragments, and repairing a torn file. It must not know where files are stored, what cameras send or how
+// fragments are uploaded.
 //
 // The layout of a file, with sizes in bytes:
 //
@@ -13,9 +13,9 @@
 //	  Void, Cluster …  one a fragment: Void 14, its checksum; ID 4, size 8, Timestamp 2 + 8, SimpleBlocks
 //	  Cues           written by Close
 //
-// While open, a file is only appended to, but for the checksum and size of a cluster that did not fit the
-// buffer: zeros and unknown until the fragment ends, and then written by one call. Files of earlier versions
-// have no checksums. What describes the file is written with ebml-go (mkv/element); clusters and blocks, and what is
+// While open, a file is only appended to, except for the checksum and size of a cluster that was larger than the buffer:
+// zeros and unknown until the fragment ends, and then written by one call. Files of earlier versions have no checksums. The
+// elements that describe the file are written with ebml-go (mkv/element); clusters and blocks, and the parts that are
 // patched in place, are written here. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 package mkv
 
@@ -44,7 +44,7 @@ const (
 	Audio Kind = 2
 )
 
-// Picture is how pictures are to be shown. What is 0 is not said.
+// Picture is how video is to be displayed. A value of 0 is not specified.
 type Picture struct {
 	DisplayWidth, DisplayHeight int // where pixels are not square
 	Interlaced                  bool
@@ -65,15 +65,15 @@ type Track struct {
 	Picture      Picture
 	SampleRate   float64 // Hz, audio only
 	Channels     int
-	BitDepth     int // 0 when it means nothing to the codec
-	// OutputRate is what a decoder makes of SampleRate, in Hz, where it is another; 0: the same.
+	BitDepth     int // 0 when the codec has none
+	// OutputRate is the sample rate of the decoder's output in Hz, where it differs from SampleRate; 0: the same.
 	OutputRate float64
-	// CodecDelay is how much frames of audio lie before their times, and SeekPreRoll how much a decoder needs before what is
-	// heard after a seek: whole ns, 0 for none.
+	// CodecDelay is how much decoded audio precedes the frames' times, and SeekPreRoll how much a decoder needs before the
+	// first audible sample after a seek: whole ns, 0 for none.
 	CodecDelay, SeekPreRoll time.Duration
 }
 
-// Equal reports whether frames of both tracks can be decoded by one decoder without a new header.
+// Equal reports whether one decoder can decode frames of both tracks without a new header.
 func (t Track) Equal(o Track) bool {
 	return t.Number == o.Number && t.Kind == o.Kind && t.CodecID == o.CodecID && t.Name == o.Name &&
 		string(t.CodecPrivate) == string(o.CodecPrivate) && t.Width == o.Width && t.Height == o.Height &&
@@ -81,10 +81,10 @@ func (t Track) Equal(o Track) bool {
 		t.OutputRate == o.OutputRate && t.CodecDelay == o.CodecDelay && t.SeekPreRoll == o.SeekPreRoll
 }
 
-// maxTracks of a KVS stream, and so of a segment.
+// maxTracks is the limit of a KVS stream, and so of a segment.
 const maxTracks = kvslimit.Tracks
 
-// Header has the elements before the first cluster.
+// Header is the content of a file before the first cluster.
 type Header struct {
 	Start  time.Time // of the segment, UTC, whole ms; DateUTC in the file
 	Title  string    // the stream's name
@@ -93,15 +93,15 @@ type Header struct {
 
 // Fragment is one cluster of a file.
 type Fragment struct {
-	Offset   int64         // of the whole element in the file; its checksum lies before it
-	Size     int64         // of the whole element with its head
+	Offset   int64         // of the complete element in the file; its checksum precedes it
+	Size     int64         // of the complete element with its head
 	Start    time.Duration // cluster timestamp since Header.Start, whole ms
 	Last     time.Duration // greatest block time since Header.Start
 	Frames   int           // blocks of track 1
 	Keyframe bool          // the first block of track 1 is a keyframe
 }
 
-// Block is one frame of a fragment as the file holds it: video as length-prefixed NAL units.
+// Block is one frame of a fragment as in the file: video as length-prefixed NAL units.
 type Block struct {
 	Track    uint8
 	Time     time.Duration // since Header.Start

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Selection says which tracks of a segment are sent. Tracks keep their numbers.
+// Selection has the tracks of a segment that are sent. Tracks keep their numbers.
 type Selection struct {
 	Header Header  // with the selected tracks only
 	Left   []Track // the others
 	kept   [maxTracks + 1]bool
 }
 
-// Select selects the tracks that wanted reports true for.
+// Select selects the tracks for which wanted returns true.
 func Select(h Header, wanted func(Track) bool) Selection {
 	s := Selection{Header: h}
 	s.Header.Tracks = nil
@@ -30,17 +30,17 @@ func Select(h Header, wanted func(Track) bool) Selection {
 // Whole reports whether all tracks are selected, so that fragments are sent as they are on disk.
 func (s Selection) Whole() bool { return len(s.Left) == 0 }
 
-// Part is a part of a fragment that is sent as a fragment of its own: the blocks of a span of time, beginning with
-// a keyframe of track 1.
+// Part is a part of a fragment that is sent as a fragment of its own: the blocks of a time range, beginning with a keyframe
+// of track 1.
 type Part struct {
 	Start time.Duration // its cluster's timestamp since Header.Start, whole ms
 	Last  time.Duration // greatest block time since Header.Start
-	Size  int64         // of the whole element with its head, in bytes
-	from  time.Duration // blocks of an earlier time belong to the part before
-	until time.Duration // and those from here on to the part behind
+	Size  int64         // of the complete element with its head, in bytes
+	from  time.Duration // blocks before it belong to the previous part
+	until time.Duration // blocks from here on belong to the next part
 }
 
-// wholeOf is a fragment as one part.
+// wholeOf returns a fragment as one part.
 func wholeOf(f Fragment) Part {
 	return Part{Start: f.Start, Last: f.Last, Size: f.Size, from: math.MinInt64, until: math.MaxInt64}
 }

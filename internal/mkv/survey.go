@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// survey is what an unfinished file holds.
+// survey is the usable content of an unfinished file.
 type survey struct {
 	fragments  []Fragment
-	incomplete []completion // those of them whose head does not say how large they are, or that lack their checksum
+	incomplete []completion // those of them whose head does not state their size, or that lack their checksum
 	damage     []extent     // before and between them
 	lost       int          // frames of video in damage, as far as they could be counted
 	end        int64        // of the last one
@@ -17,15 +17,15 @@ type survey struct {
 // whole reports whether nothing is missing, damaged or to be written.
 func (s *survey) whole() bool { return len(s.incomplete) == 0 && len(s.damage) == 0 && s.lost == 0 }
 
-// hasRoom reports whether the checksum of the cluster at offset, the next after those surveyed, can be
-// written: over an older one, or into damage after the head of its Void element.
+// hasRoom reports whether the checksum of the cluster at offset, the next after those surveyed, can be written: into its
+// room, or into damage after the head of its Void element.
 func (r *Reader) hasRoom(s *survey, offset int64) bool {
 	before := r.at.sum + sumSize
 	if len(s.fragments) > 0 {
 		before = s.end
 	}
 	if r.at.sum == 0 || offset < before+sumSize {
-		return false // an earlier version wrote the file, or nobody
+		return false // an earlier version wrote the file, or another program
 	}
 	if len(s.damage) == 0 || s.damage[len(s.damage)-1].to != offset {
 		return true
@@ -34,8 +34,8 @@ func (r *Reader) hasRoom(s *survey, offset int64) bool {
 	return size == sumSize || size >= sumSize+smallestVoid
 }
 
-// LastFrame is the time of the newest frame of an unfinished file by the heads of the blocks, also when it
-// is damaged: what Recover keeps does not go further. It is 0 when there is no frame.
+// LastFrame returns the time of the newest frame of an unfinished file from the heads of the blocks, also when it is
+// damaged: Recover keeps nothing after it. It is 0 when there is no frame.
 func (r *Reader) LastFrame() (time.Duration, error) {
 	s, err := r.survey(func(offset int64) (salvage, error) {
 		c, err := r.clusterAt(offset)
@@ -48,7 +48,7 @@ func (r *Reader) LastFrame() (time.Duration, error) {
 	return last, err
 }
 
-// survey finds all that can be kept, as scanAt sees it, to the end of the file.
+// survey finds everything that can be kept, according to scanAt, to the end of the file.
 func (r *Reader) survey(scanAt func(offset int64) (salvage, error)) (survey, error) {
 	s := survey{end: r.first}
 	for at := r.first; ; {
@@ -72,8 +72,7 @@ func (r *Reader) survey(scanAt func(offset int64) (salvage, error)) (survey, err
 		if c.complete && c.blocks > 0 {
 			continue
 		}
-		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound
-		// after damage is not given up.
+		// Damage, the end, or a cluster without a frame, which counts as damage. Intact fragments after damage are kept.
 		further, found, err := r.clusterAfter(at, func(offset int64) (scanned, error) {
 			c, err := scanAt(offset)
 			return c.scanned, err
@@ -90,10 +89,10 @@ func (r *Reader) survey(scanAt func(offset int64) (salvage, error)) (survey, err
 type salvage struct {
 	scanned
 	judgement
-	lost int // frames of video that cannot be, as far as they can be counted
+	lost int // frames of video that cannot be kept, as far as they can be counted
 }
 
-// salvageAt scans and reads the cluster at offset. No block means that no part of it can be kept.
+// salvageAt scans and reads the cluster at offset. Without a block no part of it can be kept.
 func (r *Reader) salvageAt(offset int64) (salvage, error) {
 	c, err := r.clusterAt(offset)
 	if err != nil || c.blocks == 0 {

@@ -5,10 +5,9 @@ import "github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 // Tag is one SimpleTag: a name with a value, which may be empty.
 type Tag struct{ Name, Value string }
 
-// AppendTags writes a Tags element with one Tag, which is about what stands around it as a whole
-// (no Targets), and in it a SimpleTag with TagName and TagString for each of tags; nothing when
-// there are none. Sources: RFC 9559, section 5.1.8; the example with "AWS_KINESISVIDEO_IMAGE_GENERATION"
-// in the KVS developer guide, "Automated image generation".
+// AppendTags appends a Tags element with one Tag, which applies to all elements around it (no Targets), and in it a
+// SimpleTag with TagName and TagString for each of tags; nothing when there are none. Sources: RFC 9559, section 5.1.8; the
+// example with "AWS_KINESISVIDEO_IMAGE_GENERATION" in the KVS developer guide, "Automated image generation".
 func AppendTags(dst []byte, tags []Tag) []byte {
 	if len(tags) == 0 {
 		return dst

@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// mkvinfo, an independent program, finds the tags between clusters.
+// mkvinfo, which is independent of this project, finds the tags between clusters.
 func TestTagsBetweenClustersAreMatroska(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "mkvinfo")

@@ -10,25 +10,25 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// Verification is what Verify read.
+// Verification is the result of Verify.
 type Verification struct {
-	Fragments []Fragment // all that could be found, also the damaged ones
+	Fragments []Fragment // all that were found, also the damaged ones
 	Damaged   []Damaged  // in the order of the file
 	Unsummed  int        // fragments without a checksum, as all were in earlier versions
 }
 
-// Damaged is media whose bytes are not those that were written.
+// Damaged is media whose bytes differ from those that were written.
 type Damaged struct {
-	From, To time.Duration // since Header.Start; To is 0 when nothing sound follows
+	From, To time.Duration // since Header.Start; To is 0 when no intact fragment follows
 	Err      error         // what is wrong with it
 }
 
 var errUnreadable = errors.New("it cannot be read")
 
-// Verify reads a file as a whole: every element must be where the previous one ends, every frame readable,
-// every NAL unit complete, and every byte as in its checksum, if there is one. When
-// finished is false the file is still being written, and its complete part is read. It fails when
-// the file itself is damaged, outside of its fragments, or cannot be read.
+// Verify reads a complete file: every element must begin where the previous one ends, every frame must be readable, every
+// NAL unit complete, and every byte the one that a checksum was computed from, if there is one. When finished is false the
+// file is still being written, and its completed part is read. It fails when the file itself is damaged, outside of its
+// fragments, or cannot be read.
 func (r *Reader) Verify(finished bool) (Verification, error) {
 	list, unread, err := r.list()
 	v := Verification{Fragments: list}
@@ -61,7 +61,7 @@ func (r *Reader) Verify(finished bool) (Verification, error) {
 		return v, errors.New("the file is not finished, or cut off")
 	}
 	if len(v.Damaged) > 0 {
-		return v, nil // what finishing wrote follows from fragments that are not known now
+		return v, nil // the parts that finishing wrote depend on fragments that are not known now
 	}
 	return v, r.verifyEnd(list)
 }
@@ -83,8 +83,8 @@ func (r *Reader) verifyFragment(f Fragment, v *Verification) error {
 	return nil
 }
 
-// headMatches reports whether a fragment's head is as it is written: what scanning found its end by may
-// have been another thing than its size.
+// headMatches reports whether a fragment's head is as it is written: scanning may have found its end by other means than its
+// size.
 func (r *Reader) headMatches(f Fragment) bool {
 	var head, want [ClusterHeadSize]byte
 	PutClusterHead(want[:], f.Size, f.Start.Milliseconds())
@@ -92,7 +92,7 @@ func (r *Reader) headMatches(f Fragment) bool {
 	return err == nil && head == want
 }
 
-// verifyHeader compares the elements before the first cluster with their checksum, if there is one.
+// verifyHeader compares the content before the first cluster with its checksum, if there is one.
 func (r *Reader) verifyHeader() error {
 	if r.at.sum == 0 {
 		return nil
@@ -108,8 +108,8 @@ func (r *Reader) verifyHeader() error {
 	return nil
 }
 
-// verifyEnd checks what finishing wrote: as it follows from the fragments it needs no checksum. Files of
-// earlier versions are held to less.
+// verifyEnd checks the parts that finishing wrote: as they follow from the fragments they need no checksum. The check is
+// less strict for files of earlier versions.
 func (r *Reader) verifyEnd(list []Fragment) error {
 	end := r.first
 	if n := len(list); n > 0 {

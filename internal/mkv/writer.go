@@ -11,11 +11,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// DefaultBufferSize is how much of a fragment is buffered before it is written: a large write for
-// any disk, and little memory for many cameras.
+// DefaultBufferSize is how much of a fragment is buffered before it is written: a large write for any disk, and little
+// memory even with many cameras.
 const DefaultBufferSize = 256 << 10
 
-// File is what a segment is written to. It is empty at first.
+// File is the file that a segment is written to. It is empty at first.
 type File interface {
 	io.Writer
 	io.WriterAt
@@ -27,9 +27,8 @@ type WriterOptions struct {
 	BufferSize int
 }
 
-// Writer writes one segment file. Its methods are not safe for concurrent use. After an error of
-// the file every further call fails with it: what was completed is in the file, and Recover
-// finishes it.
+// Writer writes one segment file. Its methods are not safe for concurrent use. After an error of the file every further call
+// fails with it: completed fragments are in the file, and Recover finishes it.
 type Writer struct {
 	file   File
 	at     layout
@@ -50,11 +49,11 @@ type openFragment struct {
 	Fragment
 	exists   bool
 	inBuffer bool   // its head is still in buffer, so that its size can be set there
-	headAt   int    // of its head in buffer, when inBuffer
-	sum      uint32 // without what is in buffer
+	headAt   int    // offset of its head in buffer, when inBuffer
+	sum      uint32 // without the bytes in buffer
 }
 
-// ErrNoFragment means that a frame came outside of a fragment, or that a fragment got no frame.
+// ErrNoFragment means that a frame was written outside of a fragment, or that a fragment got no frame.
 var ErrNoFragment = errors.New("no fragment is open")
 
 // NewWriter writes the header to an empty file.
@@ -145,8 +144,8 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	return nil
 }
 
-// EndFragment ends the open fragment. When it returns, all its bytes are in the file. One without a
-// frame is taken back, with ErrNoFragment: players and KVS have no use for it.
+// EndFragment ends the open fragment. When it returns, all its bytes are in the file. A fragment without a frame is removed,
+// with ErrNoFragment: players and KVS cannot use it.
 func (w *Writer) EndFragment() (Fragment, error) {
 	if w.err != nil {
 		return Fragment{}, w.err
@@ -179,7 +178,7 @@ func (w *Writer) EndFragment() (Fragment, error) {
 	return ended.Fragment, nil
 }
 
-// addBuffer adds what is buffered of the open fragment to its checksum.
+// addBuffer adds the buffered bytes of the open fragment to its checksum.
 func (w *Writer) addBuffer() {
 	from := 0
 	if w.open.inBuffer {
@@ -188,7 +187,7 @@ func (w *Writer) addBuffer() {
 	w.open.sum = addSum(w.open.sum, w.buffer[from:])
 }
 
-// complete writes what completes a fragment that is in the file already.
+// complete writes the bytes that complete a fragment that is in the file already.
 func (w *Writer) complete(f Fragment, sum uint32) error {
 	_, w.err = w.file.WriteAt(completion{f, sum, true}.bytes())
 	return w.err
@@ -205,8 +204,7 @@ func (w *Writer) endOpen() error {
 	return nil
 }
 
-// Flush writes what is buffered, also of a fragment that is still open: a reader that comes after
-// a crash finds its complete blocks.
+// Flush writes the buffer, also of a fragment that is still open: after a crash a reader finds its complete blocks.
 func (w *Writer) Flush() error {
 	if w.err != nil {
 		return w.err
@@ -233,13 +231,13 @@ func (w *Writer) Flush() error {
 	return nil
 }
 
-// Fragments lists the completed fragments, first to last. The caller must not change the list.
+// Fragments returns the completed fragments, first to last. The caller must not change the list.
 func (w *Writer) Fragments() []Fragment { return w.fragments }
 
-// Size is the number of bytes written and buffered so far.
+// Size returns the number of bytes written and buffered so far.
 func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
 
-// FrameSize is what a frame takes in a file, with its head.
+// FrameSize returns how many bytes a frame takes in a file, with its head.
 func FrameSize(video bool, parts [][]byte) int64 {
 	n := int64(blockHeadSize)
 	for _, p := range parts {
@@ -251,19 +249,19 @@ func FrameSize(video bool, parts [][]byte) int64 {
 	return n
 }
 
-// The most that finish appends: Cues with their head, and for each fragment a CuePoint with CueTime,
-// CueTrackPositions, CueTrack and CueClusterPosition.
+// The most that finish appends: Cues with their head, and for each fragment a CuePoint with CueTime, CueTrackPositions,
+// CueTrack and CueClusterPosition.
 const (
 	maxCuesHead = 4 + 8
 	maxCuePoint = 2 + (2 + 8) + 2 + 3 + (2 + 8)
 )
 
-// FinalSize is the most that the file will have when it is closed now, with one more fragment.
+// FinalSize returns the most that the file will have if it is closed now, with one more fragment.
 func (w *Writer) FinalSize() int64 {
 	return w.Size() + sumSize + ClusterHeadSize + maxCuesHead + int64(len(w.fragments)+2)*maxCuePoint
 }
 
-// Written is the number of frames of video that are in the file: those in the buffer are not yet.
+// Written returns the number of video frames in the file, without those still in the buffer.
 func (w *Writer) Written() int { return w.written }
 
 // Close ends the open fragment and finishes the file: sizes, duration, cues. It does not close it.

@@ -6,61 +6,62 @@ import (
 )
 
 const (
-	// settleTime is how long a file system may take to show what was deleted. btrfs does so with its next
+	// settleTime is how long a file system may take to report freed space after a deletion. btrfs does so with its next
 	// commit. Source: btrfs(5), commit=30.
 	settleTime = 30 * time.Second
-	// maxSettle is what settleTime grows to on a file system that shows nothing of what is deleted.
+	// maxSettle is the maximum of settleTime, on a file system that does not report the space freed by deletions.
 	maxSettle = 10 * time.Minute
-	// releaseTime is how long the bytes of a segment are awaited that was deleted while somebody held it open.
+	// releaseTime is how long the space of a deleted segment is awaited that another process had open.
 	releaseTime = time.Hour
-	// maxSmall is what recorders and the file system hold back at most, in the ordinary case.
+	// maxSmall is how many bytes recorders and the file system usually delay at most.
 	maxSmall = 4 << 20
 )
 
 // diskState is the disk at one time. Sizes are in bytes.
 type diskState struct {
 	uptime time.Duration
-	free   int64 // what the file system shows
-	need   int64 // what is to be free
-	floor  int64 // with less the disk is about to be full
-	ours   int64 // all media, by our own count
-	// deleted is all that was deleted since the start, for whatever reason, by our own count.
+	free   int64 // reported by the file system
+	need   int64 // to be kept free
+	floor  int64 // with less free the disk is about to be full
+	ours   int64 // all media, as the agent counts it
+	// deleted is all media deleted since the start, for any reason, as the agent counts it.
 	deleted int64
 }
 
-// missing is what is not free and should be.
+// missing returns how many bytes are not free and should be.
 func (d diskState) missing() int64 { return max(0, d.need-d.free) }
 
-// others is what would be free without our media, as far as the file system shows it.
+// others returns what would be free without the agent's media, according to the file system.
 func (d diskState) others() int64 { return d.free + d.ours }
 
-// freeing is a deletion that the file system may not have shown yet.
+// freeing is a deletion whose space the file system may not have reported yet.
 type freeing struct {
 	at    time.Duration
 	bytes int64
 	wait  time.Duration
-	held  bool // somebody has it open: it is freed when they close it
+	held  bool // another process has it open: its space is freed when that closes it
 }
 
-// freedAccount is the account between what we delete and what the file system shows of it. Some free at once, some
-// with their next commit, some never, and none as long as a file is open elsewhere. So it is a mistake to
-// delete until enough is free: what was deleted already may suffice. It is pure: the time comes with each diskState.
+// freedAccount compares the bytes that the agent deletes with the space that the file system reports as freed. Some file
+// systems free at once, some with their next commit, some never, and none as long as another process has the file open. So
+// it would be wrong to delete until enough is free: the past deletions may suffice. It has no side effects: the time comes
+// with each diskState.
 type freedAccount struct {
 	began   bool
-	synced  bool // since the start the file system was asked for what the process before deleted, and did it
+	synced  bool // since the start the file system was synced once, for deletions of the previous process
 	start   diskState
-	before  diskState // the one before
-	base    int64     // others when nothing was awaited
-	counted int64     // of diskState.deleted
+	before  diskState // the previous one
+	base    int64     // others when no deletion was awaited
+	counted int64     // diskState.deleted as far as it is in the account
 	awaited []freeing
-	fresh   int // how many at the end of awaited no measurement has seen yet
-	// futile counts the waits in a row after which the file system showed next to nothing. Then deleting on is
-	// of no use, and one segment at a time shows whether it is of use again.
+	fresh   int // how many at the end of awaited were not measured yet
+	// futile counts the waits in a row after which the file system had freed next to nothing. Then further deletions are
+	// useless, and one segment at a time tests whether they help again.
 	futile      int
 	futileBytes int64 // deleted in those
 }
 
-// note adds a deletion. What nobody noted, see finds by itself.
+// note adds a deletion. Deletions that are not noted are found by see.
 func (r *freedAccount) note(uptime time.Duration, bytes int64, held bool) {
 	f := freeing{at: uptime, bytes: bytes, held: held, wait: releaseTime}
 	if !held {
@@ -96,7 +97,7 @@ func (r *freedAccount) see(d diskState) {
 	r.expire(d, unshown-held, ordinary)
 }
 
-// seeFresh takes what was deleted between this diskState and the one before off the account when it is free already.
+// seeFresh removes the deletions since the previous diskState from the account when their space is free already.
 func (r *freedAccount) seeFresh(d diskState) {
 	var ordinary, held int64
 	for _, f := range r.awaited[len(r.awaited)-r.fresh:] {
@@ -119,13 +120,14 @@ func (r *freedAccount) seeFresh(d diskState) {
 	r.awaited = left
 }
 
-// deletionHelps notes that deleting helps.
+// deletionHelps records that deleting frees space.
 func (r *freedAccount) deletionHelps() { r.futile, r.futileBytes = 0, 0 }
 
-// small is a difference between the two counts that means nothing.
+// small reports whether a difference between the two counts is insignificant.
 func small(bytes int64) int64 { return min(bytes/8, maxSmall) }
 
-// expire gives up what should have been shown by now. unshown is what is missing of the ordinary ones.
+// expire drops deletions whose space should have been reported by now. unshown is how many bytes of the ordinary ones are
+// missing.
 func (r *freedAccount) expire(d diskState, unshown, ordinary int64) {
 	var late int64
 	left := r.awaited[:0]
@@ -146,7 +148,7 @@ func (r *freedAccount) expire(d diskState, unshown, ordinary int64) {
 	}
 }
 
-// sums are the bytes that are awaited: of what the file system frees by itself, and of what is open elsewhere.
+// sums returns the awaited bytes: those that the file system frees by itself, and those of files that are open elsewhere.
 func (r *freedAccount) sums() (ordinary, held int64) {
 	for _, f := range r.awaited {
 		if f.held {
@@ -158,20 +160,20 @@ func (r *freedAccount) sums() (ordinary, held int64) {
 	return ordinary, held
 }
 
-// unshown is what was deleted and is not free yet.
+// unshown returns how many deleted bytes are not free yet.
 func (r *freedAccount) unshown(d diskState) int64 {
 	ordinary, held := r.sums()
 	return r.within(d, ordinary+held)
 }
 
-// within is what the disk lacks beside our media since nothing was awaited, at most so much.
+// within returns what the disk lost to files other than media since no deletion was awaited, at most that much.
 func (r *freedAccount) within(d diskState, most int64) int64 {
 	return min(max(0, r.base-d.others()), most)
 }
 
-// allowed says how many bytes may be deleted now; one segment more at most, as the last one need not fit. While
-// something is awaited that is what was written since, and never more. reserve is for what is to be free; full is for
-// a disk that is about to be full, for which what somebody else holds open is of no use.
+// allowed returns how many bytes may be deleted now; one segment more at most, as the last one need not match exactly. While
+// deletions are awaited, these are the bytes written since, and never more. reserve is for the space to be kept free; full
+// is for a disk that is about to be full, where files that another process holds open do not help.
 func (r *freedAccount) allowed(d diskState) (reserve, full int64) {
 	ordinary, _ := r.sums()
 	reserve = d.missing() - r.unshown(d)
@@ -187,20 +189,21 @@ func (r *freedAccount) allowed(d diskState) (reserve, full int64) {
 	return max(0, reserve), max(0, full)
 }
 
-// reaches reports whether what is to be free would be, now or when all is shown, if all of our media were deleted.
+// reaches reports whether the space to be kept free could be reached, now or when all deletions are reported, by deleting
+// all of the agent's media.
 func (r *freedAccount) reaches(d diskState) bool { return d.others()+r.unshown(d) >= d.need }
 
-// starts reports whether the process before may have deleted what is not shown yet.
+// starts reports whether the previous process may have deleted media whose space is not reported yet.
 func (r *freedAccount) starts(d diskState) bool { return d.uptime < settleTime && !r.synced }
 
-// due reports whether something is about to be given up that the file system should have shown.
+// due reports whether a deletion is about to be dropped whose space the file system should have reported.
 func (r *freedAccount) due(d diskState) bool {
 	ordinary, held := r.sums()
 	return r.unshown(d)-held > small(ordinary) &&
 		slices.ContainsFunc(r.awaited, func(f freeing) bool { return !f.held && d.uptime-f.at >= f.wait })
 }
 
-// awaits reports whether the file system has not shown all yet that it frees by itself.
+// awaits reports whether the file system has yet to report deletions that it frees by itself.
 func (r *freedAccount) awaits() bool {
 	ordinary, _ := r.sums()
 	return ordinary > 0

@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// BenchmarkPass shows that a pass costs what it deletes, ten segments here, and not what there is.
+// BenchmarkPass shows that a pass costs what it deletes, ten segments here, and not what exists.
 func BenchmarkPass(b *testing.B) {
 	const deleted = 10
 	for _, n := range []int{1_000, 10_000, 138_000, 1_000_000} {

@@ -12,16 +12,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// clock is the hub's, as far as retention trusts it. judge and report are for one goroutine.
+// clock decides whether retention trusts the hub's clock. judge and report are for one goroutine.
 type clock struct {
 	o       *Options
 	trust   clockTrust
-	trusted atomic.Bool // as judge found it last
+	trusted atomic.Bool // the result of the last judge
 }
 
 // judge reads the clock and decides whether it can be trusted with deletions by age.
 func (c *clock) judge(streams []string, synchronised bool) (now time.Time, plausible bool) {
-	newest := c.newest(streams, c.o.Now()) // before the clock is read: nothing in it is of after a step that is not seen
+	newest := c.newest(streams, c.o.Now()) // before the clock is read: so no media is from after an unnoticed step of the clock
 	now = c.o.Now()
 	if !c.trust.began {
 		newest = c.trustedNewest(streams, newest, now, synchronised)
@@ -31,8 +31,8 @@ func (c *clock) judge(streams []string, synchronised bool) (now time.Time, plaus
 	return now, plausible
 }
 
-// newest is when the newest media was recorded that a clock dated which was set and not ahead of now: what lies
-// ahead of a clock does not say that it is right.
+// newest returns when the newest media was recorded by a clock that was set, and that is not ahead of now: media ahead of
+// the clock does not prove that the clock is right.
 func (c *clock) newest(streams []string, now time.Time) time.Time {
 	var newest time.Time
 	for _, stream := range streams {
@@ -43,9 +43,9 @@ func (c *clock) newest(streams []string, now time.Time) time.Time {
 	return newest
 }
 
-// trustedNewest is the end of the newest media that speaks for the clock at a start. What was recorded
-// before the start in a doubt does not: it lies behind a gap as a clock leaves that is far ahead, or a
-// hub that was off. That the clock went on for trustAfter since ends a doubt here as well.
+// trustedNewest returns the end of the newest media that supports the clock at a start. Media recorded by a suspect clock
+// before the start does not: it follows a gap as a clock that is far ahead leaves one, or a hub that was off. A clock that
+// has continued for trustAfter since is trusted here as well.
 func (c *clock) trustedNewest(streams []string, newest, now time.Time, synchronised bool) time.Time {
 	type span struct{ start, end int64 } // in Unix ms
 	many := 0

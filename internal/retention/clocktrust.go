@@ -7,13 +7,12 @@ import (
 )
 
 const (
-	// trustAfter is how long a clock must be plausible, after a doubt, to be believed.
+	// trustAfter is how long a suspect clock must be plausible to be trusted again.
 	trustAfter = time.Hour
-	// maxOff is how far the newest media may lie behind a clock that is believed at once: hubs are
-	// off for a night or a weekend.
+	// maxOff is how far the newest media may be behind a clock that is trusted at once: hubs are off for a night or a
+	// weekend.
 	maxOff = 72 * time.Hour
-	// maxAway is how far it may lie behind a clock that nobody synchronises: hubs are off for a
-	// holiday, but not for years.
+	// maxAway is how far it may be behind a clock that is not synchronised: hubs are off for a holiday, but not for years.
 	maxAway = 60 * 24 * time.Hour
 )
 
@@ -21,16 +20,16 @@ const (
 // jumped forward by years would make all media old at once.
 type clockTrust struct {
 	began          bool
-	wall           time.Time     // of the pass before
-	uptime         time.Duration // of the pass before
-	before         time.Time     // newest media as of the pass before
-	newest         time.Time     // media of before the doubt: what came since cannot vouch for the clock
+	wall           time.Time     // of the previous pass
+	uptime         time.Duration // of the previous pass
+	before         time.Time     // newest media as of the previous pass
+	newest         time.Time     // media from before the clock became suspect: later media cannot confirm the clock
 	suspect        bool
 	plausibleSince time.Duration // uptime since which the clock has been plausible, while it is suspect
 }
 
-// check takes the wall clock, the monotonic time of a pass, the newest media as it was before they
-// were read, and whether the clock is being synchronised.
+// check is called with the wall clock, the monotonic time of a pass, the newest media as it was before they were read, and
+// whether the clock is being synchronised. It returns whether the clock is trusted.
 func (p *clockTrust) check(wall time.Time, uptime time.Duration, newest time.Time, synchronised bool) bool {
 	wall = wall.Round(0) // the wall's readings, not the monotonic ones
 	step := wall.Sub(p.wall) - (uptime - p.uptime)
@@ -38,10 +37,10 @@ func (p *clockTrust) check(wall time.Time, uptime time.Duration, newest time.Tim
 		p.before = newest
 	}
 	if !p.began || step.Abs() >= hubclock.DoubtStep {
-		if !p.suspect { // the newest now may be of after the step
+		if !p.suspect { // the newest media may already be from after the step
 			p.newest = p.before
 		}
-		// A step that leads back to the media's time ends a doubt at once.
+		// A step back to the media's time makes the clock trusted at once.
 		p.suspect, p.plausibleSince = !p.newest.IsZero() && wall.Sub(p.newest) >= maxOff, uptime
 	}
 	p.began, p.wall, p.uptime, p.before = true, wall, uptime, newest

@@ -16,7 +16,7 @@ const (
 	codeClock    = "clock"
 	codeLosses   = "losses"
 	codePolicies = "policies"
-	// CodeReserve is that of a reserve that does not fit the disk.
+	// CodeReserve is for a reserve that is too large for the disk.
 	CodeReserve = "reserve-too-large"
 	codeFilled  = "disk-filled"
 	codeHeld    = "recordings-held"
@@ -35,16 +35,16 @@ const (
 	scopeBarren   health.Scope = "barren"
 )
 
-// pauseScope is that of a reason to pause. A stream may have several reasons at once.
+// pauseScope returns the scope of a reason to pause. A stream may have several reasons at once.
 func pauseScope(code string) health.Scope { return health.Scope("pause/" + code) }
 
-// pauses are why streams may not record. There may be several reasons; the store reports the latest.
+// pauses has the reasons why streams may not record. There may be several; the store reports the latest.
 type pauses struct {
 	o        *Options
 	byStream map[string][]*health.Fault
 }
 
-// add ends the recording of a stream with its present segment.
+// add stops the recording of a stream with its present segment.
 func (p *pauses) add(stream string, why *health.Fault) {
 	p.o.Store.Pause(stream, why)
 	if p.o.Health.Component(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {

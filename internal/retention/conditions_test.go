@@ -14,17 +14,17 @@ import (
 
 // conditionRows are the conditions that retention reports of a stream and of the disk.
 var conditionRows = []conditiontest.Row{
-	{Code: "limit-reached", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "limit-reached", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		y.add(conditiontest.Stream, 0, 3000, false)
 		raise = func() { y.keeper.SetPolicy(conditiontest.Stream, Policy{MaxBytes: 1000, OnFull: DenyNew}) }
 		return raise, func() { y.keeper.SetPolicy(conditiontest.Stream, Policy{MaxBytes: 1 << 20, OnFull: DenyNew}) }
 	})},
-	{Code: "disk-low", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "disk-low", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		y.keeper.SetPolicy(conditiontest.Stream, Policy{OnFull: DenyNew})
 		y.add(conditiontest.Stream, 0, 3000, false)
 		return func() { y.free = 1 << 10 }, func() { y.free = 1 << 40 }
 	})},
-	{Code: "disk", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "disk", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		y.keeper.SetPolicy(conditiontest.Stream, Policy{DeleteAfterUpload: true})
 		y.add(conditiontest.Stream, 0, 3000, true)
 		d.stuck, d.unknown = true, true // the stream's condition and the agent's
@@ -33,7 +33,7 @@ var conditionRows = []conditiontest.Row{
 	{
 		Code: "deleted-before-upload", Job: health.JobRetention, Limit: rememberLoss + time.Minute,
 		Reason: "a loss is an event that cannot be undone; it is shown for a day",
-		Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 			y.keeper.SetPolicy(conditiontest.Stream, Policy{MaxAge: time.Hour})
 			y.add(conditiontest.Stream, 0, 3000, false)
 			return func() { y.elapse(time.Minute) }, func() {}
@@ -42,7 +42,7 @@ var conditionRows = []conditiontest.Row{
 	{
 		Code: "clock", Job: health.JobRetention, Limit: trustAfter + time.Minute,
 		Reason: "a clock must be right for an hour to be trusted with deletions",
-		Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 			y.add(conditiontest.Stream, 0, 3000, true)
 			y.synced = true
 			y.pass()
@@ -54,7 +54,7 @@ var conditionRows = []conditiontest.Row{
 			}, func() {}
 		}),
 	},
-	{Code: "times-wrong", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "times-wrong", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		y.add(conditiontest.Stream, 0, 3000, false)
 		ahead := y.add(conditiontest.Stream, year, 3000, false)
 		raised := false
@@ -70,19 +70,19 @@ var conditionRows = []conditiontest.Row{
 			}
 		}
 	})},
-	{Code: "disk-filled", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "disk-filled", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		y.add(conditiontest.Stream, 0, 3000, false)
 		return func() { y.free = 1 << 19 }, func() { y.free = 1 << 40 }
 	})},
-	{Code: "disk-not-freed", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "disk-not-freed", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		y.addThree()
 		return func() { y.free, d.keeps = 2_500_000, true }, func() { d.keeps = false }
 	})},
-	{Code: "recordings-held", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "recordings-held", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		y.addThree()
 		return func() { y.free, d.held = 2_500_000, true }, func() { d.held = false }
 	})},
-	{Code: "reserve-too-large", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "reserve-too-large", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		unfit := false
 		y.keeper.o.Unfit = func(uint64) *health.Fault {
 			if !unfit {
@@ -92,7 +92,7 @@ var conditionRows = []conditiontest.Row{
 		}
 		return func() { unfit = true }, func() { unfit = false }
 	})},
-	{Code: "policies", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "policies", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		blocked := filepath.Join(y.t.TempDir(), "file")
 		y.keeper.o.Policies = filepath.Join(blocked, "policies.json")
 		y.keeper.SetPolicy(conditiontest.Stream, Policy{MaxAge: time.Hour})
@@ -105,7 +105,7 @@ var conditionRows = []conditiontest.Row{
 			}
 		}
 	})},
-	{Code: "losses", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+	{Code: "losses", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		blocked := filepath.Join(y.t.TempDir(), "file")
 		y.keeper.o.Losses = filepath.Join(blocked, "losses.json")
 		y.keeper.losses.unsaved = true
@@ -132,7 +132,7 @@ func TestConditionsEnd(t *testing.T) {
 	}
 }
 
-// What could not be deleted and need not be deleted any longer is no fault any longer.
+// A segment that could not be deleted, and need not be deleted any longer, ends the condition.
 func TestADiskFaultEndsWithWhatWasToBeDeleted(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
@@ -190,17 +190,17 @@ func (y *yard) addThree() {
 }
 
 // inYard has a pass every ten seconds of an injected clock.
-func inYard(arrange func(*yard, *failing) (raise, mend func())) func(*testing.T) conditiontest.Case {
+func inYard(arrange func(*yard, *failing) (raise, repair func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		y := newYard(t)
 		disk := &failing{fakeDisk: fakeDisk{y.store, y}}
 		y.keeper.o.Store = disk
 		y.pass()
-		raise, mend := arrange(y, disk)
+		raise, repair := arrange(y, disk)
 		pass := func() { y.elapse(10 * time.Second); y.pass() }
 		return conditiontest.Case{
 			Health: y.health, Now: func() time.Time { return y.now },
-			Pass: pass, Raise: func() { raise(); pass() }, Repair: mend,
+			Pass: pass, Raise: func() { raise(); pass() }, Repair: repair,
 			Ways: map[conditiontest.Way]func(){
 				conditiontest.Reload:        y.keeper.Wake,
 				conditiontest.Configuration: func() { y.keeper.SetPolicy("yard", Policy{}) },

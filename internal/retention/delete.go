@@ -10,11 +10,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// deletionOrder is uploaded before not uploaded; within each the oldest goes first. What the service refused in part
-// is not uploaded: its fragments exist only here.
+// deletionOrder deletes uploaded segments before others; within each the oldest first. A segment with refused fragments
+// counts as not uploaded: they exist only here.
 var deletionOrder = [2]segment.Kinds{segment.UploadedWhole, segment.NotUploaded | segment.UploadedRefused}
 
-// order is deletionOrder, as far as it may be deleted of a stream: before its policy is known only what is uploaded.
+// order returns deletionOrder as far as it applies to a stream: before its policy is known only uploaded segments may be
+// deleted.
 func (k *Keeper) order(stream string) []segment.Kinds {
 	if k.decided(stream) {
 		return deletionOrder[:]
@@ -22,20 +23,20 @@ func (k *Keeper) order(stream string) []segment.Kinds {
 	return deletionOrder[:1]
 }
 
-// uploaded reports whether all of a segment is in the cloud.
+// uploaded reports whether all of a segment is uploaded.
 func uploaded(s segment.Info) bool { return s.State == segment.Uploaded && !s.Refused }
 
-// deletion is how one went.
+// deletion is the result of deleting a segment.
 type deletion uint8
 
 const (
 	gone      deletion = iota
-	absent             // somebody else deleted its file: nothing is freed by us
+	absent             // somebody else deleted its file: the agent freed nothing
 	inUse              // the next pass tries again
-	diskFails          // nothing else of the stream can be deleted now either
+	diskFails          // no other segment of the stream can be deleted now either
 )
 
-// delete removes a segment and accounts for it. Before the policy of its stream is known nothing goes that is not uploaded.
+// delete removes a segment and accounts for it. Before the policy of its stream is known it deletes uploaded segments only.
 func (k *Keeper) delete(s segment.Info, why string) deletion {
 	if !uploaded(s) && !k.decided(s.Stream) {
 		return inUse

@@ -16,18 +16,17 @@ import (
 )
 
 const (
-	// floorTime and floorBytes are what a disk must have left, or it is about to be full: what all streams record
-	// in that time, and so much for everything else.
+	// floorTime and floorBytes are what a disk must have left, otherwise it is about to be full: what all streams record in
+	// that time, and that many bytes for everything else.
 	floorTime  = time.Minute
 	floorBytes = 16 << 20
-	// passOver is how long a segment is passed over that somebody else has open.
+	// passOver is how long a segment is passed over that another process has open.
 	passOver = 10 * time.Minute
-	// measureEvery is how often the disk is looked at right after a deletion, for freedWithin.
+	// measureEvery is how often the disk is measured right after a deletion, for freedWithin.
 	measureEvery = 20 * time.Millisecond
 )
 
-// measure asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
-// not knowing is no reason to delete.
+// measure reads the state of the disk and updates the account. When that fails it reports it, and nothing is deleted.
 func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
 	if d, total, ok = k.readDisk(); ok && d.missing() > 0 && (k.account.due(d) || k.account.starts(d)) {
 		err := k.o.Store.Commit()
@@ -42,7 +41,7 @@ func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
 	return d, total, ok
 }
 
-// readDisk asks for the disk.
+// readDisk reads the state of the disk.
 func (k *Keeper) readDisk() (d diskState, total uint64, ok bool) {
 	part := k.o.Health.Component("", health.JobRetention)
 	free, total, err := k.o.Store.DiskFree()
@@ -66,8 +65,8 @@ func (k *Keeper) readDisk() (d diskState, total uint64, ok bool) {
 
 func signed(bytes uint64) int64 { return int64(min(bytes, math.MaxInt64/4)) }
 
-// guardDisk keeps MinFree of the disk, at the cost of all streams on it, fairly. One whose directory is a link to
-// another disk, or has one mounted on it, has nothing to do with it.
+// guardDisk keeps MinFree of the disk free, at the cost of all streams on it, fairly. A stream whose directory is a link to
+// another disk, or has one mounted on it, does not take part.
 func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 	streams := k.onDisk(all)
 	for _, stream := range all {
@@ -89,7 +88,7 @@ func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 	}
 	reaches := k.account.reaches(d)
 	done := k.reclaimSpace(ctx, streams, d)
-	if done.fails { // said already
+	if done.fails { // reported already
 		return
 	}
 	if after, _, ok := k.measure(); ok {
@@ -101,17 +100,17 @@ func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 	k.pauseOrResume(streams, d, reaches, done)
 }
 
-// reclaimed is what a pass did for the disk.
+// reclaimed is the result of a pass for the disk.
 type reclaimed struct {
 	deleted int64 // bytes
-	passed  int64 // bytes of segments that somebody else holds
+	passed  int64 // bytes of segments that another process holds open
 	held    int   // how many of those
 	none    bool  // there was nothing left to delete
-	fails   bool  // no stream that has media can be deleted from
+	fails   bool  // segments of none of the streams with media can be deleted
 }
 
-// reclaimSpace deletes what the account allows: an uploaded segment as long as any stream has one. What is not
-// uploaded goes only where that can suffice, and of streams whose policy is known.
+// reclaimSpace deletes what the account allows: uploaded segments as long as any stream has one. Segments that are not
+// uploaded are deleted only where that can suffice, and only of streams whose policy is known.
 func (k *Keeper) reclaimSpace(ctx context.Context, streams []string, d diskState) (done reclaimed) {
 	suffices := k.started.Load() && k.suffices(streams, d.missing())
 	reserve, full := k.account.allowed(d)
@@ -138,7 +137,7 @@ func (k *Keeper) reclaimSpace(ctx context.Context, streams []string, d diskState
 		switch k.delete(s, k.lowReason()) {
 		case gone:
 			reserve, full, done.deleted = reserve-s.Bytes, full-s.Bytes, done.deleted+s.Bytes
-		case diskFails: // of this stream: the others can still give
+		case diskFails: // of this stream: the others may still have segments to delete
 			failed[s.Stream] = true
 			g.drop(s.Stream)
 		}
@@ -146,7 +145,7 @@ func (k *Keeper) reclaimSpace(ctx context.Context, streams []string, d diskState
 	return done
 }
 
-// passesOver reports whether a segment is to be passed over as somebody else has it open.
+// passesOver reports whether a segment is to be passed over, as another process has it open.
 func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
 	held, known := k.o.Store.Held(s.Key)
 	if !held || !known {
@@ -162,8 +161,8 @@ func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
 	return now-h.since < passOver
 }
 
-// suffices reports whether so much can be freed by deleting for the disk. Of a stream that does not give the rest only
-// segments go that are uploaded whole. They are counted no further than is needed, so a pass costs what it deletes.
+// suffices reports whether that many bytes can be freed by deleting. Of a stream that does not lose media before its upload
+// only completely uploaded segments count. Counting stops when the number is reached, so a pass costs what it deletes.
 func (k *Keeper) suffices(streams []string, lacks int64) bool {
 	for _, name := range streams {
 		if k.mayLose(name) {
@@ -179,7 +178,7 @@ func (k *Keeper) suffices(streams []string, lacks int64) bool {
 	return lacks <= 0
 }
 
-// awaitFreed measures again and again, for moments, whether what was just deleted is free.
+// awaitFreed repeatedly measures, for moments, whether the space of the last deletions is free.
 func (k *Keeper) awaitFreed(ctx context.Context, d diskState, done reclaimed) diskState {
 	if done.deleted == 0 {
 		return d
@@ -198,15 +197,15 @@ func (k *Keeper) awaitFreed(ctx context.Context, d diskState, done reclaimed) di
 		}
 		d = again
 	}
-	k.freesLate = k.account.awaits() // and the next time nobody waits for it
+	k.freesLate = k.account.awaits() // if so, the next pass does not wait for it
 	return d
 }
 
-// pauseOrResume pauses the streams when nothing can be deleted, and lets them go on when there is room. Where others fill
-// the disk so that the reserve is out of reach, there is recorded until the disk is about to be full.
+// pauseOrResume pauses the streams when nothing can be deleted, and resumes them when there is room. Where other files make
+// the reserve unreachable, recording continues until the disk is about to be full.
 func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done reclaimed) {
 	switch {
-	case !k.started.Load(), !k.applied.Load() && d.free >= d.floor: // what is to be known yet may make room
+	case !k.started.Load(), !k.applied.Load() && d.free >= d.floor: // a policy that is not known yet may make room
 	case !reaches && d.free >= 2*d.floor:
 		k.resumeAll(streams)
 	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(d) > 0:
@@ -230,12 +229,12 @@ func (k *Keeper) resumeAll(streams []string) {
 	k.o.Health.Component("", health.JobRetention).OK(pauseScope(codeLow))
 }
 
-// lowReason says why something is deleted for the disk's sake.
+// lowReason returns the reason of a deletion for the space of the disk.
 func (k *Keeper) lowReason() string {
 	return "the disk runs low" + k.quarantined()
 }
 
-// quarantined says what unreadable files that were set aside take of the disk; "" when there are none.
+// quarantined returns how much of the disk unreadable files in quarantine use; "" when there are none.
 func (k *Keeper) quarantined() string {
 	var bytes int64
 	for _, stream := range k.o.Store.Streams() {
@@ -247,7 +246,7 @@ func (k *Keeper) quarantined() string {
 	return " (" + humanize.Bytes(bytes) + " of it are unreadable files in quarantine/)"
 }
 
-// report raises a condition of the disk, or ends it without a fault.
+// report raises a condition of the disk, or ends it when fault is nil.
 func (k *Keeper) report(scope health.Scope, severity health.Severity, fault *health.Fault) {
 	part := k.o.Health.Component("", health.JobRetention)
 	if fault == nil {
@@ -259,14 +258,14 @@ func (k *Keeper) report(scope health.Scope, severity health.Severity, fault *hea
 	}
 }
 
-// reportReserve says that the reserve does not fit the disk.
+// reportReserve reports that the reserve is too large for the disk.
 func (k *Keeper) reportReserve(total uint64) {
 	if k.o.Unfit != nil {
 		k.report(scopeReserve, health.Degraded, k.o.Unfit(total))
 	}
 }
 
-// reportFilled says who fills the disk when our media is too little to free what is to be free.
+// reportFilled reports what fills the disk when the agent's media is too little to free the reserve.
 func (k *Keeper) reportFilled(d diskState, total uint64, reaches bool) {
 	if reaches {
 		k.report(scopeFilled, health.Degraded, nil)
@@ -282,7 +281,7 @@ func (k *Keeper) reportFilled(d diskState, total uint64, reaches bool) {
 		k.quarantined()))
 }
 
-// reportHeld says that segments are passed over as somebody else has them open.
+// reportHeld reports that segments are passed over, as another process has them open.
 func (k *Keeper) reportHeld(segments int, bytes int64) {
 	if segments == 0 {
 		k.report(scopeHeld, health.Info, nil)
@@ -295,13 +294,13 @@ func (k *Keeper) reportHeld(segments int, bytes int64) {
 		humanize.Span(passOver)))
 }
 
-// reportBarren says that the disk does not free what is deleted.
+// reportBarren reports that the disk does not free deleted media.
 func (k *Keeper) reportBarren(d diskState) {
 	if k.account.futile == 0 || d.missing() == 0 {
 		k.report(scopeBarren, health.Degraded, nil)
 		return
 	}
 	k.report(scopeBarren, health.Degraded, health.SystemFault(codeBarren, nil,
-		"The disk does not free what is deleted: %s were, and it shows nothing of it. So hardly anything more is deleted for it: "+
-			"remove snapshots of the file system, or what else is written to the disk.", humanize.Bytes(k.account.futileBytes)))
+		"The disk does not free what is deleted: %s were deleted, and they are not free. So hardly anything more is deleted for the disk: "+
+			"remove snapshots of the file system, or other files on the disk.", humanize.Bytes(k.account.futileBytes)))
 }

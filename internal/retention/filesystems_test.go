@@ -164,16 +164,16 @@ func (d *realDisk) run() {
 
 func (d *realDisk) deleted() int64 { return d.part.Value(health.DeletedBeforeUpload) }
 
-// watch looks for a time of the keeper's, until enough says so, and returns whether it did.
-func (d *realDisk) watch(most time.Duration, enough func() bool) bool {
+// watch polls for that time of the keeper's, until stop returns true, and returns whether it did.
+func (d *realDisk) watch(most time.Duration, stop func() bool) bool {
 	end := time.After(most / d.pace)
 	tick := time.NewTicker(time.Second / d.pace)
 	defer tick.Stop()
-	for !enough() {
+	for !stop() {
 		select {
 		case <-tick.C:
 		case <-end:
-			return enough()
+			return stop()
 		}
 	}
 	return true

@@ -4,18 +4,18 @@ import (
 	"time"
 )
 
-// Forecast is what becomes of a stream's space, or of the disk, when recording goes on as now.
+// Forecast predicts the use of a stream's space, or of the disk, if recording continues as now.
 type Forecast struct {
-	// Days of media that fit at the present bitrate. 0: nothing is recorded now, or to another disk.
+	// Days of media for which there is room at the present bitrate. 0: nothing is recorded now, or to another disk.
 	Days float64
 	// FullAt is when the limit will be reached. Zero: never, because age or upload deletes before; or not known, as for Days.
 	FullAt time.Time
-	// NextBytes is what the next pass will delete, and NextNotUploaded what of it is not uploaded.
+	// NextBytes is what the next pass will delete, and NextNotUploaded the part of it that is not uploaded.
 	NextBytes       int64
 	NextNotUploaded int64
 }
 
-// Forecast looks ahead for a stream.
+// Forecast returns the forecast of a stream.
 func (k *Keeper) Forecast(stream string) Forecast {
 	now, p := k.o.Now(), k.policy(stream)
 	u := k.o.Store.Usage(stream)
@@ -28,9 +28,9 @@ func (k *Keeper) Forecast(stream string) Forecast {
 		return f
 	}
 	if !k.o.Store.SameDisk(stream) {
-		return f // how much fits another disk is not known
+		return f // how much room another disk has is not known
 	}
-	// Without a limit of its own the stream has what the disk has left for all.
+	// Without a limit of its own the stream may use the room that the disk has for all.
 	if free, need, ok := k.diskRoom(); ok {
 		all, held := k.total()
 		disk := Forecast{}
@@ -43,8 +43,8 @@ func (k *Keeper) Forecast(stream string) Forecast {
 	return f
 }
 
-// DiskForecast looks ahead for the disk of the recording directory. What the next pass deletes is that of all streams
-// on it, and what they give for the disk's sake.
+// DiskForecast returns the forecast of the disk of the recording directory. The next pass deletes by the policies of all
+// streams on it, and for the space of the disk.
 func (k *Keeper) DiskForecast() Forecast {
 	f := Forecast{}
 	now, streams := k.o.Now(), k.onDisk(k.known())
@@ -61,7 +61,7 @@ func (k *Keeper) DiskForecast() Forecast {
 	return f
 }
 
-// Room is how much media the disk may hold, with what is there already.
+// Room returns how much media the disk can have, including the present media.
 func (k *Keeper) Room() (bytes int64, ok bool) {
 	free, need, ok := k.diskRoom()
 	_, held := k.total()
@@ -73,7 +73,8 @@ func (k *Keeper) JudgeClock() {
 	k.clock.judge(k.known(), k.o.Synchronised())
 }
 
-// fit works out how much fits, and until when. What is deleted by age first never fills it.
+// fit computes how much media there is room for, and until when. Media that is deleted by age before does not fill the
+// limit.
 func (f *Forecast) fit(now time.Time, held, limit, rate int64, maxAge time.Duration) {
 	if rate <= 0 {
 		return
@@ -87,7 +88,7 @@ func (f *Forecast) fit(now time.Time, held, limit, rate int64, maxAge time.Durat
 	f.FullAt = now.Add(time.Duration(min(max(0, limit-held)/rate, horizon)) * time.Second)
 }
 
-// diskRoom returns what is free and what of it must stay free.
+// diskRoom returns the free bytes and how many of them must stay free.
 func (k *Keeper) diskRoom() (free, need int64, ok bool) {
 	f, total, err := k.o.Store.DiskFree()
 	return int64(f), int64(k.o.MinFree(total)), err == nil

@@ -131,7 +131,7 @@ func TestFilesThatAPersonDeletedFreeNothing(t *testing.T) {
 	y.pass()
 	y.expect("door", 0, 10, 20, 40, 50)
 	if n := y.number("door", health.DeletedBeforeUpload); n != 1 {
-		t.Errorf("%d segments count as lost, want the one that was there", n)
+		t.Errorf("%d segments count as lost, want the one that existed", n)
 	}
 	if got, want := y.keeper.account.counted, y.store.Deleted(); got != want {
 		t.Errorf("%d bytes are booked as deleted, it were %d", got, want)
@@ -168,18 +168,18 @@ func TestWhatDenyingStreamsHoldIsCountedAsWholeSegments(t *testing.T) {
 	for _, refused := range []bool{true, false} {
 		y := newYard(t)
 		y.keeper.SetPolicy("denies", Policy{OnFull: DenyNew})
-		y.keeper.SetPolicy("gives", Policy{})
+		y.keeper.SetPolicy("donor", Policy{})
 		y.halfDone("denies", 0, 5*mb, refused)
-		y.add("gives", 0, mb/4, false)
+		y.add("donor", 0, mb/4, false)
 		y.free = 5*mb + mb/2
 		next := y.keeper.DiskForecast().NextBytes
 		y.pass()
 		y.expect("denies", 0)
-		if y.expect("gives", 0); next != 0 {
+		if y.expect("donor", 0); next != 0 {
 			t.Errorf("refused %v: %d bytes are said to go", refused, next)
 		}
 		y.free = 6*mb + mb/8
-		if y.pass(); len(y.left("gives")) > 0 {
+		if y.pass(); len(y.left("donor")) > 0 {
 			t.Errorf("refused %v: it is not given up where that suffices", refused)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
-// freedWithin is how long it is awaited that a deletion frees something: XFS frees in the background, within moments.
+// freedWithin is how long a pass waits for a deletion to free space: XFS frees in the background, within moments.
 const freedWithin = 500 * time.Millisecond
 
-// Keeper deletes what the policies no longer keep.
+// Keeper deletes the media that the policies no longer keep.
 type Keeper struct {
 	o     Options
 	wake  signal.Signal
@@ -28,28 +28,28 @@ type Keeper struct {
 
 	mu        sync.Mutex
 	unclear   []string        // see Applied; guarded by mu
-	forgotten []string        // streams whose media was deleted with all that is known of it, guarded by mu
-	low       map[string]bool // streams with little room for what is being written, guarded by mu
+	forgotten []string        // streams that were deleted completely, guarded by mu
+	low       map[string]bool // streams with little room for the segment being written, guarded by mu
 
 	// Used by Run's goroutine only.
 	pauses   pauses          // streams that may not record
 	stuck    map[string]bool // streams with a segment that could not be deleted; true: in this pass
-	losses   *losses         // of streams whose media went before its upload
+	losses   *losses         // of streams whose media was deleted before its upload
 	misdated map[string]bool // streams that are reported to have recordings with wrong times
 
 	account   freedAccount
 	heldOpen  map[segment.Key]holding // segments that were passed over
-	awaitFor  time.Duration           // how long it is awaited that a deletion frees something
-	freesLate bool                    // it had not, the last time
+	awaitFor  time.Duration           // how long a pass waits for a deletion to free space
+	freesLate bool                    // the last wait was too short
 }
 
-// holding is a segment that somebody else has open, by the uptime.
+// holding is a segment that another process has open, by the uptime.
 type holding struct{ since, asked time.Duration }
 
-// Wake asks for a pass soon.
+// Wake requests a pass soon.
 func (k *Keeper) Wake() { k.wake.Set() }
 
-// known lists the streams with media or with a policy.
+// known returns the streams with media or with a policy.
 func (k *Keeper) known() []string {
 	names := k.o.Store.Streams()
 	names = append(names, k.policies.streams(func(kept) bool { return true })...)
@@ -57,8 +57,7 @@ func (k *Keeper) known() []string {
 	return slices.Compact(names)
 }
 
-// streams lists those that a pass looks at: paused ones as well, as one that is full and was emptied
-// must be let go on.
+// streams returns the streams that a pass checks: paused ones as well, as a full stream that was emptied must be resumed.
 func (k *Keeper) streams() []string {
 	names := k.known()
 	for name := range k.pauses.byStream {
@@ -70,7 +69,7 @@ func (k *Keeper) streams() []string {
 
 func (k *Keeper) saveLosses(now time.Time) { k.losses.save(now, k.streams) }
 
-// rate is what a stream records now, in bytes a second.
+// rate returns what a stream records now, in bytes per second.
 func (k *Keeper) rate(stream string) int64 {
 	return k.o.Health.Component(stream, health.JobRecorder).Value(health.BitrateBPS) / 8
 }
@@ -86,13 +85,13 @@ func (k *Keeper) total() (rate, held int64) {
 	return rate, held
 }
 
-// onDisk returns those of the streams that are on the disk of the recording directory.
+// onDisk returns the streams that are on the disk of the recording directory.
 func (k *Keeper) onDisk(streams []string) []string {
 	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
 }
 
-// decided reports whether it is known what is to be kept of a stream: then what is not uploaded may go as well. Of one
-// without a policy that is the default, once nobody can want another any more.
+// decided reports whether the policy of a stream is known: then media that is not uploaded may be deleted as well. For a
+// stream without a policy it is the default, once the configuration is applied.
 func (k *Keeper) decided(stream string) bool {
 	p, known := k.policies.of(stream)
 	if p.configured {
@@ -106,13 +105,13 @@ func (k *Keeper) decided(stream string) bool {
 	return !slices.Contains(k.unclear, stream)
 }
 
-// hasPolicy reports whether the policy of a stream holds: its own, or the default where that is decided.
+// hasPolicy reports whether a stream has a policy: its own, or the default where that is decided.
 func (k *Keeper) hasPolicy(stream string) bool {
 	_, known := k.policies.of(stream)
 	return known || k.decided(stream)
 }
 
-// PolicyOf is what is kept of a stream; known is false when it never had a policy, and the default holds.
+// PolicyOf returns the policy of a stream; known is false when it never had one, and the default applies.
 func (k *Keeper) PolicyOf(stream string) (p Policy, known bool) {
 	if p, ok := k.policies.of(stream); ok {
 		return p.Policy, true

@@ -30,7 +30,7 @@ type yard struct {
 	failing   func(k segment.Key) error // what a deletion answers before it is tried; nil: none does
 }
 
-// fakeDisk is the store but for the size of the disk, and for what a test wants of it.
+// fakeDisk is the store but for the size of the disk, and for the faults that a test injects.
 type fakeDisk struct {
 	*segment.Store
 	y *yard
@@ -316,7 +316,7 @@ func TestLowDiskTakesFromTheLargestStreamButNotFromThoseThatDeny(t *testing.T) {
 	if _, err := y.store.Create("small",
 		mkv.Header{Start: begin.Add(time.Hour), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}); !errors.Is(err,
 		segment.ErrPaused) {
-		t.Errorf("recording goes on with a full disk: %v", err)
+		t.Errorf("recording continues with a full disk: %v", err)
 	}
 	y.free = 100 * mb
 	y.pass()
@@ -571,7 +571,7 @@ func TestAStreamPausedForTwoReasonsResumesAfterBoth(t *testing.T) {
 	y.free = 1 << 40
 	y.pass()
 	if _, ok := y.condition("door", codeLow); ok {
-		t.Error("status still tells of the disk")
+		t.Error("status still reports the disk")
 	}
 	if _, ok := y.condition("door", codeFull); !ok {
 		t.Error("status does not tell of the limit any more")

@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// limitOf is how the store keeps a policy's size between two passes.
+// limitOf returns the limit by which the store enforces a policy's size between two passes.
 func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
 	l := segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead(), Deny: p.OnFull == DenyNew, Low: func() { k.runsLow(stream) }}
 	if l.Full = p.denies(0); p.OnFull == DeleteOldest {
@@ -21,7 +21,7 @@ func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
 	return l
 }
 
-// runsLow asks for room for a stream at once. It is called by who records.
+// runsLow requests room for a stream at once. It is called by the goroutine that records.
 func (k *Keeper) runsLow(stream string) {
 	k.mu.Lock()
 	k.low[stream] = true
@@ -29,7 +29,7 @@ func (k *Keeper) runsLow(stream string) {
 	k.lows.Set()
 }
 
-// relieve makes room for the streams that asked for it.
+// relieve makes room for the streams that requested it.
 func (k *Keeper) relieve(ctx context.Context) {
 	k.mu.Lock()
 	low := slices.Sorted(maps.Keys(k.low))
@@ -46,13 +46,13 @@ func (k *Keeper) relieve(ctx context.Context) {
 	k.saveLosses(k.o.Now())
 }
 
-// ahead is how much a stream's segments take, with what the one being written still grows to.
+// ahead returns how much a stream's segments use, including the expected growth of the one being written.
 func (k *Keeper) ahead(stream string) int64 {
 	u := k.o.Store.Usage(stream)
 	return u.Bytes - u.Quarantine + u.Growing
 }
 
-// counted is what a stream takes of its limit.
+// counted returns how much of its limit a stream uses.
 func (k *Keeper) counted(stream string, p Policy) int64 {
 	return k.ahead(stream) + segment.Limit{Bytes: p.MaxBytes}.Counted(k.o.Store.Usage(stream).Quarantine)
 }
@@ -80,7 +80,7 @@ func (k *Keeper) shrink(stream string, full func() bool) {
 	}
 }
 
-// refused is how much of a stream is in segments of which the service refused something.
+// refused returns how much of a stream is in segments with refused fragments.
 func (k *Keeper) refused(stream string) (bytes int64) {
 	for s := range k.o.Store.Walk(stream, segment.UploadedRefused) {
 		bytes += s.Bytes
@@ -88,7 +88,7 @@ func (k *Keeper) refused(stream string) (bytes int64) {
 	return bytes
 }
 
-// SegmentBytes is the most that a segment of a stream should have; 0 without a limit.
+// SegmentBytes returns the most that a segment of a stream should have; 0 without a limit.
 func (k *Keeper) SegmentBytes(stream string) int64 {
 	return k.policy(stream).MaxBytes / SegmentsPerLimit
 }

@@ -25,16 +25,16 @@ type filling struct {
 	keeper *Keeper
 	policy Policy
 
-	rate  int       // bytes a second
-	gop   int       // frames
-	delay int       // frames from the call of Low to the deletion
-	now   time.Time // of the next frame
-	down  int       // frames until relieve; -1: nobody asked
-	w     *segment.Writer
-	begun int64 // size of the segment when its fragment began
-	taken int   // frames written
-	lost  int   // frames for which there was no room
-	wait  bool  // for a keyframe
+	rate       int       // bytes a second
+	gop        int       // frames
+	delay      int       // frames from the call of Low to the deletion
+	now        time.Time // of the next frame
+	down       int       // frames until relieve; -1: nobody asked
+	w          *segment.Writer
+	sizeBefore int64 // size of the segment when its fragment began
+	taken      int   // frames written
+	lost       int   // frames for which there was no room
+	wait       bool  // for a keyframe
 }
 
 // vastDisk never runs low.
@@ -104,7 +104,7 @@ func (f *filling) write(key bool, size int) error {
 		return segment.ErrPaused
 	}
 	share := f.keeper.SegmentBytes("yard")
-	if key && (f.w == nil || share > 0 && 2*f.w.Bytes()-f.begun > share) {
+	if key && (f.w == nil || share > 0 && 2*f.w.Bytes()-f.sizeBefore > share) {
 		f.seal()
 		w, err := f.store.Create("yard", mkv.Header{Start: f.now, Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 		if err != nil {
@@ -114,7 +114,7 @@ func (f *filling) write(key bool, size int) error {
 	}
 	at := f.now.Sub(time.UnixMilli(f.w.Key().Start))
 	if key {
-		f.wait, f.begun = false, f.w.Bytes()
+		f.wait, f.sizeBefore = false, f.w.Bytes()
 		if _, err := f.w.EndFragment(); err != nil && !errors.Is(err, mkv.ErrNoFragment) {
 			return err
 		}
@@ -175,7 +175,7 @@ func (f *filling) check(n int) {
 }
 
 // TestALimitIsNeverExceeded records at many bit rates into many limits. MB stand for 64 MB here: what
-// counts is how many seconds of media a limit holds. The bit rates reach from those of a month's media
+// counts is for how many seconds of media a limit has room. The bit rates reach from those of a month's media
 // to twice what takes the smallest limit in 12 s, and keepers from one that deletes at once to one that takes a second.
 func TestALimitIsNeverExceeded(t *testing.T) {
 	t.Parallel()

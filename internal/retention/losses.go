@@ -16,11 +16,11 @@ import (
 const (
 	// rememberLoss is how long status shows a loss after the last one.
 	rememberLoss = 24 * time.Hour
-	// forgetLoss is how long the counts of a stream are kept that is no more.
+	// forgetLoss is how long the counts of a deleted stream are kept.
 	forgetLoss = 30 * 24 * time.Hour
 )
 
-// loss is what a stream lost before its upload.
+// loss is the media that a stream lost before its upload.
 type loss struct {
 	Segments int64     `json:"segments"`
 	Bytes    int64     `json:"bytes"`
@@ -28,14 +28,14 @@ type loss struct {
 	Last     time.Time `json:"last"`
 	Reason   string    `json:"reason"` // of the last
 
-	told bool // in a condition
+	told bool // reported in a condition
 }
 
-// losses are what streams lost before their upload. It is for one goroutine.
+// losses has the media that streams lost before its upload. It is for one goroutine.
 type losses struct {
 	o        *Options
 	byStream map[string]loss
-	unsaved  bool // the file does not say what byStream says
+	unsaved  bool // the file differs from byStream
 }
 
 func newLosses(o *Options) *losses { return &losses{o: o, byStream: make(map[string]loss)} }
@@ -62,7 +62,7 @@ func (l *losses) add(s segment.Info, why string) *health.Fault {
 	return fault
 }
 
-// forget drops what is known of a stream.
+// forget drops the losses of a stream.
 func (l *losses) forget(stream string) {
 	if _, had := l.byStream[stream]; had {
 		delete(l.byStream, stream)
@@ -81,9 +81,9 @@ func (l *loss) raise(part *health.Component) *health.Fault {
 	return fault
 }
 
-// clearStale ends the conditions of losses of long ago. Their times follow the clock when it is set. One
-// from a file that seems to be of the future is of a clock that was ahead: from a clock that is right
-// its time counts from now on, or it would be told for years.
+// clearStale ends the conditions of old losses. Their times follow the clock when it is set. A time in the file that is in
+// the future is from a clock that was ahead: it is replaced by the present time of a trusted clock, otherwise the loss would
+// be reported for years.
 func (l *losses) clearStale(now time.Time, synchronised bool) {
 	for stream, of := range l.byStream {
 		since, last := health.Redate(of.Since, now), health.Redate(of.Last, now)
@@ -108,7 +108,7 @@ func (l *losses) clearStale(now time.Time, synchronised bool) {
 	}
 }
 
-// load reads what was lost before this start.
+// load reads the losses before this start.
 func (l *losses) load() {
 	var before map[string]loss
 	if err := l.file().load(&before); err != nil {
@@ -127,7 +127,7 @@ func (l *losses) load() {
 	}
 }
 
-// save writes the file when there is something new to say, once a pass. Streams that are no more are forgotten in time.
+// save writes the file when something changed, once a pass. Deleted streams are forgotten in time.
 func (l *losses) save(now time.Time, streams func() []string) {
 	if !l.file().due(l.unsaved, len(l.byStream)) {
 		return

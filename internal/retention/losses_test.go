@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// restart gives the yard a keeper that knows nothing but what the file says.
+// restart replaces the keeper by one that has only the content of the file.
 func (y *yard) restart(losses string) {
 	y.health = health.NewRegistry(func() time.Time { return y.now })
 	o := y.keeper.o
@@ -53,7 +53,7 @@ func TestLossesOutliveARestart(t *testing.T) {
 	}
 	y.restart(file)
 	if _, ok := y.condition("door", codeLost); ok || y.number("door", health.DeletedBeforeUpload) != 2 {
-		t.Error("a loss of long ago is told again, or not counted, after a restart")
+		t.Error("a loss of long ago is reported again, or not counted, after a restart")
 	}
 }
 

@@ -16,7 +16,7 @@ const codeMisdated = "times-wrong"
 
 const scopeMisdated health.Scope = "times"
 
-// reportMisdated says which recordings have wrong times, until they are gone.
+// reportMisdated reports which recordings have wrong times, until they are deleted.
 func (k *Keeper) reportMisdated(streams []string) {
 	before := k.misdated
 	k.misdated = make(map[string]bool)
@@ -38,8 +38,8 @@ func (k *Keeper) reportMisdated(streams []string) {
 	}
 }
 
-// mayBeYoung reports whether media is young if its file is right. Where nobody knows by how much times were ahead, it
-// may be that the clock was right and later far behind for a while: then all that came before seems to be old.
+// mayBeYoung reports whether media is young if its file's times are right. Where it is not known by how much times were
+// ahead, the clock may have been right and later far behind for a while: then all earlier media seems to be old.
 func mayBeYoung(s segment.Info, before, now time.Time) bool {
 	doubtful := s.ClockAhead && s.ClockOffset == 0 && s.End.Sub(s.RecordedTo) >= maxOff
 	return doubtful && !s.End.Before(before) && !s.End.After(now)

@@ -32,7 +32,7 @@ func TestMediaDatedAheadGrowsOld(t *testing.T) {
 				f := y.keeper.Forecast("door")
 				y.pass()
 				if got := y.store.Usage("door").Segments; got != want {
-					t.Errorf("%s after the begin %d segments are left, want %d", y.now.Sub(begin), got, want)
+					t.Errorf("%s after the start %d segments are left, want %d", y.now.Sub(begin), got, want)
 				}
 				if next := y.keeper.Forecast("door"); next.NextBytes != 0 && f.NextBytes == 0 {
 					t.Errorf("the forecast says that %d bytes go next", next.NextBytes)

@@ -95,7 +95,7 @@ func (d modelDisk) DiskFree() (free, total uint64, err error) {
 	return uint64(max(0, d.m.room())), 1 << 40, nil
 }
 
-// Held knows nothing of the files that a crash of the model leaves open.
+// Held does not know the files that a crash of the model leaves open.
 func (modelDisk) Held(segment.Key) (held, known bool) { return false, true }
 
 func (m *model) room() int64 {
@@ -175,7 +175,7 @@ func (m *model) anyPolicy() Policy {
 	return p
 }
 
-// record begins a segment, goes on with it, or ends it.
+// record begins a segment, continues it, or ends it.
 func (m *model) record(s *modelStream) string {
 	if m.room() < modelRecord {
 		return "the disk is full"
@@ -437,10 +437,10 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 				continue
 			}
 			if kept.whole() == g.whole() && kept.start.Before(g.start) {
-				m.fail("%s: a newer segment went before an older one", s.name)
+				m.fail("%s: a newer segment was deleted before an older one", s.name)
 			}
 			if kept.whole() && !g.whole() {
-				m.fail("%s: what is not uploaded went before what is", s.name)
+				m.fail("%s: a segment that is not uploaded was deleted before an uploaded one", s.name)
 			}
 		}
 	}

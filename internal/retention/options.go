@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// Store is what a Keeper needs of the segment store.
+// Store is the part of the segment store that a Keeper needs.
 type Store interface {
 	Streams() []string
 	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
@@ -22,12 +22,12 @@ type Store interface {
 	Pause(stream string, why *health.Fault)
 	Resume(stream string)
 	DiskFree() (free, total uint64, err error)
-	// Held reports whether deleting a segment frees nothing now, as somebody else has its file; known is false
-	// when that cannot be told.
+	// Held reports whether deleting a segment frees nothing now, as another process has its file open; known is false when
+	// that cannot be determined.
 	Held(segment.Key) (held, known bool)
-	// Commit has the file system show what it frees, as far as it can.
+	// Commit makes the file system report freed space, as far as it can.
 	Commit() error
-	// Deleted is how many bytes of media were deleted since the start, for whatever reason.
+	// Deleted returns how many bytes of media were deleted since the start, for any reason.
 	Deleted() int64
 	SameDisk(stream string) bool
 }
@@ -38,30 +38,29 @@ const DefaultInterval = 5 * time.Second
 // Options are the settings of a Keeper.
 type Options struct {
 	Store Store
-	// Default holds for streams of which no policy was ever known.
+	// Default applies to streams that never had a policy.
 	Default Policy
-	// Policies is a file that remembers each stream's policy over a restart, also of those that are no longer
-	// configured. Default: none does.
+	// Policies is a file that keeps each stream's policy over a restart, also of streams that are no longer configured.
+	// Default: none.
 	Policies string
-	// AwaitConfiguration has nothing deleted that is not uploaded before Begin or Applied is called.
+	// AwaitConfiguration keeps all media that is not uploaded until Begin or Applied is called.
 	AwaitConfiguration bool
-	// MinFree is what must stay free of the disk, given its size, in bytes. Default DefaultMinFree.
+	// MinFree returns how many bytes of the disk must stay free, given its size. Default DefaultMinFree.
 	MinFree func(total uint64) uint64
-	// Unfit says why the reserve does not fit a disk of that size, and nil when it does. Default: it always does.
+	// Unfit returns why the reserve is too large for a disk of that size, and nil when it is not. Default: it never is.
 	Unfit func(total uint64) *health.Fault
 	// Interval between passes. Default DefaultInterval.
 	Interval time.Duration
-	// Losses is a file that remembers over a restart what was deleted before its upload. Default: none
-	// does.
+	// Losses is a file that keeps over a restart how much was deleted before its upload. Default: none.
 	Losses string
-	// Health gets conditions and counts, by stream. Required.
+	// Health receives conditions and counts, by stream. Required.
 	Health *health.Registry
-	// Log. Default none.
+	// Log receives messages. Default: none.
 	Log *zap.Logger
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
-	// Uptime since the start of the process is a clock that never steps. Default: since New.
+	// Uptime is a monotonic clock of the time since the start of the process. Default: since New.
 	Uptime func() time.Duration
-	// Synchronised says whether the wall clock can be trusted. Default hubclock.Kernel.
+	// Synchronised returns whether the wall clock is synchronised. Default hubclock.Kernel.
 	Synchronised func() bool
 }

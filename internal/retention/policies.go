@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// forgetPolicy is how long the policy of a stream is kept that is not configured and has no media.
+// forgetPolicy is how long the policy of a stream without configuration and media is kept.
 const forgetPolicy = 30 * 24 * time.Hour
 
-// kept is a policy, and whether its stream is configured now. One that is not keeps the last policy that it had.
+// kept is a policy, and whether its stream is configured now. A stream that no longer is keeps its last policy.
 type kept struct {
 	Policy
 	configured bool
 	emptySince time.Time // when a pass first found it without configuration and media; zero otherwise
 }
 
-// policyRecord is how the file has a policy.
+// policyRecord is the form of a policy in the file.
 type policyRecord struct {
 	MaxAgeSeconds     int64     `json:"maxAgeSeconds,omitempty"`
 	MaxBytes          int64     `json:"maxBytes,omitempty"`
@@ -26,7 +26,7 @@ type policyRecord struct {
 	EmptySince        time.Time `json:"emptySince,omitzero"`
 }
 
-// policies are what is kept of each stream. Safe for concurrent use.
+// policies has the policy of each stream. Safe for concurrent use.
 type policies struct {
 	mu       sync.Mutex
 	byStream map[string]kept // guarded by mu
@@ -43,7 +43,7 @@ func (l *policies) set(stream string, p Policy) {
 	l.byStream[stream] = kept{Policy: p, configured: true}
 }
 
-// remove notes that a stream is no longer configured.
+// remove records that a stream is no longer configured.
 func (l *policies) remove(stream string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *policies) forget(stream string) {
 	}
 }
 
-// of is what is kept of a stream.
+// of returns the policy of a stream.
 func (l *policies) of(stream string) (p kept, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +71,7 @@ func (l *policies) of(stream string) (p kept, known bool) {
 	return p, known
 }
 
-// streams lists those that have a policy and that want accepts.
+// streams returns those that have a policy and that want accepts.
 func (l *policies) streams(want func(kept) bool) (names []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *policies) streams(want func(kept) bool) (names []string) {
 	return names
 }
 
-// load fills the list from the file, and calls each with every policy in it.
+// load reads the policies from the file, and calls each with every one of them.
 func (l *policies) load(file jsonFile, each func(stream string, p Policy)) error {
 	var before map[string]policyRecord
 	if err := file.load(&before); err != nil {
@@ -103,8 +103,8 @@ func (l *policies) load(file jsonFile, each func(stream string, p Policy)) error
 	return nil
 }
 
-// records takes stock of the policies, given the streams that have media, drops those that nothing needs any more, and
-// says whether there is something new.
+// records returns the policies for the file, given the streams that have media, drops those that are no longer needed, and
+// reports whether the file has to change.
 func (l *policies) records(now time.Time, recorded []string) (records map[string]policyRecord, changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

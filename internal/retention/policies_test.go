@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// startAgain gives the yard the keeper of another process, which waits for the configuration.
+// startAgain replaces the keeper by that of another process, which waits for the configuration.
 func (y *yard) startAgain(policies string) {
 	y.health = health.NewRegistry(func() time.Time { return y.now })
 	o := y.keeper.o
@@ -73,7 +73,7 @@ func TestNothingGoesBeforeTheConfigurationIsKnown(t *testing.T) {
 	}
 }
 
-// TestAStreamThatDeniesIsNeverRobbedByAStart starts again and again with a disk that is full.
+// TestAStreamThatDeniesIsNeverRobbedByAStart starts repeatedly with a disk that is full.
 func TestAStreamThatDeniesIsNeverRobbedByAStart(t *testing.T) {
 	t.Parallel()
 	for _, configured := range []bool{true, false} {
@@ -212,13 +212,13 @@ func TestOthersFillTheDisk(t *testing.T) {
 	y := newYard(t)
 	y.keeper.SetPolicy("door", Policy{})
 	y.fillYard()
-	y.free = 10*mb + 100_000 // and 3 MB must stay free: of ours a segment suffices
+	y.free = 10*mb + 100_000 // and 3 MB must stay free: one of our segments suffices
 	y.pass()
 	if n := y.number("door", health.DeletedBeforeUpload); n != 0 || len(y.left("door")) != 7 {
 		t.Errorf("%v are left", y.left("door"))
 	}
 	want := y.left("door")
-	y.keeper.o.MinFree = func(uint64) uint64 { return 100 * mb } // and of this all of ours would not
+	y.keeper.o.MinFree = func(uint64) uint64 { return 100 * mb } // and for this all of our segments would not
 	for range 30 {
 		y.elapse(time.Minute)
 		y.pass()
@@ -231,7 +231,7 @@ func TestOthersFillTheDisk(t *testing.T) {
 	y.keeper.pass(t.Context())
 	y.expect("door", want...)
 	if _, err := y.store.Create("door", headerOf(begin.Add(time.Hour))); !errors.Is(err, segment.ErrPaused) {
-		t.Errorf("recording goes on on a disk that is about to be full: %v", err)
+		t.Errorf("recording continues on a disk that is about to be full: %v", err)
 	}
 	y.free = 1 << 40
 	y.pass()
@@ -239,6 +239,6 @@ func TestOthersFillTheDisk(t *testing.T) {
 		t.Error("it does not end")
 	}
 	if _, err := y.store.Create("door", headerOf(begin.Add(time.Hour))); err != nil {
-		t.Errorf("recording does not go on: %v", err)
+		t.Errorf("recording does not continue: %v", err)
 	}
 }

@@ -1,6 +1,6 @@
-// Package retention owns the decision which segments go: by age, by size, after their upload, and
-// when the disk runs low. It must not know how segments are stored, recorded or uploaded; it asks
-// the store, and has it delete.
+// Package retention owns the decision which segments are deleted: by age, by size, after their upload, and when the disk
+// runs low. It must not know how segments are stored, recorded or uploaded; it asks the store for them, and has it delete
+// them.
 package retention
 
 import (
@@ -17,37 +17,37 @@ const (
 	DenyNew      = desired.DenyNew
 )
 
-// Policy is what is kept of one stream.
+// Policy states how long and up to which size the media of one stream is kept.
 type Policy desired.Keep
 
-// SegmentsPerLimit is how many segments fit MaxBytes at the least. The recorder's segments are
-// limited to that share of it, and so much stays free, so that the one being written fits and
-// deleting the oldest never takes much more than is needed.
+// SegmentsPerLimit is the least number of segments that MaxBytes has room for. The recorder's segments are limited to that
+// share of it, and the same share stays free, so that there is room for the segment being written and deleting the oldest
+// one never removes much more than is needed.
 const SegmentsPerLimit = 16
 
-// full reports whether a stream of that size takes no further segment.
+// full reports whether a stream of that size has no room for a further segment.
 func (p Policy) full(bytes int64) bool { return p.MaxBytes > 0 && bytes > p.MaxBytes-p.ahead() }
 
-// ahead is what stays free for the segment that is being written.
+// ahead returns what stays free for the segment that is being written.
 func (p Policy) ahead() int64 { return p.MaxBytes / SegmentsPerLimit }
 
-// codeFull is that of a stream that has reached its limit.
+// codeFull is for a stream that has reached its limit.
 const codeFull = "limit-reached"
 
-// denies says why a stream that is full takes no new media, of which so many bytes are refused by the service.
+// denies returns why a full stream accepts no new media, of which that many bytes are in segments with refused fragments.
 func (p Policy) denies(refused int64) *health.Fault {
 	why := ""
 	if refused > 0 {
 		why = fmt.Sprintf(" %s are recordings with fragments that the service refused, and stay: `kvs-edge-agent upload --refused` tries them "+
 			"again; "+
-			"or `export` what you need of them and lower EdgeRetentionInHours.", humanize.Bytes(refused))
+			"or `export` the ones that you need and lower EdgeRetentionInHours.", humanize.Bytes(refused))
 	}
 	return health.UserFault(codeFull, nil,
 		"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recording resumes when uploaded media is deleted; "+
 			"raise MaxLocalMediaSizeInMB if that is too late.%s", p.MaxBytes/1e6, why)
 }
 
-// String says in a few words what is kept.
+// String describes the policy in a few words.
 func (p Policy) String() string {
 	text := "kept for ever"
 	if p.MaxAge > 0 {
@@ -55,9 +55,9 @@ func (p Policy) String() string {
 	}
 	switch {
 	case p.MaxBytes > 0 && p.OnFull == DenyNew:
-		text += fmt.Sprintf(", up to %s (DENY_NEW_MEDIA: nothing goes for its size)", humanize.Bytes(p.MaxBytes))
+		text += fmt.Sprintf(", up to %s (DENY_NEW_MEDIA: nothing is deleted for its size)", humanize.Bytes(p.MaxBytes))
 	case p.MaxBytes > 0:
-		text += fmt.Sprintf(", up to %s, then the oldest go", humanize.Bytes(p.MaxBytes))
+		text += fmt.Sprintf(", up to %s, then the oldest are deleted", humanize.Bytes(p.MaxBytes))
 	case p.OnFull == DenyNew:
 		text += " (DENY_NEW_MEDIA)"
 	}

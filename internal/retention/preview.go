@@ -6,7 +6,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// preview is what a pass would delete now.
+// preview has what a pass would delete now.
 type preview struct {
 	gone               map[segment.Key]bool
 	of                 map[string]int64 // bytes by stream
@@ -17,7 +17,7 @@ func newPreview() *preview {
 	return &preview{gone: make(map[segment.Key]bool), of: make(map[string]int64)}
 }
 
-// take adds a segment, unless it is there already. local is of the policy of its stream.
+// take adds a segment, unless it is included already. local is true for deletions by the policy of its stream.
 func (n *preview) take(s segment.Info, local bool) bool {
 	if n.gone[s.Key] {
 		return false
@@ -31,7 +31,7 @@ func (n *preview) take(s segment.Info, local bool) bool {
 	return true
 }
 
-// previewPolicy adds what a stream's policy would delete, in the order of a pass.
+// previewPolicy adds the segments that a stream's policy would delete, in the order of a pass.
 func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Time) {
 	if !k.hasPolicy(stream) {
 		return
@@ -60,7 +60,7 @@ func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Tim
 	}
 }
 
-// previewReclaim adds what the streams would give for a disk that lacks so many bytes.
+// previewReclaim adds the segments of all streams that would be deleted for a disk that lacks that many bytes.
 func (k *Keeper) previewReclaim(n *preview, streams []string, lacks int64) {
 	if lacks <= n.bytes {
 		return

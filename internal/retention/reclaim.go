@@ -9,22 +9,22 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// reclaim is the order in which segments go for the sake of the disk, in one pass.
+// reclaim determines the order in which segments are deleted for the space of the disk, in one pass.
 type reclaim struct {
 	held    func(stream string) int64
 	streams []candidate
 }
 
-// candidate is a stream of which something may have to go.
+// candidate is a stream whose segments may have to be deleted.
 type candidate struct {
 	name  string
 	share int64
-	next  [2]func() (segment.Info, bool) // by deletionOrder; nil when there is no more
+	next  [2]func() (segment.Info, bool) // by deletionOrder; nil when there are no others
 	stop  []func()
 }
 
-// newReclaim works out each stream's share of what all may hold when the disk has need bytes more. Without all, only
-// what is uploaded whole goes.
+// newReclaim computes each stream's share of the total room when the disk needs that many bytes more. Without all, only
+// completely uploaded segments are deleted.
 func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(string) int64) *reclaim {
 	r := &reclaim{held: held}
 	room := -need
@@ -48,13 +48,13 @@ func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(st
 	return r
 }
 
-// mayLose reports whether a stream loses what is not uploaded for the disk's sake: never one that denies new media, nor one
-// whose policy is not known.
+// mayLose reports whether a stream may lose media before its upload for the space of the disk: never one that denies new
+// media, nor one whose policy is not known.
 func (k *Keeper) mayLose(stream string) bool {
 	return k.policy(stream).OnFull != DenyNew && k.decided(stream)
 }
 
-// held is how much there is of a stream.
+// held returns how many bytes a stream has.
 func (k *Keeper) held(stream string) int64 { return k.o.Store.Usage(stream).Bytes }
 
 func (r *reclaim) stop() {
@@ -65,8 +65,8 @@ func (r *reclaim) stop() {
 	}
 }
 
-// next is the segment whose turn it is: an uploaded one as long as any stream has one, since nothing is lost
-// with it; and of the stream that holds the most beyond its share.
+// next returns the segment to be deleted next: an uploaded one as long as any stream has one, since that loses nothing; and
+// of the stream that exceeds its share the most.
 func (r *reclaim) next() (segment.Info, bool) {
 	for order := range deletionOrder {
 		for s := r.pick(order); s != nil; s = r.pick(order) {
@@ -79,7 +79,7 @@ func (r *reclaim) next() (segment.Info, bool) {
 	return segment.Info{}, false
 }
 
-// drop deletes nothing more of a stream.
+// drop stops the deletion of a stream's segments.
 func (r *reclaim) drop(stream string) {
 	for i := range r.streams {
 		if r.streams[i].name == stream {
@@ -88,8 +88,7 @@ func (r *reclaim) drop(stream string) {
 	}
 }
 
-// pick returns the stream that holds the most beyond its share, of those of which something may be left
-// to delete.
+// pick returns the stream that exceeds its share the most, of the streams that may have segments left to delete.
 func (r *reclaim) pick(order int) *candidate {
 	var most *candidate
 	var beyond int64
@@ -105,8 +104,7 @@ func (r *reclaim) pick(order int) *candidate {
 	return most
 }
 
-// shares divides room evenly; nobody gets more than its limit (0: none), and what it leaves is
-// for the others.
+// shares divides room evenly; no stream gets more than its limit (0: none), and the rest is divided among the others.
 func shares(room int64, limits []int64) []int64 {
 	order := make([]int, len(limits))
 	for i := range order {

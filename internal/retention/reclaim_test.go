@@ -90,7 +90,7 @@ func newRig(t *testing.T, random *rand.Rand) *rig {
 	return w
 }
 
-// start begins a process that knows nothing of the one before.
+// start begins a process that knows nothing about the previous one.
 func (w *rig) start() {
 	w.born, w.counted, w.written = w.now, 0, 0
 	for i := range w.ghosts { // what somebody has open is not free for long yet, and nobody knows of it
@@ -307,7 +307,7 @@ func (w *rig) pass() {
 	if bytes-last > 0 && bytes-last >= missing {
 		w.fail("deleted %d MB, %d were missing", bytes/mb, missing/mb)
 	}
-	quiet := w.now-w.changed > maxSettle+settleTime // what others do at the same time is not told apart
+	quiet := w.now-w.changed > maxSettle+settleTime // simultaneous changes by others are not distinguished
 	most := max(0, missing-coming)
 	if w.unsynced && w.now-w.born < settleTime { // what the process before deleted is not known
 		most = max(most, w.written)
@@ -321,7 +321,7 @@ func (w *rig) pass() {
 	w.judgeHeld(free, floor, missing, bytes, last)
 }
 
-// judgeHeld looks at what others have open.
+// judgeHeld checks the files that others have open.
 func (w *rig) judgeHeld(free, floor, missing, bytes, last int64) {
 	var passed int64
 	for _, list := range w.files {
@@ -414,7 +414,7 @@ func TestReclaimingAgreesWithAModel(t *testing.T) {
 	t.Logf("%d steps on rigs of the kinds %v; %d GB were deleted before their upload", runs.disks*runs.steps, kinds, lost>>30)
 }
 
-// TestADiskThatFreesNothingIsNotEmptied is for snapshots of the file system: what is deleted there is lost in vain.
+// TestADiskThatFreesNothingIsNotEmptied is for snapshots of the file system: deletions there lose media without freeing space.
 func TestADiskThatFreesNothingIsNotEmptied(t *testing.T) {
 	t.Parallel()
 	const segment, need = 15 * mb, 1024 * mb

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Reserve is what must stay free of the disk. The zero value means DefaultMinFree.
+// Reserve is the space of the disk that must stay free. The zero value means DefaultMinFree.
 type Reserve struct {
 	Bytes   uint64
 	Percent float64 // of the disk, when Bytes is 0
 }
 
-// maxReservePercent leaves something to record on.
+// maxReservePercent leaves some space for recordings.
 const maxReservePercent = 90
 
 // units of a Reserve, the longest name first.
@@ -24,7 +24,7 @@ var units = []struct {
 	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
 }
 
-// ParseReserve reads a size with its unit, "500MB" or "2 GiB", or a part of the disk, "5%".
+// ParseReserve parses a size with its unit, "500MB" or "2 GiB", or a part of the disk, "5%".
 func ParseReserve(text string) (Reserve, error) {
 	text = strings.TrimSpace(text)
 	if number, ok := strings.CutSuffix(text, "%"); ok {
@@ -67,7 +67,7 @@ func (r Reserve) Of(total uint64) uint64 {
 	}
 }
 
-// String is the reserve in the words that ParseReserve reads.
+// String returns the reserve in the form that ParseReserve reads.
 func (r Reserve) String() string {
 	switch {
 	case r.Bytes > 0:

@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
-// New makes a Keeper.
+// New returns a Keeper.
 func New(o Options) *Keeper {
 	if o.MinFree == nil {
 		o.MinFree = DefaultMinFree
@@ -48,7 +48,7 @@ func New(o Options) *Keeper {
 	return k
 }
 
-// Run makes a pass every Interval, and when it is woken, until ctx ends. It returns nil.
+// Run makes a pass every Interval, and after Wake, until ctx ends. It returns nil.
 func (k *Keeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(k.o.Interval)
 	defer ticker.Stop()
@@ -67,7 +67,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// pass deletes what is to go now.
+// pass deletes the segments that are to be deleted now.
 func (k *Keeper) pass(ctx context.Context) {
 	k.forget()
 	streams := k.streams()
@@ -76,7 +76,7 @@ func (k *Keeper) pass(ctx context.Context) {
 	k.clock.report(plausible)
 	k.reportMisdated(streams)
 	defer k.saveLosses(now)
-	k.measure() // what this pass deletes is not missing yet
+	k.measure() // the deletions of this pass are not measured yet
 	for _, stream := range streams {
 		if ctx.Err() != nil {
 			return
@@ -99,12 +99,12 @@ func (k *Keeper) pass(ctx context.Context) {
 	k.endDiskFaults()
 }
 
-// endDiskFaults ends the faults of streams of which nothing failed to be deleted in this pass, also when there was
-// nothing left to delete.
+// endDiskFaults ends the faults of streams without a failed deletion in this pass, also when there was nothing left to
+// delete.
 func (k *Keeper) endDiskFaults() {
 	for stream, failed := range k.stuck {
 		if failed {
-			k.stuck[stream] = false // until the next pass says otherwise
+			k.stuck[stream] = false // until a deletion fails in the next pass
 			continue
 		}
 		delete(k.stuck, stream)
@@ -113,7 +113,7 @@ func (k *Keeper) endDiskFaults() {
 }
 
 func (k *Keeper) deleteUploaded(stream string) {
-	// What the service refused exists only here.
+	// Refused fragments exist only here.
 	for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
 		if k.delete(s, "it is uploaded") == diskFails {
 			return
@@ -129,8 +129,8 @@ func (k *Keeper) deleteOld(stream string, before time.Time) {
 	}
 }
 
-// old visits what was recorded before that time. Media of a clock that was not set has no age, unless it was noted
-// by how much that was wrong.
+// old iterates over the segments recorded before that time. Media of a clock that was not set has no age, unless the error
+// of that clock was noted.
 func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
 		now := k.o.Now()

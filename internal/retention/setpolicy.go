@@ -10,21 +10,21 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
-// SetPolicy sets what is kept of a configured stream, from the next pass on.
+// SetPolicy sets the policy of a configured stream, from the next pass on.
 func (k *Keeper) SetPolicy(stream string, p Policy) {
 	k.policies.set(stream, p)
 	k.o.Store.SetLimit(stream, k.limitOf(stream, p))
 	k.Wake()
 }
 
-// Remove says that a stream is no longer configured. What there is of it is kept as before.
+// Remove records that a stream is no longer configured. Its media is kept by its last policy.
 func (k *Keeper) Remove(stream string) {
 	k.policies.remove(stream)
 	k.Wake()
 }
 
-// Forget says that all media of a stream was deleted by a person or the cloud, and its policy with it. What it lost
-// before does not matter any longer either.
+// Forget records that all media of a stream was deleted by a person or the cloud, and drops its policy and its earlier
+// losses.
 func (k *Keeper) Forget(stream string) {
 	k.policies.forget(stream)
 	k.mu.Lock()
@@ -34,7 +34,7 @@ func (k *Keeper) Forget(stream string) {
 	k.Wake()
 }
 
-// forget drops what is known of streams whose media is gone.
+// forget drops the state of streams whose media was deleted.
 func (k *Keeper) forget() {
 	k.mu.Lock()
 	list := k.forgotten
@@ -47,17 +47,18 @@ func (k *Keeper) forget() {
 	}
 }
 
-// Begin says that all is applied that is known by now. From then on media of configured streams is deleted by their policies, also
-// what is not uploaded. Of the others nothing goes but what is uploaded, and that only for the disk's sake or by a policy from
-// before this start.
+// Begin records that all configuration known so far is applied. From then on media of configured streams is deleted by their
+// policies, also before its upload. Of other streams only uploaded segments are deleted, for the space of the disk or by a
+// policy from before this start.
 func (k *Keeper) Begin() {
 	if !k.started.Swap(true) {
 		k.Wake()
 	}
 }
 
-// Applied says that the configuration is known, and applied. Streams without a policy are kept by the default from then on, but
-// for those that are configured in a way that nobody can tell: their media stays. It may be called again with others of those.
+// Applied records that the configuration is known and applied. From then on the default applies to streams without a policy,
+// except for those whose configuration cannot be understood: their media stays. It may be called again with other such
+// streams.
 func (k *Keeper) Applied(unclear ...string) {
 	k.mu.Lock()
 	k.unclear = unclear
@@ -67,7 +68,7 @@ func (k *Keeper) Applied(unclear ...string) {
 	k.Wake()
 }
 
-// loadPolicies reads what was kept of each stream before this start.
+// loadPolicies reads the policies from before this start.
 func (k *Keeper) loadPolicies() {
 	err := k.policies.load(jsonFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
 	if err != nil {
@@ -75,7 +76,7 @@ func (k *Keeper) loadPolicies() {
 	}
 }
 
-// savePolicies writes the file when there is something new to say, once a pass.
+// savePolicies writes the file when something changed, once a pass.
 func (k *Keeper) savePolicies(now time.Time) {
 	file := jsonFile(k.o.Policies)
 	if file == "" {

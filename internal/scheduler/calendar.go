@@ -7,11 +7,10 @@ const (
 	sunday   = 1
 )
 
-// calendar is a second in a time zone. Its fields can be set one by one, also beyond their range
-// (minute 60, month 13, day 0), and take effect together in settle, as in a lenient
-// java.util.GregorianCalendar: that is what Quartz searches with, and its answers around changes of
-// the offset come from there. In particular every settle after a set takes the local time alone
-// and so leaves the first of two equal local times for the second.
+// calendar is a second in a time zone. Its fields can be set one by one, also beyond their range (minute 60, month 13, day
+// 0), and take effect together in settle, as in a lenient java.util.GregorianCalendar: Quartz searches with one, and its
+// results around changes of the offset come from there. In particular every settle after a set uses the local time alone and
+// so moves from the first of two equal local times to the second.
 type calendar struct {
 	offsets *offsets
 
@@ -27,7 +26,7 @@ func calendarAt(unix int64, o *offsets) calendar {
 	return c
 }
 
-// moveTo makes the fields those of a time.
+// moveTo sets the fields to those of a time.
 func (c *calendar) moveTo(unix int64) {
 	c.unix, c.changed = unix, false
 	local := unix + c.offsets.at(unix).offset
@@ -40,7 +39,7 @@ func (c *calendar) setClock(secondOfDay int) {
 	c.hour, c.minute, c.second = secondOfDay/3600, secondOfDay/60%60, secondOfDay%60
 }
 
-// settle computes the time that the fields stand for, and then the fields from it.
+// settle computes the time for the fields, and then the fields from it.
 func (c *calendar) settle() {
 	if !c.changed {
 		return
@@ -80,13 +79,13 @@ func (c *calendar) setDay(v int)    { c.day, c.changed = v, true }
 func (c *calendar) setMonth(v int)  { c.month, c.changed = v, true }
 func (c *calendar) setYear(v int)   { c.year, c.changed = v, true }
 
-// setMidnight sets the fields to the beginning of a day.
+// setMidnight sets the fields to the start of a day.
 func (c *calendar) setMidnight(month, day int) {
 	c.hour, c.minute, c.second = 0, 0, 0
 	c.month, c.day, c.changed = month, day, true
 }
 
-// advanceHour sets the hour, or the one behind it where a change of the clock skips it.
+// advanceHour sets the hour, or the next one where a change of the clock skips it.
 func (c *calendar) advanceHour(hour int) {
 	c.setHour(hour)
 	c.settle()

@@ -14,28 +14,26 @@ import (
 )
 
 const (
-	// clockSlice is the longest the clock sleeps where the kernel does not report the wall clock being
-	// set and of the end of a suspension. Timers of the runtime see neither, so this bounds how late
-	// they are noticed: within a second, as promised.
+	// clockSlice is the longest sleep of the clock where the kernel does not report that the wall clock was set or a
+	// suspension ended. Timers of the runtime notice neither, so this bounds the delay: within a second, as promised.
 	clockSlice = 800 * time.Millisecond
-	// zoneEvery is how often the system's time zone is read, and the longest the clock ever sleeps.
+	// zoneEvery is how often the system's time zone is read, and the longest sleep of the clock in any case.
 	zoneEvery = 2 * time.Second
 )
 
-// ClockOptions replace what a Clock reads; the zero value is the system's clock and time zone.
+// ClockOptions replace the sources of a Clock; the zero value is the system's clock and time zone.
 type ClockOptions struct {
 	// Wall is the wall clock. Default time.Now.
 	Wall func() time.Time
-	// Zone is the system's time zone: the same pointer until it changes. It is called every 2 s.
-	// The default follows the variable TZ and /etc/localtime.
+	// Zone returns the system's time zone: the same pointer until it changes. It is called every 2 s. The default follows
+	// the variable TZ and /etc/localtime.
 	Zone func() *time.Location
-	// Log receives steps and of changes of the zone. Default: none.
+	// Log receives steps of the clock and changes of the zone. Default: none.
 	Log *zap.Logger
 }
 
-// Clock is the wall clock for any number of runners. One goroutine sleeps for all of them, at most
-// 2 s at once, and wakes all when the wall clock was stepped, by whatever it may be, or the time zone
-// changed.
+// Clock is the wall clock for any number of runners. One goroutine sleeps for all of them, at most 2 s at once, and wakes
+// all when the wall clock was stepped, for any reason, or the time zone changed.
 type Clock struct {
 	wall    func() time.Time
 	zone    func() *time.Location
@@ -48,14 +46,14 @@ type Clock struct {
 	ended chan struct{}
 	close sync.Once
 
-	set      *clockSet // nil: a clock of its own, or the kernel does not tell
+	set      *clockSet // nil: Wall is replaced, or the kernel does not report it
 	watching sync.WaitGroup
 
 	mu          sync.Mutex
 	alarms      map[*alarm]struct{}
 	earliest    time.Time     // no alarm is set to before it
 	wakeAt      time.Time     // wall time up to which the goroutine sleeps
-	offset      time.Duration // what the wall clock is ahead of the monotonic one
+	offset      time.Duration // how far the wall clock is ahead of the monotonic one
 	current     *time.Location
 	zoneChecked time.Duration // monotonic, since started
 }
@@ -132,7 +130,7 @@ func (c *Clock) Now() (time.Time, *time.Location) {
 	return c.wall().Round(0).In(zone), zone
 }
 
-// read returns the wall clock, what it is ahead of the monotonic one, and the latter.
+// read returns the wall clock, how far it is ahead of the monotonic one, and the latter.
 func (c *Clock) read() (wall time.Time, offset, elapsed time.Duration) {
 	now := c.wall()
 	elapsed = time.Since(c.started)
@@ -152,14 +150,14 @@ func (c *Clock) run() {
 		case <-timer.C:
 		}
 		wait := c.slice
-		if err := supervise.Do("Reading the clock", func() error { wait = c.tick(); return nil }); err != nil {
+		if err := supervise.Do("Checking the clock", func() error { wait = c.tick(); return nil }); err != nil {
 			logevent.Condition(c.log, health.FaultOf(err, supervise.Code))
 		}
 		timer.Reset(wait)
 	}
 }
 
-// tick wakes whom it concerns and returns how long to sleep.
+// tick rings the alarms that are due and returns how long to sleep.
 func (c *Clock) tick() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,7 +184,7 @@ func (c *Clock) tick() time.Duration {
 	return c.wakeAt.Sub(now)
 }
 
-// ringAlarms rings those that are due, or all.
+// ringAlarms rings the alarms that are due, or all.
 func (c *Clock) ringAlarms(now time.Time, all bool) {
 	c.earliest = noAlarm
 	for a := range c.alarms {
@@ -200,12 +198,11 @@ func (c *Clock) ringAlarms(now time.Time, all bool) {
 	}
 }
 
-// noAlarm is later than any time at which an alarm can be set.
+// noAlarm is later than any time to which an alarm can be set.
 var noAlarm = time.Date(1e6, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// alarm rings when the wall clock reaches a time, and whenever the clock was stepped or the zone
-// changed, so that its user computes the time again. It remembers one ring: a step between
-// reading the clock and setting the alarm is not lost.
+// alarm rings when the wall clock reaches a time, and whenever the clock was stepped or the zone changed, so that its owner
+// computes the time again. It stores one ring: a step between reading the clock and setting the alarm is not lost.
 type alarm struct {
 	ring  signal.Signal
 	clock *Clock
@@ -220,7 +217,7 @@ func (c *Clock) newAlarm() *alarm {
 	return a
 }
 
-// set makes the alarm ring at a time instead of the previous one; zero for none.
+// set sets the time of the alarm instead of the previous one; zero for none.
 func (a *alarm) set(at time.Time) {
 	if at.IsZero() {
 		at = noAlarm

@@ -21,14 +21,14 @@ func watchClock() (*clockSet, error) {
 		return nil, fmt.Errorf("no timer of the kernel: %w", err)
 	}
 	w := &clockSet{os.NewFile(uintptr(fd), "clock")}
-	var never unix.ItimerSpec // no time ends the wait
+	var never unix.ItimerSpec // no expiry
 	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("the kernel does not tell when the clock is set: %w", err), w.close())
+		return nil, errors.Join(fmt.Errorf("the kernel does not report when the clock is set: %w", err), w.close())
 	}
 	return w, nil
 }
 
-// await returns when the clock was set; false when close was called, or nothing is reported any more.
+// await returns true when the clock was set; false when close was called, or the kernel reports nothing any more.
 func (w *clockSet) await() bool {
 	var ticks [8]byte
 	_, err := w.timer.Read(ticks[:])

@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// moveClock sets the wall clock ahead by the smallest amount, which the kernel reports as any other step.
+// moveClock sets the wall clock ahead by the least amount, which the kernel reports as any other step.
 func moveClock(t *testing.T) {
 	t.Helper()
 	ahead := unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO, Time: unix.Timeval{Usec: 1}} // in ns, with that mode

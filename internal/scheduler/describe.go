@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// maxTimesNamed is how many times of day are listed one by one.
+// maxTimesNamed is how many times of day are listed individually.
 const maxTimesNamed = 6
 
-// Describe says in words what e means: "every hour from 9:00 to 16:00, Monday to Friday".
+// Describe returns the meaning of e in words: "every hour from 9:00 to 16:00, Monday to Friday".
 func Describe(e *Expression) string {
 	r := e.rules
 	if never := r.never(); never != "" {
@@ -30,7 +30,7 @@ func Describe(e *Expression) string {
 	return text
 }
 
-// never says why an expression cannot fire, where one field alone shows it.
+// never returns why an expression cannot fire, where one field alone shows it; otherwise it is empty.
 func (r *rules) never() string {
 	switch {
 	case len(r.inReach(years)) == 0:
@@ -41,7 +41,7 @@ func (r *rules) never() string {
 	return ""
 }
 
-// inReach is what a field allows of the values that there are.
+// inReach returns the values of a field that are allowed and that exist.
 func (r *rules) inReach(f field) values {
 	b := fieldBounds[f]
 	last := b.max
@@ -51,7 +51,7 @@ func (r *rules) inReach(f field) values {
 	return slices.DeleteFunc(slices.Clone(r.fields[f]), func(v int32) bool { return int64(v) < b.min || int64(v) > last })
 }
 
-// set is what a field allows, with its shape.
+// set has the values that a field allows, with their pattern.
 type set struct {
 	values
 	min, max int
@@ -66,7 +66,7 @@ func (s set) only(v int) bool  { return s.single() && s.first() == v }
 func (s set) single() bool     { return len(s.values) == 1 }
 func (s set) follow(v int) int { return s.min + (v-s.min+1)%(s.max-s.min+1) }
 
-// step is n when s is every n-th value from the least on, without a remainder: */15.
+// step returns n when s is every n-th value from the least on, without a remainder: */15.
 func (s set) step() (int, bool) {
 	size := s.max - s.min + 1
 	n := len(s.values)
@@ -100,7 +100,7 @@ func (s set) run() (first, last int, ok bool) {
 	return first, last, breaks == 1
 }
 
-// words lists the values: "9, 11 and 15", or "9 to 16" for a run.
+// words returns the values: "9, 11 and 15", or "9 to 16" for a run.
 func (s set) words(name func(int) string) string {
 	if first, last, ok := s.run(); ok {
 		return name(first) + " to " + name(last)
@@ -147,7 +147,7 @@ func (r *rules) timeOfDay() string {
 	return at + unitsOf(second, "second") + " of " + unitsOf(minute, "minute") + " of " + unitsOf(hour, "hour")
 }
 
-// unitsOf names the values of a unit: "every minute", "minutes 0 to 10".
+// unitsOf returns the values of a unit: "every minute", "minutes 0 to 10".
 func unitsOf(s set, unit string) string {
 	if s.full() {
 		return "every " + unit
@@ -155,7 +155,7 @@ func unitsOf(s set, unit string) string {
 	return plural(len(s.values), unit) + " " + s.words(strconv.Itoa)
 }
 
-// onTheMinute describes the common shapes of second 0; empty for others.
+// onTheMinute describes the common patterns with second 0; it is empty for all others.
 func onTheMinute(minute, hour set) string {
 	clock := func(h int) string { return fmt.Sprintf("%d:%02d", h, minute.first()) }
 	first, last, inRow := hour.run()
@@ -200,7 +200,7 @@ func timesOfDay(second, minute, hour set) []string {
 	return times
 }
 
-// days says on which days, in the order in which toDay looks; empty for every day.
+// days returns on which days, in the order in which toDay checks them; empty for every day.
 func (r *rules) days() string {
 	switch {
 	case !r.byDayOfMonth && r.lastWeekday:

@@ -7,8 +7,8 @@ import (
 
 func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
-// digits reads the decimal digits of t from i on behind those already in n. It returns the number,
-// the place behind it, and whether it fits an int of Java.
+// digits reads the decimal digits of t from i on, which follow those already in n. It returns the number, the position after
+// it, and whether it is in the range of an int of Java.
 func digits(t token, i int, n int64) (value int64, end int, ok bool) {
 	for ; isDigit(t.at(i)); i++ {
 		if n = n*10 + int64(t.at(i)-'0'); n > math.MaxInt32 {
@@ -18,8 +18,8 @@ func digits(t token, i int, n int64) (value int64, end int, ok bool) {
 	return n, i, true
 }
 
-// leadingInt reads a number of t at i that has at least one digit. The first digit may be one of
-// any script, the others not.
+// leadingInt reads a number of t at i that has at least one digit. The first digit may be one of any script, the others may
+// not.
 func leadingInt(t token, i int) (value int64, end int, ok bool) {
 	first, ok := digitValue(t.at(i))
 	if !ok {
@@ -28,7 +28,7 @@ func leadingInt(t token, i int) (value int64, end int, ok bool) {
 	return digits(t, i+1, first)
 }
 
-// digitValue is the value of a decimal digit of any script in the basic plane.
+// digitValue returns the value of a decimal digit of any script in the basic plane.
 func digitValue(r rune) (int64, bool) {
 	if isDigit(r) {
 		return int64(r - '0'), true
@@ -41,7 +41,7 @@ func digitValue(r rune) (int64, bool) {
 	return 0, false
 }
 
-// javaInt reads the whole of text as Java's Integer.parseInt does: with a sign if one is there.
+// javaInt parses the complete text as Java's Integer.parseInt does: with an optional sign.
 func javaInt(text []rune) (int64, bool) {
 	sign := int64(1)
 	if len(text) > 1 && (text[0] == '-' || text[0] == '+') {

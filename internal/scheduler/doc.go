@@ -2,6 +2,6 @@
 // and the runner that starts and ends a job with its windows on a clock that may jump. It must not
 // know what the job does.
 //
-// Expressions mean exactly what org.quartz.CronExpression 2.3.2 makes of them, its leniencies and
-// its answers around daylight-saving changes included; docs/schedules.md explains the surprising ones.
+// Expressions mean exactly what they mean to org.quartz.CronExpression 2.3.2, including its leniencies and its results
+// around daylight-saving changes; docs/schedules.md explains the surprising ones.
 package scheduler

@@ -28,7 +28,7 @@ func Parse(expr string, loc *time.Location) (*Expression, error) {
 	return &Expression{text: expr, rules: r, zone: loc}, nil
 }
 
-// Check returns what is wrong with an expression: nil or a *ParseError.
+// Check returns the error of an expression: nil or a *ParseError.
 func Check(expr string) error {
 	_, err := parseRules(expr)
 	return err
@@ -37,8 +37,8 @@ func Check(expr string) error {
 // String returns the expression as it was written.
 func (e *Expression) String() string { return e.text }
 
-// Next implements cron.Schedule: the first second after t at which the expression fires, in the
-// expression's zone. It is zero when there is none within the next 100 years.
+// Next implements cron.Schedule: it returns the first second after t at which the expression fires, in the expression's
+// zone. It is zero when there is none within the next 100 years.
 func (e *Expression) Next(t time.Time) time.Time { return e.nextIn(t, time.Local) }
 
 // nextIn is Next where system is the system's time zone.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// field numbers the fields of an expression in their order.
+// field is the index of a field in an expression.
 type field int
 
 const (
@@ -20,20 +20,20 @@ const (
 	fieldCount
 )
 
-// Quartz keeps "*" and "?" as these numbers among the values of a field, so a user who writes the
-// number says the same as with the sign.
+// Quartz stores "*" and "?" as these numbers among the values of a field, so the number has the same effect in an expression
+// as the sign.
 const (
 	anyValue    = 99
 	unspecified = 98
 )
 
-// bounds are what a field may hold.
+// bounds are the values that a field may have.
 type bounds struct {
-	name     string // as people call it
+	name     string // for messages
 	min, max int64
 	// wrap is what a range like 22-2 overflows at; 0 forbids such ranges.
 	wrap int64
-	// maxStep is the greatest increment after "/" where one value or "*" precedes it; 0 = any.
+	// maxStep is the greatest increment after "/" that follows one value or "*"; 0 = any.
 	maxStep int64
 }
 
@@ -54,8 +54,8 @@ var (
 	dayNames   = strings.Fields("SUN MON TUE WED THU FRI SAT")
 )
 
-// rules is what Quartz understands of an expression. Some of it holds for a field as a whole:
-// of "1W,2W" only the first day counts, and it is "nearest weekday" for both.
+// rules is the meaning of an expression for Quartz. Some of it applies to a field as a whole: of "1W,2W" only the first day
+// counts, and "nearest weekday" applies to both.
 type rules struct {
 	fields  [fieldCount]values
 	maxYear int
@@ -69,14 +69,14 @@ type rules struct {
 	ignored        string
 }
 
-// horizonYears is how far ahead Quartz looks: MAX_YEAR is the current year plus 100.
+// horizonYears is how far ahead Quartz searches: MAX_YEAR is the current year plus 100.
 const horizonYears = 100
 
-// horizon is the last year an expression can fire in. A clock that was never set must not move it
-// into reach, so this year counts at the least.
+// horizon is the last year in which an expression can fire. A clock that was never set must not make it too early, so this
+// year is its minimum.
 func horizon() int64 { return int64(max(time.Now().Year(), 2026)) + horizonYears }
 
-// values is what a field allows, in rising order without repetition.
+// values are the values that a field allows, in ascending order without repetition.
 type values []int32
 
 // from returns the first value that is at least v.

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzParse feeds the parser anything. What it accepts can be evaluated quickly and described in words;
+// FuzzParse feeds the parser anything. Accepted expressions are evaluated at once and have a description;
 // what it refuses it refuses in one sentence that names a place within the text.
 func FuzzParse(f *testing.F) {
 	for _, v := range vectors(f) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// In a zone whose rule never ends package time ends the last span of a leap year a day early;
-// the search once looped there.
+// In a zone whose rule has no end package time ends the last span of a leap year a day early;
+// the search once went round for ever there.
 func TestTheLastDayOfALeapYearIsFoundInEveryZone(t *testing.T) {
 	t.Parallel()
 	for _, zone := range vectorZones(t) {

@@ -1,8 +1,8 @@
 package scheduler
 
-// search looks for the next time of an expression, as Quartz does: field by field from the second
-// up, and whenever a field had to be moved, from the beginning with the smaller fields at their
-// least. The order of the steps is part of the answer around changes of the clock.
+// search searches for the next time of an expression, as Quartz does: field by field from the second up, and whenever a
+// field had to be moved, from the start with the smaller fields at their least. The order of the steps affects the result
+// around changes of the clock.
 type search struct {
 	*rules
 	calendar
@@ -12,19 +12,19 @@ type search struct {
 	sec, min, hr int
 }
 
-// next returns the first time behind after, in Unix seconds.
+// next returns the first time after after, in Unix seconds.
 func (r *rules) next(after int64, o *offsets) (int64, bool) {
 	s := search{rules: r, calendar: calendarAt(after+1, o), after: after + 1}
-	// Setting the milliseconds to 0 already makes Quartz take the local time for the time.
+	// Setting the milliseconds to 0 already makes Quartz use the local time.
 	s.changed = true
 	if !r.byDayOfMonth && r.nth != 0 && r.fields[daysOfWeek].first() > saturday {
-		return 0, false // Quartz accepts 8#1, and finds nothing
+		return 0, false // Quartz accepts 8#1, and searches without success
 	}
 	var seen loop
-	last := r.lastYear()
+	lastYear := r.lastYear()
 	for {
 		s.settle()
-		if s.year > last || seen.again(s.unix) {
+		if s.year > lastYear || seen.again(s.unix) {
 			return 0, false
 		}
 		s.toSecond()
@@ -52,8 +52,8 @@ func (r *rules) next(after int64, o *offsets) (int64, bool) {
 	}
 }
 
-// lastYear is the last year that is searched. Quartz continues to 2999, but nothing fires after
-// the last year that the expression allows; a nearest weekday can lead back by a month.
+// lastYear returns the last year that is searched. Quartz continues to 2999, but nothing after the last year that the
+// expression allows can match; a nearest weekday can lead back by a month.
 func (r *rules) lastYear() int {
 	years := r.fields[years]
 	if len(years) == 0 {
@@ -74,8 +74,8 @@ func (s *search) toSecond() {
 	s.settle()
 }
 
-// toMinute reports whether the calendar is at an allowed minute. If not it was moved to the
-// next one. So do the others.
+// toMinute reports whether the calendar is at an allowed minute. If not it was moved to the next one. The following methods
+// work the same way.
 func (s *search) toMinute() bool {
 	minute, ok := s.fields[minutes].from(s.minute)
 	hour := s.hour
@@ -175,8 +175,8 @@ func (s *search) dayOfLastDay() (month, day int) {
 	return s.month, day
 }
 
-// weekdayNear returns the weekday nearest to a day within the month, or, when that lies behind, the
-// day named otherwise in the next month, to start over there.
+// weekdayNear returns the weekday nearest to a day within the month, or, when that day is earlier, the original day in the
+// next month, to start over there.
 func (s *search) weekdayNear(day, otherwise int) (month, found int) {
 	t := s.calendar
 	t.setMidnight(s.month, day)
@@ -242,9 +242,8 @@ func (s *search) dayOfWeekday() (month, day int) {
 	return s.month, day
 }
 
-// loop notices a search that comes back to where it was and would go round for ever, as Quartz does
-// for some impossible expressions ("0 0 0 L-30W * ?"). It compares with one place that it moves
-// ahead in growing distances.
+// loop detects a search that returns to an earlier time and would never end, as with Quartz for some impossible expressions
+// ("0 0 0 L-30W * ?"). It compares with one earlier time, which it moves ahead at growing distances.
 type loop struct {
 	place         int64
 	steps, budget int

@@ -1,7 +1,6 @@
 package scheduler
 
-// number reads what begins with a digit: n, n-m, n-m/s, n/s, nL, nW, n#k. Any other text behind
-// the number is ignored.
+// number parses terms that begin with a digit: n, n-m, n-m/s, n/s, nL, nW, n#k. Any other text after the number is ignored.
 func (p *parser) number(f field, t token) error {
 	n, i, ok := digits(t, 0, 0)
 	if !ok {

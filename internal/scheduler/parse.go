@@ -41,7 +41,7 @@ func parseRules(expression string) (*rules, error) {
 	return p.rules, p.finish(tokens)
 }
 
-// finish checks what only the fields together show.
+// finish checks the rules that concern several fields.
 func (p *parser) finish(tokens []token) error {
 	for f := range p.rules.fields {
 		slices.Sort(p.rules.fields[f])
@@ -57,8 +57,8 @@ func (p *parser) finish(tokens []token) error {
 		return p.fault(daysOfWeek, tokens[daysOfWeek], "day of month and day of week cannot both be ?")
 	}
 	for f := seconds; f <= daysOfWeek; f++ {
-		// A year that never comes is valid, and the expression never fires. Quartz also takes these, and breaks down
-		// when it is asked for the next time.
+		// A year that never comes is valid, and the expression never fires. Quartz accepts these too, and fails when it
+		// computes the next time.
 		ignored := f == daysOfMonth && (!r.byDayOfMonth || r.lastDay) || f == daysOfWeek && r.byDayOfMonth
 		if len(r.fields[f]) == 0 && !ignored {
 			return p.fault(f, tokens[f], "has no value")
@@ -97,7 +97,7 @@ func isLast(t token) bool {
 	return rest == "" || rest == "W"
 }
 
-// term reads one element of a field's list.
+// term parses one element of a field's list.
 func (p *parser) term(f field, t token) error {
 	switch c := t.at(0); {
 	case isLast(t):

@@ -2,28 +2,28 @@ package scheduler
 
 import "fmt"
 
-// parser reads one expression as Quartz does: each field is a list of terms, of each term only the
-// beginning counts, and text after it is ignored in many places and refused in some.
+// parser parses one expression as Quartz does: each field is a list of terms; of each term only the start counts, and the
+// text after it is ignored in many places and refused in some.
 type parser struct {
 	expression string
 	maxYear    int64
 	rules      *rules
 }
 
-// ParseError says where an expression is wrong and by which rule.
+// ParseError states where an expression is wrong and which rule it breaks.
 type ParseError struct {
 	Expression string
 	// Field is the name of the field, "hours" for example. Empty when the whole expression is meant.
 	Field string
-	// Position is where the wrong text begins, in characters counted from 1. 0 when no place can be named.
+	// Position is where the wrong text begins, in characters counted from 1. 0 when there is no position.
 	Position int
-	// Text is what is wrong as it was written. Empty when something is missing.
+	// Text is the wrong text as it was written. Empty when something is missing.
 	Text string
-	// Rule is what would be right.
+	// Rule states what would be right.
 	Rule string
 }
 
-// Error is one sentence: `hours "25" (character 5): hours must be 0 to 23`.
+// Error returns one sentence: `hours "25" (character 5): hours must be 0 to 23`.
 func (e *ParseError) Error() string {
 	switch {
 	case e.Field == "":
@@ -35,7 +35,7 @@ func (e *ParseError) Error() string {
 	}
 }
 
-// fault is the error at t. The message shows the text as it was written.
+// fault returns the error at t. The message has the text as it was written.
 func (p *parser) fault(f field, t token, rule string) error {
 	written := []rune(p.expression)[t.start : t.start+len(t.text)]
 	return &ParseError{Expression: p.expression, Field: f.String(), Position: t.start + 1, Text: string(written), Rule: rule}
@@ -43,12 +43,12 @@ func (p *parser) fault(f field, t token, rule string) error {
 
 func (p *parser) checkStep(f field, t token, step int64) error {
 	if limit := fieldBounds[f].maxStep; limit > 0 && step > limit {
-		return p.fault(f, t, fmt.Sprintf("the increment behind / must be at most %d", limit))
+		return p.fault(f, t, fmt.Sprintf("the increment after / must be at most %d", limit))
 	}
 	return nil
 }
 
-// valueRange is a range of a field's values. A last of toEnd reaches to the field's end.
+// valueRange is a range of a field's values. A last of toEnd means the field's end.
 type valueRange struct{ first, last, step int64 }
 
 const toEnd = -1
@@ -123,8 +123,8 @@ func (p *parser) addRange(f field, t token, s valueRange) error {
 	return nil
 }
 
-// beyond is the greatest number of a field that the search can tell apart: of all that are greater,
-// the first is enough, since it is never passed.
+// beyond is the greatest number of a field that the search can distinguish: of all greater ones, the first is enough, since
+// it is never reached.
 const beyond = 128
 
 // fill adds first, first+step … last.

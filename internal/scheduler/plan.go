@@ -2,22 +2,22 @@ package scheduler
 
 import "time"
 
-// Plan says when a job may run.
+// Plan states when a job may run.
 type Plan interface {
-	// At reports whether a window is open at t, and when that may change at the earliest. Ask again
-	// then: windows that touch for very long are not followed to their end. A zero until means
-	// never. system is the system's time zone, for plans in no zone of their own.
+	// At reports whether a window is open at t, and when that may change at the earliest. Call it again then: windows that
+	// touch for very long are not followed to their end. A zero until means never. system is the system's time zone, for
+	// plans without a zone of their own.
 	At(t time.Time, system *time.Location) (open bool, until time.Time)
 }
 
-// Always is one window without an end.
+// Always is a window without an end.
 func Always() Plan { return always{} }
 
 type always struct{}
 
 func (always) At(time.Time, *time.Location) (bool, time.Time) { return true, time.Time{} }
 
-// Never has no windows.
+// Never has no window.
 func Never() Plan { return never{} }
 
 type never struct{}

@@ -14,13 +14,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// ErrWindowClosed is the cause (context.Cause) for which a job's context ends with its window.
+// ErrWindowClosed is the cause (context.Cause) with which a job's context ends when its window closes.
 var ErrWindowClosed = errors.New("the window closed")
 
 // steadyAfter is how long a job must have run for its next failure to count as the first.
 const steadyAfter = time.Minute
 
-// RunnerOptions say what runs when.
+// RunnerOptions are the settings of Run.
 type RunnerOptions struct {
 	Plan  Plan
 	Clock *Clock
@@ -29,15 +29,14 @@ type RunnerOptions struct {
 	// Job runs while a window is open; its context ends with the window. When it returns before
 	// that, it is run again after a pause, also without an error.
 	Job func(ctx context.Context) error
-	// OnState is called with whether a window is open and when that may change (zero: never): at first,
-	// and then whenever one of the two changes. Calls never overlap. Optional.
+	// OnState is called with whether a window is open and when that may change (zero: never): once at the start, and then
+	// whenever one of the two changes. Calls never overlap. Optional.
 	OnState func(open bool, next time.Time)
 	// Retry bounds the pauses. Default as in package backoff.
 	Retry backoff.Policy
 }
 
-// runner runs one job. All of the job runs in the goroutine of Run, so that a panic of it reaches
-// Run's caller.
+// runner runs one job. All of the job runs in the goroutine of Run, so that a panic of it reaches Run's caller.
 type runner struct {
 	RunnerOptions
 	alarm *alarm
@@ -47,9 +46,8 @@ type runner struct {
 	next time.Time
 }
 
-// Run runs o.Job in the windows of o.Plan until ctx ends, and returns ctx's error once Job returned.
-// Job is never run twice at once: a window that opens while the job of the previous one is still
-// ending waits for it.
+// Run runs o.Job in the windows of o.Plan until ctx ends, and returns ctx's error once Job returned. Job never runs twice at
+// once: a window that opens while the job of the previous one is still ending waits for it.
 func Run(ctx context.Context, o RunnerOptions) error {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -108,7 +106,7 @@ func (r *runner) window(ctx context.Context) {
 	defer watch.Wait()
 	defer cancel(nil) // also when the job panics
 	watch.Go(func() {
-		// Should it panic, the window is evaluated again.
+		// After a panic the window is evaluated again.
 		if err := supervise.Do("Waiting for the end of a window", func() error { r.awaitClose(ctx); return nil }); err != nil {
 			logevent.Condition(r.Log, health.FaultOf(err, supervise.Code))
 		}

@@ -55,7 +55,7 @@ func (s *rig) setZone(zone *time.Location) {
 	s.system = zone
 }
 
-// step sets the wall clock and waits the second in which the clock has to notice.
+// step sets the wall clock and waits the second in which the clock has to notice it.
 func (s *rig) step(by time.Duration) {
 	s.mu.Lock()
 	s.base = s.base.Add(by)
@@ -75,7 +75,7 @@ func (s *rig) note(format string, args ...any) {
 	s.events = append(s.events, line)
 }
 
-// job notes its start and its end and works until its context ends.
+// job records its start and its end and works until its context ends.
 func (s *rig) job(ctx context.Context) error {
 	s.mu.Lock()
 	s.running++

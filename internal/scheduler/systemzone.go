@@ -17,8 +17,8 @@ import (
 
 const localtime = "/etc/localtime"
 
-// systemZone follows the system's time zone, which package time reads only once in a process: the
-// variable TZ where it is set, otherwise the file /etc/localtime. Not safe for concurrent use.
+// systemZone follows the system's time zone, which package time reads only once in a process: the variable TZ where it is
+// set, otherwise the file /etc/localtime. Not safe for concurrent use.
 type systemZone struct {
 	log    *zap.Logger
 	getenv func(string) (string, bool)
@@ -28,18 +28,18 @@ type systemZone struct {
 	source  zoneSource // what current was made from
 }
 
-// zoneSource reports cheaply whether the zone may have changed.
+// zoneSource detects cheaply whether the zone may have changed.
 type zoneSource struct {
 	tz    string
 	tzSet bool
-	info  fs.FileInfo // of the file that is read, its links followed; nil when there is none
+	info  fs.FileInfo // of the file that is read, after its links; nil when there is none
 }
 
 func newSystemZone(log *zap.Logger) *systemZone {
 	return &systemZone{log: log, getenv: os.LookupEnv, file: localtime}
 }
 
-// SystemZone reads the system's time zone as it is now, in the way in which a Clock follows it.
+// SystemZone reads the system's time zone as it is now, in the same way as a Clock follows it.
 func SystemZone() *time.Location { return newSystemZone(zap.NewNop()).location() }
 
 // CheckZone fails when a value of the variable TZ is not a time zone; all schedules would be in UTC then.
@@ -82,7 +82,7 @@ func (s zoneSource) same(t zoneSource) bool {
 	return s.info == nil || os.SameFile(s.info, t.info) && s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size()
 }
 
-// path is the file that holds the zone; empty when TZ names the zone or its rule.
+// path returns the file with the zone; empty when TZ is the zone's name or its rule.
 func (z *systemZone) path(s zoneSource) string {
 	if !s.tzSet {
 		return z.file
@@ -103,7 +103,7 @@ func load(path string, s zoneSource) (*time.Location, error) {
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !s.tzSet {
-		return time.UTC, nil // as every program of the system takes it
+		return time.UTC, nil // as all programs of the system do
 	}
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func load(path string, s zoneSource) (*time.Location, error) {
 	return zone, nil
 }
 
-// zoneName is the name behind the link: Europe/Berlin for /usr/share/zoneinfo/Europe/Berlin.
+// zoneName returns the name from the link's target: Europe/Berlin for /usr/share/zoneinfo/Europe/Berlin.
 func zoneName(path string) string {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		if _, name, ok := strings.Cut(target, "/zoneinfo/"); ok {

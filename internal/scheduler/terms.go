@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// name reads JAN or JAN-MAR, MON or MON-FRI, MON#2 or MONL.
+// name parses JAN or JAN-MAR, MON or MON-FRI, MON#2 or MONL.
 func (p *parser) name(f field, t token) error {
 	var names []string
 	var kind string
@@ -38,7 +38,7 @@ func (p *parser) name(f field, t token) error {
 	return p.addOne(f, t, first)
 }
 
-// lookUp finds the name of three letters that t begins with: 1 for the first, 0 for none.
+// lookUp finds the three-letter name at the start of t: 1 for the first, 0 for none.
 func lookUp(names []string, t token) int64 {
 	if len(t.text) < 3 {
 		return 0
@@ -46,7 +46,7 @@ func lookUp(names []string, t token) int64 {
 	return int64(slices.Index(names, string(t.text[:3])) + 1)
 }
 
-// nth reads the number behind #.
+// nth parses the number after #.
 func (p *parser) nth(term, number token) error {
 	n, ok := javaInt(number.text)
 	if !ok || n < 1 || n > 5 {
@@ -58,7 +58,7 @@ func (p *parser) nth(term, number token) error {
 
 func (p *parser) questionMark(f field, t token) error {
 	switch {
-	case len(t.text) > 2: // one character more is let pass
+	case len(t.text) > 2: // one more character is accepted
 		return p.fault(f, t, "nothing can follow ?")
 	case f != daysOfMonth && f != daysOfWeek:
 		return p.fault(f, t, "? is for day of month and day of week only")
@@ -70,7 +70,7 @@ func (p *parser) questionMark(f field, t token) error {
 	return p.addOne(f, t, unspecified)
 }
 
-// star reads *, */n, /n; with anything else behind it * is still *.
+// star parses *, */n, /n; with anything else after it * is still *.
 func (p *parser) star(f field, t token) error {
 	increment := t
 	if t.at(0) == '*' {
@@ -90,7 +90,7 @@ func (p *parser) star(f field, t token) error {
 	return nil
 }
 
-// last reads L, LW, L-n and L-nW. Where L has no meaning Quartz lets it pass without effect.
+// last parses L, LW, L-n and L-nW. Where L has no meaning Quartz accepts it without effect.
 func (p *parser) last(f field, t token) error {
 	switch f {
 	case daysOfMonth:

@@ -2,7 +2,7 @@ package scheduler
 
 import "strings"
 
-// token is a piece of the expression and where it begins, in characters from 0.
+// token is a part of the expression and its position, in characters from 0.
 type token struct {
 	text  []rune
 	start int
@@ -10,7 +10,7 @@ type token struct {
 
 func (t token) String() string { return string(t.text) }
 
-// at returns the character at i, or 0 behind the end.
+// at returns the character at i, or 0 after the end.
 func (t token) at(i int) rune {
 	if i < len(t.text) {
 		return t.text[i]
@@ -18,10 +18,10 @@ func (t token) at(i int) rune {
 	return 0
 }
 
-// rest is the part from i on.
+// rest returns the part from i on.
 func (t token) rest(i int) token { return token{t.text[i:], t.start + i} }
 
-// split cuts t at separators; there are no empty pieces.
+// split splits t at separators; there are no empty parts.
 func (t token) split(separators string) []token {
 	var pieces []token
 	begin := -1
@@ -40,7 +40,7 @@ func (t token) split(separators string) []token {
 	return pieces
 }
 
-// trim drops control characters and blanks from both ends: a line end pasted along, for example.
+// trim removes control characters and blanks from both ends, for example a pasted line end.
 func (t token) trim() token {
 	begin, end := 0, len(t.text)
 	for begin < end && t.text[begin] <= ' ' {

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// lookAhead is how far windows that touch are followed: a day of windows of a minute would take
-// long to join, and a caller that needs the end asks again.
+// lookAhead is how far windows that touch are followed: a day of windows of a minute would take long to join, and a caller
+// that needs the end calls again.
 const lookAhead = int64(6 * time.Hour / time.Second)
 
-// Windows opens a window [start, start + d) whenever e fires. Windows that touch or overlap are one.
-// d counts in whole seconds.
+// Windows opens a window [start, start + d) whenever e fires. Windows that touch or overlap are one. d is rounded down to
+// whole seconds.
 func Windows(e *Expression, d time.Duration) Plan {
 	return &windows{expression: e, length: int64(d / time.Second)}
 }
@@ -47,16 +47,15 @@ func (w *windows) At(t time.Time, system *time.Location) (bool, time.Time) {
 	return true, time.Unix(start+w.length, 0).In(zone)
 }
 
-// firings are the times at which rules fire in a zone, in Unix seconds.
+// firings returns the times at which rules fire in a zone, in Unix seconds.
 type firings struct {
 	rules   *rules
 	offsets *offsets
 }
 
-// next returns the first firing behind after. Where the clock is set back, Quartz fires in the second
-// of two equal hours only; but asked from within the first it treats that as the second, and
-// skips the rest. An agent that joins there must see the same windows as one that
-// joined earlier, so the search starts before it.
+// next returns the first firing after after. Where the clock is set back, Quartz fires in the second of two equal hours
+// only; but for a time within the first it assumes the second, and skips the firings between. A caller that starts there
+// must get the same windows as one that started earlier, so the search starts before.
 func (f firings) next(after int64) (int64, bool) {
 	first := f.offsets.at(after + 1)
 	if first.end != math.MaxInt64 {
@@ -68,8 +67,7 @@ func (f firings) next(after int64) (int64, bool) {
 	return f.rules.next(after, f.offsets)
 }
 
-// last returns the last firing in (after, through]. It costs a few calls of next however many
-// firings there are.
+// last returns the last firing in (after, through]. It costs a few calls of next, however many firings there are.
 func (f firings) last(after, through int64) (int64, bool) {
 	found, ok := f.next(after)
 	if !ok || found > through {
@@ -78,7 +76,7 @@ func (f firings) last(after, through int64) (int64, bool) {
 	if last, ok := f.next(through - 1); ok && last == through {
 		return through, true
 	}
-	// The last one lies in [found, none].
+	// The last one is in [found, none].
 	for none := through; found < none; {
 		middle := found + (none-found)/2
 		if later, ok := f.next(middle); ok && later <= through {

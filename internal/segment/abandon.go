@@ -8,9 +8,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// Abandon is for a segment that Seal cannot be trusted with, as something panicked: what is in the
-// file is finished as after a crash. What is only gathered is lost. It does nothing to a segment
-// that is no longer being written.
+// Abandon ends a segment that Seal cannot be trusted with, as the recorder panicked: what is in the file is finished as
+// after a crash, and frames still in memory are lost. It does nothing to a segment that is no longer being written.
 func (w *Writer) Abandon() error {
 	w.mu.Lock()
 	done := w.shown.Finished()
@@ -26,7 +25,7 @@ func (w *Writer) Abandon() error {
 	return volume.Fault(w.stream.Dir, w.abandonFile(err))
 }
 
-// abandonFile leaves a file that could not be finished: it is repaired as after a crash.
+// abandonFile leaves a file that could not be finished to repairBroken, which repairs it as after a crash.
 func (w *Writer) abandonFile(why error) error {
 	w.detach()
 	_ = w.store.repairBroken() // Run tries again
@@ -36,7 +35,7 @@ func (w *Writer) abandonFile(why error) error {
 // maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
 const maxRewriteAtOnce = 16 << 20
 
-// rewrite leaves a file in doubt. It is no error when it is sound and durable afterwards.
+// rewrite writes again a file whose sync failed. It returns nil when the file is intact and synced afterwards.
 func (w *Writer) rewrite(why error) error {
 	w.detach()
 	if w.mkv.Size() > maxRewriteAtOnce {

@@ -13,8 +13,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// NoteClock notes that the hub's clock was not set while the media in [from, until] of the present
-// epoch was recorded: add is to be added to its times. It is durable when NoteClock returns.
+// NoteClock records that the hub's clock was not set while the media in [from, until] of the current epoch was recorded: add
+// is to be added to its times. The note is durable when NoteClock returns.
 func (s *Store) NoteClock(stream string, from, until time.Time, add time.Duration) error {
 	s.clocks.Lock()
 	defer s.clocks.Unlock()
@@ -36,19 +36,19 @@ func writeClock(st *streams.Stream, notes []layout.ClockNote) error {
 	return volume.Fault(st.Dir, layout.WriteClock(st.Files, st.Dir, notes))
 }
 
-// keepClocks writes the side files again that went with a stream's directory.
+// keepClocks writes again the clock files that were lost with a stream's directory.
 func (s *Store) keepClocks() {
 	s.clocks.Lock()
 	defer s.clocks.Unlock()
 	s.mu.Lock()
-	owing := make(map[*streams.Stream][]layout.ClockNote)
+	unsaved := make(map[*streams.Stream][]layout.ClockNote)
 	for _, st := range s.streams {
 		if st.Untimed && !st.Deleting {
-			owing[st] = st.Catalog.Clock
+			unsaved[st] = st.Catalog.Clock
 		}
 	}
 	s.mu.Unlock()
-	for st, notes := range owing {
+	for st, notes := range unsaved {
 		if err := writeClock(st, notes); err != nil {
 			logevent.CorrectionNotNoted.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
 			continue
@@ -59,8 +59,8 @@ func (s *Store) keepClocks() {
 	}
 }
 
-// Offsets says where the frame lies that a segment's file dates `at` after its start: wire is to be added for
-// its time in the cloud, and recorded for when it was recorded. Both are 0 unless the time is wrong.
+// Offsets returns the corrections of a frame that a segment's file dates `at` after its start: wire is to be added for its
+// producer timestamp, and recorded for the time of its recording. Both are 0 unless the time is wrong.
 func (s *Store) Offsets(k Key, at time.Duration) (wire, recorded time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,8 +71,8 @@ func (s *Store) Offsets(k Key, at time.Duration) (wire, recorded time.Duration) 
 	return st.Catalog.Offsets(k.Epoch, k.Start+at.Milliseconds())
 }
 
-// Misdated lists the spans of a stream whose times are wrong, in order, as long as there is media of them.
-// O(log n) for each, and for each epoch.
+// Misdated returns the spans of a stream whose times are wrong, in order, as long as there is media in them. O(log n) for
+// each, and for each epoch.
 func (s *Store) Misdated(stream string) []Misdated {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,18 +82,17 @@ func (s *Store) Misdated(stream string) []Misdated {
 	return nil
 }
 
-// errEpochs is that of a stream that has had all epochs that there are names for.
+// errEpochs is returned for a stream that has used the last epoch for which there is a name.
 var errEpochs = errors.New("no epoch is left")
 
-// BeginEpoch begins an epoch of a stream, whose times were ahead: what is created from now on may start
-// whenever it likes, whatever was recorded before, and LastEnd is zero until something is. The media of the
-// epoch that ends with times in [from, until] is dated wrongly: add is to be added to its times, and 0 says
-// that nobody knows how much. A zero from is for all times that are well after at, the time now; a zero until
-// for all from `from` on.
+// BeginEpoch begins a new epoch of a stream whose times were ahead: segments created from now on may start at any time,
+// whatever was recorded before, and LastEnd is zero until media is recorded. The media with times in [from, until] of the
+// epoch that ends is dated wrongly: add is to be added to its times; 0 means that the error is not known. A zero from means
+// all times that are well after at, the time now; a zero until, all from `from` on.
 //
-// The epoch has begun, durably, when BeginEpoch returns nil. Else it has not, and the error is a *health.Fault
-// of the disk, ErrBusy while a segment of the stream is being written (seal it before), or ErrClosed. An epoch
-// without media is not followed by another one: it begins at that time then.
+// The epoch has begun, durably, when BeginEpoch returns nil. Otherwise it has not, and the error is a *health.Fault of the
+// disk, ErrBusy while a segment of the stream is being written (seal it before), or ErrClosed. An epoch without media is not
+// followed by another one: its start is moved to at.
 func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Duration, at time.Time) error {
 	s.clocks.Lock()
 	defer s.clocks.Unlock()
@@ -132,7 +131,7 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 	return nil
 }
 
-// reserveEpoch makes sure that no segment is being written, and that none begins until creating is unset.
+// reserveEpoch makes sure that no segment is being written, and that none is created until creating is unset.
 func (s *Store) reserveEpoch(name string) (*streams.Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What cannot be read of a sealed segment is not in the cloud: the segment is never taken for uploaded as a whole, and is
+// What cannot be read of a sealed segment is not in the cloud: the segment is never treated as completely uploaded, and is
 // kept, also over a start.
 func TestASegmentOfWhichAPartCannotBeReadIsNotUploadedWhole(t *testing.T) {
 	t.Parallel()

@@ -15,8 +15,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound
-// when there is no such segment, also where somebody deleted its file: it is listed no longer then.
+// Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound when
+// there is no such segment. A segment whose file somebody deleted is then no longer listed.
 func (s *Store) Delete(k Key) error {
 	s.mu.Lock()
 	st := s.streams[k.Stream]
@@ -34,12 +34,10 @@ func (s *Store) Delete(k Key) error {
 	return cmp.Or(s.removeGarbage(st), err)
 }
 
-// Deleted is how many bytes of media were deleted from the disk of the recording directory since Open, for whatever
-// reason.
+// Deleted returns how many bytes of media were deleted from the disk of the recording directory since Open, for any reason.
 func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
-// rememberEnd makes durable how far the stream's time has come, when nothing else would remember
-// it after the deletion of a segment.
+// rememberEnd saves the newest producer time of the stream, when nothing else would keep it after the deletion of a segment.
 func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	s.mu.Lock()
 	highest, known := st.Catalog.EndWithout(k)
@@ -49,7 +47,7 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	}
 	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, k.Epoch, highest); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
-			return nil // somebody removed the directory: who makes it again writes the stream file from memory
+			return nil // somebody removed the directory: the code that creates it again writes the stream file from memory
 		}
 		return volume.Fault(st.Dir, err)
 	}
@@ -59,10 +57,9 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	return nil
 }
 
-// discard gives a segment's file the name of garbage and takes it out of the index. The name goes
-// first, so that a crash while a large file is being freed leaves garbage and not a segment
-// without its data. Of a file that somebody deleted nothing is booked, as its deletion here frees nothing.
-// Call it after rememberEnd.
+// discard renames a segment's file to garbage and removes it from the index. The rename comes first, so that a crash while a
+// large file is being freed leaves garbage and not a segment without its data. A file that somebody deleted is not counted,
+// as its deletion here frees nothing. Call it after rememberEnd.
 func (s *Store) discard(st *streams.Stream, k Key) error {
 	e, err := s.claim(st, k)
 	if err != nil {
@@ -72,8 +69,8 @@ func (s *Store) discard(st *streams.Stream, k Key) error {
 	err = st.Rename(e.Name(), garbage)
 	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
-		missing = !st.Exists(garbage) // a renaming that failed may have been done
-		err = s.streamPresent(st)     // the file is not gone when its disk is
+		missing = !st.Exists(garbage) // a rename that returned an error may have been done
+		err = s.streamPresent(st)     // the file is not deleted when its disk is gone
 	}
 	s.mu.Lock()
 	a := st.Active[e.ID]
@@ -90,7 +87,7 @@ func (s *Store) discard(st *streams.Stream, k Key) error {
 	st.Watchers.Notify()
 	s.mu.Unlock()
 	if notes != nil {
-		_ = notes.End() // its file goes as well
+		_ = notes.End() // its file is deleted as well
 	}
 	if err == nil && missing {
 		s.logVanished(k)
@@ -99,7 +96,7 @@ func (s *Store) discard(st *streams.Stream, k Key) error {
 	return volume.Fault(st.Dir, err)
 }
 
-// book accounts for a segment whose disk will be free again, once its file of that name is removed. Call with mu held.
+// book records that a segment's bytes are freed once its file of that name is removed. Call with mu held.
 func (s *Store) book(st *streams.Stream, e catalog.Entry, name string) {
 	st.Discard(e.Bytes, name)
 	if s.onDisk(st) {
@@ -107,7 +104,7 @@ func (s *Store) book(st *streams.Stream, e catalog.Entry, name string) {
 	}
 }
 
-// claim takes a segment that nobody uses for its deletion: who opens it from now on finds it gone.
+// claim reserves a segment that nobody uses for its deletion: from now on it cannot be opened.
 func (s *Store) claim(st *streams.Stream, k Key) (catalog.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,8 +121,7 @@ func (s *Store) claim(st *streams.Stream, k Key) (catalog.Entry, error) {
 	return e, nil
 }
 
-// removeGarbage frees the disk of what was discarded. That takes long for large files, so nobody
-// waits for it but the caller.
+// removeGarbage removes the files that discard renamed. That takes long for large files, so only the caller waits for it.
 func (s *Store) removeGarbage(st *streams.Stream) error {
 	s.mu.Lock()
 	g := st.TakeGarbage()
@@ -137,8 +133,8 @@ func (s *Store) removeGarbage(st *streams.Stream) error {
 	return volume.Fault(st.Dir, err)
 }
 
-// DeleteStream removes all media of a stream and its directory. Segments that are being read are
-// waited for; nothing may write to the stream any more. When it fails it can be called again.
+// DeleteStream removes all media of a stream and its directory. It waits for segments that are being read; nothing may write
+// to the stream any more. When it fails it can be called again.
 func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	changes, stop := s.Changes(name)
 	defer stop()
@@ -175,7 +171,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	s.mu.Lock()
 	placed := st.Device != 0
 	s.mu.Unlock()
-	if placed { // what has the name otherwise is something else's
+	if placed { // otherwise the directory of that name is not the stream's
 		if err := s.volume.RemoveDirectory(st.Name, st.Dir); err != nil { // nobody else touches it: deleting is set
 			return err
 		}
@@ -189,8 +185,8 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	return nil
 }
 
-// deleteFree deletes all that is not in use and returns the number of those that are. Others get
-// their turn between two segments.
+// deleteFree deletes all segments that are not in use and returns the number of the others. Other goroutines can take the
+// lock between two segments.
 func (s *Store) deleteFree(ctx context.Context, st *streams.Stream) (left int, err error) {
 	before := layout.ID{Epoch: math.MaxUint32, Start: math.MaxInt64}
 	for {

@@ -15,8 +15,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// ensureDirectory sees to it that the stream has a directory with its stream file, durably. Where that is, is decided once:
-// at the start by what is there, else here.
+// ensureDirectory makes sure that the stream has a directory with its stream file, durably. Its place is decided once: when
+// the store is loaded, by the directories that exist, or else here.
 func (s *Store) ensureDirectory(st *streams.Stream) error {
 	s.mu.Lock()
 	placed := st.Device != 0
@@ -24,7 +24,7 @@ func (s *Store) ensureDirectory(st *streams.Stream) error {
 	if placed {
 		return s.restoreDirectory(st)
 	}
-	defer s.volume.ClaimName(st.Name)() // where names are the same but for their case, one stream finds the other's stream file
+	defer s.volume.ClaimName(st.Name)() // where the file system ignores case, a stream finds another one's stream file
 	dir, marked, err := s.volume.Choose(st.Name)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (s *Store) ensureDirectory(st *streams.Stream) error {
 	return err
 }
 
-// restoreDirectory makes a directory again that somebody removed, unless it is its disk that is gone.
+// restoreDirectory creates again a directory that somebody removed, unless its disk is gone.
 func (s *Store) restoreDirectory(st *streams.Stream) error {
 	path := filepath.Join(st.Dir, layout.StreamFileName)
 	info, err := s.files.Stat(path)
@@ -67,7 +67,7 @@ func (s *Store) restoreDirectory(st *streams.Stream) error {
 	return nil
 }
 
-// streamPresent is present, also for the disk that a stream has for itself.
+// streamPresent is present, but also checks the stream's own disk, if it has one.
 func (s *Store) streamPresent(st *streams.Stream) error {
 	if err := s.volume.Present(); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (s *Store) streamPresent(st *streams.Stream) error {
 	return s.directoryPresent(st)
 }
 
-// directoryPresent fails when the disk that the stream's directory was on is not there.
+// directoryPresent fails when the disk that the stream's directory was on is not mounted.
 func (s *Store) directoryPresent(st *streams.Stream) error {
 	s.mu.Lock()
 	dir, before := st.Dir, st.Device
@@ -86,7 +86,7 @@ func (s *Store) directoryPresent(st *streams.Stream) error {
 	return s.volume.DirectoryPresent(st.Name, dir, before)
 }
 
-// noteDisk notes on which disk the stream's directory lies.
+// noteDisk records on which disk the stream's directory is.
 func (s *Store) noteDisk(st *streams.Stream) {
 	now, shared := volume.Device(st.Dir), volume.SharesSpace(s.dir, st.Dir)
 	s.mu.Lock()
@@ -94,8 +94,8 @@ func (s *Store) noteDisk(st *streams.Stream) {
 	s.mu.Unlock()
 }
 
-// SameDisk reports whether a stream is recorded to the disk of the recording directory, so that deleting of its
-// media frees space there. Its directory may be a link to another disk, or another one may be mounted on it.
+// SameDisk reports whether a stream is recorded to the disk of the recording directory, so that deleting its media frees
+// space there. Its directory may be a link to another disk, or another one may be mounted on it.
 func (s *Store) SameDisk(stream string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *Store) onDisk(st *streams.Stream) bool {
 	return st.Device == 0 || s.volume.SameDisk(st.Device, st.Shared)
 }
 
-// makeDirectory makes the stream's directory with its file, durably.
+// makeDirectory creates the stream's directory with its file, durably.
 func (s *Store) makeDirectory(st *streams.Stream) error {
 	s.mu.Lock()
 	epoch, highest := st.Catalog.Epoch, st.Catalog.Newest()
@@ -116,10 +116,10 @@ func (s *Store) makeDirectory(st *streams.Stream) error {
 	return s.volume.MakeDirectory(st.Name, st.Dir, epoch, highest)
 }
 
-// keepFormat has the store be of the format that its streams need: one that was lost, say.
+// keepFormat writes the format that the store's streams need, for example after its file was lost.
 func (s *Store) keepFormat() error { return s.volume.NeedFormat(s.neededFormat()) }
 
-// neededFormat is the format that the store's streams need.
+// neededFormat returns the format that the store's streams need.
 func (s *Store) neededFormat() int32 {
 	needed := int32(layout.FormatFirst)
 	s.mu.Lock()

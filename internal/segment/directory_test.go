@@ -234,7 +234,7 @@ func TestDeletionLeavesWhatIsNotOurs(t *testing.T) {
 }
 
 // A stream's directory may be a link to another disk. It is followed everywhere, and where its disk is missing that
-// is said, and nothing taken for deleted.
+// is said, and nothing treated as deleted.
 func TestALinkToAnotherDisk(t *testing.T) {
 	t.Parallel()
 	dir, disk := t.TempDir(), filepath.Join(t.TempDir(), "disk")
@@ -323,8 +323,8 @@ func TestTwoFilesOfOneSegment(t *testing.T) {
 				if len(list) != 1 || list[0].State != tc.state {
 					t.Errorf("%+v", list)
 				}
-				if aside, _ := s.Quarantined(); len(aside) != 1 {
-					t.Errorf("set aside: %q", aside)
+				if files, _ := s.Quarantined(); len(files) != 1 {
+					t.Errorf("set aside: %q", files)
 				}
 				if err := s.Close(); err != nil {
 					t.Fatal(err)

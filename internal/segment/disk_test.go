@@ -36,7 +36,7 @@ func sentence(err error) string {
 	return ""
 }
 
-// fillUp records fragments until the disk refuses one, and gives how many were completed.
+// fillUp records fragments until the disk refuses one, and returns how many were completed.
 func fillUp(t *testing.T, w *Writer) (completed int, err error) {
 	t.Helper()
 	frame := [][]byte{make([]byte, 100_000)}
@@ -220,7 +220,7 @@ func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), volume.MarkFileName) {
-		t.Errorf("it does not say how to go on: %v", err)
+		t.Errorf("it does not say how to continue: %v", err)
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
@@ -242,18 +242,18 @@ func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
 	_ = s.Close()
 }
 
-// trouble is a disk that can be told to fail or to hang.
+// trouble is a disk that fails or hangs on request.
 type trouble struct {
 	unsyncedFiles
-	fail  atomic.Pointer[error]
-	hold  chan struct{} // while open, files with held in their path are not created
-	held  string
-	begun chan struct{}
+	fail    atomic.Pointer[error]
+	hold    chan struct{} // while open, files with held in their path are not created
+	held    string
+	started chan struct{}
 }
 
 func (d *trouble) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
 	if d.hold != nil && strings.Contains(name, d.held) && flag&os.O_CREATE != 0 && !strings.Contains(name, layout.StreamFileName) {
-		d.begun <- struct{}{}
+		d.started <- struct{}{}
 		<-d.hold
 	}
 	f, err := d.unsyncedFiles.OpenFile(name, flag, mode)
@@ -281,7 +281,7 @@ func (f troubled) Write(p []byte) (int, error) {
 
 func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
-	disk := &trouble{hold: make(chan struct{}), held: "slow", begun: make(chan struct{})}
+	disk := &trouble{hold: make(chan struct{}), held: "slow", started: make(chan struct{})}
 	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
@@ -295,8 +295,8 @@ func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 		}
 		created <- err
 	}()
-	<-disk.begun
-	// It hangs. All others go on, and a second one of the same stream is told.
+	<-disk.started
+	// It hangs. All others continue, and a second one of the same stream gets an error.
 	k := addSegment(t, s, "door", begin, 2)
 	persistAll(t, s, k)
 	if err := s.MarkUploaded(k); err != nil {
@@ -316,7 +316,7 @@ func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 
 func TestASlowAcknowledgementHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
-	disk := &trouble{hold: make(chan struct{}), held: layout.ProgressSuffix, begun: make(chan struct{})}
+	disk := &trouble{hold: make(chan struct{}), held: layout.ProgressSuffix, started: make(chan struct{})}
 	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
@@ -325,7 +325,7 @@ func TestASlowAcknowledgementHoldsUpNobodyElse(t *testing.T) {
 	k := addSegment(t, s, "door", begin, 1)
 	noted := make(chan error)
 	go func() { noted <- s.MarkPersisted(k, fragmentsOf(t, s, k)[0]) }()
-	<-disk.begun
+	<-disk.started
 	addSegment(t, s, "yard", begin, 1)
 	if u := s.Usage("door"); u.PendingBytes != 0 {
 		t.Errorf("what is acknowledged is still pending: %+v", u)

@@ -100,7 +100,7 @@ func TestAnEpochBeginsWhereTheTimesWereAhead(t *testing.T) {
 		}
 	}
 	if wrong := s.Misdated("door"); wrong != nil {
-		t.Errorf("still told of media that is gone: %+v", wrong)
+		t.Errorf("media that is deleted is still reported: %+v", wrong)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestAnEpochWithoutMediaIsNotFollowedByAnother(t *testing.T) {
 	if len(infos) != 3 || infos[1].Epoch != 0 || infos[2].Epoch != 1 || !infos[1].RecordedTo.Equal(now.Add(-2*time.Minute)) {
 		t.Errorf("%+v", infos)
 	}
-	// What is deleted is remembered: of the epoch, not of the one before.
+	// What is deleted is remembered: of the epoch, not of the previous one.
 	for _, info := range infos {
 		if err := s.Delete(info.Key); err != nil {
 			t.Fatal(err)
@@ -193,6 +193,6 @@ func TestAnEpochWithoutMediaIsNotFollowedByAnother(t *testing.T) {
 		s = reopened(t, s, dir)
 	}
 	if w := startSegment(t, s, "new", begin.Add(40*time.Minute), 1); w.Key().Epoch != 1 {
-		t.Errorf("it goes on in epoch %d", w.Key().Epoch)
+		t.Errorf("it continues in epoch %d", w.Key().Epoch)
 	}
 }

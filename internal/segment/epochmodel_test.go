@@ -42,7 +42,7 @@ func (m *epochModel) bound(epoch uint32) int64 {
 	return bound
 }
 
-// note finds what is known of a time in a segment, by looking at everything.
+// note finds the note about a time in a segment by a linear search.
 func (m *epochModel) note(g *modelSegment, t int64) (found layout.ClockNote, ok bool) {
 	if bound := m.bound(g.key.Epoch); bound < math.MaxInt64 && t > bound+catalog.TimesAhead.Milliseconds() {
 		found, ok = layout.ClockNote{Ahead: true}, true

@@ -18,7 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// tries is how often somebody who is told of an error tries again.
+// tries is how often a caller that gets an error tries again.
 const tries = 3
 
 func again(do func() error) (err error) {
@@ -94,7 +94,7 @@ func (y *story) segmentDespite(start time.Time) {
 }
 
 // Each sync of recording, sealing and uploading fails once, whereupon the disk has lost what was written
-// since the one before, and says nothing of it: what the store shows as sealed, uploaded or noted is
+// since the previous one, and proves nothing about it: what the store shows as sealed, uploaded or noted is
 // there after a power cut all the same.
 func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 	t.Parallel()
@@ -128,20 +128,20 @@ func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 }
 
 // afterFailedSync says, for each function that makes something durable, what follows when that fails, so that
-// a sync which succeeds later proves nothing of what was written before.
+// a sync which succeeds later proves nothing about earlier writes.
 var afterFailedSync = map[string]string{
 	"Writer.create": "the file is removed: the next segment has a file of its own",
-	"Writer.sync": "the file is in doubt: it is synced no more, the recorder begins another segment, " +
+	"Writer.sync": "the file is in doubt: it is no longer synced, the recorder begins another segment, " +
 		"and Seal has it written again",
 	"Writer.finish":               "the file is in doubt: Seal has it written again",
 	"Writer.sealed":               "after a power cut the file has its name of before, and is recovered",
 	"volume.Volume.MakeDirectory": "directory and marker are removed, and made by the next segment",
 	"Store.rememberEnd":           "atomicfile.Replace: all of it is done again by the next who needs it",
 	"layout.WriteStreamFile":      "its callers are here",
-	"Store.SyncProgress":          "an error; the lines are still owed, and the next one does it again",
+	"Store.SyncProgress":          "an error; the lines are still unsaved, and the next one does it again",
 	"layout.WriteClock":           "its callers are here",
 	"layout.WriteFormat":          "its callers are here",
-	"repair.File.Sync":            "notes that the file is in doubt, for whoever closes it",
+	"repair.File.Sync":            "notes that the file is in doubt, for the code that closes it",
 	"repair.Recover":              "the file is in doubt, stays broken, and is written again before the next try",
 	"repair.rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
 	"Store.loadTorn":              "after a power cut the file has its name of before, and is recovered again",
@@ -158,8 +158,8 @@ var afterFailedSync = map[string]string{
 	"writeClock": "atomicfile.Replace: an error for the recorder, and the notes of before stay; the " +
 		"next ones are written as a whole",
 	"volume.Volume.NeedFormat": "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
-	"gaps.Notes.append":        "the notes are owed: keepGaps writes all of them again as a whole",
-	"gaps.Notes.Write":         "atomicfile.Replace: the notes stay owed, and it is done again",
+	"gaps.Notes.append":        "the notes are unsaved: keepGaps writes all of them again as a whole",
+	"gaps.Notes.Write":         "atomicfile.Replace: the notes stay unsaved, and it is done again",
 	"gaps.Load":                "atomicfile.Replace: the longer file stays, and is shortened at another start",
 	"Store.Requeue": "an error for the uploader; after a power cut the file has its name of before, and " +
 		"is queued again another day",

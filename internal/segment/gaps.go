@@ -14,7 +14,7 @@ import (
 // GapAfter is the distance of frames from which there is a gap between them.
 const GapAfter = gaps.After
 
-// loadGaps reads which gaps are noted of a stream. Segments that were being written are not in the catalog yet.
+// loadGaps reads the noted gaps of a stream. Segments that were being written are not in the catalog yet.
 func (s *Store) loadGaps(st *streams.Stream, torn []layout.ID) {
 	var err error
 	st.Gaps, err = gaps.Load(s.files, st.Dir, gaps.LoadOptions{
@@ -29,23 +29,23 @@ func (s *Store) loadGaps(st *streams.Stream, torn []layout.ID) {
 	}
 }
 
-// keepGaps writes from which segments on gaps are noted, once a stream, and what the disk did not take before.
-// Nobody who records waits for it.
+// keepGaps writes, once per stream, the line that states from which segment on gaps are noted, and the notes that could not
+// be written before. Recording does not wait for it.
 func (s *Store) keepGaps() {
 	s.mu.Lock()
-	var owing []*gaps.Notes
+	var unsaved []*gaps.Notes
 	for _, st := range s.streams {
-		if st.Gaps.Owed() && !st.Deleting && st.Device != 0 {
-			owing = append(owing, st.Gaps)
+		if st.Gaps.Unsaved() && !st.Deleting && st.Device != 0 {
+			unsaved = append(unsaved, st.Gaps)
 		}
 	}
 	s.mu.Unlock()
-	for _, n := range owing {
+	for _, n := range unsaved {
 		_ = n.Write() // what fails is tried again
 	}
 }
 
-// noteGaps notes the gaps within a segment that is finished. What the disk does not take is written by keepGaps.
+// noteGaps notes the gaps within a segment that is finished. When the disk fails, keepGaps writes them later.
 func (s *Store) noteGaps(st *streams.Stream, k layout.ID, spans []layout.Span) {
 	if err := st.Gaps.Note(k, spans); err != nil {
 		logevent.GapsNotNoted.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
@@ -59,8 +59,7 @@ func (s *Store) recoverGaps(st *streams.Stream, k layout.ID, f file, size int64)
 	}
 }
 
-// Gaps reads where nothing was recorded within the segment, by the heads of all its frames: for one of
-// which Info does not say it.
+// Gaps reads the gaps within the segment from the heads of all its frames, for a segment whose Info does not have them.
 func (r *Reader) Gaps() ([]Gap, error) {
 	m, err := r.container()
 	if err != nil {

@@ -198,7 +198,7 @@ func BenchmarkReadGaps(b *testing.B) {
 }
 
 // An earlier version that records in between does not note gaps, and leaves no sign in the notes: those that this version
-// has made of before are not taken for all.
+// has made of before are not treated as complete.
 func TestGapsAreNotDeniedAfterAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -227,7 +227,7 @@ func TestGapsAreNotDeniedAfterAnEarlierVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s.infoOf(w.Key()).GapsKnown {
-			t.Error("the notes are taken for all")
+			t.Error("the notes are treated as complete")
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)

@@ -18,18 +18,18 @@ import (
 )
 
 // hanging is a disk on which, once armed, a rename to a name with that ending, or a removal of one,
-// hangs until it is let go: before it is done, or after.
+// hangs until it is released: before it is done, or after.
 type hanging struct {
 	unsyncedFiles
-	ending atomic.Pointer[string]
-	after  bool
-	fails  error // what comes of it then, when it hangs before
-	begun  chan struct{}
-	letGo  chan struct{}
+	ending  atomic.Pointer[string]
+	after   bool
+	fails   error // its result then, when it hangs before
+	started chan struct{}
+	letGo   chan struct{}
 }
 
 func newHanging() *hanging {
-	return &hanging{begun: make(chan struct{}), letGo: make(chan struct{})}
+	return &hanging{started: make(chan struct{}), letGo: make(chan struct{})}
 }
 
 func (d *hanging) arm(ending string) { d.ending.Store(&ending) }
@@ -44,7 +44,7 @@ func (d *hanging) change(name string, do func() error) error {
 	if d.after {
 		err = do()
 	}
-	d.begun <- struct{}{}
+	d.started <- struct{}{}
 	<-d.letGo
 	switch {
 	case d.after:
@@ -124,7 +124,7 @@ func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
 				disk.arm(row.ending)
 				done := make(chan error)
 				go func() { done <- row.do(s, w) }()
-				<-disk.begun
+				<-disk.started
 				atOnce(t, "somebody", func() {
 					if list := s.Segments("slow", time.Time{}, time.Time{}); len(list) != 1 || list[0].State != row.state || list[0].Bytes == 0 {
 						t.Errorf("meanwhile the stream has %+v", list)
@@ -198,10 +198,10 @@ func TestAFailedRenameLeavesTheSegmentAsItWas(t *testing.T) {
 	disk.fails = &fs.PathError{Op: "rename", Path: "x", Err: syscall.EIO}
 	close(disk.letGo)
 	go func() {
-		for range disk.begun { // nobody needs to know
+		for range disk.started { // nobody needs to know
 		}
 	}()
-	defer close(disk.begun)
+	defer close(disk.started)
 	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +293,7 @@ func (x *renaming) write(segments int64) {
 	}
 }
 
-// read opens the newest segment again and again, but only once after its deletion was asked for: else two
+// read opens the newest segment repeatedly, but only once after its deletion was asked for: else two
 // readers may keep it from being deleted for ever.
 func (x *renaming) read() (opened int) {
 	changes, stop := x.s.Changes("door")

@@ -13,7 +13,7 @@ import (
 func TestWhatOthersHoldOpenIsKnown(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
-	w := begun(t, s, 0)
+	w := beginSegment(t, s, 0)
 	if err := w.BeginFragment(0, true); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestWhatOthersHoldOpenIsKnown(t *testing.T) {
 	ask("gone", false, false)
 }
 
-// Whoever opens the file while it is asked for waits for nothing.
+// A process that opens the file during the check does not wait.
 func TestAskingWhoHoldsAFileHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")

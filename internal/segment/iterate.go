@@ -7,20 +7,20 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 )
 
-// Kinds says which finished segments a Walk visits.
+// Kinds is the set of kinds of finished segments that a Walk visits.
 type Kinds = streams.Kinds
 
 // The kinds of finished segments.
 const (
 	NotUploaded     = streams.NotUploaded
 	UploadedWhole   = streams.UploadedWhole
-	UploadedRefused = streams.UploadedRefused // uploaded but for fragments that the service refused
+	UploadedRefused = streams.UploadedRefused // uploaded except for fragments that the service refused
 	Finished        = streams.Finished
 )
 
-// Walk visits a stream's finished segments of these kinds, oldest first. It holds no lock between
-// two of them, so they may be deleted on the way; and it looks at no more than it visits, so that
-// taking the oldest few of a million costs as much as taking them of ten.
+// Walk visits a stream's finished segments of these kinds, oldest first. It holds no lock between two of them, so they may
+// be deleted meanwhile; and it reads only the entries that it visits, so that visiting the oldest few of a million segments
+// costs as much as those of ten.
 func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		heads := which.Heads()
@@ -33,7 +33,7 @@ func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
 	}
 }
 
-// step returns the oldest of the heads and moves that one on.
+// step returns the oldest of the heads and advances that one.
 func (s *Store) step(stream string, heads []catalog.Head) (Info, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -32,7 +32,7 @@ func fillLimit(t *testing.T, w *Writer) (frames int) {
 	return frames
 }
 
-func begun(t *testing.T, s *Store, after time.Duration) *Writer {
+func beginSegment(t *testing.T, s *Store, after time.Duration) *Writer {
 	t.Helper()
 	w, err := s.Create("door", headerAt(begin.Add(after)))
 	if err != nil {
@@ -47,7 +47,7 @@ func TestALimitHoldsAtEveryFrame(t *testing.T) {
 	var lows atomic.Int32
 	limit := Limit{Bytes: 100_000, Ahead: 16_000, Low: func() { lows.Add(1) }, Full: noRoom}
 	s.SetLimit("door", limit)
-	w := begun(t, s, 0)
+	w := beginSegment(t, s, 0)
 	if n := fillLimit(t, w); n != 9 || lows.Load() == 0 {
 		t.Errorf("%d frames of 10 kB are in 100 kB, room was asked for %d times", n, lows.Load())
 	}
@@ -68,7 +68,7 @@ func TestALimitHoldsAtEveryFrame(t *testing.T) {
 	if err := s.Delete(w.Key()); err != nil {
 		t.Fatal(err)
 	}
-	seal(t, begun(t, s, time.Minute))
+	seal(t, beginSegment(t, s, time.Minute))
 }
 
 // Lowering the limit must not cost a frame while older media is still to be deleted for it.
@@ -77,17 +77,17 @@ func TestALoweredLimitWaitsForTheDeletion(t *testing.T) {
 	s := open(t, t.TempDir())
 	limit := Limit{Bytes: 1_000_000, Ahead: 16_000, Full: noRoom}
 	s.SetLimit("door", limit)
-	old := begun(t, s, 0)
+	old := beginSegment(t, s, 0)
 	fillLimit(t, old)
 	seal(t, old)
-	w := begun(t, s, time.Minute)
+	w := beginSegment(t, s, time.Minute)
 	limit.Bytes = 100_000
 	s.SetLimit("door", limit)
 	if n := fillLimit(t, w); n != tooMuch/10_000 {
 		t.Errorf("only %d frames are written while the deletion is waited for", n)
 	}
 	seal(t, w)
-	last := begun(t, s, 2*time.Minute)
+	last := beginSegment(t, s, 2*time.Minute)
 	for _, k := range []Key{old.Key(), w.Key()} {
 		if err := s.Delete(k); err != nil {
 			t.Fatal(err)
@@ -108,7 +108,7 @@ func TestAStreamThatDeniesBeginsNoSegmentWithoutRoomForIt(t *testing.T) {
 	t.Parallel()
 	for deny, want := range map[bool]error{true: ErrPaused, false: nil} {
 		s := open(t, t.TempDir())
-		first := begun(t, s, 0)
+		first := beginSegment(t, s, 0)
 		if err := errors.Join(first.BeginFragment(0, true), first.WriteFrame(1, 0, true, [][]byte{make([]byte, 85_000)})); err != nil {
 			t.Fatal(err)
 		}

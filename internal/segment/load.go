@@ -32,9 +32,9 @@ func (s *Store) load() error {
 			continue
 		}
 		if err := s.loadStream(d.Name()); err != nil {
-			if s.readOnly { // a command says so at once
+			if s.readOnly { // a command reports it at once
 				if errors.Is(err, volume.ErrDangling) {
-					continue // the agent does; the others can be read
+					continue // the agent continues; the other streams can be read
 				}
 				return err
 			}
@@ -45,7 +45,7 @@ func (s *Store) load() error {
 	return nil
 }
 
-// loadUnread tries the directories again that could not be read.
+// loadUnread tries again the directories that could not be read.
 func (s *Store) loadUnread() {
 	names := s.volume.Unread.Names()
 	if len(names) == 0 || s.volume.Present() != nil {
@@ -57,7 +57,7 @@ func (s *Store) loadUnread() {
 	s.volume.Unread.Report()
 }
 
-// loadStream indexes one directory, if it is a stream's. When it fails nothing of it is listed.
+// loadStream indexes one directory, if it is a stream's. When it fails no segment of it is listed.
 func (s *Store) loadStream(name string) error {
 	dir := filepath.Join(s.dir, name)
 	files, err := s.files.ReadDir(dir)
@@ -65,7 +65,7 @@ func (s *Store) loadStream(name string) error {
 	case errors.Is(err, syscall.ENOTDIR):
 		return nil // a link to a file
 	case errors.Is(err, fs.ErrNotExist):
-		return cmp.Or(s.volume.Dangling(dir), s.volume.Present()) // removed meanwhile, or its disk is
+		return cmp.Or(s.volume.Dangling(dir), s.volume.Present()) // removed meanwhile, or its disk is gone
 	case err != nil:
 		return volume.Fault(dir, err)
 	}
@@ -109,8 +109,8 @@ func (s *Store) loadStream(name string) error {
 	return nil
 }
 
-// loadNames indexes what the names of files say, and returns the segments that were being written
-// and those with a side file. Garbage is removed.
+// loadNames indexes a stream's files by their names, and returns the segments that were being written and those with a side
+// file. Garbage is removed.
 func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
 	for _, f := range files {
 		p, ok := layout.ParseName(strings.TrimSuffix(f.Name(), atomicfile.BesideSuffix))
@@ -119,7 +119,7 @@ func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFi
 		}
 		if strings.HasSuffix(f.Name(), atomicfile.BesideSuffix) {
 			if !s.readOnly {
-				_ = s.files.Remove(filepath.Join(st.Dir, f.Name())) // was to take the place of another one
+				_ = s.files.Remove(filepath.Join(st.Dir, f.Name())) // was to replace another file
 			}
 			continue
 		}
@@ -138,7 +138,7 @@ func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFi
 		default:
 			info, err := f.Info()
 			if errors.Is(err, fs.ErrNotExist) {
-				continue // deleted by the agent beside which we read
+				continue // deleted by the running agent
 			}
 			if err != nil {
 				return nil, nil, volume.Fault(st.Dir, err)
@@ -157,8 +157,8 @@ func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFi
 	return torn, sideFiles, nil
 }
 
-// loadFinished indexes a finished segment. Of two files of one segment, as a backup that was put back leaves them,
-// the longer one is it, or else the one that is further on its way; the other is set aside.
+// loadFinished indexes a finished segment. When a restored backup leaves two files of one segment, the longer one is used,
+// or else the one in the later state; the other is moved to quarantine.
 func (s *Store) loadFinished(st *streams.Stream, e catalog.Entry) error {
 	i, twice := st.Catalog.Find(e.ID)
 	if !twice {
@@ -173,22 +173,22 @@ func (s *Store) loadFinished(st *streams.Stream, e catalog.Entry) error {
 	return s.setAside(st, e.Name(), fmt.Errorf("%s is the same segment", other.Name()))
 }
 
-// adopt takes in what was loaded of a stream. Somebody may watch it, or have paused it, already.
+// adopt adds a loaded stream. It may have watchers, or be paused, already.
 func (s *Store) adopt(loaded *streams.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream(loaded.Name).Adopt(loaded)
 }
 
-// loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,
-// so an unreadable one is no reason to stop.
+// loadSideFile reads which fragments of a segment are persisted. Without the side file they are sent again, so an unreadable
+// one is not an error.
 func (s *Store) loadSideFile(st *streams.Stream, k layout.ID) {
 	path := filepath.Join(st.Dir, layout.ProgressName(k))
 	switch i, ok := st.Catalog.Find(k); {
 	case !ok && slices.Contains(st.Catalog.Broken, k): // is listed once it is recovered
 	case !ok:
 		if !s.readOnly {
-			_ = st.Files.Remove(path) // its segment is gone
+			_ = st.Files.Remove(path) // its segment was deleted
 		}
 		return
 	case st.Catalog.Entries[i].Kind() == catalog.KindRefused:

@@ -74,7 +74,7 @@ var noteFailures = []*full{
 	{why: syscall.EIO, takes: 100},
 }
 
-// A note that the disk does not take is an error, also when it is noted again, until it is written.
+// A note that cannot be written is an error, also when it is noted again, until it is written.
 func TestNotesThatTheDiskDidNotTakeComeWithTheNext(t *testing.T) {
 	t.Parallel()
 	for _, op := range []string{"open", "write"} {
@@ -152,7 +152,7 @@ func TestNotesWhoseSyncFailedAreWrittenAgain(t *testing.T) {
 	}
 	disk.op.Store("")
 	path := filepath.Join(s.dir, "door", layout.ProgressName(k.ID()))
-	if err := os.Truncate(path, 20); err != nil { // what the disk has of it
+	if err := os.Truncate(path, 20); err != nil { // the part that reached the disk
 		t.Fatal(err)
 	}
 	if err := errors.Join(s.SyncProgress(), s.MarkPersisted(k, list[3])); err != nil {

@@ -203,7 +203,7 @@ func (j *journal) adopt(t *testing.T) {
 }
 
 // cut writes to a new directory what a power cut after the first n events can leave: what was
-// synced is there; of all else each write is there, is not, or is torn at a sector; each file has
+// synced is there; of everything else each write is there, is not, or is torn at a sector; each file has
 // any of the names that it had since its directory was synced.
 func (j *journal) cut(t *testing.T, n int, random *rand.Rand) string {
 	t.Helper()
@@ -241,17 +241,17 @@ func (j *journal) cut(t *testing.T, n int, random *rand.Rand) string {
 		if i, ok := replaced[id]; ok && syncedDir[filepath.Dir(j.events[i].name)] > i {
 			continue
 		}
-		durable := -1
+		lastSynced := -1
 		for at, i := range events {
 			name := j.events[i].name
 			if name == "" && at > 0 {
 				name = j.events[events[at-1]].name // removed from there
 			}
 			if last, ok := syncedDir[filepath.Dir(name)]; ok && last > i {
-				durable = at
+				lastSynced = at
 			}
 		}
-		at := durable + random.IntN(len(events)-durable)
+		at := lastSynced + random.IntN(len(events)-lastSynced)
 		if at < 0 {
 			continue // never was
 		}
@@ -287,16 +287,16 @@ func (j *journal) content(n, id int, synced map[int]int, random *rand.Rand) []by
 			put(e.off+int64(len(e.data)), nil)
 			continue
 		}
-		durable := wasSynced && i < last
+		isSynced := wasSynced && i < last
 		switch e.op {
 		case opTruncate:
-			if durable || random.IntN(2) == 0 {
+			if isSynced || random.IntN(2) == 0 {
 				data = append(data, make([]byte, max(0, e.size-int64(len(data))))...)[:e.size]
 			}
 		case opWrite:
 			fate := random.IntN(4)
 			switch {
-			case durable || fate == 0:
+			case isSynced || fate == 0:
 				put(e.off, e.data)
 			case fate == 1: // lost
 			case fate == 2: // the size without the data
@@ -441,7 +441,7 @@ func (y *story) epoch(stream string, from time.Time, add time.Duration, at time.
 	if err := y.s.BeginEpoch(stream, from, time.Time{}, add, at); err != nil {
 		y.t.Fatal(err)
 	}
-	y.fact(fact{kind: "begun", key: k, end: from.UnixMilli(), offset: add})
+	y.fact(fact{kind: "started", key: k, end: from.UnixMilli(), offset: add})
 }
 
 // tell is a day of a store in small.
@@ -497,7 +497,7 @@ type promised struct {
 	uploading map[Key]bool
 	end       map[string]int64 // newest durable producer time of the epoch by stream
 	epochs    map[string]uint32
-	begun     []*fact // epochs
+	started   []*fact // epochs
 }
 
 func (j *journal) promises(n int) promised {
@@ -531,9 +531,9 @@ func (j *journal) promises(n int) promised {
 			p.uploading[f.key] = true
 		case "beginning":
 			delete(p.end, f.key.Stream)
-		case "begun":
+		case "started":
 			p.epochs[f.key.Stream] = f.key.Epoch
-			p.begun = append(p.begun, f)
+			p.started = append(p.started, f)
 		case "deleting":
 			delete(p.fragments, f.key)
 			delete(p.persisted, f.key)
@@ -580,7 +580,7 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 			t.Errorf("%s: epoch %d had begun, and it is epoch %d", stream, epoch, got)
 		}
 	}
-	for _, f := range p.begun {
+	for _, f := range p.started {
 		for k := range p.fragments {
 			ahead := k.Stream == f.key.Stream && k.Epoch+1 == f.key.Epoch && k.Start >= f.end
 			if wire, _ := s.Offsets(k, 0); ahead && wire != f.offset {

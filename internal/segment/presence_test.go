@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// Whatever somebody removes of the recording directory while the agent records, recording goes on in the next
+// Whatever somebody removes of the recording directory while the agent records, recording continues in the next
 // segment, by itself, or says exactly what to do until it is done; and then nothing is left to say.
 func TestWhatVanishesComesBack(t *testing.T) {
 	t.Parallel()

@@ -14,22 +14,21 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// MarkPersisted notes that the service acknowledged a fragment as persisted: it will not be sent
-// again. The note survives the end of the process at once, and a power cut after the next sync.
+// MarkPersisted records that the service acknowledged a fragment as persisted: it will not be sent again. The record
+// survives a crash of the process at once, and a power cut after the next sync.
 func (s *Store) MarkPersisted(k Key, f mkv.Fragment) error {
 	return s.note(k, f, nil)
 }
 
-// MarkRefused notes that the service does not take a fragment, and why: reason begins with its code. The
-// fragment counts as done for the upload until Requeue, and its segment is kept when others are deleted after
-// their upload.
+// MarkRefused records that the service does not accept a fragment, and why: reason begins with the error code. The fragment
+// counts as done for the upload until Requeue, and its segment is kept when others are deleted after their upload.
 func (s *Store) MarkRefused(k Key, f mkv.Fragment, reason string) error {
 	return s.note(k, f, &progress.Refusal{
 		Start: f.Start, Last: f.Last, Size: f.Size, Code: oneLine(reason), At: s.now().UnixMilli(),
 	})
 }
 
-// note notes that a fragment is persisted or, unless refused is nil, that it is refused.
+// note records that a fragment is persisted or, unless refused is nil, that it is refused.
 func (s *Store) note(k Key, f mkv.Fragment, refused *progress.Refusal) error {
 	st, p, err := s.remember(k, f, refused)
 	if err != nil {
@@ -42,11 +41,11 @@ func (s *Store) note(k Key, f mkv.Fragment, refused *progress.Refusal) error {
 	default:
 		err = volume.Fault(st.Dir, p.WritePersisted(f))
 	}
-	return errors.Join(err, s.writeOwed(k.Stream, p))
+	return errors.Join(err, s.writeUnsaved(k.Stream, p))
 }
 
-// remember notes a fragment in memory: even when the disk fails it is not sent twice by this
-// process. The progress is nil when that is known already. A refusal gets its number of tries.
+// remember records a fragment in memory: even when the disk fails this process does not send it twice. The progress is nil
+// when the fragment was recorded before. A refusal gets its number of tries.
 func (s *Store) remember(k Key, f mkv.Fragment, refused *progress.Refusal) (*streams.Stream, *progress.Progress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,9 +92,8 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	return a != nil && a.Progress != nil && a.Progress.Done(fragmentStart)
 }
 
-// MarkUploaded moves a sealed segment to uploaded. Where a part of it cannot be read, that counts as refused: the segment
-// is uploaded but for it, and the error is ErrDamaged. It fails with ErrIncomplete when a fragment is
-// neither persisted nor refused.
+// MarkUploaded moves a sealed segment to uploaded. A part that cannot be read counts as refused: the segment is moved all
+// the same, and the error is ErrDamaged. It fails with ErrIncomplete when a fragment is neither persisted nor refused.
 func (s *Store) MarkUploaded(k Key) error {
 	r, err := s.OpenSegment(k)
 	if err != nil {
@@ -131,8 +129,8 @@ func (s *Store) MarkUploaded(k Key) error {
 	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrDamaged)
 }
 
-// hasNotes reports whether the side file of an uploaded segment is still there, because its name could not
-// be made durable before.
+// hasNotes reports whether the side file of an uploaded segment still exists, because the segment's new name could not be
+// made durable before.
 func (s *Store) hasNotes(st *streams.Stream, k Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +138,7 @@ func (s *Store) hasNotes(st *streams.Stream, k Key) bool {
 	return a != nil && a.Progress != nil
 }
 
-// uploaded renames the segment's file; done says that it was not so before. Call with a lease.
+// uploaded renames the segment's file; done reports whether this call did it. Call with a lease.
 func (s *Store) uploaded(st *streams.Stream, k Key) (done bool, err error) {
 	before, after, err := s.claimUploaded(st, k)
 	if err != nil || before.State == Uploaded {
@@ -159,8 +157,8 @@ func (s *Store) uploaded(st *streams.Stream, k Key) (done bool, err error) {
 	return true, nil
 }
 
-// claimUploaded takes a segment for its way to uploaded. Somebody else who does the same is waited
-// for, and then there is nothing left to do.
+// claimUploaded reserves a segment for its move to uploaded. If another goroutine moves it, claimUploaded waits, and nothing
+// is left to do.
 func (s *Store) claimUploaded(st *streams.Stream, k Key) (before, after catalog.Entry, err error) {
 	for {
 		s.mu.Lock()
@@ -171,7 +169,7 @@ func (s *Store) claimUploaded(st *streams.Stream, k Key) (before, after catalog.
 		}
 		before = st.Catalog.Entries[i]
 		after = before
-		a := st.Active[k.ID()] // there, for the lease
+		a := st.Active[k.ID()] // exists, as the caller has a lease
 		if other := a.Moving; other != nil {
 			s.mu.Unlock()
 			<-other.Ended
@@ -187,8 +185,8 @@ func (s *Store) claimUploaded(st *streams.Stream, k Key) (before, after catalog.
 	}
 }
 
-// endProgress removes the side file of an uploaded segment. Its new name must be durable before:
-// without both, all of it would be sent again.
+// endProgress removes the side file of an uploaded segment. The segment's new name must be durable before: without both, all
+// of it would be sent again.
 func (s *Store) endProgress(st *streams.Stream, k Key) error {
 	s.mu.Lock()
 	var p *progress.Progress
@@ -201,22 +199,22 @@ func (s *Store) endProgress(st *streams.Stream, k Key) error {
 	if p == nil {
 		return nil
 	}
-	err := p.WritePending() // what is owed
+	err := p.WritePending() // lines that could not be written before
 	_ = p.End()
 	if refused {
-		return volume.Fault(st.Dir, err) // the reasons stay
+		return volume.Fault(st.Dir, err) // the side file with the refusals is kept
 	}
 	return volume.Fault(st.Dir, p.Remove())
 }
 
-// owing is progress that is not durable.
-type owing struct {
+// unsavedProgress is the progress of a segment that is not durable yet.
+type unsavedProgress struct {
 	st *streams.Stream
 	p  *progress.Progress
 }
 
-// owing lists it, of a stream or, when that is "", of all.
-func (s *Store) owing(stream string) (list []owing) {
+// unsaved returns those of a stream or, with "", of all.
+func (s *Store) unsaved(stream string) (list []unsavedProgress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
@@ -224,24 +222,24 @@ func (s *Store) owing(stream string) (list []owing) {
 			continue
 		}
 		for _, a := range st.Active {
-			if a.Progress != nil && a.Progress.Owed() {
-				list = append(list, owing{st, a.Progress})
+			if a.Progress != nil && a.Progress.Unsaved() {
+				list = append(list, unsavedProgress{st, a.Progress})
 			}
 		}
 	}
 	return list
 }
 
-// NotesPending reports whether notes of a stream's fragments wait for a disk that did not take them.
+// NotesPending reports whether progress of a stream could not be written and waits for the disk.
 func (s *Store) NotesPending(stream string) bool {
-	return slices.ContainsFunc(s.owing(stream), func(o owing) bool { return o.p.Pending() })
+	return slices.ContainsFunc(s.unsaved(stream), func(o unsavedProgress) bool { return o.p.Pending() })
 }
 
-// writeOwed writes what is pending of a stream's segments but one, so that who notes a fragment without an
-// error knows that all notes are written.
-func (s *Store) writeOwed(stream string, but *progress.Progress) error {
+// writeUnsaved writes what is pending for all segments of a stream except one, so that when recording a fragment succeeds, all
+// earlier records are written too.
+func (s *Store) writeUnsaved(stream string, but *progress.Progress) error {
 	var all error
-	for _, o := range s.owing(stream) {
+	for _, o := range s.unsaved(stream) {
 		if o.p != but {
 			all = errors.Join(all, volume.Fault(o.st.Dir, o.p.TryWritePending()))
 		}
@@ -249,13 +247,13 @@ func (s *Store) writeOwed(stream string, but *progress.Progress) error {
 	return all
 }
 
-// SyncProgress makes the notes of MarkPersisted durable now, also those that could not be written before.
-// Nobody waits for the disk meanwhile but the caller.
+// SyncProgress makes the records of MarkPersisted and MarkRefused durable now, also those that could not be written before.
+// Only the caller waits for the disk.
 func (s *Store) SyncProgress() error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	var all error
-	for _, o := range s.owing("") {
+	for _, o := range s.unsaved("") {
 		if err := o.p.Sync(); err != nil {
 			all = errors.Join(all, volume.Fault(o.st.Dir, err))
 		}

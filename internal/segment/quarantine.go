@@ -17,15 +17,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// watchEvery is how often the directories are read of which something is reported, and the files written again
-// that somebody removed.
+// watchEvery is how often directories with a condition are read, and the agent's own files restored that somebody removed.
 const watchEvery = 30 * time.Second
 
-// codeQuarantine is raised when files were set aside.
+// codeQuarantine is raised when files were moved to quarantine.
 const codeQuarantine = "quarantine"
 
-// setAside takes a file out of the way that cannot be understood, or whose segment is there twice. Nothing is ever
-// deleted for that.
+// setAside moves to quarantine a file that cannot be understood, or that is a second file of its segment. Such a file is
+// never deleted.
 func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
 	if s.readOnly {
 		return nil
@@ -38,7 +37,7 @@ func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
 	return volume.Fault(filepath.Join(st.Dir, layout.QuarantineName), err)
 }
 
-// loadQuarantine counts what was set aside of a stream, also by a process before, and says so.
+// loadQuarantine counts the quarantined files of a stream, also those of an earlier process, and reports them.
 func (s *Store) loadQuarantine(st *streams.Stream) {
 	dir := filepath.Join(st.Dir, layout.QuarantineName)
 	files, err := s.files.ReadDir(dir)
@@ -58,17 +57,17 @@ func (s *Store) loadQuarantine(st *streams.Stream) {
 	})
 }
 
-// countQuarantine takes in what there is in the directory of what was set aside of a stream.
+// countQuarantine counts the files in a stream's quarantine directory.
 func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEntry) {
 	bytes := repair.SizeOf(files)
 	s.mu.Lock()
-	st.Aside = bytes
+	st.QuarantinedBytes = bytes
 	st.Recheck()
 	s.mu.Unlock()
 	if len(files) > 0 {
 		fault := health.SystemFault(codeQuarantine, nil,
 			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): "+
-				"look at them and delete them.", dir, health.Varying(humanize.Bytes(bytes)))
+				"check and delete them.", dir, health.Varying(humanize.Bytes(bytes)))
 		if s.health.Report(quarantineScope(dir), health.Info, fault) {
 			logevent.Condition(s.log, fault, zap.String("stream", st.Name))
 		}
@@ -77,7 +76,7 @@ func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEn
 
 func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }
 
-// directoryBefore returns the directory that a stream has already, if that is another one.
+// directoryBefore returns the directory that a stream already has, if that is another one.
 func (s *Store) directoryBefore(stream, dir string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +86,7 @@ func (s *Store) directoryBefore(stream, dir string) string {
 	return ""
 }
 
-// reportDouble says that a stream has two directories, of which only the first is used.
+// reportDouble reports that a stream has two directories, of which only the first is used.
 func (s *Store) reportDouble(stream, dir, used string) {
 	scope := health.Scope("double/" + dir)
 	fault := health.SystemFault(volume.CodeUnread, nil,
@@ -99,8 +98,8 @@ func (s *Store) reportDouble(stream, dir, used string) {
 	s.volume.Watch.Until(dir, scope, func(files []fs.DirEntry) bool { return len(files) > 0 })
 }
 
-// watchDirectories ends the conditions of directories whose cause somebody has removed, and writes again what
-// somebody removed of ours.
+// watchDirectories ends the conditions of directories whose cause somebody has removed, and writes again the agent's own
+// files that somebody removed.
 func (s *Store) watchDirectories(ctx context.Context) {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()

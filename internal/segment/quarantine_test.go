@@ -21,7 +21,7 @@ func TestWhatWasSetAsideCounts(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	garbled := bytes.Repeat([]byte("this is no Matroska file "), 4000)
+	garbled := bytes.Repeat([]byte("this is not Matroska at all "), 4000)
 	if err := os.WriteFile(filepath.Join(dir, "door", "20261127T080000.000Z.writing.mkv"), garbled, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestWhatWasSetAsideCounts(t *testing.T) {
 
 func begunWithFrame(t *testing.T, s *Store, after time.Duration) *Writer {
 	t.Helper()
-	w := begun(t, s, after)
+	w := beginSegment(t, s, after)
 	if err := w.BeginFragment(0, true); err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 )
 
-// Streams lists the streams that have segments, or files that were set aside, by name.
+// Streams returns the names of the streams that have segments or quarantined files, in order.
 func (s *Store) Streams() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	names := make([]string, 0, len(s.streams))
 	for name, st := range s.streams {
-		if len(st.Catalog.Entries) > 0 || st.Aside > 0 {
+		if len(st.Catalog.Entries) > 0 || st.QuarantinedBytes > 0 {
 			names = append(names, name)
 		}
 	}
@@ -23,13 +23,13 @@ func (s *Store) Streams() []string {
 	return names
 }
 
-// Segments lists a stream's segments that have media recorded in [from, to), oldest first; a zero time is
-// unbounded. O(log n) for each epoch, plus what it returns.
+// Segments returns a stream's segments with media recorded in [from, to), oldest first; a zero time is unbounded. O(log n)
+// for each epoch, plus the result.
 func (s *Store) Segments(stream string, from, to time.Time) []Info {
 	return s.SegmentsFrom(Before(stream), from, to, math.MaxInt)
 }
 
-// SegmentsFrom is Segments from a key on, which need not exist, and most of them at most.
+// SegmentsFrom is Segments from a key on, which need not exist, and returns at most most of them.
 func (s *Store) SegmentsFrom(first Key, from, to time.Time, most int) []Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,8 +49,8 @@ func (s *Store) SegmentsFrom(first Key, from, to time.Time, most int) []Info {
 	return list
 }
 
-// NextPending returns a stream's oldest segment of those that are not uploaded, come after `after` (see
-// Before) and have media recorded in [from, to); a zero time is unbounded. It costs the same however many segments there are.
+// NextPending returns a stream's oldest segment that is not uploaded, comes after `after` (see Before) and has media
+// recorded in [from, to); a zero time is unbounded. Its cost does not depend on the number of segments.
 func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,8 +64,8 @@ func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 	return Key{}, false
 }
 
-// LastEnd is the newest producer time that the stream's epoch ever had: a new segment must start after
-// it. Zero when there is none.
+// LastEnd returns the newest producer time that the stream's current epoch ever had: a new segment must start after it. Zero
+// when there is none.
 func (s *Store) LastEnd(stream string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func (s *Store) LastEnd(stream string) time.Time {
 	return time.UnixMilli(last).UTC()
 }
 
-// Holds reports whether there is something of a stream on the disk, also what cannot be read or is not recovered yet.
+// Holds reports whether the disk has any file of a stream, also files that cannot be read or are not recovered yet.
 func (s *Store) Holds(stream string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,10 +88,10 @@ func (s *Store) Holds(stream string) bool {
 		return true
 	}
 	st := s.streams[stream]
-	return st != nil && (len(st.Catalog.Entries) > 0 || st.Aside > 0 || len(st.Catalog.Broken) > 0)
+	return st != nil && (len(st.Catalog.Entries) > 0 || st.QuarantinedBytes > 0 || len(st.Catalog.Broken) > 0)
 }
 
-// Usage sums up a stream from memory. It costs the same however many segments there are.
+// Usage sums up a stream from memory. Its cost does not depend on the number of segments.
 func (s *Store) Usage(stream string) Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +101,8 @@ func (s *Store) Usage(stream string) Usage {
 	return Usage{}
 }
 
-// NewestBefore is when the newest media was recorded of that which was before t, zero when there is none.
-// O(log n) for each epoch.
+// NewestBefore returns when the newest media recorded before t was recorded, zero when there is none. O(log n) for each
+// epoch.
 func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
 	return st.Catalog.NewestBefore(t)
 }
 
-// LastRecorded is when the newest media that the stream ever had was recorded. Zero when there was none.
+// LastRecorded returns when the newest media that the stream ever had was recorded. Zero when there was none.
 func (s *Store) LastRecorded(stream string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,8 +124,8 @@ func (s *Store) LastRecorded(stream string) time.Time {
 	return st.Catalog.LastRecorded()
 }
 
-// LastUploadedEnd is when the stream's newest segment that is uploaded whole was recorded, zero when there is
-// none on the disk.
+// LastUploadedEnd returns when the stream's newest completely uploaded segment was recorded, zero when there is none on the
+// disk.
 func (s *Store) LastUploadedEnd(stream string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,16 +136,15 @@ func (s *Store) LastUploadedEnd(stream string) time.Time {
 	return st.Catalog.LastUploaded()
 }
 
-// Changes returns a channel that receives after a fragment of the stream was completed, or a
-// segment sealed or deleted (changes in quick succession may arrive as one), and a function that
-// ends the watch.
+// Changes returns a channel that receives after a fragment of the stream was completed, or a segment sealed or deleted
+// (changes in quick succession may arrive as one), and a function that ends the subscription.
 func (s *Store) Changes(stream string) (changes <-chan struct{}, stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stream(stream).Watchers.Watch()
 }
 
-// infoOf returns what is known of a segment; one that is gone meanwhile was sealed.
+// infoOf returns the Info of a segment; one that is no longer active was sealed.
 func (s *Store) infoOf(k Key) Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +156,7 @@ func (s *Store) infoOf(k Key) Info {
 	return Info{Key: k, State: Sealed}
 }
 
-// Path returns the name of a segment's file, for people.
+// Path returns the path of a segment's file, for messages.
 func (s *Store) Path(k Key) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

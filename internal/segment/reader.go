@@ -26,7 +26,7 @@ type Reader struct {
 	store  *Store
 	stream *streams.Stream
 	key    Key
-	shown  *streams.Recording // nil when the segment was finished already
+	shown  *streams.Recording // nil when the segment was already finished
 	file   file
 	header mkv.Header
 
@@ -36,13 +36,13 @@ type Reader struct {
 	close sync.Once
 }
 
-// OpenSegment opens a segment for reading, also one that is being written: then Fragments lists
-// what is completed so far.
+// OpenSegment opens a segment for reading, also one that is being written: then Fragments returns the fragments completed so
+// far.
 func (s *Store) OpenSegment(k Key) (*Reader, error) {
 	return s.OpenSegmentWhile(context.Background(), k)
 }
 
-// OpenSegmentWhile is OpenSegment for one who reads much: once ctx ends nothing more is read, and all fails with its error.
+// OpenSegmentWhile is OpenSegment for long reads: once ctx ends nothing more is read, and all calls fail with its error.
 func (s *Store) OpenSegmentWhile(ctx context.Context, k Key) (*Reader, error) {
 	r, err := s.lease(k)
 	if err != nil {
@@ -87,8 +87,8 @@ func (s *Store) lease(k Key) (*Reader, error) {
 	return r, nil
 }
 
-// open opens the file, without the store's mu: on a slow disk nobody else waits for it. Meanwhile
-// the file may get another name.
+// open opens the file, without the store's mu, so that on a slow disk only the caller waits. Meanwhile the file may be
+// renamed.
 func (r *Reader) open() error {
 	s, st := r.store, r.stream
 	var before []string
@@ -113,7 +113,8 @@ func (r *Reader) open() error {
 	}
 }
 
-// vanished is the error of a segment whose file somebody deleted. It is listed no longer, unless its disk is gone.
+// vanished returns the error of a segment whose file somebody deleted. The segment is no longer listed, unless its disk is
+// gone.
 func (s *Store) vanished(st *streams.Stream, k Key) error {
 	gone := fmt.Errorf("the file is gone: %w", notFound(k))
 	if s.readOnly {
@@ -135,7 +136,7 @@ func (s *Store) vanished(st *streams.Stream, k Key) error {
 	st.Watchers.Notify()
 	s.mu.Unlock()
 	if notes != nil {
-		_ = notes.End() // nobody reads them any more
+		_ = notes.End() // nobody uses them any more
 	}
 	s.logVanished(k)
 	return gone
@@ -145,9 +146,9 @@ func (s *Store) logVanished(k Key) {
 	logevent.SegmentVanished.Log(s.log, zap.String("stream", k.Stream), zap.String("segment", k.ID().String()))
 }
 
-// relocate looks for a segment whose state the agent beside which we read has changed.
+// relocate searches for a segment whose state was changed by the running agent.
 func (s *Store) relocate(st *streams.Stream, k layout.ID) bool {
-	e, found := st.Look(k)
+	e, found := st.FindFile(k)
 	if !found {
 		return false
 	}
@@ -181,7 +182,7 @@ func (r *Reader) container() (*mkv.Reader, error) {
 // Key identifies the segment.
 func (r *Reader) Key() Key { return r.key }
 
-// RecordedAt is when a time since the segment's start was recorded.
+// RecordedAt returns when a time since the segment's start was recorded.
 func (r *Reader) RecordedAt(d time.Duration) time.Time {
 	_, recorded := r.store.Offsets(r.key, d)
 	return r.key.StartTime().Add(d + recorded)
@@ -190,7 +191,7 @@ func (r *Reader) RecordedAt(d time.Duration) time.Time {
 // Header returns the segment's header.
 func (r *Reader) Header() mkv.Header { return r.header }
 
-// Fragments lists the completed fragments. While finished is false, more may come.
+// Fragments returns the completed fragments. While finished is false, more may be added.
 func (r *Reader) Fragments() (list []mkv.Fragment, finished bool, err error) {
 	if r.shown != nil {
 		list, finished = r.shown.Completed()
@@ -223,7 +224,7 @@ func (r *Reader) Close() error {
 		}
 		r.stream.Release(r.key.ID())
 		if r.file != nil || r.stream.Deleting {
-			r.stream.Watchers.Notify() // or who tries again with every change would try for ever
+			r.stream.Watchers.Notify() // otherwise a caller that retries with every change would retry for ever
 		}
 	})
 	return err

@@ -17,7 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// loadTorn takes in a segment that was being written when the process ended.
+// loadTorn adds a segment that was being written when the process ended.
 func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 	if _, twice := st.Catalog.Find(k); twice {
 		return s.setAside(st, layout.WritingName(k), errors.New("it is there as a finished segment, too"))
@@ -36,7 +36,7 @@ func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 	switch {
 	case errors.Is(err, mkv.ErrEmpty):
 	case errors.As(err, &disk), errors.Is(err, repair.ErrLater):
-		// A full disk, say: the others are recorded on, and Run tries again.
+		// For example on a full disk: the other streams are recorded, and Run tries again.
 		st.Catalog.Remember(e)
 		st.Catalog.Broken = append(st.Catalog.Broken, k)
 		s.report(err)
@@ -51,11 +51,11 @@ func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 	return nil
 }
 
-// recoverAtOnce is how many bytes of torn files are read before Open returns: recording waits for it. The
-// other files are recovered by Run.
+// recoverAtOnce is how many bytes of torn files are read before Open returns: recording waits for it. Run recovers the other
+// files.
 const recoverAtOnce = 64 << 20
 
-// postpone leaves a torn file to Run when much was read already. Nothing may overlap it meanwhile.
+// postpone leaves a torn file to Run when many bytes were read already. Meanwhile no other segment may overlap it.
 func (s *Store) postpone(st *streams.Stream, k layout.ID) bool {
 	path := filepath.Join(st.Dir, layout.WritingName(k))
 	info, err := os.Stat(path)
@@ -74,10 +74,9 @@ func (s *Store) postpone(st *streams.Stream, k layout.ID) bool {
 	return true
 }
 
-// recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with
-// mkv.ErrEmpty when there was nothing in it, and then the file is gone; with a *health.Fault when the
-// disk fails, and then the entry says at least how far the file goes; with repair.ErrLater; and else when the
-// file cannot be understood.
+// recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with mkv.ErrEmpty when the file
+// had no frame, and then the file is deleted; with a *health.Fault when the disk fails, and then the entry covers at least
+// the file's media; with repair.ErrLater; and otherwise when the file cannot be understood.
 func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, error) {
 	e := catalog.Entry{ID: k, State: Sealed}
 	if err := st.Doubts.Rewrite(k); errors.Is(err, repair.ErrLater) {
@@ -107,14 +106,14 @@ func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, err
 	return e, nil
 }
 
-// repairBroken finishes the segments whose writers had to give them up. They stay among the broken
-// meanwhile: what is acknowledged of them just then is noted like that of any other.
+// repairBroken finishes the segments that their writers had to abandon. They stay in the list of broken segments meanwhile:
+// acknowledgements for their fragments are recorded as for any other.
 func (s *Store) repairBroken() error { return s.repairWhile(func() bool { return true }) }
 
-// repairWhile is repairBroken for as long as goOn says so before each segment.
+// repairWhile is repairBroken as long as goOn returns true before each segment.
 func (s *Store) repairWhile(goOn func() bool) error {
 	if !s.repairing.TryLock() {
-		return nil // Run comes back to what is not being repaired now
+		return nil // Run repairs the others later
 	}
 	defer s.repairing.Unlock()
 	s.mu.Lock()
@@ -136,14 +135,14 @@ func (s *Store) repairWhile(goOn func() bool) error {
 	return all
 }
 
-// recoverPostponed recovers what Open left.
+// recoverPostponed recovers the files that Open postponed.
 func (s *Store) recoverPostponed(ctx context.Context) {
 	if err := s.repairWhile(func() bool { return ctx.Err() == nil }); err != nil {
 		s.report(err)
 	}
 }
 
-// repairSegment finishes a segment. When it fails the segment stays among the broken.
+// repairSegment finishes a segment. When it fails the segment stays in the list of broken segments.
 func (s *Store) repairSegment(st *streams.Stream, k layout.ID) error {
 	e, err := s.recoverFile(st, k)
 	repaired := err == nil
@@ -155,7 +154,7 @@ func (s *Store) repairSegment(st *streams.Stream, k layout.ID) error {
 	case errors.Is(err, mkv.ErrEmpty):
 		err = nil
 	case errors.Is(err, fs.ErrNotExist):
-		err = s.streamPresent(st) // the file is not gone when its disk is
+		err = s.streamPresent(st) // the file is not deleted when its disk is gone
 	case !errors.As(err, &disk):
 		err = s.setAside(st, layout.WritingName(k), err)
 	}

@@ -18,7 +18,7 @@ import (
 // SameCode reports whether both were refused for the same reason.
 func SameCode(a, b string) bool { return progress.SameCode(a, b) }
 
-// Refused lists a stream's refused fragments, oldest first.
+// Refused returns a stream's refused fragments, oldest first.
 func (s *Store) Refused(stream string) []Refused {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +28,7 @@ func (s *Store) Refused(stream string) []Refused {
 	return nil
 }
 
-// RefusedBefore returns why a fragment was refused that is pending again; ok is false for one that was not.
+// RefusedBefore returns why a fragment that is pending again was refused; ok is false if it was not.
 func (s *Store) RefusedBefore(k Key, fragmentStart time.Duration) (code string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,8 +43,8 @@ func (s *Store) RefusedBefore(k Key, fragmentStart time.Duration) (code string, 
 	return "", false
 }
 
-// Requeue makes refused fragments of a segment pending again; those that are not refused it leaves. With
-// counted it is another of their Tries. It survives the end of the process.
+// Requeue makes refused fragments of a segment pending again; fragments that are not refused stay as they are. With counted
+// it adds one to their Tries. The change survives a crash of the process.
 func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) error {
 	st, p, e, err := s.claimRequeue(k, fragmentStarts)
 	if err != nil || st == nil {
@@ -65,8 +65,8 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	if err == nil && finished {
 		err = st.Rename(e.Name(), after.Name())
 	}
-	gone := errors.Is(err, fs.ErrNotExist) && st.IsGone(e) // asked while nobody else renames it
-	var left *progress.Progress                            // nobody has it any more
+	gone := errors.Is(err, fs.ErrNotExist) && st.IsGone(e) // checked while nothing renames it
+	var left *progress.Progress                            // no longer in use
 	s.mu.Lock()
 	if finished {
 		a := st.Active[k.ID()]
@@ -84,7 +84,7 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	st.Watchers.Notify()
 	s.mu.Unlock()
 	if left != nil {
-		_ = left.End() // what it says is in the file, or is said with the next try
+		_ = left.End() // its lines are in the file, or are written with the next try
 	}
 	if gone {
 		return s.vanishedRefused(st, k)
@@ -95,8 +95,8 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	return volume.Fault(st.Dir, err)
 }
 
-// vanishedRefused is vanished for a segment with refused fragments: who looks for some to queue again finds those
-// of others.
+// vanishedRefused is vanished for a segment with refused fragments, so that a search for refused fragments finds those of
+// other segments.
 func (s *Store) vanishedRefused(st *streams.Stream, k Key) error {
 	err := s.vanished(st, k)
 	s.mu.Lock()
@@ -107,8 +107,8 @@ func (s *Store) vanishedRefused(st *streams.Stream, k Key) error {
 	return err
 }
 
-// claimRequeue takes a segment, of which a finished one gets another name. Somebody else who does that is
-// waited for. The stream is nil when none of the fragments is refused.
+// claimRequeue reserves a segment whose file is to be renamed if it is finished. It waits for another goroutine that renames
+// it. The stream is nil when none of the fragments is refused.
 func (s *Store) claimRequeue(k Key, starts []time.Duration) (*streams.Stream, *progress.Progress, catalog.Entry, error) {
 	for {
 		s.mu.Lock()
@@ -144,8 +144,8 @@ func (s *Store) claimRequeue(k Key, starts []time.Duration) (*streams.Stream, *p
 	}
 }
 
-// loadRefused takes in which fragments of a finished segment are refused. One that a version gave up which
-// blamed fragments for the line, or that was to be tried again, makes the segment pending again.
+// loadRefused reads which fragments of a finished segment are refused. A fragment that an earlier version refused for a
+// broken connection, or that was to be tried again, makes the segment pending again.
 func (s *Store) loadRefused(st *streams.Stream, i int) {
 	e := st.Catalog.Entries[i]
 	p, list, err := progress.Load(st.Files, st.Dir, e.ID, s.readOnly)
@@ -164,7 +164,7 @@ func (s *Store) loadRefused(st *streams.Stream, i int) {
 	after := e
 	after.State, after.Refused = Sealed, false
 	if err := st.Rename(e.Name(), after.Name()); err != nil {
-		logevent.SegmentNotRequeued.Log(s.log, zap.String("stream", st.Name), zap.Error(err)) // the next start does
+		logevent.SegmentNotRequeued.Log(s.log, zap.String("stream", st.Name), zap.Error(err)) // the next start tries again
 		return
 	}
 	st.Catalog.Replace(i, after)

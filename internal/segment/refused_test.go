@@ -251,7 +251,7 @@ func removeFiles(t *testing.T, dir string, patterns ...string) {
 	}
 }
 
-// stiff is a disk that gives no file another name, or keeps none.
+// stiff is a disk on which no file can be renamed, or no rename is durable.
 type stiff struct {
 	unsyncedFiles
 	on, forgets bool

@@ -74,7 +74,7 @@ func TestDeletionOfWhatSomebodyDeleted(t *testing.T) {
 	}
 }
 
-// A stream whose directory somebody removed can be deleted, and its time goes on when it records again.
+// A stream whose directory somebody removed can be deleted, and its time continues when it records again.
 func TestDeletionOfAStreamWithoutItsDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

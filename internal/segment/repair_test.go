@@ -61,7 +61,7 @@ func openOn(t *testing.T, disk *refusing, dir string) *Store {
 	return s
 }
 
-// TestAMendedSegmentIsListedBeforeItsNameIsDurable: its file has its new name, so whoever looks for
+// TestAMendedSegmentIsListedBeforeItsNameIsDurable: its file has its new name, so a caller that looks for
 // it under the old one would think it gone, and media would lie there that nobody uploads or deletes.
 func TestARepairedSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
 	t.Parallel()
@@ -70,7 +70,7 @@ func TestARepairedSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
 	k := disk.abandon(t, s)
 	disk.directories.Store(true)
 	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
-		t.Errorf("a directory that cannot be synced is told as %v", err)
+		t.Errorf("a directory that cannot be synced is reported as %v", err)
 	}
 	for range 2 {
 		if list := s.Segments("door", time.Time{}, time.Time{}); len(list) != 1 || list[0].State != Sealed || len(fragmentsOf(t, s, k)) != 3 {
@@ -103,13 +103,13 @@ func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
 	name := layout.WritingName(disk.abandon(t, s).ID())
-	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000),
+	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is not Matroska at all "), 4000),
 		layout.FileMode); err != nil {
 		t.Fatal(err)
 	}
 	disk.directories.Store(true)
 	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
-		t.Errorf("a file that cannot be set aside is told as %v", err)
+		t.Errorf("a file that cannot be set aside is reported as %v", err)
 	}
 	disk.directories.Store(false)
 	if err := s.repairBroken(); err != nil {

@@ -170,7 +170,7 @@ func TestNextPendingAgreesWithLookingAtAll(t *testing.T) {
 		})
 		got, ok := s.NextPending(Key{Stream: "camera", Epoch: after.Epoch, Start: after.Start}, from, time.Time{})
 		if ok != (want >= 0) || ok && got != (Key{Stream: "camera", Epoch: entries[want].Epoch, Start: entries[want].Start}) {
-			t.Fatalf("after %s from %s it gives %v %v, want number %d of %v", after, from, got, ok, want, entries)
+			t.Fatalf("after %s from %s it returns %v %v, want number %d of %v", after, from, got, ok, want, entries)
 		}
 	}
 	if _, ok := onlyIndexed().NextPending(Before("nobody"), time.Time{}, time.Time{}); ok {

@@ -216,7 +216,7 @@ func (c *slowCamera) persist(k Key) error {
 }
 
 // TestASlowDiskDelaysAndLosesOnlyWhatItCannotTake records 16 cameras to a disk that needs 100 ms for
-// everything, in a time of its own: whoever kept the store locked meanwhile would stop that time.
+// everything, in a time of its own: a goroutine that kept the store locked meanwhile would stop that time.
 func TestASlowDiskDelaysAndLosesOnlyWhatItCannotTake(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -270,7 +270,7 @@ func record16(t *testing.T, disk *slowDisk, keepsUp bool, atATime time.Duration)
 	cancel()
 	others.Wait()
 	// What each step may do on the disk: Create makes the directory with its stream file as well, and Seal waits for a sync of
-	// the file that goes on.
+	// the file that continues.
 	operations := map[string]time.Duration{"create": 8, "end": 2, "write": 1, "flush": 1, "seal": 9}
 	for _, c := range cameras {
 		for what, longest := range c.longest {

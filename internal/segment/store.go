@@ -18,32 +18,32 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// DefaultFlushInterval bounds what a power cut takes of a recording.
+// DefaultFlushInterval bounds how much of a recording a power cut loses.
 const DefaultFlushInterval = 2 * time.Second
 
 // Options are the settings of a Store.
 type Options struct {
-	// Dir is the recording directory; it is made when it is missing.
+	// Dir is the recording directory; it is created when it is missing.
 	Dir string
-	// Log is where recovery and faults are told. Default: nowhere.
+	// Log receives messages about recovery and faults. Default: none.
 	Log *zap.Logger
-	// Health is the store's part of the agent's health. Default: one of its own.
+	// Health is the store's component of the agent's health. Default: a new one that nobody reads.
 	Health *health.Component
-	// FlushInterval is how long Run leaves what was written unsynced. Default DefaultFlushInterval.
+	// FlushInterval is how long Run leaves written data unsynced. Default DefaultFlushInterval.
 	FlushInterval time.Duration
 	// VolumeMemory is a file on another disk than Dir. It remembers that Dir is a mount point, so that
 	// the disk below is not filled while nothing is mounted. Default: nothing is remembered.
 	VolumeMemory string
 
-	// Version is that of the program, for people. Optional.
+	// Version is that of the program, for messages. Optional.
 	Version string
 	// Now is the wall clock, for when fragments are refused. Default time.Now.
 	Now func() time.Time
-	// Reserved are files and directories of the agent's own, such as its state directory: no stream is recorded into
-	// one of them, whatever its name. They need not exist.
+	// Reserved are the agent's own files and directories, such as its state directory: no stream is recorded into one of
+	// them, whatever its name. They need not exist.
 	Reserved []string
 
-	// Files is how Dir is changed. Default the real file system; tests put disks that fail in its place.
+	// Files is the file system that Dir is changed through. Default the real one; tests use file systems that fail.
 	Files atomicfile.FileSystem
 }
 
@@ -58,22 +58,22 @@ type Store struct {
 	volume   *volume.Volume
 	syncs    *syncQueue
 
-	clocks    sync.Mutex // held to change what is known of a stream's times; taken before mu
+	clocks    sync.Mutex // held to change the notes about a stream's times; taken before mu
 	repairing sync.Mutex // held by repairBroken, as no file may be repaired twice at once; taken before mu
 	syncing   sync.Mutex // held by SyncProgress
 
-	recovering int64 // bytes of torn files that were found while loading; by who loads
+	recovering int64 // bytes of torn files that were found while loading; used by the loading goroutine
 
 	deleted atomic.Int64 // bytes of media, since Open
 
 	mu      sync.Mutex
 	closed  bool
-	streams map[string]*streams.Stream // guarded by mu, with all that hangs on it
+	streams map[string]*streams.Stream // guarded by mu, with everything that they refer to
 }
 
-// Open takes the directory for this process, recovers what a crash left, and indexes it. It fails
-// with a *health.Fault when another agent has the directory, or when the disk does not serve. When
-// only the directory of a stream cannot be read, the others are served; Run tries it again.
+// Open takes the directory for this process, recovers what a crash left, and indexes it. It fails with a *health.Fault when
+// another agent has the directory, or when the disk fails. When only the directory of one stream cannot be read, the others
+// are usable; Run tries that one again.
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
 	if err := s.volume.Open(); err != nil {
@@ -84,13 +84,13 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.keepFormat(); err != nil {
-		s.report(err) // of a full disk; the next segment of such a stream tries again
+		s.report(err) // for a full disk; the next segment of such a stream tries again
 	}
 	return s, nil
 }
 
-// OpenReadOnly reads the directory beside a running agent, or without one. It changes nothing:
-// what a crash left is not recovered, and segments being written are listed as they are.
+// OpenReadOnly opens the directory for reading, with or without a running agent. It changes nothing: what a crash left is
+// not recovered, and segments being written are listed as they are.
 func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
 	s.readOnly = true
@@ -132,7 +132,7 @@ func newStore(o Options) *Store {
 	}
 }
 
-// Close makes progress durable and gives the directory back. Writers must be sealed before.
+// Close makes progress durable and releases the directory. Writers must be sealed before.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -143,7 +143,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	err := s.SyncProgress()
 	if err != nil {
-		err = s.SyncProgress() // what a failed sync left is written again
+		err = s.SyncProgress() // records whose sync failed are written again
 	}
 	if !s.readOnly {
 		s.keepGaps()
@@ -165,7 +165,7 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.volume.Close())
 }
 
-// stream returns the stream of that name, made in memory on first use. Call with mu held.
+// stream returns the stream of that name, created in memory on first use. Call with mu held.
 func (s *Store) stream(name string) *streams.Stream {
 	st := s.streams[name]
 	if st == nil {
@@ -183,14 +183,14 @@ func notFound(k Key) error {
 	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrNotFound)
 }
 
-// SetLimit limits a stream. A limit that is lowered below what there is holds once enough is deleted.
+// SetLimit limits a stream. A limit below the present use applies once enough is deleted.
 func (s *Store) SetLimit(stream string, l Limit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream(stream).SetLimit(l)
 }
 
-// Pause makes Create refuse the stream with why, until Resume.
+// Pause makes Create fail for the stream with why, until Resume.
 func (s *Store) Pause(stream string, why *health.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

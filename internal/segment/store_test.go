@@ -347,7 +347,7 @@ func TestUsageCountsWhatIsPendingInAnyOrder(t *testing.T) {
 	seal(t, w)
 }
 
-// Also of a finished segment, and after a restart, when only the side file tells what is done.
+// Also of a finished segment, and after a restart, when only the side file records what is done.
 func TestUsageCountsWhatIsPendingOfAFinishedSegmentInAnyOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -474,7 +474,7 @@ func TestDeleteStreamWaitsForReaders(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "door")); !os.IsNotExist(err) {
 		t.Errorf("the directory is still there: %v", err)
 	}
-	addSegment(t, s, "door", begin, 1) // a stream of that name can begin anew
+	addSegment(t, s, "door", begin, 1) // a stream of that name can begin again
 }
 
 func TestSecondAgentOnADirectoryIsRefused(t *testing.T) {
@@ -602,7 +602,7 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	garbled := bytes.Repeat([]byte("this is no Matroska file "), 4000)
+	garbled := bytes.Repeat([]byte("this is not Matroska at all "), 4000)
 	name := layout.WritingName(layout.ID{Start: begin.Add(time.Hour).UnixMilli()})
 	if err := os.WriteFile(filepath.Join(dir, "door", name), garbled, 0o600); err != nil {
 		t.Fatal(err)
@@ -738,5 +738,5 @@ func TestAnAbandonedSegmentKeepsWhatIsInItsFile(t *testing.T) {
 	if list := fragmentsOf(t, s, infos[0].Key); len(list) != 3 {
 		t.Errorf("%d fragments are left of it", len(list))
 	}
-	addSegment(t, s, "door", begin.Add(time.Minute), 1) // and recording goes on
+	addSegment(t, s, "door", begin.Add(time.Minute), 1) // and recording continues
 }

@@ -12,11 +12,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// Run makes what is written durable, one segment after the other: what was flushed at once, all
-// else within FlushInterval. It finishes segments that a failing disk left, and takes in streams
-// that could not be read, until ctx ends.
+// Run makes written data durable, one segment after the other: flushed data at once, everything else within FlushInterval.
+// It finishes segments that a failing disk left, and loads streams that could not be read, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
-	var reading sync.WaitGroup // beside the syncs: a disk that fails takes its time to say so
+	var reading sync.WaitGroup // parallel to the syncs, as a failing disk may be slow
 	defer reading.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -28,14 +27,14 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	beside("Reading the recordings", s.keepReading)
 	beside("Watching the recording directory", s.watchDirectories)
-	beside("Recovering recordings", s.recoverPostponed) // what was too much to read before the first camera could be recorded
+	beside("Recovering recordings", s.recoverPostponed) // files that were too large to read before the first camera could be recorded
 	ticker := time.NewTicker(s.syncs.pause())
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.syncs.asked.C(): // cameras flush at moments of their own, which staggers the syncs
+		case <-s.syncs.asked.C(): // cameras flush at different moments, which staggers the syncs
 			if err := s.syncs.run(ctx); err != nil {
 				s.report(err)
 			}
@@ -55,7 +54,7 @@ func (s *Store) SetFlushInterval(interval time.Duration) { s.syncs.setPause(inte
 // maxRereading is the longest pause between two tries to read a stream's directory.
 const maxRereading = time.Minute
 
-// keepReading reads what Open could not, until there is nothing left of it.
+// keepReading tries the directories that Open could not read, until all are read.
 func (s *Store) keepReading(ctx context.Context) {
 	wait := backoff.New(backoff.Policy{Min: s.syncs.pause(), Max: maxRereading})
 	for {
@@ -66,7 +65,7 @@ func (s *Store) keepReading(ctx context.Context) {
 	}
 }
 
-// report says how the recording disk is: well, or what is wrong with it.
+// report reports whether the recording disk is well, or what is wrong with it.
 func (s *Store) report(err error) {
 	if err == nil {
 		if s.health.OK(health.ScopeDisk) {

@@ -14,11 +14,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
-// syncQueue is the segments that are being written, and when they are to be synced. Safe for concurrent use.
+// syncQueue has the segments that are being written, and when they are to be synced. Safe for concurrent use.
 type syncQueue struct {
-	interval atomic.Int64  // nanoseconds that what was written is left unsynced
+	interval atomic.Int64  // nanoseconds that written data is left unsynced
 	paced    signal.Signal // interval was changed
-	asked    signal.Signal // a writer wants to be synced
+	asked    signal.Signal // a writer requests a sync
 
 	mu      sync.Mutex
 	writers map[*Writer]bool // guarded by mu
@@ -49,7 +49,7 @@ func (q *syncQueue) remove(w *Writer) {
 	delete(q.writers, w)
 }
 
-// run syncs the open segments in turn, so that they never wait for the disk together.
+// run syncs the open segments in turn, so that they never wait for the disk at the same time.
 func (q *syncQueue) run(ctx context.Context) error {
 	q.mu.Lock()
 	writers := slices.Collect(maps.Keys(q.writers))
@@ -66,12 +66,12 @@ func (q *syncQueue) run(ctx context.Context) error {
 	return all
 }
 
-// InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
-// be written again, which Seal begins: new media is better off in a new segment.
+// InDoubt reports whether a sync of the file failed, so that data written to it may be lost and has to be written again,
+// which Seal begins: new media should be recorded to a new segment.
 func (w *Writer) InDoubt() bool { return w.file.InDoubt() }
 
-// sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
-// waits longer than interval. A file in doubt is not synced any more: it would prove nothing.
+// sync makes written data durable when it is due: a flush at once, everything else after interval at the latest. A file of
+// which a sync failed is not synced again, as that would prove nothing.
 func (w *Writer) sync(interval time.Duration) error {
 	w.mu.Lock()
 	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
@@ -84,7 +84,7 @@ func (w *Writer) sync(interval time.Duration) error {
 	w.mu.Unlock()
 	err := w.file.Sync()
 	if errors.Is(err, os.ErrClosed) {
-		return nil // sealed in between, and thereby synced
+		return nil // sealed meanwhile, and thereby synced
 	}
 	if err != nil {
 		w.stream.Doubts.Add(w.key.ID())

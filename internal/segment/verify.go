@@ -13,21 +13,21 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// Verified is what Verify read of a segment.
+// Verified is the result of Verify for a segment.
 type Verified struct {
-	Fragments  int // that could be found, also the damaged ones
-	NoChecksum int // of these, as all of earlier versions
+	Fragments  int // that were found, also the damaged ones
+	NoChecksum int // of these without a checksum, as all of earlier versions
 	Damaged    []DamagedMedia
 }
 
-// DamagedMedia is media that is not what was recorded.
+// DamagedMedia is media that differs from what was recorded.
 type DamagedMedia struct {
 	Gap
 	Err error // what is wrong with it
 }
 
-// Verify reads a segment as a whole. It fails with what is wrong with the file itself; what is wrong with
-// its media is listed. One that is being written is read as far as it is completed. It ends with the error of ctx.
+// Verify reads a complete segment. It returns an error for a fault of the file itself; damaged media is listed. A segment
+// that is being written is read up to its last completed fragment. It ends with the error of ctx.
 func (s *Store) Verify(ctx context.Context, k Key) (Verified, error) {
 	r, err := s.OpenSegmentWhile(ctx, k)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *Store) Verify(ctx context.Context, k Key) (Verified, error) {
 	}
 	info := s.infoOf(k)
 	found, err := m.Verify(info.State != Writing)
-	if ctx.Err() != nil { // what was not read is not damaged
+	if ctx.Err() != nil { // unread media is not damaged
 		return Verified{}, ctx.Err()
 	}
 	v := Verified{Fragments: len(found.Fragments), NoChecksum: found.Unsummed}
@@ -57,7 +57,7 @@ func (s *Store) Verify(ctx context.Context, k Key) (Verified, error) {
 	return v, err
 }
 
-// Quarantined lists the files that recovery set aside, in the order of their paths.
+// Quarantined returns the files that recovery moved to quarantine, in the order of their paths.
 func (s *Store) Quarantined() ([]string, error) {
 	s.mu.Lock()
 	var dirs []string
@@ -77,15 +77,15 @@ func (s *Store) Quarantined() ([]string, error) {
 	return list, nil
 }
 
-// damagedReason is noted of media that cannot be read any more. It counts as refused: it is not in the cloud, and
-// what is left of it is kept.
+// damagedReason is recorded for media that cannot be read any more. It counts as refused: it is not uploaded, and the file
+// is kept.
 const damagedReason = "DAMAGED_ON_DISK"
 
-// Damaged lists what of a finished segment cannot be read, as if it were fragments: between those that can be, and up
-// to the end that the segment's name has.
+// Damaged returns the parts of a finished segment that cannot be read, as fragments: the ranges between readable fragments,
+// and up to the end that the segment's name states.
 func (r *Reader) Damaged() ([]mkv.Fragment, error) {
 	if r.shown != nil {
-		return nil, nil // what was written a moment ago
+		return nil, nil // it was written a moment ago
 	}
 	list, _, err := r.Fragments()
 	if err != nil {
@@ -98,7 +98,7 @@ func (r *Reader) Damaged() ([]mkv.Fragment, error) {
 	return repair.Damaged(m, list, r.store.infoOf(r.key).End.Sub(r.key.StartTime()))
 }
 
-// noteDamaged notes what of a segment cannot be read, of which all else is done, and reports whether there is any.
+// noteDamaged records the unreadable parts of a segment whose other fragments are done, and reports whether there are any.
 func (s *Store) noteDamaged(r *Reader) (any bool, err error) {
 	damaged, err := r.Damaged()
 	if err != nil {

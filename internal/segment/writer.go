@@ -18,27 +18,26 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// Writer records one segment. Its methods are for one goroutine; readers and the store's own
-// syncing go on beside it. Errors of the disk are *health.Faults; after one, Seal what there is
-// and create a new segment.
+// Writer records one segment. Its methods are for one goroutine; readers and the store's own syncing work concurrently.
+// Errors of the disk are *health.Faults; after one, Seal the segment and create a new one.
 type Writer struct {
 	store  *Store
 	stream *streams.Stream
 	key    Key
 	file   *repair.File
 	mkv    *mkv.Writer
-	shown  *streams.Recording // what others see of it
+	shown  *streams.Recording // the view of its readers
 
-	mu       sync.Mutex // guards what syncing sees
+	mu       sync.Mutex // guards the fields that syncing uses
 	sealing  bool       // Seal was called
 	unsynced bool
 	urgent   bool      // flushed, to be synced at once
-	synced   time.Time // when last
+	synced   time.Time // the last time
 }
 
-// Create begins a segment. It fails with ErrPaused, ErrOverlap (when h.Start is not after
-// LastEnd), or a *health.Fault of the disk. The segment is listed once its name and header are
-// durable: a power cut never leaves a file that nobody can tell the meaning of.
+// Create begins a segment. It fails with ErrPaused, ErrOverlap (when h.Start is not after LastEnd), or a *health.Fault of
+// the disk. The segment is listed once its name and header are durable, so that a power cut never leaves a file without a
+// header.
 func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	start := h.Start.UnixMilli()
 	st, epoch, err := s.reserve(streamName, start)
@@ -63,13 +62,13 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		}
 		st.Watchers.Notify()
 	}()
-	if err := w.create(); err != nil { // without mu: on a slow disk nobody else waits for it
+	if err := w.create(); err != nil { // without mu, so that on a slow disk only this stream waits
 		return nil, volume.Fault(st.Dir, err)
 	}
 	return w, nil
 }
 
-// reserve makes sure that a segment may be created, and the only one of its stream, and returns its epoch.
+// reserve makes sure that a segment may be created, as the only one of its stream, and returns its epoch.
 func (s *Store) reserve(streamName string, start int64) (st *streams.Stream, epoch uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +89,7 @@ func (s *Store) reserve(streamName string, start int64) (st *streams.Stream, epo
 	return st, st.Catalog.Epoch, nil
 }
 
-// create makes the file with its header, durably.
+// create creates the file with its header, durably.
 func (w *Writer) create() error {
 	st := w.stream
 	if err := w.store.volume.Present(); err != nil {
@@ -123,7 +122,7 @@ func (w *Writer) create() error {
 	return nil
 }
 
-// takeBack removes a file that could not be begun. When the disk does not do that either, Run does it later.
+// takeBack removes a file that could not be created completely. When that fails too, Run does it later.
 func (w *Writer) takeBack(path string) {
 	if err := w.stream.Files.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
 		return
@@ -136,10 +135,10 @@ func (w *Writer) takeBack(path string) {
 // Key identifies the segment.
 func (w *Writer) Key() Key { return w.key }
 
-// Bytes is the size so far, with what is gathered and not written yet.
+// Bytes returns the size so far, including data in memory that is not written yet.
 func (w *Writer) Bytes() int64 { return w.mkv.Size() }
 
-// Written is the number of frames of video that are in the file; those gathered are not yet.
+// Written returns the number of video frames in the file, without those still in memory.
 func (w *Writer) Written() int { return w.mkv.Written() }
 
 // BeginFragment begins a fragment at start since the segment's start; see mkv.Writer.
@@ -151,8 +150,8 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	return nil
 }
 
-// WriteFrame adds a frame to the open fragment; see mkv.Writer. It gathers in memory and seldom writes.
-// It fails with ErrPaused, and leaves the segment as it is, when the stream's limit has no room for it.
+// WriteFrame adds a frame to the open fragment; see mkv.Writer. It collects frames in memory and seldom writes. It fails
+// with ErrPaused, and leaves the segment as it is, when the stream's limit has no room for it.
 func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
 	tracks := w.shown.Header.Tracks
 	video := int(track) <= len(tracks) && track > 0 && tracks[track-1].Kind == mkv.Video
@@ -179,7 +178,7 @@ func (w *Writer) claim(final int64, video bool) error {
 	return w.stream.Allow(w.key.ID(), w.shown, final, video)
 }
 
-// EndFragment completes the open fragment: from now on it is read and uploaded.
+// EndFragment completes the open fragment: from now on it can be read and uploaded.
 func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	f, err := w.mkv.EndFragment()
 	if err != nil {
@@ -203,8 +202,8 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	return f, nil
 }
 
-// Flush writes what is gathered of the open fragment and has it synced soon, which saves it from
-// a power cut.
+// Flush writes the frames of the open fragment that are in memory and has them synced soon, so that a power cut does not
+// lose them.
 func (w *Writer) Flush() error {
 	if err := w.mkv.Flush(); err != nil {
 		return volume.Fault(w.stream.Dir, err)
@@ -220,10 +219,9 @@ func (w *Writer) Flush() error {
 	return nil
 }
 
-// Seal ends the open fragment, finishes and syncs the file and renames it to sealed. A segment
-// without a frame is removed. When the disk fails, what is on it is finished by Run, as soon as
-// the disk serves again; the segment is no longer being written in any case. A file in doubt is first
-// written again as a whole, by Seal when it is small, else by Run.
+// Seal ends the open fragment, finishes and syncs the file and renames it to sealed. A segment without a frame is removed.
+// When the disk fails, Run finishes the file as soon as the disk has recovered; the segment is no longer being written in
+// any case. A file of which a sync failed is first written again completely, by Seal when it is small, else by Run.
 func (w *Writer) Seal() error {
 	w.mu.Lock()
 	if w.sealing {
@@ -264,7 +262,7 @@ func (w *Writer) finish() error {
 	return w.file.Sync()
 }
 
-// sealed gives the finished file its name.
+// sealed renames the finished file.
 func (w *Writer) sealed() error {
 	s, st := w.store, w.stream
 	s.mu.Lock()
@@ -274,7 +272,7 @@ func (w *Writer) sealed() error {
 		s.mu.Unlock()
 		return notFound(w.key)
 	}
-	e := st.Catalog.Entries[i] // nobody else changes it: it is being written
+	e := st.Catalog.Entries[i] // not changed by others: it is being written
 	e.State, e.Bytes = Sealed, w.mkv.Size()
 	a := st.Use(e.ID)
 	a.Begin(e.Name())
@@ -310,9 +308,8 @@ func (w *Writer) discard() error {
 	return err
 }
 
-// finishWriting says that the segment is no longer being written. Only after the last rename, or whoever
-// is done with all fragments would give the file another name before it. Call with the store's mu
-// held.
+// finishWriting records that the segment is no longer being written. Call it only after the last rename, otherwise an
+// uploader that is done with all fragments would rename the file before it. Call with the store's mu held.
 func (w *Writer) finishWriting() {
 	w.shown.Finish()
 	w.store.syncs.remove(w)

@@ -13,13 +13,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// echo is an answer to PutMedia that says the first acknowledgement of a kind again and again, and no later one.
+// echo is a response of PutMedia that repeats the first acknowledgement of a kind for ever, and sends no later one.
 type echo struct {
 	http.ResponseWriter
 	last []byte // the kind that is repeated
 
 	mu    sync.Mutex
-	begun bool
+	began bool
 	done  chan struct{}
 	ended sync.WaitGroup
 }
@@ -39,8 +39,8 @@ func (e *echo) Write(b []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
-	case bytes.Contains(b, e.last) && !e.begun:
-		e.begun = true
+	case bytes.Contains(b, e.last) && !e.began:
+		e.began = true
 		again := bytes.Clone(b)
 		e.ended.Go(func() {
 			for {
@@ -60,14 +60,14 @@ func (e *echo) Write(b []byte) (int, error) {
 				}
 			}
 		})
-	case e.begun:
+	case e.began:
 		return len(b), nil
 	}
 	return e.ResponseWriter.Write(b)
 }
 
-// TestAServiceThatRepeatsItselfDoesNotHoldTheSession has a service acknowledge the same for ever: the session ends, that is
-// told, and the next one sends the media.
+// TestAServiceThatRepeatsItselfDoesNotHoldTheSession has a service acknowledge the same for ever: the session ends, this is
+// reported, and the next one sends the media.
 func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 	t.Parallel()
 	for _, event := range []kvs.EventType{kvs.Buffering, kvs.Received} {
@@ -85,7 +85,7 @@ func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 				e := &echo{ResponseWriter: rw, last: []byte(event), done: make(chan struct{})}
 				service.ServeHTTP(e, r)
 				_ = http.NewResponseController(rw).SetReadDeadline(time.Time{})
-				<-r.Context().Done() // it goes on after the media has ended
+				<-r.Context().Done() // it continues after the media has ended
 				close(e.done)
 				e.ended.Wait()
 			}
@@ -97,7 +97,7 @@ func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 			w.expectAll()
 			w.expectUploaded(0)
 			if sessions.Load() < 2 || !w.sawCondition(codeUpload, health.SystemError) {
-				t.Errorf("%d sessions; the service that repeats itself is told nowhere", sessions.Load())
+				t.Errorf("%d sessions; the service that repeats itself is not reported", sessions.Load())
 			}
 		})
 	}

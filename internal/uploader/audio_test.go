@@ -136,7 +136,7 @@ func audible() media.Limits {
 
 func fixed(a Audio) func(*Options) { return func(o *Options) { o.Audio = func() Audio { return a } } }
 
-// What was recorded before an upgrade goes by the same rules: the store is closed and opened in between.
+// The same rules apply to media recorded before an upgrade: the store is closed and opened in between.
 func TestWhichSoundOfABacklogIsSent(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -145,7 +145,7 @@ func TestWhichSoundOfABacklogIsSent(t *testing.T) {
 		recorded []string // a segment each
 		sent     []string
 		sessions int
-		left     bool // status says at the end that sound is left out
+		left     bool // status reports at the end that audio is left out
 	}{
 		{"AAC goes along", AudioPlayable, []string{"AAC", "AAC"}, []string{"AAC", "AAC"}, 1, false},
 		{"G.711 does not", AudioPlayable, []string{"G.711", "G.711"}, []string{"", ""}, 1, true},
@@ -154,7 +154,7 @@ func TestWhichSoundOfABacklogIsSent(t *testing.T) {
 		{"Opus does not on request either", AudioAll, []string{"G.711", "Opus"}, []string{"G.711", ""}, 2, true},
 		{"nor does AAC with six channels", AudioAll, []string{"AAC of 6"}, []string{""}, 1, true},
 		{"no sound", AudioPlayable, []string{"", ""}, []string{"", ""}, 1, false},
-		{"sound is switched off in between", AudioPlayable, []string{"G.711", ""}, []string{"", ""}, 1, false},
+		{"audio is switched off in between", AudioPlayable, []string{"G.711", ""}, []string{"", ""}, 1, false},
 		{"the camera is set to AAC in between", AudioPlayable, []string{"G.711", "AAC"}, []string{"", "AAC"}, 2, false},
 		{"and back", AudioPlayable, []string{"AAC", "G.711"}, []string{"AAC", ""}, 2, true},
 		{"on request, all as it was recorded", AudioAll, []string{"AAC", "G.711", ""}, []string{"AAC", "G.711", ""}, 3, false},
@@ -248,7 +248,7 @@ func TestAChangeOfTheSettingLosesAndRepeatsNothing(t *testing.T) {
 	}
 }
 
-// The setting changes while fragments wait for their acknowledgement, again and again.
+// The setting changes repeatedly while fragments wait for their acknowledgement.
 func TestChangesOfTheSettingAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, audible())
@@ -338,8 +338,8 @@ func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
 	}
 }
 
-// A live upload sends what was missed in between. That the sound of older media is left out says
-// nothing of what the camera sends now.
+// A live upload sends the backlog in between. That the audio of older media is left out says
+// nothing about what the camera sends now.
 func TestOlderMediaDoesNotBringTheSentenceBack(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, audible())

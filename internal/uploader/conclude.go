@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
-// conclude draws the consequences of how the session ended.
+// conclude carries out what follows from the end of the session. It returns how long to wait before the next one.
 func (e *session) conclude(ctx context.Context) time.Duration {
 	err := e.conn.Err()
 	if e.failure != nil {
@@ -22,7 +22,7 @@ func (e *session) conclude(ctx context.Context) time.Duration {
 	return 0
 }
 
-// broke reports whether the session ended otherwise than we wanted.
+// broke reports whether the session ended although the uploader did not end it, or with fragments unacknowledged.
 func (e *session) broke(err error) bool {
 	if !e.flight.empty() {
 		return true
@@ -33,7 +33,7 @@ func (e *session) broke(err error) bool {
 func (e *session) failed(ctx context.Context, err error) time.Duration {
 	u := e.u
 	if ctx.Err() != nil && e.failure == nil {
-		return 0 // we did not wait long enough; the next run sends it again
+		return 0 // the uploader stopped waiting for acknowledgements; the next run sends the fragments again
 	}
 	f := e.failure
 	if f == nil {
@@ -52,7 +52,7 @@ func (e *session) failed(ctx context.Context, err error) time.Duration {
 	return wait
 }
 
-// silentEnd is the failure of a session that ended without an ERROR.
+// silentEnd returns the failure of a session that ended without an ERROR acknowledgement.
 func (e *session) silentEnd(err error) *failure {
 	f := &failure{Answer: rules.OfEnd(err)}
 	if e.end.stalled {
@@ -68,7 +68,7 @@ func (e *session) silentEnd(err error) *failure {
 	return f
 }
 
-// judge carries out what an ERROR means for its fragment, once the session has ended.
+// judge applies the rule of an ERROR acknowledgement to its fragment, once the session has ended.
 func (e *session) judge() {
 	f, u := e.failure, e.u
 	if f.Rule.Tags && e.sending.tags != nil {
@@ -80,7 +80,7 @@ func (e *session) judge() {
 		i = e.flight.index(f.about)
 	}
 	if i < 0 || i >= len(e.flight.list) {
-		return // it got through after the ERROR
+		return // it was acknowledged after the ERROR
 	}
 	x := e.flight.list[i].Fragment
 	switch {
@@ -91,7 +91,7 @@ func (e *session) judge() {
 		}
 		u.progress.settle(&e.flight)
 	case f.Rule.Action == rules.Refuse:
-		u.poison.Add(x) // to be sent alone, so that the next ERROR is surely about it
+		u.poison.Add(x) // to be sent alone, so that the next ERROR is certainly about it
 	case f.Rule.Fragment:
 		f.about, f.blamed = x, true
 	}

@@ -21,44 +21,44 @@ import (
 
 // conditionRows are the conditions that an uploader reports.
 var conditionRows = []conditiontest.Row{
-	{Code: "upload", Job: health.JobUploader, Start: uploading("upload", func(w *rig, u *Uploader) (mend func()) {
+	{Code: "upload", Job: health.JobUploader, Start: uploading("upload", func(w *rig, u *Uploader) (repair func()) {
 		w.network.breakDown(func(context.Context) (net.Conn, error) { return nil, syscall.ECONNREFUSED })
 		return func() { w.network.breakDown(nil) }
 	})},
 	{
 		Code: "upload-refused", Job: health.JobUploader, Limit: rememberRefused + time.Minute,
 		Reason: "a refused fragment is an event; it is shown for a day",
-		Start: uploading("upload-refused", func(w *rig, u *Uploader) (mend func()) {
+		Start: uploading("upload-refused", func(w *rig, u *Uploader) (repair func()) {
 			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4006).Times(2))
 			return func() {}
 		}),
 	},
-	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(codeBreaks, func(w *rig, _ *Uploader) (mend func()) {
-		var mended atomic.Bool
+	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(codeBreaks, func(w *rig, _ *Uploader) (repair func()) {
+		var repaired atomic.Bool
 		mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(w.want[1]))
 		w.filter = func(r io.Reader) io.Reader {
-			if mended.Load() {
+			if repaired.Load() {
 				return r
 			}
 			return &poisonedBody{src: r, marks: [][]byte{mark}, hit: func() {}}
 		}
-		return func() { mended.Store(true) }
+		return func() { repaired.Store(true) }
 	})},
 	{
 		Code: "upload-tags", Job: health.JobUploader, Limit: withoutTagsFor + time.Minute,
 		Reason: "tags that were refused are tried again when they change, and once a day",
-		Start: uploading("upload-tags", func(w *rig, u *Uploader) (mend func()) {
+		Start: uploading("upload-tags", func(w *rig, u *Uploader) (repair func()) {
 			must(w.t, u.SetTags(someTags))
 			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1))
 			return func() {}
 		}),
 	},
-	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading("audio-not-uploaded", func(w *rig, _ *Uploader) (mend func()) {
+	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading("audio-not-uploaded", func(w *rig, _ *Uploader) (repair func()) {
 		w.recordWith(muLaw)
 		return func() {} // the camera is set to send none
 	})},
 	{Code: "upload-disk", Job: health.JobUploader, Limit: queue.UnreadableFor, Reason: "a disk that fails is not worn by more tries",
-		Start: uploading("upload-disk", func(w *rig, u *Uploader) (mend func()) {
+		Start: uploading("upload-disk", func(w *rig, u *Uploader) (repair func()) {
 			files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
 			must(w.t, err)
 			whole, err := os.ReadFile(files[0])
@@ -83,9 +83,9 @@ func TestConditionsEnd(t *testing.T) {
 	}
 }
 
-// uploading drains what was recorded again and again, with the seconds of an injected clock in between: for as long as
-// it takes for the condition to be there, and to end where an upload that goes on ends it.
-func uploading(code string, arrange func(*rig, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
+// uploading drains the recordings repeatedly, with the seconds of an injected clock in between, until the condition is
+// reported, and until it ends where an upload that continues ends it.
+func uploading(code string, arrange func(*rig, *Uploader) (repair func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		w := newRig(t, 24, roomy)
 		w.record(1, 3)
@@ -94,11 +94,11 @@ func uploading(code string, arrange func(*rig, *Uploader) (mend func())) func(*t
 		w.health = health.NewRegistry(now)
 		build := func() *Uploader { return w.uploader(func(o *Options) { o.Now = now }) }
 		u := build()
-		mend := arrange(w, u)
-		drain := func() { // bounded, as it goes on for as long as the cause does
+		repair := arrange(w, u)
+		drain := func() { // bounded, as it continues for as long as the cause lasts
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			_ = u.Drain(ctx) // health says how it went
+			_ = u.Drain(ctx) // health has the result
 		}
 		drainUntil := func(reported bool) {
 			drain()
@@ -106,14 +106,14 @@ func uploading(code string, arrange func(*rig, *Uploader) (mend func())) func(*t
 				drain()
 			}
 		}
-		mended, ends := false, slices.Contains([]string{codeUpload, codeBreaks, CodeAudio, codeStore}, code)
+		repaired, ends := false, slices.Contains([]string{codeUpload, codeBreaks, CodeAudio, codeStore}, code)
 		pass := func() {
 			w.record(1, 1)
-			if drain(); ends && mended {
+			if drain(); ends && repaired {
 				drainUntil(false)
 			}
 		}
-		end := func() { mended = true; mend() }
+		end := func() { repaired = true; repair() }
 		restart := func() {
 			u.o.Health.End() // as the end of a job does
 			u = build()

@@ -10,8 +10,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
-// passed notes that a fragment, or a part of it, is in the cloud. whole says that all of it is; again,
-// that others are to be tried again.
+// passed records that a fragment, or a part of it, is persisted. whole reports whether all of it is; again,
+// whether other fragments are to be tried again.
 func (u *Uploader) passed(f inflight) (whole, again bool) {
 	u.retries.passed()
 	u.stallTimeout.passed()
@@ -33,8 +33,8 @@ func (u *Uploader) passed(f inflight) (whole, again bool) {
 	return whole, again
 }
 
-// refuse keeps a fragment on the hub that the service will never take. Of one that is split the other
-// parts are sent first.
+// refuse keeps on the hub a fragment that the service will never accept. If it is split, its other parts
+// are sent first.
 func (u *Uploader) refuse(f queue.Fragment, a rules.Answer) {
 	if f.Split == nil {
 		u.refuseWhole(f, a)
@@ -61,7 +61,7 @@ func (u *Uploader) refuseWhole(f queue.Fragment, a rules.Answer) {
 	u.report.stuck(u.poison.Stuck())
 }
 
-// split makes a fragment be sent in parts from now on. It reports whether that is possible.
+// split has a fragment sent in parts from now on. It reports whether that is possible.
 func (u *Uploader) split(f queue.Fragment) bool {
 	if f.Split != nil || u.poison.SplitOf(f.ID()) != nil {
 		return false

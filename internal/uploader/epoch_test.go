@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// recordAt makes a sealed segment that is dated at, with fragments of 2 s, and gives their times.
+// recordAt makes a sealed segment that is dated at, with fragments of 2 s, and returns their times.
 func (w *rig) recordAt(at time.Time, fragments int) (list []int64) {
 	w.t.Helper()
 	w.next, w.want = at, nil
@@ -34,7 +34,7 @@ func (w *rig) endEpoch(from time.Time, add time.Duration, at time.Time) {
 
 const twoHours = 2 * time.Hour
 
-// ahead records right media, some two hours ahead, and again right media; it gives the times in the cloud.
+// ahead records media with right times, some two hours ahead, and again with right times; it returns the producer timestamps.
 func (w *rig) ahead(add time.Duration) (want []int64) {
 	w.t.Helper()
 	want = w.recordAt(begin, 3)

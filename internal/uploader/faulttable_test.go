@@ -41,9 +41,9 @@ func (m moment) skip() int {
 	return struckFragment
 }
 
-// breakOff ends the first session at that moment, so that another has to be opened, and gives how
-// many sessions come before that one. Before the response there is none to end.
-func (m moment) breakOff(w *rig) (before int) {
+// endSession ends the first session at that moment, so that another has to be opened, and returns how
+// many sessions precede that one. Before the response there is none to end.
+func (m moment) endSession(w *rig) (before int) {
 	if m.point == media.BeforeResponse {
 		return 0
 	}
@@ -82,7 +82,7 @@ func faultTable() []faultCase {
 	answer := func(name string, status int, exception string) {
 		rule := rules.OfResponse(awserr.Classify(status, exception, ""))
 		table = append(table, faultCase{name: name, rule: rule, change: oneByOne, inject: func(w *rig, m moment) {
-			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.breakOff(w)).Times(2))
+			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.endSession(w)).Times(2))
 		}})
 	}
 	for _, r := range all[acks:responses] {
@@ -106,7 +106,7 @@ func networkFaults() []faultCase {
 	// unreachable fails three connections, the first or those after the session broke off.
 	unreachable := func(dial func(context.Context) (net.Conn, error)) func(*rig, moment) {
 		return func(w *rig, m moment) {
-			w.cloud.trouble(m.breakOff(w), 3, func() { w.network.breakDown(dial) }, func() { w.network.breakDown(nil) })
+			w.cloud.trouble(m.endSession(w), 3, func() { w.network.breakDown(dial) }, func() { w.network.breakDown(nil) })
 		}
 	}
 	with := func(err error) func(context.Context) (net.Conn, error) {
@@ -128,11 +128,11 @@ func networkFaults() []faultCase {
 			w.service.Faults().Inject(door, media.BlackHoleAt(point).Skip(m.skip()).Times(1))
 		}},
 		{name: "1 kB/s", change: oneByOne, inject: func(w *rig, m moment) {
-			m.breakOff(w)
+			m.endSession(w)
 			w.service.Faults().Inject(door, media.Slow(1000))
 		}},
 		{name: "reset before the response", rule: connect, change: oneByOne, inject: func(w *rig, m moment) {
-			w.service.Faults().Inject(door, media.ResetAt(media.BeforeResponse).Skip(m.breakOff(w)).Times(2))
+			w.service.Faults().Inject(door, media.ResetAt(media.BeforeResponse).Skip(m.endSession(w)).Times(2))
 		}},
 		{name: "DNS failure", rule: connect, change: oneByOne,
 			inject: unreachable(with(&net.DNSError{Err: "no such host", Name: "s-1.kinesisvideo.us-west-2.amazonaws.com", IsNotFound: true}))},
@@ -142,13 +142,13 @@ func networkFaults() []faultCase {
 			inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
 		{name: "TLS failure", rule: connect, change: oneByOne, inject: unreachable(notTLS)},
 		{name: credentials.Title(), rule: credentials, change: oneByOne, inject: func(w *rig, m moment) {
-			w.cloud.trouble(m.breakOff(w), 2, func() {
+			w.cloud.trouble(m.endSession(w), 2, func() {
 				w.cloud.Client.InvalidateCredentials() // as if they had expired
 				w.keys.lost.Store(true)
 			}, func() { w.keys.lost.Store(false) })
 		}},
 		{name: disk.Title(), rule: disk, change: oneByOne, inject: func(w *rig, m moment) {
-			w.cloud.trouble(m.breakOff(w), 1, w.tear, nil)
+			w.cloud.trouble(m.endSession(w), 1, w.tear, nil)
 		}},
 	}
 }
@@ -217,7 +217,7 @@ func (w *rig) expectConsequence(rule rules.Rule, named bool) {
 		w.expectAll(w.want[1])
 		w.expectUploaded(1)
 		if !w.sawCondition(codeRefused, health.SystemError) {
-			w.t.Error("the refused fragment is told nowhere")
+			w.t.Error("the refused fragment is not reported")
 		}
 	} else {
 		w.expectOnce()

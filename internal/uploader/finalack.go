@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// retentionLife is how long the stream's retention is taken for known.
+	// retentionLife is how long the stream's retention is used before it is requested again.
 	retentionLife = 10 * time.Minute
-	// retentionTimeout bounds the question for it, on which a session must not wait.
+	// retentionTimeout bounds the request for it, as a session must not wait for it for long.
 	retentionTimeout = 5 * time.Second
 )
 
-// finalAck says which acknowledgement ends a fragment's upload: RECEIVED when the stream keeps
-// nothing. When that is not known it is assumed to keep media, as nothing is lost then.
+// finalAck determines which acknowledgement ends a fragment's upload: PERSISTED, or RECEIVED when the stream has no
+// retention. While the retention is not known the stream is assumed to keep media, as then nothing is lost.
 type finalAck struct {
 	cloud    cloud
 	stream   string
 	log      *zap.Logger
-	asked    time.Time // when the stream's retention was asked for; zero = not known
-	keepNone bool      // its answer
+	asked    time.Time // when the stream's retention was requested; zero = not known
+	keepNone bool      // the retention is 0 h
 }
 
 func (f *finalAck) event(ctx context.Context) kvs.EventType {
@@ -44,5 +44,5 @@ func (f *finalAck) event(ctx context.Context) kvs.EventType {
 	return kvs.Persisted
 }
 
-// askAgain makes the next session ask for the retention: perhaps we wait for an acknowledgement that never comes.
+// askAgain makes the next session request the retention: perhaps this one waits for an acknowledgement that never comes.
 func (f *finalAck) askAgain() { f.asked = time.Time{} }

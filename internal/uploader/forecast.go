@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// behindBy is from which backlog on a stream counts as fallen behind.
+	// behindBy is the backlog from which on a stream counts as behind.
 	behindBy = 30 * time.Second
-	// forecastEvery and forecastOver bound what is remembered of how fast the backlog shrank.
+	// forecastEvery is the least time between two samples of the backlog, and forecastOver how long samples are kept.
 	forecastEvery = 5 * time.Second
 	forecastOver  = 2 * time.Minute
 )
 
-// forecast estimates when a backlog will be done, from how fast it shrank lately. Safe for concurrent use.
+// forecast estimates when the backlog will be uploaded, from how fast it shrank recently. Safe for concurrent use.
 type forecast struct {
 	mu      sync.Mutex
 	samples []backlogSample // oldest first
@@ -25,7 +25,7 @@ type backlogSample struct {
 	pending time.Duration // of media
 }
 
-// note records the backlog and returns when it will be done; zero while that is not known, when
+// note records the backlog and returns when it will be uploaded: the zero time while that is not known, when
 // the backlog does not shrink, and when there is none.
 func (f *forecast) note(now time.Time, pending time.Duration) time.Time {
 	f.mu.Lock()
@@ -49,7 +49,7 @@ func (f *forecast) note(now time.Time, pending time.Duration) time.Time {
 	return f.done
 }
 
-// forget is for when the upload does not go on: what was measured before says nothing any more.
+// forget drops the samples when the upload stops, as they say nothing about its speed later.
 func (f *forecast) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,26 +12,26 @@ import (
 )
 
 const (
-	// maxInFlightMedia is how much media may be in flight: so much comes twice when the agent is killed.
+	// maxInFlightMedia is how much media may be in flight: that much is sent twice when the agent is killed.
 	maxInFlightMedia = 5 * time.Second
-	// minInFlight fragments may always be: a service may acknowledge one only when the next begins.
+	// minInFlight fragments may always be in flight: a service may acknowledge one only when the next begins.
 	minInFlight = 2
 )
 
-// inflight is a fragment, or a part of one, that is sent, or being written, and not acknowledged.
+// inflight is a fragment, or a part of one, that is being written or was sent, and is not acknowledged.
 type inflight struct {
 	queue.Fragment
-	size    int64     // of what is sent of the cluster
+	size    int64     // bytes of the cluster that are sent
 	sent    time.Time // when its last byte was written; zero before
 	omitted queue.Omitted
-	heard   int // the rank of the farthest acknowledgement
+	heard   int // the highest rank among its acknowledgements; see ranks
 }
 
-// ranks orders the acknowledgements of a fragment (API reference, PutMedia). Another kind has none.
+// ranks orders the acknowledgements of a fragment (API reference, PutMedia). Other kinds have no rank.
 var ranks = map[kvs.EventType]int{kvs.Buffering: 1, kvs.Received: 2, kvs.Persisted: 3}
 
-// advance notes an acknowledgement, and reports whether the fragment has come farther by it. What was said before, or takes
-// a word back, is no progress: it could go on for ever.
+// advance records an acknowledgement, and reports whether it is progress: of a higher rank than all before. Repeated
+// acknowledgements and those of a lower rank are not, as they could continue for ever.
 func (f *inflight) advance(event kvs.EventType) bool {
 	rank := ranks[event]
 	if rank <= f.heard {
@@ -41,7 +41,7 @@ func (f *inflight) advance(event kvs.EventType) bool {
 	return true
 }
 
-// flight is what a session has in flight, oldest first.
+// flight has a session's unacknowledged fragments, oldest first.
 type flight struct {
 	list  []inflight
 	bytes int64
@@ -59,7 +59,7 @@ func (f *flight) find(timecode int64) int {
 	return slices.IndexFunc(f.list, func(x inflight) bool { return x.At() == timecode })
 }
 
-// index of a fragment, or -1.
+// index returns the index of a fragment, or -1.
 func (f *flight) index(of queue.Fragment) int {
 	return slices.IndexFunc(f.list, func(x inflight) bool { return x.Same(of) })
 }
@@ -71,7 +71,7 @@ func (f *flight) remove(i int) inflight {
 	return x
 }
 
-// has reports whether something of a segment is in flight.
+// has reports whether any fragment of a segment is in flight.
 func (f *flight) has(key segment.Key) bool {
 	return slices.ContainsFunc(f.list, func(x inflight) bool { return x.Key == key })
 }
@@ -82,7 +82,8 @@ func (f *flight) overdue(after time.Duration, now time.Time) bool {
 	return ok && !now.Before(at)
 }
 
-// due is when the oldest fragment has waited that long for its acknowledgement; ok is false while it is being written.
+// due returns when the oldest fragment will have waited that long for its acknowledgement; ok is false while it is being
+// written.
 func (f *flight) due(after time.Duration) (at time.Time, ok bool) {
 	if f.empty() || f.list[0].sent.IsZero() {
 		return time.Time{}, false
@@ -90,23 +91,23 @@ func (f *flight) due(after time.Duration) (at time.Time, ok bool) {
 	return f.list[0].sent.Add(after), true
 }
 
-// ackDelay is how long acknowledgements take. More than maxInFlightMedia in flight only helps where they
-// take so long that the pace would suffer; how long they take at best is measured, as anything
-// beyond that is our own queue.
+// ackDelay measures how long acknowledgements take. More than maxInFlightMedia in flight only helps where they
+// take so long that the upload would be slower without it. The shortest delay is kept, as anything beyond that
+// is the time in the uploader's own queue.
 type ackDelay struct{ shortest time.Duration } // from written to acknowledged; 0 = not known
 
-// acknowledged measures.
+// acknowledged measures the delay of an acknowledgement that arrived now.
 func (a *ackDelay) acknowledged(f inflight, now time.Time) {
 	if f.sent.IsZero() {
-		return // while its last bytes were still being written
+		return // it arrived while the fragment's last bytes were still being written
 	}
 	if delay := max(now.Sub(f.sent), time.Microsecond); a.shortest == 0 || delay < a.shortest {
 		a.shortest = delay
 	}
 }
 
-// admits reports whether next may join what is in flight, of which there may be at most that many fragments and, of
-// more than minInFlight, bytes.
+// admits reports whether next may be sent too: at most that many fragments may be in flight and, where they are more
+// than minInFlight, at most that many bytes.
 func (a *ackDelay) admits(f *flight, next queue.Fragment, fragments int, bytes int64) bool {
 	switch n := len(f.list); {
 	case n == 0:

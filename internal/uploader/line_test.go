@@ -205,7 +205,7 @@ func (w *rig) expectFrames(want filmed) {
 	}
 }
 
-// strict limits do not take the fragments of film.
+// strict limits do not accept the fragments of film.
 func strict() media.Limits {
 	limits := roomy
 	limits.MaxFragmentDuration = lineFragment / 2 * time.Millisecond
@@ -270,7 +270,7 @@ func TestWhenFragmentsGoInParts(t *testing.T) {
 	u := w.uploader()
 	frames := filmed{}
 	for _, tries := range []int{poison.SplitAfter, poison.SplitSoon} {
-		var stored []int // at the begin of each session
+		var stored []int // at the start of each session
 		had := len(w.stored())
 		w.cloud.each = func() { stored = append(stored, len(w.stored())-had) }
 		maps.Copy(frames, w.film(random, 1, 1))

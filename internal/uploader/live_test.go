@@ -120,7 +120,7 @@ func TestTheGapIsSentWhereSessionsTakeLongToOpen(t *testing.T) {
 	}
 	stop()
 	if opened > sessions {
-		t.Errorf("in %d sessions nothing, or little, of what was missed was sent: %v", sessions, w.relative(w.stored()))
+		t.Errorf("in %d sessions nothing, or little, of the backlog was sent: %v", sessions, w.relative(w.stored()))
 	}
 	must(t, writer.Seal())
 }
@@ -173,7 +173,7 @@ func TestTheGapIsSentWhereAcknowledgementsComeLate(t *testing.T) {
 	defer every.Stop()
 	for n := 0; !all(); n++ {
 		if n == most {
-			t.Fatalf("of what was missed the service has too little: %v", w.relative(w.stored()))
+			t.Fatalf("the service has too little of the backlog: %v", w.relative(w.stored()))
 		}
 		<-every.C
 		w.fragment(writer, time.Second, 300)
@@ -181,7 +181,7 @@ func TestTheGapIsSentWhereAcknowledgementsComeLate(t *testing.T) {
 	must(t, writer.Seal())
 }
 
-// fragmentsOf is a progress without its bytes, which must stand in the same proportion as the fragments: the
+// fragmentsOf is a progress without its bytes, which must be in the same proportion as the fragments: the
 // fragments of these tests are of one size.
 func fragmentsOf(t *testing.T, p Progress) Progress {
 	t.Helper()
@@ -242,7 +242,7 @@ func TestOnDemandSendsAllFragmentsWithMediaOfTheRange(t *testing.T) {
 
 func TestOnDemandTellsWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	demand := func(t *testing.T, w *rig, u *Uploader) {
+	request := func(t *testing.T, w *rig, u *Uploader) {
 		err := u.Range(w.context(), begin, begin.Add(time.Hour), func(p Progress) {
 			if p.Finished {
 				t.Errorf("it is said to be done: %+v", p)
@@ -255,7 +255,7 @@ func TestOnDemandTellsWhatCannotBeRead(t *testing.T) {
 	t.Run("never", func(t *testing.T) {
 		t.Parallel()
 		w := newRigWithAnUnreadableSegment(t)
-		demand(t, w, w.uploader())
+		request(t, w, w.uploader())
 		w.expectAll(w.want[2], w.want[3])
 	})
 	t.Run("for a moment", func(t *testing.T) {
@@ -296,7 +296,7 @@ func TestARunningUploadGivesWayToDemand(t *testing.T) {
 	from := time.UnixMilli(w.want[34])
 	must(t, u.Range(w.context(), from, from.Add(time.Hour), func(Progress) {}))
 	if ahead := len(w.stored()); ahead > 30 {
-		t.Errorf("%d fragments went before the demand was served", ahead)
+		t.Errorf("%d fragments were sent before the requested ones", ahead)
 	}
 	w.await(len(w.want))
 	stop()
@@ -339,7 +339,7 @@ func TestTheBacklogOfALiveUploadIsWhatTheServiceLacks(t *testing.T) {
 			w.fragment(writer, 20*time.Second, 300) // ends with a frame at 19.6 s
 		}
 	}
-	// Of what was missed only the newest fragment gets through, then the service is silent.
+	// Only the newest fragment of the backlog gets through, then the service is silent.
 	add(3)
 	silent := w.service.Faults().Inject(door, media.BlackHoleAt(media.AfterReceived).Skip(1))
 	w.runLive(w.uploader(oneByOne))
@@ -376,7 +376,7 @@ func (w *rig) expectBacklog(writer *segment.Writer, fragments int, unacknowledge
 		if slices.Contains(have, at) && !slices.Contains(unacknowledged, at) {
 			continue
 		}
-		begins := time.Duration(0) // where the one before ends
+		begins := time.Duration(0) // where the previous one ends
 		if i > 0 {
 			begins = list[i-1].Last
 		}

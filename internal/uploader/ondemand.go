@@ -12,19 +12,19 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
-// Progress is how far an upload on demand has come. All count fragments.
+// Progress is the progress of an upload on demand, in fragments.
 type Progress struct {
-	Total    int // that were asked for
-	Done     int // of these in the cloud, also those that were before
-	Refused  int // of these kept on the hub, as the service does not accept them
+	Total    int // requested
+	Done     int // of Total: uploaded, or refused by the service, also before the request
+	Refused  int // of Done: kept on the hub, as the service does not accept them
 	Finished bool
-	// Bytes of those that are done, of TotalBytes.
+	// Bytes is the size of the fragments that are done, of TotalBytes.
 	Bytes, TotalBytes int64
 }
 
-// Range uploads what was recorded from (inclusive) to (exclusive), in whole fragments, now and before
-// everything else, and calls each with how far it is. Run and Drain may go on beside it: they yield, and no fragment
-// is sent by both. It returns nil at the end, and ctx's error when that comes first.
+// Range uploads the media recorded from (inclusive) to (exclusive), in whole fragments, now and before
+// everything else, and calls each with its progress. Run and Drain may run at the same time: they yield, and no fragment
+// is sent by both. It returns nil at the end, and ctx's error when ctx ends first.
 func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Progress)) error {
 	return onDemand{
 		u: u, each: each, mode: mode{from: from, to: to},
@@ -33,9 +33,9 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	}.run(ctx)
 }
 
-// Refused sends all fragments again that the service refused, now and before everything else, however often
-// that was done before, and calls each with how far it is. It returns as Range does; what is refused again counts
-// as Refused.
+// Refused sends again all fragments that the service refused, now and before everything else, however often
+// that was done before, and calls each with its progress. It returns as Range does; fragments that are refused again
+// count as Refused.
 func (u *Uploader) Refused(ctx context.Context, each func(Progress)) error {
 	only := make(refusedFragments)
 	return onDemand{
@@ -45,13 +45,13 @@ func (u *Uploader) Refused(ctx context.Context, each func(Progress)) error {
 	}.run(ctx)
 }
 
-// onDemand is an upload that somebody waits for.
+// onDemand is an upload that a user requested and waits for.
 type onDemand struct {
 	u       *Uploader
 	each    func(Progress)
 	mode    mode              // from, to and without
-	prepare func(*mode) error // called before anything is sent; it may change those
-	// count says how far the upload is, and whether all of the fragments can be read.
+	prepare func(*mode) error // called before anything is sent; it may change from, to and without
+	// count returns the progress, and whether all of the fragments can be read.
 	count func() (p Progress, whole bool)
 }
 
@@ -62,7 +62,7 @@ func (d onDemand) run(ctx context.Context) error {
 		return err
 	}
 	defer u.lock.unlock()
-	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // what goes on beside it is as it was
+	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // the state of the upload that it interrupted
 	unreadable := health.SystemFault(codeStore, nil,
 		"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
 	if err := d.prepare(&d.mode); err != nil {
@@ -74,7 +74,7 @@ func (d onDemand) run(ctx context.Context) error {
 	d.mode.drain, d.mode.onDemand, d.mode.each = true, true, func(size int64) {
 		p.Done++
 		p.Bytes += size
-		p.Total, p.TotalBytes = max(p.Total, p.Done), max(p.TotalBytes, p.Bytes) // of what is being recorded there may be more by now
+		p.Total, p.TotalBytes = max(p.Total, p.Done), max(p.TotalBytes, p.Bytes) // the segment being recorded may have more by now
 		d.each(p)
 	}
 	if err := u.upload(ctx, d.mode); err != nil {
@@ -84,13 +84,13 @@ func (d onDemand) run(ctx context.Context) error {
 	if !whole || p.Done < p.Total && !u.queue.Readable() {
 		return unreadable
 	}
-	p.Total, p.TotalBytes = p.Done, p.Bytes // what was completed since the last look came too late
+	p.Total, p.TotalBytes = p.Done, p.Bytes // fragments completed since the queue was read last are not part of it
 	p.Finished = true
 	d.each(p)
 	return nil
 }
 
-// countRange looks at every fragment of a range; whole is false when not all of it can be read.
+// countRange counts the fragments of a range; whole is false when some of them cannot be read.
 func countRange(s store, stream string, from, to time.Time) (p Progress, whole bool) {
 	whole = true
 	refused := refusedNow(s, stream)
@@ -120,18 +120,18 @@ func countRange(s store, stream string, from, to time.Time) (p Progress, whole b
 	return p, whole
 }
 
-// damagedIn reports whether something cannot be read that was recorded in [from, to).
+// damagedIn reports whether a segment has damaged fragments that were recorded in [from, to).
 func damagedIn(s store, k segment.Key, from, to time.Time) bool {
 	reader, err := s.OpenSegment(k)
 	if err != nil {
-		return false // gone meanwhile
+		return false // deleted meanwhile
 	}
 	defer func() { _ = reader.Close() }() // was only read
 	damaged, err := reader.Damaged()
 	return err != nil || slices.ContainsFunc(damaged, func(f mkv.Fragment) bool { return queue.NewFragment(s, k, f).In(from, to) })
 }
 
-// refusedNow says which fragments are refused.
+// refusedNow returns the set of a stream's refused fragments.
 func refusedNow(s store, stream string) map[queue.ID]bool {
 	list := make(map[queue.ID]bool)
 	for _, r := range s.Refused(stream) {
@@ -140,10 +140,10 @@ func refusedNow(s store, stream string) map[queue.ID]bool {
 	return list
 }
 
-// refusedFragments are those that an upload of what was refused is for, with their sizes.
+// refusedFragments are the fragments that Refused sends, with their sizes.
 type refusedFragments map[queue.ID]int64
 
-// requeue fills the list, makes its fragments pending, and stretches m over them.
+// requeue fills the list, makes its fragments pending, and extends the time range of m so that it covers them.
 func (l refusedFragments) requeue(s store, stream string, m *mode) error {
 	starts := make(map[segment.Key][]time.Duration)
 	for _, r := range s.Refused(stream) {

@@ -47,12 +47,12 @@ type cloud interface {
 	InvalidateCredentials()
 }
 
-// Audio is which sound is sent with the video.
+// Audio is which audio is sent with the video.
 type Audio = queue.Audio
 
 // The values of Audio.
 const (
-	AudioPlayable = queue.AudioPlayable // what the console and HLS play beside video
+	AudioPlayable = queue.AudioPlayable // what the console and HLS play together with video
 	AudioAll      = queue.AudioAll
 )
 
@@ -61,20 +61,20 @@ type Options struct {
 	Stream string // required
 	Store  store  // required: a *segment.Store
 	Cloud  cloud  // required: a *kvs.Client
-	// Health is the stream's uploader part. Default one of its own.
+	// Health is the stream's uploader component. Default: a new one that nobody reads.
 	Health *health.Component
-	// Log receives one line per episode. Default nowhere.
+	// Log receives one line per episode. Default: none.
 	Log *zap.Logger
 	// Now is the wall clock, for what health shows. Default time.Now.
 	Now func() time.Time
-	// Audio says which sound is sent, and may say otherwise at any time: what is sent next follows.
+	// Audio returns which audio is sent. Its answer may change at any time and applies from the next fragment on.
 	// Default: AudioPlayable.
 	Audio func() Audio
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.
 	Bandwidth *pace.Bandwidth
-	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
+	// Retry has the pauses after transient failures. Default 500 ms doubling to 30 s.
 	Retry backoff.Policy
-	// AskUser paces attempts while a person must act. Default 1 min doubling to 5 min.
+	// AskUser has the pauses while a person must act. Default 1 min doubling to 5 min.
 	AskUser backoff.Policy
 	// MaxSession bounds a session; up to 7.5 % of it are taken off at random. Default 40 min.
 	MaxSession time.Duration
@@ -83,7 +83,7 @@ type Options struct {
 	StallTimeout time.Duration
 	// IdleTimeout ends a session that has nothing to send. Default 20 s.
 	IdleTimeout time.Duration
-	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged. Two fragments may
+	// MaxInFlight and MaxInFlightBytes bound the fragments that are sent and not acknowledged. Two fragments may
 	// always have more bytes: the service acknowledges the first when the second begins.
 	// Default 30 and 16 MB.
 	MaxInFlight      int

@@ -11,24 +11,24 @@ import (
 // liveLag is how far a live upload may fall behind before it jumps to the newest fragment.
 const liveLag = 5 * time.Second
 
-// mode is how an uploader works through what is pending.
+// mode is how an uploader works through the pending fragments.
 type mode struct {
 	drain    bool                // end when nothing is pending
 	live     bool                // newest first
-	onDemand bool                // of an onDemand, which has the lock
-	from, to time.Time           // of what was recorded, when onDemand
-	without  func(queue.ID) bool // those that are passed over; nil = none
-	each     func(size int64)    // called when a fragment of so many bytes is done; nil = nobody wants to know
+	onDemand bool                // of an onDemand, which holds the lock
+	from, to time.Time           // when the fragments were recorded, with onDemand
+	without  func(queue.ID) bool // fragments that are passed over; nil = none
+	each     func(size int64)    // called with the bytes of each fragment that is done; may be nil
 }
 
-// order is in which order a session sends fragments. The service takes one connection for each stream,
-// and rising timecodes in it: so what is newest and what was missed take turns.
+// order is the order in which a session sends fragments. The service accepts one connection for each stream,
+// and only rising timecodes in it: so sessions for the newest fragments and for the backlog alternate.
 type order uint8
 
 const (
-	oldestFirst order = iota // on and on
+	oldestFirst order = iota // without an end
 	liveEdge                 // the newest and those that follow, until none is pending
-	catchUp                  // oldest first, until something newer is complete, and its turn is over
+	catchUp                  // the backlog, oldest first, until a newer fragment is complete and the turn is over
 )
 
 // turn is what a session is for.
@@ -37,20 +37,20 @@ type turn struct {
 	newest time.Time // the newest complete media at the start
 }
 
-// live is how what is newest and what was missed share a stream's time. What was missed has a turn
-// whenever the newest is sent, at least as long as that took: where sessions take long to open, or
-// acknowledgements to come, something newer is always complete.
+// live shares a stream's time between the newest fragments and the backlog. The backlog has a turn
+// whenever the newest are sent, at least as long as that took: where sessions take long to open, or
+// acknowledgements to arrive, a newer fragment is always complete.
 type live struct {
 	stream   string
 	store    store
 	queue    *queue.Queue
 	deferred func(queue.ID) bool
-	caughtUp bool          // the newest was sent, and what was missed had no turn since
-	took     time.Duration // by the last session for the newest, with its opening
+	caughtUp bool          // the newest was sent, and the backlog had no turn since
+	took     time.Duration // of the last session for the newest, with its opening
 }
 
-// choose says what the next session is for, and with which fragment it begins: not with oldest
-// when a newer one has to go before. ok is false when nothing can be read any more.
+// choose returns what the next session is for, and with which fragment it begins: not with oldest
+// when a newer one has to be sent first. ok is false when nothing can be read any more.
 func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t turn, ok bool) {
 	t.newest = l.store.Usage(l.stream).Newest
 	if !m.live {
@@ -63,7 +63,7 @@ func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t tu
 		return oldest, t, true
 	}
 	if newer && missedIsNext {
-		t.newest = time.Time{} // something newer is complete: it is only a turn
+		t.newest = time.Time{} // a newer fragment is complete: the backlog has this turn only
 		newer = false
 	}
 	if newer {
@@ -73,7 +73,7 @@ func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t tu
 			t.order = liveEdge
 			return first, t, true
 		}
-		l.queue.Restart() // it is gone, or cannot be read
+		l.queue.Restart() // it was deleted, or cannot be read
 		if oldest, ok = l.queue.Peek(); !ok {
 			return queue.Fragment{}, turn{}, false
 		}
@@ -98,7 +98,7 @@ func (l *live) newestPending() (queue.Fragment, bool) {
 	return f, !l.deferred(f.ID()) && !l.store.Done(f.Key, f.Stored.Start)
 }
 
-// over reports whether a turn that began with the session must end before next, for something newer.
+// over reports whether a turn that began with the session must end before next, for a newer fragment.
 func (l *live) over(t turn, began time.Time, next queue.Fragment) bool {
 	now := l.store.Usage(l.stream).Newest
 	if t.order == catchUp {
@@ -107,7 +107,7 @@ func (l *live) over(t turn, began time.Time, next queue.Fragment) bool {
 	return now.Sub(next.Ended()) > liveLag
 }
 
-// listFragments are those of a segment.
+// listFragments returns the fragments of a segment.
 func listFragments(s store, k segment.Key) ([]mkv.Fragment, error) {
 	reader, err := s.OpenSegment(k)
 	if err != nil {

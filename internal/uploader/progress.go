@@ -8,17 +8,17 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 )
 
-// progress is how saving goes that fragments and segments are done.
+// progress saves that fragments and segments are done, and reports failures of the disk.
 type progress struct {
 	stream  string
 	store   store
 	queue   *queue.Queue
 	refused *refused.List
 	report  *report
-	unsaved bool // the disk did not save last that a fragment is done
+	unsaved bool // the last write of a fragment's state failed
 }
 
-// saved takes in how it went to save that a fragment is done. Of one that was deleted there is nothing to save.
+// saved is called with the result of saving that a fragment is done. For a deleted fragment there is nothing to save.
 func (p *progress) saved(err error) {
 	p.unsaved = err != nil && !errors.Is(err, segment.ErrNotFound)
 	if p.unsaved {
@@ -26,7 +26,7 @@ func (p *progress) saved(err error) {
 	}
 }
 
-// settle moves segments to uploaded of which every fragment is done and none is in flight.
+// settle moves to uploaded the segments of which every fragment is done and none is in flight.
 func (p *progress) settle(f *flight) {
 	damaged, err := p.queue.Settle(f.has)
 	for _, key := range damaged {
@@ -40,7 +40,7 @@ func (p *progress) settle(f *flight) {
 	}
 }
 
-// readable ends the condition of the disk, unless refused fragments still cannot be queued.
+// readable ends the condition about the disk, unless refused fragments still cannot be queued.
 func (p *progress) readable() {
 	if !p.refused.DiskFails() {
 		p.report.readable()

@@ -20,7 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 )
 
-// pass lets time pass for the store, and gives the clock for the uploader.
+// pass lets time pass for the store, and returns an option with that clock for the uploader.
 func (w *rig) pass(d time.Duration) func(*Options) {
 	now := begin
 	if before := w.now.Load(); before != nil {
@@ -166,7 +166,7 @@ func TestRefusedFragmentsNeverGoBesideLive(t *testing.T) {
 		w.fragment(writer, 2*time.Second, 300)
 	}
 	store := &jealous{watchedStore: w.store, t: t}
-	// A refusal that was known is no reason to wait, and to keep what is live waiting.
+	// A refusal that was known must not delay the newest fragments.
 	w.runLive(w.uploader(clock, func(o *Options) { o.Store, o.Retry = store, backoff.Policy{Min: time.Hour, Max: time.Hour} }))
 	must(t, fault.Await(w.context(), 16))
 	w.fragment(writer, 2*time.Second, 300)
@@ -342,7 +342,7 @@ func TestRefusedFragmentsAreSentOnDemand(t *testing.T) {
 	if want := (Progress{Finished: true}); fragmentsOf(t, last) != want {
 		t.Errorf("with nothing left it ends with %+v", last)
 	}
-	// An upload on demand of what is refused does not call it done.
+	// An upload on demand of refused fragments reports them as refused.
 	w.refusing(4007, 9)
 	for range 2 {
 		must(t, u.Range(w.context(), begin, begin.Add(time.Hour), func(p Progress) { last = p }))
@@ -352,7 +352,7 @@ func TestRefusedFragmentsAreSentOnDemand(t *testing.T) {
 	}
 }
 
-// An ERROR that comes behind another one in a session is no verdict of its own: no fragment is refused for it,
+// An ERROR that follows another one in a session does not count by itself: no fragment is refused for it,
 // and no tags are left out.
 func TestAnErrorBehindAnotherIsNoVerdict(t *testing.T) {
 	t.Parallel()
@@ -427,6 +427,6 @@ func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 200 * time.Millisecond }))
 	w.expectOnce()
 	if !w.sawCondition(codeUpload, health.SystemError) {
-		t.Error("nobody is told")
+		t.Error("it is not reported")
 	}
 }

@@ -20,19 +20,19 @@ import (
 const (
 	codeUpload  = "upload"         // fragments do not get through; ends with the next that does, and when none is left
 	codeRefused = "upload-refused" // fragments were refused within the last day
-	codeTags    = "upload-tags"    // fragments go without tags, as the service refuses those
-	// CodeAudio is for sound that is left out of the upload; it ends with newer media that is sent whole.
+	codeTags    = "upload-tags"    // fragments are sent without tags, as the service refuses those
+	// CodeAudio is for audio that is left out of the upload; it ends with newer media that is sent completely.
 	CodeAudio  = "audio-not-uploaded"
-	codeBreaks = "upload-breaks" // the line breaks before a fragment is through, again and again
-	codeStore  = "upload-disk"   // recordings cannot be read, or progress not be written
+	codeBreaks = "upload-breaks" // the connection repeatedly breaks before a fragment is sent completely
+	codeStore  = "upload-disk"   // recordings cannot be read, or progress cannot be written
 )
 
-// Scopes of the uploader's own.
+// The uploader's own scopes.
 const (
 	scopeRefused health.Scope = "refused"
 	scopeTags    health.Scope = "tags"
 	scopeBreaks  health.Scope = "breaks"
-	// ScopeAudio is what is left out of the upload of the camera's sound.
+	// ScopeAudio is for the camera's audio that is left out of the upload.
 	ScopeAudio health.Scope = "audio"
 )
 
@@ -47,7 +47,7 @@ const (
 const (
 	// rememberRefused is how long a refused fragment is reported.
 	rememberRefused = 24 * time.Hour
-	// failedAfter failures in a row the condition is no longer merely degraded.
+	// failedAfter is the number of failures in a row from which on the condition is failed, no longer degraded.
 	failedAfter = 3
 )
 
@@ -66,7 +66,7 @@ func numbersOf(p *health.Component) numbers {
 	}
 }
 
-// report is what the upload of a stream says of itself: conditions, counters and one line in the log per episode.
+// report publishes the state of a stream's upload: conditions, counters and one line in the log per episode.
 type report struct {
 	stream   string
 	store    store
@@ -75,20 +75,20 @@ type report struct {
 	now      func() time.Time // the wall clock
 	numbers  numbers
 	forecast forecast
-	soundAt  time.Time // when the newest fragment was recorded that CodeAudio was judged by
+	soundAt  time.Time // when the newest fragment was recorded that decided on CodeAudio
 }
 
 func newReport(o Options) report {
 	return report{stream: o.Stream, store: o.Store, health: o.Health, log: o.Log, now: o.Now, numbers: numbersOf(o.Health)}
 }
 
-// opened says that a session was opened.
+// opened reports that a session was opened.
 func (r *report) opened() {
 	r.numbers.sessions.Add(1)
 	r.health.SetState(stateUploading)
 }
 
-// interrupted says that fragments do not get through; failures is how often in a row.
+// interrupted reports that fragments do not get through; failures is how often in a row.
 func (r *report) interrupted(a rules.Answer, err error, failures int) {
 	r.forecast.forget()
 	r.numbers.backlogDone.Set(0)
@@ -104,7 +104,7 @@ func (r *report) interrupted(a rules.Answer, err error, failures int) {
 		title = " (" + title + ")"
 	}
 	fault := health.NewFault(rule.Class(), codeUpload, err, "Stream %s is not uploaded: %s%s. %s", r.stream, rule.Cause, title, rule.Advice)
-	var below *health.Fault // of the credentials: it says more than we can
+	var below *health.Fault // of the credentials: it is more precise
 	if errors.As(err, &below) {
 		fault = below.Recode(codeUpload, below.Text)
 	}
@@ -113,12 +113,12 @@ func (r *report) interrupted(a rules.Answer, err error, failures int) {
 	}
 }
 
-// passed says that a fragment, or a part of it, is in the cloud.
+// passed reports that a fragment, or a part of it, is persisted.
 func (r *report) passed(f inflight) {
 	now := r.now()
 	r.numbers.bytes.Add(f.size)
 	r.numbers.lastTime.Set(now.UnixMilli())
-	// What was sent when its times were ahead is not newer than what was recorded since.
+	// Media that was sent while its times were ahead is not newer than the media recorded since.
 	media := max(r.numbers.lastMedia.Load(), f.Ended().UnixMilli())
 	r.numbers.lastMedia.Set(min(media, r.store.LastRecorded(r.stream).UnixMilli()))
 	done := int64(0)
@@ -132,15 +132,15 @@ func (r *report) passed(f inflight) {
 	}
 }
 
-// noneLeft is called when nothing pends: what did not get through was refused or deleted, and what could not
-// be saved matters no more.
+// noneLeft is called when nothing is pending: fragments that did not get through were refused or deleted, and progress
+// that could not be saved is no longer needed.
 func (r *report) noneLeft() {
 	if r.health.OK(health.ScopeUpload) {
 		logevent.UploadNothingLeft.Log(r.log)
 	}
 }
 
-// pause says that nothing is being uploaded, so nothing can be said of its end either.
+// pause reports that nothing is being uploaded, so that the end of the backlog cannot be estimated either.
 func (r *report) pause(state string) {
 	r.forecast.forget()
 	r.numbers.backlogDone.Set(0)
@@ -156,18 +156,17 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 	}
 }
 
-// damaged says that a part of a segment was not uploaded as it cannot be read.
+// damaged reports that a part of a segment was not uploaded, as it cannot be read.
 func (r *report) damaged(k segment.Key) {
 	fault := health.SystemFault(codeRefused, nil, "The recording at %s of stream %s is damaged on the hub's disk: "+
-		"what cannot be read of it was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which "+
-		"part it is.",
+		"the damaged part was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` names the part.",
 		timeText(k.Start), r.stream, r.stream)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		logevent.Condition(r.log, fault)
 	}
 }
 
-// stuck says which fragment does not get through as the line breaks with it, or, with nil, that none does.
+// stuck reports the fragment that does not get through, as the connection breaks with it, or, with nil, that there is none.
 func (r *report) stuck(x *poison.Suspect) {
 	if x == nil {
 		if r.health.OK(scopeBreaks) {
@@ -189,10 +188,10 @@ func (r *report) stuck(x *poison.Suspect) {
 	}
 }
 
-// timeText is a time on the wire, in ms since 1970, as people and machines read it.
+// timeText formats a producer timestamp, in ms since 1970, as RFC 3339 with milliseconds.
 func timeText(at int64) string { return time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// unreadable reports a failure of the disk. Uploading goes on with what can be read.
+// unreadable reports a failure of the disk. The upload continues with the fragments that can be read.
 func (r *report) unreadable(err error) {
 	fault := health.SystemFault(codeStore, err, "A recording of stream %s cannot be read, or its progress cannot be written: check the disk; "+
 		"`kvs-edge-agent verify` names what is damaged. It is tried again.", r.stream)
@@ -201,14 +200,14 @@ func (r *report) unreadable(err error) {
 	}
 }
 
-// readable ends what unreadable reported.
+// readable ends the condition that unreadable reported.
 func (r *report) readable() {
 	if r.health.OK(health.ScopeDisk) {
 		logevent.UploadDiskRecovered.Log(r.log)
 	}
 }
 
-// sound says that sound is left out, by the newest media that got through: a live upload sends
+// sound reports whether audio is left out of the newest media that got through: a live upload sends
 // older media in between, which says nothing about what the camera sends now.
 func (r *report) sound(f inflight, setting Audio) {
 	if f.Began().Before(r.soundAt) && setting != AudioAll {

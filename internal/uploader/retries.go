@@ -7,25 +7,25 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
-// retries says how long to wait before the next session, from how the last ones went.
+// retries determines how long to wait before the next session, from the results of the last ones.
 type retries struct {
 	cloud    cloud
 	stream   string
 	retry    *backoff.Backoff
 	askUser  *backoff.Backoff
 	failures int  // in a row, without a fragment getting through
-	renewed  bool // credentials were asked for since a fragment got through, as these may have expired
+	renewed  bool // new credentials were requested since a fragment got through, as the old ones may have expired
 	isolate  bool // one fragment a session: the last session ended without one getting through
 }
 
-// passed notes that a fragment got through.
+// passed records that a fragment got through.
 func (r *retries) passed() {
 	r.failures, r.isolate, r.renewed = 0, false, false
 	r.retry.Reset()
 	r.askUser.Reset()
 }
 
-// next prepares the next session as the rule of an error has it, and returns how long to wait before.
+// next prepares the next session as the rule of an error says, and returns how long to wait before it.
 func (r *retries) next(rule rules.Rule) time.Duration {
 	switch rule.Action {
 	case rules.NewEndpoint:
@@ -33,7 +33,7 @@ func (r *retries) next(rule rules.Rule) time.Duration {
 	case rules.NewCredentials:
 		r.cloud.InvalidateCredentials()
 	case rules.AskUser:
-		r.cloud.InvalidateEndpoint(r.stream) // the stream may come back elsewhere
+		r.cloud.InvalidateEndpoint(r.stream) // the stream may be created again with another endpoint
 		if rule.Renew && !r.renewed {
 			r.renewed = true
 			r.cloud.InvalidateCredentials()

@@ -226,7 +226,7 @@ func (w *rig) keepConditions() {
 	w.conditions = append(w.conditions, snapshot.Conditions...)
 }
 
-// sawCondition tells whether a condition with that code and class was there at any time.
+// sawCondition reports whether there was a condition with that code and class at any time.
 func (w *rig) sawCondition(code string, class health.Class) bool {
 	w.keepConditions()
 	w.mu.Lock()
@@ -238,20 +238,20 @@ func (w *rig) number(name string) int64 {
 	return w.health.Component(door, health.JobUploader).Value(name)
 }
 
-// watchedStore tells when progress is noted.
+// watchedStore signals when progress is saved.
 type watchedStore struct {
 	*segment.Store
 	mu      sync.Mutex
 	marked  []int64 // timecodes, in order; guarded by mu
 	changed chan struct{}
-	mend    func() // called once before the next segment is opened; guarded by mu
+	repair  func() // called once before the next segment is opened; guarded by mu
 }
 
 func (s *watchedStore) OpenSegment(k segment.Key) (*segment.Reader, error) {
 	s.mu.Lock()
-	if s.mend != nil {
-		s.mend()
-		s.mend = nil
+	if s.repair != nil {
+		s.repair()
+		s.repair = nil
 	}
 	s.mu.Unlock()
 	return s.Store.OpenSegment(k)
@@ -266,7 +266,7 @@ func (w *rig) tear() {
 	must(w.t, os.Truncate(files[0], int64(len(whole)/2)))
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	w.store.mend = func() { must(w.t, os.WriteFile(files[0], whole, 0o600)) }
+	w.store.repair = func() { must(w.t, os.WriteFile(files[0], whole, 0o600)) }
 }
 
 func (s *watchedStore) note(k segment.Key, f mkv.Fragment) {
@@ -364,7 +364,7 @@ func (c *watchedCloud) counts() (endpoints, credentials int) {
 	return c.endpoints, c.credentials
 }
 
-// reports tells whether the uploader has this condition now.
+// reports reports whether the uploader has this condition now.
 func (w *rig) reports(code string) bool {
 	return slices.ContainsFunc(w.health.Component(door, health.JobUploader).Snapshot().Conditions,
 		func(c health.Condition) bool { return c.Code == code })
@@ -418,7 +418,7 @@ func videoTrack(width int) mkv.Track {
 	return mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, CodecPrivate: avcC, Width: width, Height: 480}
 }
 
-// create begins a segment where the one before has ended.
+// create begins a segment where the previous one ended.
 func (w *rig) create(width int) *segment.Writer {
 	w.t.Helper()
 	writer, err := w.store.Create(door, mkv.Header{Start: w.next, Title: door, Tracks: []mkv.Track{videoTrack(width)}})

@@ -15,25 +15,25 @@ import (
 // jitterShare of MaxSession is taken off at random, so that a hub's streams do not renew together.
 const jitterShare = 3.0 / 40
 
-// Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
-// until ctx ends. It then finishes the fragment in flight and waits up to 4 s for what is not
-// acknowledged. It returns nil.
+// Run uploads the pending fragments, oldest first, and then each fragment as soon as it is complete,
+// until ctx ends. It then finishes the fragment that is being written and waits up to 4 s for missing
+// acknowledgements. It returns nil.
 func (u *Uploader) Run(ctx context.Context) error {
 	_ = u.upload(ctx, mode{}) // ends with ctx only
 	return nil
 }
 
-// RunLive is Run, but the newest fragment goes first, as soon as it is complete. What was missed
-// before, during an outage above all, goes in between, oldest first.
+// RunLive is Run, but sends the newest fragment first, as soon as it is complete. The backlog of an outage
+// is sent in between, oldest first.
 func (u *Uploader) RunLive(ctx context.Context) error {
 	_ = u.upload(ctx, mode{live: true}) // ends with ctx only
 	return nil
 }
 
-// Drain is Run, but returns nil as soon as nothing is pending, and ctx's error when it ends before.
+// Drain is Run, but returns nil as soon as nothing is pending, and ctx's error when ctx ends first.
 func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, mode{drain: true}) }
 
-// upload works through what is pending in that mode, until ctx ends or, when it drains, nothing pends.
+// upload works through the pending fragments in that mode, until ctx ends or, when it drains, nothing is pending.
 func (u *Uploader) upload(ctx context.Context, m mode) error {
 	changes, stop := u.o.Store.Changes(u.o.Stream)
 	defer stop()
@@ -50,7 +50,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			u.o.Health.SetState(stateWaiting)
 			wake := changes
 			if more {
-				wake = nil // they do not go before the pause is over either
+				wake = nil // new fragments wait for the end of the pause too
 			}
 			u.pause(ctx, m, wait, wake)
 		case more:
@@ -65,8 +65,8 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 	return ctx.Err()
 }
 
-// round is one session, or the finding that nothing can be sent now: then more is false. It says how long
-// to wait before the next.
+// round runs one session; more is false when nothing can be sent now. It returns how long to wait before the
+// next round.
 func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {
 	if !m.onDemand {
 		if u.lock.lock(ctx) != nil {
@@ -95,7 +95,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	return true, wait
 }
 
-// attempt opens the session e, which begins with first, uploads in it for as long as it lasts, and says
+// attempt opens the session e, which begins with first, uploads in it for as long as it lasts, and returns
 // how long to wait before the next.
 func (u *Uploader) attempt(ctx context.Context, first queue.Fragment, changes <-chan struct{}, e session) time.Duration {
 	if backoff.Sleep(ctx, u.pace.Session()) != nil {
@@ -108,7 +108,7 @@ func (u *Uploader) attempt(ctx context.Context, first queue.Fragment, changes <-
 	e.conn, err = u.o.Cloud.PutMedia(ctx, kvs.PutMediaInput{
 		Stream: u.o.Stream, Start: time.UnixMilli(first.At()), Header: mkv.AppendStreamHeader(nil, e.header),
 		Pace:      u.pace.Bytes,
-		WriteSize: u.pace.Piece,
+		WriteSize: u.pace.Chunk,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -123,17 +123,17 @@ func (u *Uploader) attempt(ctx context.Context, first queue.Fragment, changes <-
 	return e.run(ctx, changes)
 }
 
-// sessionLife is how long a session may take on fragments.
+// sessionLife returns for how long new fragments may be sent in a session.
 func sessionLife(most time.Duration, credentialsEnd, now time.Time) time.Duration {
 	life := most - time.Duration(rand.Float64()*jitterShare*float64(most))
 	if !credentialsEnd.IsZero() {
-		// Credentials that should have been renewed are no reason to begin again all the time.
+		// Credentials that should have been renewed are not a reason to open sessions all the time.
 		life = min(life, max(credentialsEnd.Sub(now), time.Minute))
 	}
 	return life
 }
 
-// rest is a round in which nothing is to be sent but what was deferred.
+// rest is a round in which only deferred, unreadable or refused fragments are left.
 func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 	u.progress.settle(&flight{})
 	if u.poison.Release() > 0 {
@@ -157,7 +157,7 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 		return true, 0
 	}
 	if f, ok := u.refused.RequeueDue(); ok {
-		u.poison.Add(f) // it goes alone
+		u.poison.Add(f) // to be sent alone
 		return true, 0
 	}
 	if u.queue.Readable() {
@@ -167,11 +167,11 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 	return false, 0
 }
 
-// pause lets wait pass, or less when somebody asks for an upload, or wake receives.
+// pause waits for that long, or less when an upload on demand is requested, or wake receives.
 func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <-chan struct{}) {
 	asked := u.lock.asked.C()
 	if m.onDemand {
-		asked = nil // it is who asked
+		asked = nil // it is the requested upload itself
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -183,7 +183,7 @@ func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <
 	}
 }
 
-// await waits for a change of the store. Segments that could not be read are looked at again in time.
+// await waits for a change of the store, or until a segment that could not be read is due for its next try.
 func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
 	wait := queue.UnreadableFor
 	if at, ok := u.queue.NextRetry(queue.UnreadableFor); ok {

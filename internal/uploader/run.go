@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// shutdownTime bounds the end of a session when the uploader is to end.
+	// shutdownTime bounds the wait for acknowledgements when the uploader is to end.
 	shutdownTime = 4 * time.Second
-	// overdueAfter times the stall timeout a fragment is sent again although others are acknowledged.
+	// overdueAfter is after how many stall timeouts a fragment is sent again, although others are acknowledged.
 	overdueAfter = 4
 )
 
-// run uploads until the session ends, and says how long to wait before the next.
+// run uploads until the session ends, and returns how long to wait before the next.
 func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duration {
 	done := ctx.Done()
 	timer := time.NewTimer(0)
@@ -42,7 +42,7 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 	}
 }
 
-// deadline is when expire has something to do.
+// deadline returns when expire has something to do.
 func (e *session) deadline(pause time.Duration) time.Time {
 	now := time.Now()
 	at := now.Add(time.Hour)
@@ -78,7 +78,7 @@ func (e *session) deadline(pause time.Duration) time.Time {
 	return at
 }
 
-// expire does what a deadline calls for.
+// expire ends the body, or aborts the session, when a deadline has passed.
 func (e *session) expire() {
 	now := time.Now()
 	stall := e.u.stallTimeout.lasts(e.sending.failsAlone)

@@ -7,17 +7,17 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
-// sendLock is held by the one goroutine that sends: the service takes one connection for each stream. An upload on
-// demand asks for it, and who holds it for longer yields.
+// sendLock is held by the one goroutine that sends: the service accepts one connection for each stream. An upload on
+// demand requests it, and a continuous upload that holds it yields.
 type sendLock struct {
 	held     chan struct{} // capacity 1
-	requests atomic.Int32  // of uploads on demand that wait or hold it
+	requests atomic.Int32  // uploads on demand that wait for it or hold it
 	asked    signal.Signal // set with each request
 }
 
 func newSendLock() sendLock { return sendLock{held: make(chan struct{}, 1), asked: signal.New()} }
 
-// lock waits for it. Whoever waits longest is next.
+// lock waits for it. The goroutine that has waited longest is next.
 func (l *sendLock) lock(ctx context.Context) error {
 	select {
 	case l.held <- struct{}{}:
@@ -29,12 +29,12 @@ func (l *sendLock) lock(ctx context.Context) error {
 
 func (l *sendLock) unlock() { <-l.held }
 
-// request asks whoever holds it to yield, until done.
+// request asks the holder to yield, until done is called.
 func (l *sendLock) request() (done func()) {
 	l.requests.Add(1)
 	l.asked.Set()
 	return func() { l.requests.Add(-1) }
 }
 
-// requested reports whether an upload on demand is not served yet.
+// requested reports whether an upload on demand waits or runs.
 func (l *sendLock) requested() bool { return l.requests.Load() > 0 }

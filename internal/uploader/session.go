@@ -11,28 +11,28 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
-// session is one PutMedia request of the uploader. It is thrown away when it ends, for whatever
-// reason; what was not acknowledged is pending again then.
+// session is one PutMedia request of the uploader. It is discarded when it ends, for whatever
+// reason; fragments that were not acknowledged are pending again then.
 type session struct {
 	u      *Uploader
 	conn   *kvs.Session
 	header mkv.Header
-	final  kvs.EventType // ends a fragment's upload
+	final  kvs.EventType // the acknowledgement that ends a fragment's upload
 	mode   mode
 	turn   turn
 	opened time.Time
-	until  time.Time // no further fragment after it
+	until  time.Time // no further fragment begins after it
 
 	flight  flight
 	sending sending
 	got     int  // fragments that got through
-	idle    bool // nothing is pending but what is deferred
+	idle    bool // nothing is pending except deferred fragments
 	timing  timing
 	end     sessionEnd
 	failure *failure
 }
 
-// sending is what a session sent last.
+// sending is the state of what a session sent last.
 type sending struct {
 	any        bool           // last is valid
 	last       queue.Fragment // sent or being written
@@ -43,24 +43,24 @@ type sending struct {
 	cut        mkv.Cut        // of the fragment being written, where not all tracks are sent
 }
 
-// sessionEnd is how a session comes to its end by our will.
+// sessionEnd is how the uploader ends a session.
 type sessionEnd struct {
 	closing bool // the body is ended
 	aborted bool
-	stalled bool // aborted, as nothing moved
+	stalled bool // aborted, as neither a byte nor an acknowledgement moved
 }
 
-// failure is why a session ended: an ERROR of the service, or what became of the line.
+// failure is why a session ended: an ERROR acknowledgement, or the end of the connection.
 type failure struct {
 	rules.Answer
 	about queue.Fragment // valid when named, or blamed
 	named bool           // an ERROR names the fragment
 	// blamed says that the fragment may be to blame, as it was the oldest in flight or was named.
 	blamed bool
-	again  bool // what the service refused is what it refused before
+	again  bool // the service refused this fragment before
 }
 
-// feed begins the next fragment if it may go now, or ends the body. It says how long the pace
+// feed sends the next fragment if it may be sent now, or ends the body. It returns how long the pace
 // holds the fragment back; 0 when something else does.
 func (e *session) feed() time.Duration {
 	u := e.u
@@ -101,7 +101,7 @@ func (e *session) fed() {
 // yields reports whether the session has to end for an upload on demand.
 func (e *session) yields() bool { return !e.mode.onDemand && e.u.lock.requested() }
 
-// send hands the fragment over, or passes over one of which nothing can be sent.
+// send starts sending the fragment, or refuses one that has nothing to send.
 func (e *session) send(next queue.Fragment) {
 	u := e.u
 	media, omitted, err := u.queue.Media(next, &e.sending.cut)
@@ -122,7 +122,7 @@ func (e *session) send(next queue.Fragment) {
 	e.sending.failsAlone = u.poison.FailsAlone(next.ID())
 	u.queue.Take(next)
 	var tail []byte
-	// Where the next may be long in coming, or waits for the acknowledgement of this one, a tag ends it.
+	// Where the next may be recorded much later, or waits for the acknowledgement of this one, a tag ends the fragment.
 	if set, elements := u.tags.tail(next.Split != nil || !e.mode.drain || u.o.MaxInFlight < minInFlight); set != nil {
 		e.sending.tags, tail = set, elements
 	}
@@ -133,8 +133,8 @@ func (e *session) send(next queue.Fragment) {
 	}
 }
 
-// mustEnd reports whether the session must end before this fragment. One of a live upload gets one fragment through
-// at least: opening the next may take longer than a fragment lasts.
+// mustEnd reports whether the session must end before this fragment. A session of a live upload sends at least one
+// fragment: opening the next session may take longer than a fragment lasts.
 func (e *session) mustEnd(next queue.Fragment) bool {
 	if !slices.EqualFunc(e.header.Tracks, e.u.queue.Header().Tracks, mkv.Track.Equal) {
 		return true
@@ -146,11 +146,11 @@ func (e *session) mustEnd(next queue.Fragment) bool {
 	return !time.Now().Before(e.until) ||
 		next.At() <= last.End() ||
 		next.At()-last.At() < kvslimit.MinFragment.Milliseconds() ||
-		next.ID() != last.ID() && (e.u.poison.Has(next.ID()) || e.u.poison.Has(last.ID())) || // go alone
+		next.ID() != last.ID() && (e.u.poison.Has(next.ID()) || e.u.poison.Has(last.ID())) || // sent alone
 		e.mode.live && e.u.live.over(e.turn, e.opened, next)
 }
 
-// close ends the body behind what was handed over.
+// close ends the body after the fragments that were sent.
 func (e *session) close() {
 	if !e.end.closing {
 		e.end.closing = true
@@ -170,7 +170,7 @@ func (e *session) sent() {
 	}
 }
 
-// acknowledge takes in the service's word about a fragment.
+// acknowledge handles an acknowledgement.
 func (e *session) acknowledge(a kvs.Ack) {
 	if a.EventType == kvs.Idle {
 		return
@@ -183,11 +183,11 @@ func (e *session) acknowledge(a kvs.Ack) {
 	case a.EventType == kvs.Error:
 		e.fail(i, a)
 	case i < 0:
-		return // of a fragment that is done already
+		return // it is for a fragment that is done already
 	case a.EventType == kvs.Persisted || a.EventType == e.final:
 		e.persisted(e.flight.remove(i))
 	case !e.flight.list[i].advance(a.EventType):
-		return // a service that repeats itself does not move
+		return // a repeated acknowledgement is not progress
 	}
 	e.timing.lastProgress = time.Now()
 	if e.end.closing && e.flight.empty() {
@@ -210,9 +210,9 @@ func (e *session) persisted(f inflight) {
 	}
 }
 
-// fail takes in an ERROR; i is the fragment that it names, or -1. The first decides, and one that names
-// its fragment before any that does not: what the service says after it has refused a fragment comes of
-// that, such as a 4006 with a timecode of -1 behind a 4011.
+// fail handles an ERROR acknowledgement; i is the index of the fragment that it names, or -1. The first ERROR decides, and
+// one that names its fragment takes precedence over any that does not: ERRORs that follow the refusal of a fragment are
+// caused by it, such as a 4006 with a timecode of -1 after a 4011.
 func (e *session) fail(i int, a kvs.Ack) {
 	if e.failure != nil && (e.failure.named || i < 0) {
 		return
@@ -225,7 +225,7 @@ func (e *session) fail(i int, a kvs.Ack) {
 	e.timing.linger() // acknowledgements of the others may still come
 }
 
-// abort gives the session up. Its Acks is closed then, which ends run.
+// abort aborts the session. That closes its Acks, which ends run.
 func (e *session) abort() {
 	e.end.aborted = true
 	e.conn.Abort()

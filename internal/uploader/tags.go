@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// Tags that the service acts upon. All other names beginning with AWS are its own.
+// Tags that the service acts upon. All other names that begin with AWS are reserved for it.
 // Source: KVS developer guide, "Automated image generation" and "Notifications".
 const (
 	TagImageGeneration = "AWS_KINESISVIDEO_IMAGE_GENERATION" // images of the fragment go to S3; no value
@@ -26,22 +26,22 @@ const (
 
 var actedUpon = []string{TagImageGeneration, TagImagePrefix, TagNotification}
 
-// tagEndOfFragment ends the fragment before it: the service stores and acknowledges it at once,
-// instead of when the next begins. AWS's C producer sends it when frames stop coming.
+// tagEndOfFragment ends the fragment that precedes it: the service stores and acknowledges that fragment at once,
+// instead of when the next begins. AWS's C producer sends it when no more frames arrive.
 const tagEndOfFragment = "AWS_KINESISVIDEO_END_OF_FRAGMENT"
 
 var endOfFragment = mkv.AppendTags(nil, []mkv.Tag{{Name: tagEndOfFragment}})
 
-// tagSet is what SetTags was called with.
+// tagSet are the tags of one call of SetTags.
 type tagSet struct {
 	encoded []byte // a Tags element; empty = no tags
-	full    bool   // there is no room for another tag
+	full    bool   // no further tag is allowed
 }
 
-// withoutTagsFor is how long tags are left out that the service refused, unless they change.
+// withoutTagsFor is how long tags that the service refused are left out, unless they change.
 const withoutTagsFor = 24 * time.Hour
 
-// CheckTags finds what the service would refuse with 4009 FRAGMENT_METADATA_LIMIT_REACHED.
+// CheckTags returns an error for tags that the service would refuse with 4009 FRAGMENT_METADATA_LIMIT_REACHED.
 func CheckTags(tags []mkv.Tag) error {
 	if len(tags) > kvslimit.Tags {
 		return fmt.Errorf("%d tags are more than the %d that a fragment may have", len(tags), kvslimit.Tags)
@@ -59,13 +59,13 @@ func CheckTags(tags []mkv.Tag) error {
 	return nil
 }
 
-// fragmentTags are the tags of all fragments that are sent. set may be called at any time, everything else belongs to
-// whoever sends.
+// fragmentTags are the tags of all fragments that are sent. set may be called at any time, everything else only by the
+// holder of the sendLock.
 //
-// They go with every fragment, as each is stored, found and given back by itself: what AWS's
-// producers call persistent is this repetition too. And they go BEHIND their fragment. Tags between
-// two clusters belong to the one before them: AWS's producers write none before the first cluster
-// of a session (amazon-kinesis-video-streams-pic, pull request 151), for where they did, the first
+// They are sent with every fragment, as each is stored, found and returned by itself: what AWS's
+// producers call persistent is this repetition too. And they follow their fragment. Tags between
+// two clusters belong to the preceding one: AWS's producers write none before the first cluster
+// of a session (amazon-kinesis-video-streams-pic, pull request 151), because where they did, the first
 // fragment had them twice and the last not at all (amazon-kinesis-video-streams-producer-c,
 // issue 405 and pull request 475).
 type fragmentTags struct {
@@ -75,7 +75,7 @@ type fragmentTags struct {
 	now     func() time.Time       // the wall clock
 	current atomic.Pointer[tagSet] // never nil
 
-	withheld *tagSet // which the service refused, and which are left out; nil = none
+	withheld *tagSet // the tags that the service refused, and that are left out; nil = none
 	until    time.Time
 }
 
@@ -85,7 +85,7 @@ func newFragmentTags(o Options) *fragmentTags {
 	return t
 }
 
-// set takes over the tags of all fragments that are sent from now on. After an error those before stay.
+// set sets the tags of all fragments that are sent from now on. After an error the previous tags stay.
 func (t *fragmentTags) set(tags []mkv.Tag) error {
 	if err := CheckTags(tags); err != nil {
 		return err
@@ -97,8 +97,8 @@ func (t *fragmentTags) set(tags []mkv.Tag) error {
 	return nil
 }
 
-// tail returns what goes behind the next fragment, and the tags that it is of: nil where nothing
-// goes. With end, the tag that ends the fragment is the last; it is withheld with the others.
+// tail returns the elements that follow the next fragment, and the tags that they are made of: nil where there are
+// none. With end, the tag that ends the fragment is the last; it is withheld with the others.
 func (t *fragmentTags) tail(end bool) (set *tagSet, elements []byte) {
 	set = t.current.Load()
 	if t.withheld != nil && (t.withheld != set || t.now().After(t.until)) {
@@ -117,7 +117,7 @@ func (t *fragmentTags) tail(end bool) (set *tagSet, elements []byte) {
 	return set, elements
 }
 
-// withhold leaves tags out that the service may have refused: media goes before metadata.
+// withhold leaves out tags that the service may have refused: media takes precedence over metadata.
 func (t *fragmentTags) withhold(set *tagSet) { t.withheld, t.until = set, t.now().Add(withoutTagsFor) }
 
 // release sends tags again.
@@ -126,7 +126,7 @@ func (t *fragmentTags) release() {
 	t.health.OK(scopeTags)
 }
 
-// passed notes that a fragment got through: without its tags, if they are withheld.
+// passed reports that a fragment got through without its tags, if they are withheld.
 func (t *fragmentTags) passed() {
 	if t.withheld == nil {
 		return

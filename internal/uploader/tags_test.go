@@ -226,7 +226,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 					t.Errorf("%d fragments were skipped", n)
 				}
 				if !w.sawCondition(codeTags, health.SystemError) {
-					t.Error("nobody is told that the tags are left out")
+					t.Error("it is not reported that the tags are left out")
 				}
 				list := w.service.Fragments(door)
 				if last := list[len(list)-1]; len(last.Tags) != 0 {
@@ -280,7 +280,7 @@ func TestABadFragmentDoesNotCostTheOthersTheirTags(t *testing.T) {
 	w.expectTags(someTags)
 }
 
-// GetMedia gives the tags back with their fragment; mkvinfo and ffprobe, which nobody here wrote, read it.
+// GetMedia returns the tags with their fragment; mkvinfo and ffprobe, which are independent of this project, read it.
 func TestOtherProgramsReadTheTags(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "mkvinfo", "ffprobe")
@@ -336,7 +336,7 @@ func inMKVInfo(t *testing.T, media string) (list []string, output []byte) {
 	return list, output
 }
 
-// getMedia writes to a file what the service gives back of that many fragments.
+// getMedia writes to a file what the service returns for that many fragments.
 func (w *rig) getMedia(path string, fragments int) {
 	w.t.Helper()
 	if n := len(w.service.Fragments(door)); n != fragments {

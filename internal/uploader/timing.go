@@ -2,19 +2,19 @@ package uploader
 
 import "time"
 
-// lingerTime is how long the service's end of a session is waited for when nothing of ours
+// lingerTime is how long the uploader waits for the service to end a session when no fragment
 // depends on it.
 const lingerTime = 2 * time.Second
 
-// timing is what a session's deadlines are measured from.
+// timing has the times that a session's deadlines are measured from.
 type timing struct {
-	limit        time.Time // when to give up waiting, at the end or after an ERROR; zero = as for a stall
+	limit        time.Time // when to stop waiting, at the end or after an ERROR; zero = after a stall timeout
 	lastProgress time.Time // when a byte or an acknowledgement moved last
 	lastWrite    time.Time // when a fragment was written last
 	written      int64     // bytes sent at lastProgress
 }
 
-// linger bounds the wait for the service's end of the session.
+// linger bounds the wait for the service to end the session.
 func (t *timing) linger() {
 	if limit := time.Now().Add(lingerTime); t.limit.IsZero() || limit.Before(t.limit) {
 		t.limit = limit
@@ -34,7 +34,7 @@ type stallTimeout struct {
 	successes int // fragments since stalls changed
 }
 
-// lasts is how long it lasts. With a fragment that fails while others pass it does not grow: it is the
+// lasts returns the current timeout. With a fragment that fails while others pass it does not grow: it is the
 // fragment that stalls, and others wait behind it.
 func (s *stallTimeout) lasts(failsAlone bool) time.Duration {
 	if failsAlone {
@@ -43,10 +43,10 @@ func (s *stallTimeout) lasts(failsAlone bool) time.Duration {
 	return s.base << s.stalls
 }
 
-// stalled notes that nothing moved for so long.
+// stalled records that nothing moved for that long.
 func (s *stallTimeout) stalled() { s.stalls, s.successes = min(s.stalls+1, maxStalls), 0 }
 
-// passed notes that a fragment got through.
+// passed records that a fragment got through.
 func (s *stallTimeout) passed() {
 	if s.successes++; s.successes >= passesPerStall {
 		s.stalls, s.successes = max(s.stalls-1, 0), 0

@@ -12,11 +12,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
-// Uploader brings one stream's recordings to the cloud. Run, RunLive and Drain are for one
-// goroutine at a time; Range, Refused and SetTags may be called beside them.
+// Uploader uploads one stream's recordings. Run, RunLive and Drain are for one
+// goroutine at a time; Range, Refused and SetTags may be called concurrently with them.
 type Uploader struct {
 	o    Options
-	lock sendLock // everything below but tags.set belongs to who holds it
+	lock sendLock // guards everything below, except tags.set
 
 	queue        *queue.Queue
 	pace         *pace.Pace
@@ -32,7 +32,7 @@ type Uploader struct {
 	progress     progress
 }
 
-// New returns an Uploader that has not begun.
+// New returns an Uploader that sends nothing before one of its methods is called.
 func New(o Options) *Uploader {
 	o = o.withDefaults()
 	between := o.Retry
@@ -56,18 +56,18 @@ func New(o Options) *Uploader {
 	return u
 }
 
-// SetTags makes tags those of all fragments that are sent from now on. It may be called at any time;
-// after an error those before stay.
+// SetTags sets the tags of all fragments that are sent from now on. It may be called at any time;
+// after an error the previous tags stay.
 func (u *Uploader) SetTags(tags []mkv.Tag) error { return u.tags.set(tags) }
 
-// failed reports an error and says how long to wait before the next attempt.
+// failed reports an error and returns how long to wait before the next attempt.
 func (u *Uploader) failed(a rules.Answer, err error) time.Duration {
 	u.retries.failures++
 	u.report.interrupted(a, err, u.retries.failures)
 	return u.retries.next(a.Rule)
 }
 
-// again returns when what is deferred or passed over is to be tried again.
+// again returns when the first deferred or passed-over fragment is to be tried again.
 func (u *Uploader) again() (at time.Time, ok bool) {
 	at, ok = u.poison.NextDue(u.queue.Covers)
 	if retry, has := u.queue.NextRetry(queue.UnreadableFor); has && (!ok || retry.Before(at)) {

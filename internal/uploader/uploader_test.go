@@ -91,7 +91,7 @@ func TestRestartGoesOnBehindWhatWasAcknowledged(t *testing.T) {
 	w.expectUploaded(0)
 	for _, at := range w.stored()[5:] { // the black hole may give up what it has swallowed
 		if at <= w.want[4] {
-			t.Errorf("the fragment at %v was acknowledged and came again", w.relative([]int64{at}))
+			t.Errorf("the fragment at %v was acknowledged and sent again", w.relative([]int64{at}))
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestResetsLoseNothingAndRepeatNothingThatWasAcknowledged(t *testing.T) {
 			w.drain(w.uploader(oneByOne))
 			w.expectUploaded(0)
 			if at == media.AfterStored {
-				w.expectAll() // stored, but not acknowledged: it must come again
+				w.expectAll() // stored, but not acknowledged: it must be sent again
 			} else {
 				w.expectOnce()
 			}
@@ -141,7 +141,7 @@ func TestAStallEndsTheSession(t *testing.T) {
 			}
 			w.expectOnce()
 			if !w.sawCondition(codeUpload, health.SystemError) {
-				t.Error("the stall is told nowhere")
+				t.Error("the stall is not reported")
 			}
 		})
 	}
@@ -269,7 +269,7 @@ func TestAnIdleSessionEndsAndAnotherBegins(t *testing.T) {
 		t.Errorf("the service saw %d sessions, want 2", stats.Sessions)
 	}
 	if w.sawCondition(codeUpload, health.SystemError) {
-		t.Error("a session that was not needed is no fault")
+		t.Error("a session that was not needed was reported as a fault")
 	}
 }
 
@@ -282,8 +282,8 @@ func TestAStreamWithoutRetentionIsDoneAtReceived(t *testing.T) {
 	w.expectUploaded(0)
 }
 
-// Whatever on the way breaks the line whenever a certain fragment passes: the others go on, and it is tried
-// until it gets through.
+// Something on the route breaks the connection whenever a certain fragment passes: the others are uploaded, and it is
+// tried until it gets through.
 func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, roomy)
@@ -319,7 +319,7 @@ func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 	}
 }
 
-// The service fails with a fragment again and again, and takes the others.
+// The service repeatedly fails with a fragment, and accepts the others.
 func TestAFragmentThatTheServiceFailsWithIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, id := range []int{4321, 5000, 5001} {
@@ -332,7 +332,7 @@ func TestAFragmentThatTheServiceFailsWithIsRefused(t *testing.T) {
 			t.Errorf("%d: %d fragments were skipped after %d attempts, want 1 after at least %d", id, n, fault.Fired(), poison.RefusedAfter)
 		}
 		if !w.sawCondition(codeRefused, health.SystemError) {
-			t.Error("the refused fragment is told nowhere")
+			t.Error("the refused fragment is not reported")
 		}
 	}
 }
@@ -449,7 +449,7 @@ func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 	w.drain(w.uploader())
 	w.expectAll(w.want[2], w.want[3])
 	if !w.sawCondition(codeStore, health.SystemError) {
-		t.Error("the unreadable segment is told nowhere")
+		t.Error("the unreadable segment is not reported")
 	}
 	if s := w.store.Segments(door, time.Time{}, time.Time{})[1]; s.State != segment.Sealed {
 		t.Errorf("the unreadable segment is %v: it must never count as uploaded", s.State)
@@ -514,7 +514,7 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 		u := w.uploader(func(o *Options) { o.Now = func() time.Time { return now } })
 		w.drain(u)
 		if !w.reports(codeRefused) {
-			t.Error("the refused fragment is told nowhere")
+			t.Error("the refused fragment is not reported")
 		}
 		now = now.Add(rememberRefused + time.Second)
 		w.drain(u)
@@ -535,7 +535,7 @@ func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
 		t.Errorf("the disk was asked %d times, want once, and to have it reported", store.refused)
 	}
 	w.waited.Store(int64(queue.UnreadableFor))
-	store.mended = true
+	store.repaired = true
 	w.drain(u)
 	w.expectOnce()
 	w.expectUploaded(0)
@@ -544,16 +544,16 @@ func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
 	}
 }
 
-// immovable is a store whose disk refuses to move the oldest segment to uploaded until it is mended.
+// immovable is a store whose disk refuses to move the oldest segment to uploaded until it is repaired.
 type immovable struct {
 	*watchedStore
-	oldest  segment.Key
-	refused int
-	mended  bool
+	oldest   segment.Key
+	refused  int
+	repaired bool
 }
 
 func (s *immovable) MarkUploaded(k segment.Key) error {
-	if k == s.oldest && !s.mended {
+	if k == s.oldest && !s.repaired {
 		s.refused++
 		return errors.New("read-only file system")
 	}

@@ -13,8 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// What goes on the wire of a fragment that goes whole are the bytes of its file, but for the cluster's head,
-// and its tags behind it.
+// A fragment that is sent in one piece has the bytes of its file, except for the cluster's head, followed by its tags.
 func TestTheWireIsTheFile(t *testing.T) {
 	t.Parallel()
 	for name, tags := range map[string][]mkv.Tag{"plain": nil, "tagged": someTags} {
@@ -30,7 +29,7 @@ func TestTheWireIsTheFile(t *testing.T) {
 			w.drain(u)
 			w.expectOnce()
 			if !bytes.Equal(body.Bytes(), want) {
-				t.Errorf("%d bytes went over the wire, which are not the %d of the files", body.Len(), len(want))
+				t.Errorf("%d bytes were sent, which are not the %d of the files", body.Len(), len(want))
 			}
 		})
 	}

@@ -12,24 +12,24 @@ import (
 	"github.com/at-wat/ebml-go"
 )
 
-// What Unmarshal lets through to ebml-go, beside sizes: it makes a list of all strings between zeros, of 16 bytes for
-// each byte, and a struct of some 300 bytes of a track of 2.
+// The limits of what Unmarshal passes to ebml-go, in addition to sizes: it makes a list of all strings between zeros, of 16
+// bytes for each byte, and a struct of some 300 bytes of a track of 2.
 const (
 	maxElements = 10_000
 	maxString   = 4 << 10
 	maxNumber   = 8 // bytes
 )
 
-// The errors of Unmarshal, beside those of ParseHead.
+// The errors of Unmarshal, in addition to those of ParseHead.
 var (
 	ErrPastParent = errors.New("an element reaches past its parent")
 	ErrTooMany    = fmt.Errorf("more than %d elements", maxElements)
 )
 
-// Unmarshal reads an element that others wrote, whose content is all there, into the struct at v, which has a field
-// for it with ebml-go's tags. ebml-go allocates the size that an element has, before it reads it, so that each size
-// within the content is first compared with what is left of its parent. Elements that v has no field for, known to
-// ebml-go or not, are passed over: in content they become Void elements.
+// Unmarshal reads an element that another program wrote, whose content is complete, into the struct at v, whose fields have
+// ebml-go's tags. ebml-go allocates the size that an element states, before it reads it, so that each size within the
+// content is first compared with what is left of its parent. Elements that v has no field for, known to ebml-go or not, are
+// ignored: in content they become Void elements.
 func Unmarshal(h Head, content []byte, v any) error {
 	if h.Size != int64(len(content)) {
 		return ErrPastParent
@@ -41,19 +41,19 @@ func Unmarshal(h Head, content []byte, v any) error {
 	return ebml.Unmarshal(io.MultiReader(bytes.NewReader(wideHead(h)), bytes.NewReader(content)), v)
 }
 
-// wideHead is a head with a size of 8 bytes.
+// wideHead is a head with a size field of 8 bytes.
 func wideHead(h Head) []byte {
 	id := bytes.TrimLeft(binary.BigEndian.AppendUint32(nil, h.ID), "\x00")
 	return binary.BigEndian.AppendUint64(id, Size8(h.Size))
 }
 
-// place is where a struct has room for an element.
+// place is a field of a struct for an element.
 type place struct {
 	kind   ebml.DataType
 	inside map[uint32]place // by ID, of a master element
 }
 
-// placesOf lists by ID what a struct, or each of a list of structs, has fields for.
+// placesOf returns, by ID, the elements for which a struct, or the structs of a list, have fields.
 func placesOf(t reflect.Type) map[uint32]place {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -78,10 +78,10 @@ func placesOf(t reflect.Type) map[uint32]place {
 	return places
 }
 
-// limit bounds what is let through.
+// limit bounds what is passed to ebml-go.
 type limit struct{ left int } // of elements
 
-// check compares each size in data with what is left of its parent. What has no place, or a size that its kind
+// check compares each size in data with what is left of its parent. An element that has no place, or a size that its kind
 // cannot have, becomes a Void element.
 func (l *limit) check(data []byte, places map[uint32]place) error {
 	for len(data) > 0 {
@@ -125,7 +125,7 @@ func (p place) fits(size int64) bool {
 	return false
 }
 
-// putVoid makes a Void element, of as many bytes, of one whose head has that many.
+// putVoid replaces an element whose head has that many bytes by a Void element of the same size.
 func putVoid(whole []byte, head int) {
 	const widest = 1 + 8
 	head = min(head, widest)

@@ -52,8 +52,8 @@ func wanted(between string) string {
 		made(IDAudio, 0, between, made(IDSamplingFrequency, 0, "\x45\xFA\x00\x00"), between), between)
 }
 
-// An element that ebml-go does not know, or that v does not ask for, does not affect the others that are read, even if
-// its content looks like theirs.
+// Elements that ebml-go does not know, or that v has no field for, do not change how the others are read, even when
+// their content looks like elements that v asks for.
 func TestWhatIsNotAskedForIsPassedOver(t *testing.T) {
 	t.Parallel()
 	bait := made(IDTrackNumber, 0, "\x63") + made(IDTrackEntry, 0, made(IDTrackNumber, 0, "\x63"))
@@ -117,7 +117,7 @@ func TestSizesThatAreNotThereAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzUnmarshal verifies that ebml-go reads everything that is passed to it, and finds all tracks.
+// FuzzUnmarshal holds that ebml-go reads whatever is let through to it, and finds the tracks.
 func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte(wanted("")))
 	f.Add([]byte(wanted(made(IDName, 8, "x"))))

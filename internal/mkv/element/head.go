@@ -5,11 +5,11 @@ import (
 	"math/bits"
 )
 
-// Unknown is the size of an element that ends where its parent does, or where an element begins that cannot lie
-// in it (RFC 8794, section 6.2).
+// Unknown is the size of an element that ends where its parent does, or where an element begins that cannot be in it (RFC
+// 8794, section 6.2).
 const Unknown = -1
 
-// MaxHead is the most that an element's head has, in bytes: an ID of 4 and a size of 8.
+// MaxHead is the maximum size of an element's head in bytes: an ID of 4 and a size of 8.
 const MaxHead = 12
 
 // The errors of ParseHead.
@@ -19,14 +19,14 @@ var (
 	ErrNoSize = errors.New("an element without size")
 )
 
-// Head is what an element begins with.
+// Head is the head of an element.
 type Head struct {
 	ID   uint32 // with its length marker
 	Size int64  // of the content in bytes, or Unknown
 	Len  int    // of the head itself in bytes
 }
 
-// ParseHead reads the head that data begins with. MaxHead bytes are enough.
+// ParseHead parses the head at the start of data. MaxHead bytes are enough.
 func ParseHead(data []byte) (Head, error) {
 	if len(data) == 0 {
 		return Head{}, ErrShort
@@ -60,8 +60,8 @@ func ParseHead(data []byte) (Head, error) {
 	return h, nil
 }
 
-// VarInt reads the number with a length marker that data begins with, and how many bytes it takes: 0 when
-// there is none, or not all of it.
+// VarInt parses the number with a length marker at the start of data, and returns how many bytes it takes: 0 when there is
+// none, or not all of it.
 func VarInt(data []byte) (value uint64, n int) {
 	if len(data) == 0 {
 		return 0, 0
@@ -73,7 +73,7 @@ func VarInt(data []byte) (value uint64, n int) {
 	return Number(data[:n]) &^ (1 << (7 * n)), n
 }
 
-// Number reads an unsigned integer of up to 8 bytes; of a longer one it reads the last 8.
+// Number parses an unsigned integer of up to 8 bytes; of a longer one, the last 8.
 func Number(data []byte) (value uint64) {
 	for _, b := range data {
 		value = value<<8 | uint64(b)
@@ -81,11 +81,11 @@ func Number(data []byte) (value uint64) {
 	return value
 }
 
-// sizeMarker8 marks a size field of 8 bytes.
+// sizeMarker8 is the length marker of a size field of 8 bytes.
 const sizeMarker8 = 1 << 56
 
-// UnknownSize8 is a size field of 8 bytes that says Unknown.
+// UnknownSize8 is a size field of 8 bytes with the value Unknown.
 const UnknownSize8 = 1<<57 - 1
 
-// Size8 is a size field of 8 bytes.
+// Size8 returns a size field of 8 bytes.
 func Size8(size int64) uint64 { return sizeMarker8 | uint64(size) }

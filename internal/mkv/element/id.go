@@ -1,9 +1,9 @@
-// Package element owns what all elements of Matroska have in common: their IDs and heads, and how those that describe
-// a file are written and, where others wrote them, read without believing their sizes, with ebml-go. It must not know what
-// a segment of the agent consists of. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
+// Package element owns what all Matroska elements have in common: their IDs and heads, and how the elements that describe a
+// file are written and, where other programs wrote them, read without trusting their sizes, with ebml-go. It must not know
+// which elements a segment has. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 package element
 
-// IDs with their length markers (RFC 9559, section 5.1), as far as ebml-go does not write the element.
+// IDs with their length markers (RFC 9559, section 5.1), of elements that ebml-go does not write.
 const (
 	IDEBML              = 0x1A45DFA3
 	IDVoid              = 0xEC

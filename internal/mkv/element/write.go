@@ -7,8 +7,8 @@ import (
 	"github.com/at-wat/ebml-go"
 )
 
-// Append writes the elements that the fields of the struct at v stand for, in their order, as ebml-go's tags of the
-// fields say. It panics when there is no such element, or the field's type is not its: only code can be wrong there.
+// Append appends the elements for the fields of the struct at v, in their order, according to the ebml tags of the fields.
+// It panics when there is no such element, or the field's type does not match: only a programming error causes that.
 func Append(dst []byte, v any) []byte {
 	b := bytes.NewBuffer(dst)
 	if err := ebml.Marshal(v, b); err != nil {
@@ -17,7 +17,7 @@ func Append(dst []byte, v any) []byte {
 	return b.Bytes()
 }
 
-// VoidOf is the content of a Void element that has total bytes with its head, 2 to 128.
+// VoidOf returns the content of a Void element that has total bytes with its head, 2 to 128.
 func VoidOf(total int) []byte {
 	const head, most = 2, 128 // a size field of one byte
 	if total > most {

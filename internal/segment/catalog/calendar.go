@@ -12,19 +12,19 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// calendar knows when what a stream's files date was recorded. The zero calendar believes the files.
+// calendar converts the times of a stream's files to the times of recording. The zero calendar makes no corrections.
 type calendar struct {
-	corrections map[uint32][]correction // by epoch: the times that are wrong, in order and apart
+	corrections map[uint32][]correction // by epoch: the times that are wrong, in order and not overlapping
 	starts      []epochStart            // in order
 }
 
-// correction is a part of an epoch's times that are all wrong by the same.
+// correction is a range of an epoch's times that are all wrong by the same amount.
 type correction struct {
 	from, until int64 // first and last, Unix ms
 	note        layout.ClockNote
 }
 
-// add is what makes wrong times those at which was recorded, as far as is known.
+// add is what has to be added to wrong times to obtain the times of recording, as far as is known.
 func (p correction) add() int64 {
 	if p.note.Known() {
 		return p.note.AddMS
@@ -32,19 +32,19 @@ func (p correction) add() int64 {
 	return p.note.GuessMS
 }
 
-// epochStart is when an epoch began, or a later one if that was earlier: nothing before the epoch was
-// recorded later.
+// epochStart is when an epoch began, or the start of a later epoch if that is earlier: nothing before the epoch was recorded
+// later.
 type epochStart struct {
 	epoch uint32
 	at    int64 // Unix ms
 }
 
-// newCalendar makes the calendar of a stream.
+// newCalendar returns the calendar of a stream.
 func newCalendar(notes []layout.ClockNote, x *Index) calendar {
 	var c calendar
 	begins := make(map[uint32]int64)
 	of := make(map[uint32][]layout.ClockNote)
-	for r := range x.epochs { // what a lost note would say
+	for r := range x.epochs { // epochs whose notes were lost
 		if e := x.Entries[r.From]; e.Epoch > 0 {
 			begins[e.Epoch] = e.Start
 		}
@@ -68,7 +68,7 @@ func newCalendar(notes []layout.ClockNote, x *Index) calendar {
 	}
 	for r := range x.epochs {
 		epoch := x.Entries[r.From].Epoch
-		if bound := c.latest(epoch); bound < math.MaxInt64 { // what is dated later is wrong, whatever the notes say
+		if bound := c.latest(epoch); bound < math.MaxInt64 { // media dated later is wrong, whatever the notes say
 			of[epoch] = append([]layout.ClockNote{{Epoch: epoch, From: bound + TimesAhead.Milliseconds() + 1, Ahead: true}}, of[epoch]...)
 		}
 	}
@@ -81,8 +81,8 @@ func newCalendar(notes []layout.ClockNote, x *Index) calendar {
 	return c
 }
 
-// correctionsOf returns what an epoch's notes make of its times. A later note counts before an earlier one,
-// and one that knows what is to be added before one that does not.
+// correctionsOf returns the corrections that an epoch's notes contain. A later note takes precedence over an earlier one,
+// and a note whose error is known over one whose error is not.
 func correctionsOf(notes []layout.ClockNote) (list []correction) {
 	var borders []int64
 	for _, n := range notes {
@@ -109,7 +109,7 @@ func correctionsOf(notes []layout.ClockNote) (list []correction) {
 	return list
 }
 
-// latest is the latest that media of an epoch was recorded, math.MaxInt64 for the present one.
+// latest returns the latest time at which media of an epoch can have been recorded, math.MaxInt64 for the current one.
 func (c *calendar) latest(epoch uint32) int64 {
 	i := sort.Search(len(c.starts), func(i int) bool { return c.starts[i].epoch > epoch })
 	if i == len(c.starts) {
@@ -118,7 +118,7 @@ func (c *calendar) latest(epoch uint32) int64 {
 	return c.starts[i].at
 }
 
-// began is when an epoch began; ok is false for the first.
+// began returns when an epoch began; ok is false for the first.
 func (c *calendar) began(epoch uint32) (at int64, ok bool) {
 	i := sort.Search(len(c.starts), func(i int) bool { return c.starts[i].epoch >= epoch })
 	if i == len(c.starts) || c.starts[i].epoch != epoch {
@@ -133,7 +133,7 @@ func (c *calendar) after(epoch uint32, t int64) []correction {
 	return list[sort.Search(len(list), func(i int) bool { return list[i].until >= t }):]
 }
 
-// correction returns the one that t is in.
+// correction returns the correction for time t.
 func (c *calendar) correction(epoch uint32, t int64) (p correction, ok bool) {
 	if list := c.after(epoch, t); len(list) > 0 && list[0].from <= t {
 		return list[0], true
@@ -141,7 +141,7 @@ func (c *calendar) correction(epoch uint32, t int64) (p correction, ok bool) {
 	return p, false
 }
 
-// recorded is when a frame was recorded that is dated t.
+// recorded returns when a frame that is dated t was recorded.
 func (c *calendar) recorded(epoch uint32, t int64) int64 {
 	if len(c.corrections) == 0 && len(c.starts) == 0 {
 		return t // nearly always
@@ -150,14 +150,14 @@ func (c *calendar) recorded(epoch uint32, t int64) int64 {
 	return min(t+p.add(), c.latest(epoch))
 }
 
-// span is when a segment was recorded.
+// span returns when a segment was recorded.
 func (c *calendar) span(e Entry) (from, to int64) {
 	from = c.recorded(e.Epoch, e.Start)
 	return from, max(from, c.recorded(e.Epoch, e.End()))
 }
 
-// even cuts the run of an epoch where another piece begins, so that all but the last of a part are
-// recorded in the order of their times.
+// even splits the range of an epoch where a correction begins, so that all but the last segment of each part are recorded in
+// the order of their times.
 func (c *calendar) even(x *Index, r Range) iter.Seq[Range] {
 	return func(yield func(Range) bool) {
 		if r.From == r.To {

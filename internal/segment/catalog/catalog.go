@@ -1,5 +1,5 @@
-// Package catalog owns the order of a stream's segments by epoch and time: which there are, which hold a moment or a
-// range, and what is known of the error of their times. It must not know files, nor what becomes of a segment.
+// Package catalog owns the order of a stream's segments by epoch and time: which exist, which contain a moment or a range,
+// and what is known about errors of their times. It must not know files, nor what is done with a segment.
 package catalog
 
 import (
@@ -8,53 +8,53 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Catalog is what is known of a stream's segments, in memory: which there are, and when they were recorded.
+// Catalog is the index of a stream's segments in memory: which exist, and when they were recorded.
 type Catalog struct {
 	Index
 	Clock   []layout.ClockNote
 	times   calendar    // of clock
-	Epoch   uint32      // in which new segments begin
-	highest int64       // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
-	kept    int64       // highest as the stream's file has it
+	Epoch   uint32      // of new segments
+	highest int64       // newest producer time of the epoch ever, also of deleted media; math.MinInt64 when none
+	kept    int64       // highest as stored in the stream file
 	Broken  []layout.ID // segments that could not be finished yet: they are not in the index
 }
 
-// NewCatalog returns one without segments.
+// NewCatalog returns a catalog without segments.
 func NewCatalog() Catalog { return Catalog{highest: math.MinInt64, kept: math.MinInt64} }
 
-// SetClock takes in notes. Call it again when segments were loaded.
+// SetClock sets the notes about times. Call it again when segments were loaded.
 func (c *Catalog) SetClock(notes []layout.ClockNote) {
 	c.Clock = notes
 	c.times = newCalendar(notes, &c.Index)
 }
 
-// Newest is the newest producer time of the epoch ever, or math.MinInt64.
+// Newest returns the newest producer time of the epoch ever, or math.MinInt64.
 func (c *Catalog) Newest() int64 { return max(c.highest, c.lastEnd(c.Epoch)) }
 
-// Remember has the epoch's newest time outlive an entry.
+// Remember keeps the epoch's newest time when an entry is removed.
 func (c *Catalog) Remember(e Entry) {
 	if e.Epoch == c.Epoch {
 		c.highest = max(c.highest, e.End())
 	}
 }
 
-// SeeEpoch takes in that there is an epoch.
+// SeeEpoch records that an epoch exists.
 func (c *Catalog) SeeEpoch(epoch uint32) {
 	if epoch > c.Epoch && epoch <= layout.MaxEpoch {
 		c.Epoch, c.highest, c.kept = epoch, math.MinInt64, math.MinInt64
 	}
 }
 
-// Detach takes a segment out of sight until it is repaired.
+// Detach removes a segment from the index until it is repaired.
 func (c *Catalog) Detach(i int) {
 	e := c.Entries[i]
-	c.Remember(e) // nothing may overlap it when it comes back
+	c.Remember(e) // nothing may overlap it when it is inserted again
 	c.Remove(i)
 	c.Broken = append(c.Broken, e.ID)
 }
 
-// EndWithout is the newest producer time of the epoch that must outlive a segment, once that is deleted; known says that
-// it does so anyway.
+// EndWithout returns the newest producer time of the epoch that must be stored before a segment is deleted; known reports
+// that it is stored already.
 func (c *Catalog) EndWithout(k layout.ID) (highest int64, known bool) {
 	i, ok := c.Find(k)
 	if !ok || k.Epoch != c.Epoch || i < len(c.Entries)-1 {
@@ -64,7 +64,7 @@ func (c *Catalog) EndWithout(k layout.ID) (highest int64, known bool) {
 	return c.highest, c.kept == c.highest
 }
 
-// Keep says that the stream's file has the newest producer time of an epoch.
+// Keep records that the stream file has the newest producer time of an epoch.
 func (c *Catalog) Keep(epoch uint32, highest int64) {
 	if epoch == c.Epoch {
 		c.highest, c.kept = max(c.highest, highest), highest

@@ -8,13 +8,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// TimesAhead is how far the times of what is recorded may be ahead of a right clock.
+// TimesAhead is how far the times of recorded media may be ahead of a right clock.
 const TimesAhead = 1500 * time.Millisecond
 
-// maxClockNotes bounds the side file; the newest count. One is added when a clock was set or corrected.
+// maxClockNotes bounds the side file; the newest are kept. One is added when a clock was set or corrected.
 const maxClockNotes = 256
 
-// Noted returns the notes that matter, and some that are new.
+// Noted returns the notes that still apply, together with new ones.
 func (c *Catalog) Noted(added ...layout.ClockNote) []layout.ClockNote {
 	var notes []layout.ClockNote
 	for _, n := range c.Clock {
@@ -25,7 +25,7 @@ func (c *Catalog) Noted(added ...layout.ClockNote) []layout.ClockNote {
 	notes = append(notes, added...)
 	for i := 0; len(notes) > maxClockNotes && i < len(notes); {
 		if notes[i].Begin != 0 && notes[i].Epoch >= c.Epoch {
-			i++ // nothing else says that there is this epoch
+			i++ // nothing else records that this epoch exists
 			continue
 		}
 		notes = slices.Delete(notes, i, i+1)
@@ -33,7 +33,7 @@ func (c *Catalog) Noted(added ...layout.ClockNote) []layout.ClockNote {
 	return notes
 }
 
-// matters reports whether a note says something of media that is there.
+// matters reports whether a note applies to media that still exists.
 func (c *Catalog) matters(n layout.ClockNote) bool {
 	x := &c.Index
 	switch {
@@ -47,7 +47,7 @@ func (c *Catalog) matters(n layout.ClockNote) bool {
 	return i < r.To && x.Entries[i].Start <= n.Last()
 }
 
-// Ending returns the epoch that begins at a time, and the notes with that.
+// Ending returns the epoch that begins at a time, and the notes including its start.
 func (c *Catalog) Ending(from, until time.Time, add time.Duration, at time.Time) (epoch uint32, notes []layout.ClockNote) {
 	begin := layout.ClockNote{Epoch: c.Epoch, Begin: at.UnixMilli()}
 	newest := c.Newest()

@@ -16,10 +16,10 @@ type Entry struct {
 	Refused bool
 }
 
-// End is the producer time of the last frame, Unix ms.
+// End returns the producer time of the last frame, Unix ms.
 func (e Entry) End() int64 { return e.Start + int64(e.Length) }
 
-// Name is that of the file.
+// Name returns the name of its file.
 func (e Entry) Name() string {
 	switch {
 	case e.State == layout.Writing:
@@ -33,12 +33,12 @@ func (e Entry) Name() string {
 	}
 }
 
-// GarbageName is that of the file once it is deleted but for its removal.
+// GarbageName returns the name of its file between deletion and removal.
 func (e Entry) GarbageName() string {
 	return layout.FinishedName(e.ID, int64(e.Length), layout.GarbageSuffix)
 }
 
-// Kind tells entries apart by what may be done with them.
+// Kind divides entries by what may be done with them.
 type Kind uint8
 
 // The kinds.
@@ -50,7 +50,7 @@ const (
 	kinds
 )
 
-// Kind is the kind of an entry.
+// Kind returns the kind of an entry.
 func (e Entry) Kind() Kind {
 	switch {
 	case e.State == layout.Writing:
@@ -69,9 +69,9 @@ func (e Entry) Pends() bool {
 	return e.State == layout.Sealed || (e.State == layout.Writing && e.Length > 0)
 }
 
-// Index holds a stream's segments by epoch and start. Segments of an epoch never overlap, so it is
-// ordered by end as well; those of different epochs may. What is asked often is kept as sums, and for each kind a segment before which
-// there is none of it: so neither a sum nor the oldest of a kind costs a look at all the others.
+// Index holds a stream's segments by epoch and start. Segments of an epoch never overlap, so it is ordered by end as well;
+// those of different epochs may. Frequently used numbers are kept as sums, and for each kind a segment before which no
+// entry is of that kind: so neither a sum nor the oldest of a kind needs a scan of all entries.
 type Index struct {
 	Entries []Entry
 	Bytes   int64 // of all
@@ -97,7 +97,7 @@ func (x *Index) At(k layout.ID) int {
 	return sort.Search(len(x.Entries), func(i int) bool { return !x.Entries[i].Before(k) })
 }
 
-// Insert puts an entry in its place; almost always that is the end.
+// Insert inserts an entry in order; almost always at the end.
 func (x *Index) Insert(e Entry) {
 	i := x.At(e.ID)
 	x.Entries = append(x.Entries, Entry{})
@@ -106,7 +106,7 @@ func (x *Index) Insert(e Entry) {
 	x.count(e, 1)
 }
 
-// Remove takes the entry at i away. The shorter side moves: deletion is mostly of old ones.
+// Remove removes the entry at i. The shorter side is moved: mostly old entries are deleted.
 func (x *Index) Remove(i int) {
 	x.count(x.Entries[i], -1)
 	if i < len(x.Entries)/2 {
@@ -150,7 +150,7 @@ func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
 	for i := x.At(at); i < len(x.Entries); i++ {
 		if x.Entries[i].Kind() == k {
 			if all {
-				of.from = x.Entries[i].ID // what was passed over now is not looked at again
+				of.from = x.Entries[i].ID // entries passed over now are not read again
 			}
 			return i, true
 		}
@@ -158,13 +158,13 @@ func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
 	return 0, false
 }
 
-// Number is how many segments of a kind there are.
+// Number returns how many segments of a kind there are.
 func (x *Index) Number(k Kind) int { return x.kinds[k].count }
 
 // Range is the positions [from, to) of segments that follow each other in one epoch.
 type Range struct{ From, To int }
 
-// epochs visits the epochs that have segments, in order. O(log n) for each.
+// epochs iterates over the epochs that have segments, in order. O(log n) for each.
 func (x *Index) epochs(yield func(Range) bool) {
 	for from := 0; from < len(x.Entries); {
 		epoch := x.Entries[from].Epoch
@@ -184,7 +184,7 @@ func (x *Index) of(epoch uint32) Range {
 	return Range{x.At(layout.ID{Epoch: epoch, Start: math.MinInt64}), x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64})}
 }
 
-// containing returns the position of the epoch's segment with time t in it, -1 when there is none.
+// containing returns the position of the epoch's segment that contains time t, -1 when there is none.
 func (x *Index) containing(epoch uint32, t int64) int {
 	i := x.At(layout.ID{Epoch: epoch, Start: t + 1}) - 1
 	if i < 0 || x.Entries[i].Epoch != epoch || x.Entries[i].End() < t && x.Entries[i].State != layout.Writing {
@@ -193,7 +193,7 @@ func (x *Index) containing(epoch uint32, t int64) int {
 	return i
 }
 
-// search returns the first position of a range from which on is true.
+// search returns the first position of a range from which on the predicate is true.
 func (r Range) search(is func(i int) bool) int {
 	return r.From + sort.Search(r.To-r.From, func(i int) bool { return is(r.From + i) })
 }
@@ -203,7 +203,7 @@ func (x *Index) endingFrom(r Range, t int64) int {
 	return r.search(func(i int) bool { return x.Entries[i].End() >= t })
 }
 
-// lastEnd is the newest producer time of an epoch, or math.MinInt64 when it has none.
+// lastEnd returns the newest producer time of an epoch, or math.MinInt64 when it has none.
 func (x *Index) lastEnd(epoch uint32) int64 {
 	i := x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64}) - 1
 	if i < 0 || x.Entries[i].Epoch != epoch {

@@ -8,8 +8,8 @@ import (
 
 // Misdated is media whose times are wrong.
 type Misdated struct {
-	From, To time.Time // of what is there, as its files have it
-	// Offset is to be added, if Known; else RecordedTo is the latest that it can have been.
+	From, To time.Time // of the media that exists, as its files have it
+	// Offset is to be added, if Known; otherwise RecordedTo is the latest possible time of recording.
 	Offset     time.Duration
 	Known      bool
 	RecordedTo time.Time
@@ -17,7 +17,7 @@ type Misdated struct {
 	Segments   int
 }
 
-// Dating is what is known of the clock by which a segment was recorded.
+// Dating is what is known about the clock by which a segment was recorded.
 type Dating struct {
 	From, To int64         // when it was recorded, Unix ms
 	Unset    bool          // the hub's clock was not set yet
@@ -25,7 +25,7 @@ type Dating struct {
 	Offset   time.Duration // to be added to its times in either case, 0 when that is not known
 }
 
-// Dating returns what is known of the clock of a segment.
+// Dating returns what is known about the clock of a segment.
 func (c *Catalog) Dating(e Entry) Dating {
 	d := Dating{Unset: hubclock.Unset(time.UnixMilli(e.Start).UTC())}
 	d.From, d.To = c.times.span(e)
@@ -42,8 +42,8 @@ func (c *Catalog) Dating(e Entry) Dating {
 	return d
 }
 
-// Offsets returns what is to be added to a time t of an epoch's files, in Unix ms, for its time in the cloud, and for
-// when it was recorded. Both are 0 unless the time is wrong.
+// Offsets returns what has to be added to a time t of an epoch's files, in Unix ms, to obtain the producer timestamp, and
+// the time of recording. Both are 0 unless the time is wrong.
 func (c *Catalog) Offsets(epoch uint32, t int64) (wire, recorded time.Duration) {
 	if p, ok := c.times.correction(epoch, t); ok {
 		wire = time.Duration(p.note.AddMS) * time.Millisecond
@@ -51,11 +51,11 @@ func (c *Catalog) Offsets(epoch uint32, t int64) (wire, recorded time.Duration) 
 	return wire, time.Duration(c.times.recorded(epoch, t)-t) * time.Millisecond
 }
 
-// Recorded returns when a frame was recorded that an epoch's files date t; both in Unix ms.
+// Recorded returns when a frame that an epoch's files date t was recorded; both in Unix ms.
 func (c *Catalog) Recorded(epoch uint32, t int64) int64 { return c.times.recorded(epoch, t) }
 
-// Misdated lists the spans of times that are wrong, in order, as long as there is media of them. O(log n) for each,
-// and for each epoch.
+// Misdated returns the spans of times that are wrong, in order, as long as there is media in them. O(log n) for each, and
+// for each epoch.
 func (c *Catalog) Misdated() (list []Misdated) {
 	if len(c.times.corrections) == 0 {
 		return nil

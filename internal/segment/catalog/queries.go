@@ -8,10 +8,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// NextPending returns the oldest segment of those that are not uploaded, come after `after` and have media
-// recorded in [from, to); a zero time is unbounded.
+// NextPending returns the oldest segment that is not uploaded, comes after `after` and has media recorded in [from, to); a
+// zero time is unbounded.
 func (c *Catalog) NextPending(after layout.ID, from, to time.Time) (Entry, bool) {
-	found := 0 // nothing that pends comes before, as far as was looked
+	found := 0 // no pending entry is before it, in the entries read so far
 	for r := range c.Overlapping(from, to) {
 		i := max(r.From, found, c.At(after.Next()))
 		if i >= r.To {
@@ -30,7 +30,7 @@ func (c *Catalog) NextPending(after layout.ID, from, to time.Time) (Entry, bool)
 	return Entry{}, false
 }
 
-// NewestBefore is when the newest media was recorded of that which was before t, zero when there is none.
+// NewestBefore returns when the newest media recorded before t was recorded, zero when there is none.
 func (c *Catalog) NewestBefore(t time.Time) (newest time.Time) {
 	for r := range c.Overlapping(time.Time{}, t) {
 		_, to := c.times.span(c.Entries[r.To-1])
@@ -41,12 +41,12 @@ func (c *Catalog) NewestBefore(t time.Time) (newest time.Time) {
 	return newest
 }
 
-// LastRecorded is when the newest media that there ever was was recorded. Zero when there was none.
+// LastRecorded returns when the newest media ever was recorded. Zero when there was none.
 func (c *Catalog) LastRecorded() time.Time {
 	last := c.NewestRecorded()
 	if newest := c.Newest(); newest != math.MinInt64 {
 		last = max(last, c.times.recorded(c.Epoch, newest))
-	} else if began, ok := c.times.began(c.Epoch); ok { // what came before is gone
+	} else if began, ok := c.times.began(c.Epoch); ok { // earlier media is deleted
 		last = max(last, began)
 	}
 	if last == math.MinInt64 {
@@ -55,7 +55,7 @@ func (c *Catalog) LastRecorded() time.Time {
 	return time.UnixMilli(last).UTC()
 }
 
-// LastUploaded is when the newest segment that is uploaded whole was recorded, zero when there is none.
+// LastUploaded returns when the newest completely uploaded segment was recorded, zero when there is none.
 func (c *Catalog) LastUploaded() time.Time {
 	if c.Number(KindUploaded) == 0 {
 		return time.Time{}
@@ -69,14 +69,14 @@ func (c *Catalog) LastUploaded() time.Time {
 	return time.Time{}
 }
 
-// Head is how far a walk has come with one kind.
+// Head is the position of a walk in one kind.
 type Head struct {
 	Kind Kind
 	From layout.ID
 	done bool
 }
 
-// Step returns the oldest of the heads and moves that one on.
+// Step returns the oldest of the heads and advances that one.
 func (c *Catalog) Step(heads []Head) (Entry, bool) {
 	oldest, at := -1, 0
 	for n := range heads {
@@ -101,7 +101,7 @@ func (c *Catalog) Step(heads []Head) (Entry, bool) {
 	return c.Entries[at], true
 }
 
-// OldestRecorded is when the oldest media was recorded. Call it when there is some.
+// OldestRecorded returns when the oldest media was recorded. Call it only when there is media.
 func (c *Catalog) OldestRecorded() int64 {
 	oldest := int64(math.MaxInt64)
 	for r := range c.epochs {
@@ -111,7 +111,7 @@ func (c *Catalog) OldestRecorded() int64 {
 	return oldest
 }
 
-// NewestRecorded is when the newest media was recorded. Call it when there is some.
+// NewestRecorded returns when the newest media was recorded. Call it only when there is media.
 func (c *Catalog) NewestRecorded() int64 {
 	newest := int64(math.MinInt64)
 	for r := range c.epochs {
@@ -121,7 +121,7 @@ func (c *Catalog) NewestRecorded() int64 {
 	return newest
 }
 
-// Overlapping visits the segments with media recorded in [begin, end), in order; a zero time is unbounded.
+// Overlapping iterates over the segments with media recorded in [begin, end), in order; a zero time is unbounded.
 func (c *Catalog) Overlapping(begin, end time.Time) iter.Seq[Range] {
 	return func(yield func(Range) bool) {
 		for r := range c.epochs {
@@ -134,7 +134,7 @@ func (c *Catalog) Overlapping(begin, end time.Time) iter.Seq[Range] {
 	}
 }
 
-// within narrows a part to what was recorded in [begin, end). Most parts lie outside, which their ends show.
+// within narrows a part to the segments recorded in [begin, end). Most parts are outside, which their ends show.
 func (c *Catalog) within(r Range, begin, end time.Time) Range {
 	x, times := &c.Index, &c.times
 	if !end.IsZero() {
@@ -146,7 +146,7 @@ func (c *Catalog) within(r Range, begin, end time.Time) Range {
 	}
 	if !begin.IsZero() {
 		ended := func(i int) bool { _, to := times.span(x.Entries[i]); return to >= begin.UnixMilli() }
-		last := r.To - 1 // the only one that may end in another piece
+		last := r.To - 1 // the only one that may end in the next part
 		if !ended(last) {
 			return Range{r.To, r.To}
 		}

@@ -1,4 +1,4 @@
-// Package export joins what a stream recorded into one file. It only reads, through the store.
+// Package export joins recorded segments of a stream into one file. It only reads, through the store.
 package export
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// Options say what is exported.
+// Options are the settings of an export.
 type Options struct {
 	Stream   string
 	From, To time.Time // [from, to); a zero time is unbounded
-	// Planned is called with the bytes of media that are to be written, before the first of them. Optional.
+	// Planned is called with the bytes of media to be written, before the first of them. Optional.
 	Planned func(total int64)
-	// Progress is called after each fragment with the bytes written and those to write. Optional.
+	// Progress is called after each fragment with the bytes written and the total. Optional.
 	Progress func(done, total int64)
 }
 
-// Result says what an export holds.
+// Result is what an export contains.
 type Result struct {
 	From, To  time.Time // of the media: whole fragments
 	Fragments int
@@ -35,7 +35,7 @@ type Result struct {
 // Gap is a time without media.
 type Gap struct {
 	From, To time.Time
-	// Deleted says that there was media when the export began, which was deleted before it could be copied.
+	// Deleted is true when there was media when the export began, which was deleted before it could be copied.
 	Deleted bool
 }
 
@@ -45,17 +45,16 @@ type Damage struct {
 	Path     string // of the file
 }
 
-// ErrFormat is in the fault of media that does not fit into one file.
+// ErrFormat is wrapped by the fault of media that cannot be in one file.
 var ErrFormat = errors.New("the format changes")
 
-// Code is the code of exports that cannot be made.
+// Code is the code of exports that are not possible.
 const Code = "export"
 
-// Run joins a stream's media into one file that players can seek in. It is cut at fragments, and its
-// time line is that of the clock, also where a clock was ahead: gaps stay gaps. Files that are damaged are exported
-// as far as they can be read. One segment is held at a time, as what is held frees no space: what is deleted before
-// it is copied is a gap. All segments are read before anything is written, so that out stays empty when they do not fit
-// into one file.
+// Run joins a stream's media into one file that players can seek in. It is cut at fragments, and its time line is that of
+// the clock, also where a clock was ahead: gaps stay gaps. Damaged files are exported as far as they can be read. Only one
+// segment is kept open at a time, as an open file frees no space: media that is deleted before it is copied becomes a gap.
+// All segments are read before anything is written, so that out stays empty when their formats do not match.
 func Run(ctx context.Context, store *segment.Store, o Options, out mkv.File) (Result, error) {
 	e := exporter{store: store, o: o, out: out}
 	_, e.disk, _ = store.Disk()
@@ -69,7 +68,7 @@ func Run(ctx context.Context, store *segment.Store, o Options, out mkv.File) (Re
 	return e.result, err
 }
 
-// run copies what is planned.
+// run copies the planned parts.
 func (e *exporter) run(ctx context.Context) error {
 	for _, p := range e.parts {
 		if err := e.copy(ctx, p); err != nil {
@@ -90,34 +89,34 @@ type exporter struct {
 	store  *segment.Store
 	o      Options
 	out    mkv.File
-	disk   string // the one that the recordings were on when the export began
+	disk   string // the disk of the recordings when the export began
 	parts  []part
 	tracks []mkv.Track
 	writer *mkv.Writer // nil before the first fragment
-	known  time.Time   // the end of what was copied or is known to be deleted
+	known  time.Time   // the end of the media that was copied or is known to be deleted
 	result Result
 
 	done, total int64 // bytes
 }
 
-// part is what of a segment is exported.
+// part is the part of a segment that is exported.
 type part struct {
 	info     segment.Info
 	from, to time.Time     // of the media
-	last     time.Duration // since the segment's start: fragments that come later are not exported
+	last     time.Duration // since the segment's start: later fragments are not exported
 	bytes    int64
 }
 
-// plan reads what is to be exported, one segment after the other.
+// plan reads the segments to be exported, one after the other.
 func (e *exporter) plan(ctx context.Context) error {
 	o := e.o
-	// A segment that is being written has no end yet for one who reads beside the agent.
+	// A segment that is being written has no end yet for a reader in another process.
 	for _, info := range e.store.Segments(o.Stream, time.Time{}, o.To) {
 		if info.State != segment.Writing && !o.From.IsZero() && info.RecordedTo.Before(o.From) {
 			continue
 		}
 		err := e.planSegment(ctx, info)
-		if ctx.Err() != nil { // what was not read is not damaged
+		if ctx.Err() != nil { // unread media is not damaged
 			return ctx.Err()
 		}
 		if err != nil {
@@ -135,13 +134,13 @@ func (e *exporter) plan(ctx context.Context) error {
 	return nil
 }
 
-// planSegment adds what is to be exported of a segment.
+// planSegment adds the part of a segment that is to be exported.
 func (e *exporter) planSegment(ctx context.Context, info segment.Info) error {
 	r, err := e.store.OpenSegmentWhile(ctx, info.Key)
 	if err != nil && (info.State == segment.Writing || errors.Is(err, segment.ErrNotFound)) {
-		return e.present() // there is nothing of it yet, or any more
+		return e.present() // it has no media yet, or no longer
 	}
-	var fault *health.Fault // of the disk or of rights; all else is the file's content
+	var fault *health.Fault // of the disk or of permissions; everything else is the file's content
 	if errors.As(err, &fault) {
 		return err
 	}
@@ -155,7 +154,7 @@ func (e *exporter) planSegment(ctx context.Context, info segment.Info) error {
 	if n := len(fragments); n > 0 {
 		readable = fragments[n-1].Last
 	}
-	// The name of a finished one holds the time of its last frame: what is missing before that is damaged.
+	// The name of a finished segment has the time of its last frame: missing media before that is damaged.
 	if info.State != segment.Writing && (err != nil || info.End.Sub(info.StartTime().Add(readable)) > time.Millisecond) &&
 		(e.o.To.IsZero() || r.RecordedAt(readable).Before(e.o.To)) {
 		e.damaged(r.RecordedAt(readable), info)
@@ -176,7 +175,7 @@ func (e *exporter) planSegment(ctx context.Context, info segment.Info) error {
 	return e.sameFormat(r)
 }
 
-// sameFormat fails when a segment cannot stand in one file with the first one.
+// sameFormat fails when a segment cannot be in one file with the first one.
 func (e *exporter) sameFormat(r *segment.Reader) error {
 	if slices.EqualFunc(e.tracks, r.Header().Tracks, mkv.Track.Equal) {
 		return nil
@@ -199,14 +198,14 @@ func (e *exporter) present() error {
 	return health.SystemFault(segment.CodeDisk, err, "The disk of the recording directory %s is gone: mount it again, and export again.", dir)
 }
 
-// choose keeps the fragments that were asked for.
+// choose returns the fragments in the requested time range.
 func (e *exporter) choose(r *segment.Reader, fragments []mkv.Fragment) []mkv.Fragment {
 	return slices.DeleteFunc(slices.Clone(fragments), func(f mkv.Fragment) bool {
 		return (!e.o.From.IsZero() && r.RecordedAt(f.Last).Before(e.o.From)) || (!e.o.To.IsZero() && !r.RecordedAt(f.Start).Before(e.o.To))
 	})
 }
 
-// copy writes the fragments of a segment, which may be gone since it was planned.
+// copy writes the fragments of a segment, which may have been deleted since it was planned.
 func (e *exporter) copy(ctx context.Context, p part) error {
 	r, err := e.store.OpenSegmentWhile(ctx, p.info.Key)
 	if ctx.Err() != nil {
@@ -235,7 +234,7 @@ func (e *exporter) copy(ctx context.Context, p part) error {
 	}
 	gaps := p.info.Gaps
 	if !p.info.GapsKnown {
-		gaps, _ = r.Gaps() // as far as it can be read
+		gaps, _ = r.Gaps() // as far as they can be read
 	}
 	for _, f := range e.choose(r, fragments) {
 		if f.Last > p.last {
@@ -252,7 +251,7 @@ func (e *exporter) copy(ctx context.Context, p part) error {
 	return nil
 }
 
-// within notes the gaps in a fragment that was copied.
+// within records the gaps in a fragment that was copied.
 func (e *exporter) within(r *segment.Reader, f mkv.Fragment, gaps []segment.Gap) {
 	for _, g := range gaps {
 		from, to := g.From.Sub(r.Key().StartTime()), g.To.Sub(r.Key().StartTime())
@@ -269,7 +268,7 @@ func (e *exporter) cannotCopy(at time.Time, err error) error {
 func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
 	at := r.RecordedAt(f.Start)
 	if least := e.result.To.Add(time.Millisecond); at.Before(least) {
-		at = least // of media that is dated wrongly it may be known only when it was recorded at the latest
+		at = least // for media that is dated wrongly only the latest possible time of recording may be known
 	}
 	if e.writer == nil {
 		header := r.Header()
@@ -293,12 +292,12 @@ func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
 	return nil
 }
 
-// gap notes that nothing was recorded up to a time, when that is long.
+// gap records that nothing was recorded up to a time, when that is long.
 func (e *exporter) gap(until time.Time) {
 	if e.known.IsZero() || until.Sub(e.known) <= segment.GapAfter {
 		return
 	}
-	// Something may have been recorded then that cannot be read.
+	// Media that cannot be read may have been recorded then.
 	known := e.known
 	if slices.ContainsFunc(e.result.Damaged, func(d Damage) bool { return d.From.Before(until) && d.To.After(known) }) {
 		return
@@ -306,7 +305,7 @@ func (e *exporter) gap(until time.Time) {
 	e.result.Gaps = append(e.result.Gaps, Gap{From: known, To: until})
 }
 
-// deleted notes that a segment is gone.
+// deleted records that a segment was deleted.
 func (e *exporter) deleted(p part) {
 	e.total -= p.bytes
 	e.gap(p.from)

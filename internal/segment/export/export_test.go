@@ -84,7 +84,7 @@ func addSegment(t *testing.T, s *segment.Store, start time.Time) segment.Key {
 	return w.Key()
 }
 
-// slowReader is the file of an export whose reader stops reading: at is reached once, and the export goes on with
+// slowReader is the file of an export whose reader stops reading: at is reached once, and the export continues with
 // resume.
 type slowReader struct {
 	*os.File

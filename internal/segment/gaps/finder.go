@@ -9,18 +9,18 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// After is the distance of frames from which there is a gap between them.
+// After is the distance between frames from which on it is a gap.
 const After = 2 * time.Second
 
 const (
 	// slowFactor is how much longer than its neighbours a distance of frames must be for a gap: some cameras
 	// send a frame every few seconds.
 	slowFactor = 3
-	// maxGaps bounds what is noted of one segment.
+	// maxGaps bounds the number of gaps noted for one segment.
 	maxGaps = 256
 )
 
-// Finder finds gaps in the times of frames, as they come.
+// Finder finds gaps in the times of frames as they are recorded.
 type Finder struct {
 	began  bool
 	last   time.Duration // the latest time
@@ -29,14 +29,14 @@ type Finder struct {
 	found  []layout.Span
 }
 
-// Frame takes in a frame.
+// Frame adds a frame.
 func (g *Finder) Frame(t time.Duration) {
 	if !g.began {
 		g.began, g.last = true, t
 		return
 	}
 	distance := t - g.last
-	if distance <= 0 { // shown before the one before
+	if distance <= 0 { // a frame that is presented before the previous one
 		return
 	}
 	g.decide(distance)
@@ -48,7 +48,7 @@ func (g *Finder) Frame(t time.Duration) {
 	g.last = t
 }
 
-// decide notes the last distance as a gap when the ones around it are much shorter; next is that after it, 0 when
+// decide records the last distance as a gap when the distances around it are much shorter; next is the following one, 0 when
 // there is none yet.
 func (g *Finder) decide(next time.Duration) {
 	if g.gap == (layout.Span{}) {
@@ -65,7 +65,7 @@ func (g *Finder) decide(next time.Duration) {
 	g.before, g.gap = length, layout.Span{}
 }
 
-// All lists the gaps so far.
+// All returns the gaps so far.
 func (g *Finder) All() []layout.Span {
 	now := *g
 	now.found = slices.Clone(g.found)
@@ -73,7 +73,7 @@ func (g *Finder) All() []layout.Span {
 	return now.found
 }
 
-// Of reads the gaps within a segment, by the heads of all its frames. With an error it returns those before it.
+// Of reads the gaps within a segment from the heads of all its frames. With an error it returns the gaps found until then.
 func Of(m *mkv.Reader, list []mkv.Fragment) ([]layout.Span, error) {
 	var g Finder
 	for _, f := range list {
@@ -87,7 +87,7 @@ func Of(m *mkv.Reader, list []mkv.Fragment) ([]layout.Span, error) {
 	return g.All(), nil
 }
 
-// OfFile is Of for a whole file, as far as its frames can be read.
+// OfFile is Of for a complete file, as far as its frames can be read.
 func OfFile(f io.ReaderAt, size int64) ([]layout.Span, error) {
 	m, err := mkv.Open(f, size)
 	if err != nil {

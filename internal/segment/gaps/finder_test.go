@@ -27,9 +27,9 @@ func TestFinder(t *testing.T) {
 			To: 9000}}},
 		"one frame between": {[]time.Duration{0, 40, 5000, 12_000, 12_040}, []layout.Span{{From: 40, To: 5000}, {From: 5000,
 			To: 12_000}}},
-		"a frame every 5 s":           {[]time.Duration{0, 5000, 10_000, 15_000, 20_000}, nil},
-		"a frame every 5 s, and less": {[]time.Duration{0, 5000, 10_000, 15_000, 35_000, 40_000}, []layout.Span{{From: 15_000, To: 35_000}}},
-		"shown before the one before": {[]time.Duration{0, 120, 40, 80, 3000, 2960, 3040}, []layout.Span{{From: 120, To: 3000}}},
+		"a frame every 5 s":             {[]time.Duration{0, 5000, 10_000, 15_000, 20_000}, nil},
+		"a frame every 5 s, and less":   {[]time.Duration{0, 5000, 10_000, 15_000, 35_000, 40_000}, []layout.Span{{From: 15_000, To: 35_000}}},
+		"shown before the previous one": {[]time.Duration{0, 120, 40, 80, 3000, 2960, 3040}, []layout.Span{{From: 120, To: 3000}}},
 	} {
 		var g gaps.Finder
 		for _, f := range tc.frames {

@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// lineSince begins the line that says from which segment on all gaps are noted.
+// lineSince begins the line that names the segment from which on all gaps are noted.
 const lineSince = "since"
 
 // Notes are the gaps within a stream's segments, in memory and in the stream's side file. Safe for concurrent use.
@@ -25,36 +25,36 @@ type Notes struct {
 
 	writing sync.Mutex // held to write the side file; taken before mu
 
-	mu    sync.Mutex
-	noted bool // since is valid
-	kept  bool // and in the side file
-	owed  bool // the side file lacks something, and is to be written as a whole
-	since layout.ID
-	of    map[layout.ID][]layout.Span
+	mu      sync.Mutex
+	noted   bool // since is valid
+	kept    bool // since is in the side file
+	unsaved bool // the side file is incomplete, and is to be written again completely
+	since   layout.ID
+	of      map[layout.ID][]layout.Span
 }
 
-// New returns the notes of a stream that has none yet.
+// New returns the notes of a stream without any.
 func New(files atomicfile.FileSystem, dir string) *Notes {
 	return &Notes{files: files, dir: dir, of: make(map[layout.ID][]layout.Span)}
 }
 
-// LoadOptions say what is known of a side file.
+// LoadOptions describe the context of a side file.
 type LoadOptions struct {
-	// Noted says that the agent that had the recordings before notes gaps.
+	// Noted is true when the agent that used the recordings before notes gaps.
 	Noted bool
-	// There reports whether there is such a segment.
+	// There reports whether a segment exists.
 	There func(layout.ID) bool
 	// ReadOnly leaves the file as it is.
 	ReadOnly bool
 }
 
-// Load reads the side file and drops what is noted of segments that are gone, when that is most of it. The notes are
-// valid with an error as well: the file could not be written again.
+// Load reads the side file and drops the notes of deleted segments when these are most of it. The notes are valid with an
+// error as well: then the file could not be written again.
 func Load(files atomicfile.FileSystem, dir string, o LoadOptions) (*Notes, error) {
 	n := New(files, dir)
 	lines := n.read()
 	kept, distrusted := 0, n.noted && !o.Noted
-	if distrusted { // an earlier version has recorded since: from which segment on all are noted has to be said again
+	if distrusted { // an earlier version has recorded since: the line about where the notes begin has to be written again
 		n.noted, n.kept = false, false
 	}
 	for k, spans := range n.of {
@@ -68,7 +68,7 @@ func Load(files atomicfile.FileSystem, dir string, o LoadOptions) (*Notes, error
 		return n, nil
 	}
 	if err := atomicfile.Replace(files, n.path(), n.text(), layout.FileMode); err != nil {
-		n.owed = distrusted
+		n.unsaved = distrusted
 		return n, err
 	}
 	return n, nil
@@ -76,7 +76,7 @@ func Load(files atomicfile.FileSystem, dir string, o LoadOptions) (*Notes, error
 
 func (n *Notes) path() string { return filepath.Join(n.dir, layout.GapsFileName) }
 
-// read reads the side file. A line that is torn says nothing.
+// read reads the side file. Torn lines are ignored.
 func (n *Notes) read() (lines int) {
 	data, err := n.files.ReadFile(n.path())
 	if err != nil {
@@ -103,7 +103,7 @@ func (n *Notes) read() (lines int) {
 	return lines
 }
 
-// Of returns the gaps that are noted of a segment.
+// Of returns the gaps noted for a segment.
 func (n *Notes) Of(k layout.ID) []layout.Span {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -117,15 +117,15 @@ func (n *Notes) Covers(k layout.ID) bool {
 	return n.noted && k.Compare(n.since) >= 0
 }
 
-// Forget drops what is noted of a segment. The side file follows when it is written again.
+// Forget drops the notes of a segment. The side file follows when it is written again.
 func (n *Notes) Forget(k layout.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.of, k)
 }
 
-// Note notes the gaps within a segment that is finished, unless they are noted already. With an error they are so in
-// memory only, and Owed until Write succeeds.
+// Note notes the gaps within a segment that is finished, unless they are noted already. With an error they are in memory
+// only, and Unsaved returns true until Write succeeds.
 func (n *Notes) Note(k layout.ID, spans []layout.Span) error {
 	n.mu.Lock()
 	_, known := n.of[k]
@@ -144,27 +144,27 @@ func (n *Notes) Note(k layout.ID, spans []layout.Span) error {
 	err := n.append(linesOf(k, spans))
 	if err != nil {
 		n.mu.Lock()
-		n.owed = true
+		n.unsaved = true
 		n.mu.Unlock()
 	}
 	return err
 }
 
-// Lost says that the side file is gone.
+// Lost records that the side file is gone.
 func (n *Notes) Lost() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.kept, n.owed = false, n.owed || len(n.of) > 0
+	n.kept, n.unsaved = false, n.unsaved || len(n.of) > 0
 }
 
-// Owed reports whether the side file lacks something.
-func (n *Notes) Owed() bool {
+// Unsaved reports whether the side file is incomplete.
+func (n *Notes) Unsaved() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.owed || n.noted && !n.kept
+	return n.unsaved || n.noted && !n.kept
 }
 
-// Write writes the side file as a whole.
+// Write writes the complete side file.
 func (n *Notes) Write() error {
 	n.writing.Lock()
 	defer n.writing.Unlock()
@@ -174,11 +174,11 @@ func (n *Notes) Write() error {
 	err := atomicfile.Replace(n.files, n.path(), text, layout.FileMode)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.owed, n.kept = err != nil, n.kept || err == nil // otherwise it is tried again
+	n.unsaved, n.kept = err != nil, n.kept || err == nil // otherwise it is tried again
 	return err
 }
 
-// text is the content of a side file.
+// text returns the content of the side file.
 func (n *Notes) text() []byte {
 	var text []byte
 	if n.noted {

@@ -13,27 +13,27 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
-// FormatFileName is the file that holds the store's format, a decimal number, and the version of the program that
-// needed it. It is missing in a store of the first one. What may follow is for later versions. It is written
-// when the store is about to hold what a program of an earlier format does not see or would misread, and not
-// before: so a hub can go back to an earlier version as long as nothing is lost by it.
+// FormatFileName is the file with the store's format, a decimal number, and the version of the program that needed it. A
+// store of the first format has none. Later versions may append to it. It is written when the store is about to contain
+// files that a program of an earlier format ignores or misreads, and not before: so a hub can return to an earlier version
+// as long as that loses nothing.
 const FormatFileName = ".kvs-edge-format"
 
-// The formats. What each of them brought is in docs/format.md; a file's form never changes within one.
+// The formats. docs/format.md describes the additions of each; the form of a file never changes within one.
 const (
-	FormatFirst  = 1 // all that there was before stores had a format
+	FormatFirst  = 1 // of stores without the file
 	formatEpochs = 2 // names with an epoch
 	FormatKnown  = formatEpochs
 )
 
-// maxFormatFile bounds what is read of the file.
+// maxFormatFile bounds how much of the file is read.
 const maxFormatFile = 4096
 
-// versionName is what versions of this program look like.
+// versionName matches versions of this program.
 var versionName = regexp.MustCompile(`^[0-9A-Za-z.+~-]{1,64}$`)
 
-// ReadFormat reads the store's format, and the version of the program that needed it, if it is known. What is
-// no number, as a power cut may leave it, says nothing.
+// ReadFormat reads the store's format, and the version of the program that needed it, if it is known. Content that is not a
+// number, as a power cut may leave, is ignored.
 func ReadFormat(dir string) (format int32, by string, err error) {
 	data, err := os.ReadFile(filepath.Join(dir, FormatFileName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +62,7 @@ func WriteFormat(files atomicfile.FileSystem, dir string, n int32, version strin
 	return atomicfile.Replace(files, filepath.Join(dir, FormatFileName), []byte(line+"\n"), FileMode)
 }
 
-// FormatOf is the format that a segment's name needs.
+// FormatOf returns the format that a segment's name needs.
 func FormatOf(k ID) int32 {
 	if k.Epoch > 0 {
 		return formatEpochs

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ID tells a stream's segments apart. They are in order by epoch, and within one by start.
+// ID identifies a segment of a stream. IDs are ordered by epoch, and within one by start.
 type ID struct {
 	Start int64 // Unix ms
 	Epoch uint32
@@ -26,7 +26,7 @@ func (k ID) Compare(other ID) int {
 // Before reports whether k comes before other.
 func (k ID) Before(other ID) bool { return k.Compare(other) < 0 }
 
-// Next is the least that comes after k.
+// Next returns the least ID that comes after k.
 func (k ID) Next() ID {
 	if k.Start == math.MaxInt64 {
 		return ID{Epoch: k.Epoch + 1, Start: math.MinInt64}
@@ -34,8 +34,8 @@ func (k ID) Next() ID {
 	return ID{Epoch: k.Epoch, Start: k.Start + 1}
 }
 
-// ParseID reads the start of a file name. Only the form that ID.String has is one: two names of one
-// segment would be two files of it.
+// ParseID parses the start of a file name. It accepts only the form that ID.String returns: two names of one segment would
+// be two files of it.
 func ParseID(s string) (k ID, ok bool) {
 	stamp := s
 	if rest, has := strings.CutPrefix(s, epochPrefix); has {
@@ -54,7 +54,7 @@ func ParseID(s string) (k ID, ok bool) {
 	return k, k.Epoch <= MaxEpoch && k.String() == s
 }
 
-// String is what the names of a segment's files start with.
+// String returns the start of the names of a segment's files.
 func (k ID) String() string {
 	if k.Epoch == 0 {
 		return Stamp(k.Start)
@@ -62,5 +62,5 @@ func (k ID) String() string {
 	return fmt.Sprintf("%s%0*d-%s", epochPrefix, epochDigits, k.Epoch, Stamp(k.Start))
 }
 
-// Stamp is how names show a time in Unix ms.
+// Stamp formats a time in Unix ms as file names have it.
 func Stamp(start int64) string { return time.UnixMilli(start).UTC().Format(timeLayout) }

@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// The modes of what the store makes.
+// The permissions of files and directories that the store creates.
 const (
 	FileMode      = 0o640
 	DirectoryMode = 0o750
 )
 
-// What the names of a segment's files end in.
+// The suffixes of the names of a segment's files.
 const (
 	WritingSuffix  = ".writing.mkv"
 	SealedSuffix   = ".sealed.mkv"
@@ -28,7 +28,7 @@ const (
 	DoubtSuffix    = ".doubt"
 )
 
-// What is beside the segments in a stream's directory.
+// The other files in a stream's directory.
 const (
 	StreamFileName = ".stream"
 	ClockFileName  = ".clock" // which times are wrong, and when epochs began
@@ -38,25 +38,25 @@ const (
 
 const (
 	timeLayout = "20060102T150405.000Z"
-	// epochPrefix stands before the number of an epoch other than the first. So such names come after
-	// those of the first epoch, and who knows no epochs does not take them for segments.
+	// epochPrefix precedes the number of an epoch other than the first. So such names sort after those of the first epoch,
+	// and versions without epochs ignore them.
 	epochPrefix = "e"
 	epochDigits = 6
 	// maxPlainName keeps directory names well below the 255 bytes that file systems allow.
 	maxPlainName = 200
 )
 
-// MaxEpoch is the last epoch that there is a name for.
+// MaxEpoch is the last epoch for which there is a name.
 const MaxEpoch = 999_999
 
-// MaxLength in ms is what an entry holds: 49 days, when segments end within an hour or two.
+// MaxLength in ms is the most that an entry can hold: 49 days, while segments end within an hour or two.
 const MaxLength = math.MaxUint32
 
-// plainName matches stream names that serve as directory names as they are. KVS allows
-// [a-zA-Z0-9_.-]{1,256} (API, CreateStream), so "." and ".." must be kept apart.
+// plainName matches stream names that can be directory names unchanged. KVS allows [a-zA-Z0-9_.-]{1,256} (API,
+// CreateStream), so "." and ".." must be excluded.
 var plainName = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$`)
 
-// DirectoryOf returns a stream's directory name, which never leaves the recording directory.
+// DirectoryOf returns a stream's directory name, which never leads out of the recording directory.
 func DirectoryOf(stream string) string {
 	if len(stream) <= maxPlainName && plainName.MatchString(stream) {
 		return stream
@@ -64,7 +64,7 @@ func DirectoryOf(stream string) string {
 	return escapedDirectory(stream)
 }
 
-// escapedDirectory returns a directory name that no stream has for its own, for a stream whose name cannot be one.
+// escapedDirectory returns a directory name that is not the name of any stream, for a stream whose name cannot be one.
 func escapedDirectory(stream string) string {
 	sum := sha256.Sum256([]byte(stream))
 	head := strings.Map(func(r rune) rune {
@@ -76,8 +76,8 @@ func escapedDirectory(stream string) string {
 	return head[:min(len(head), 64)] + "%" + hex.EncodeToString(sum[:16])
 }
 
-// DirectoriesOf returns the names that a stream's directory may have: its own, if it can be one, and the escaped
-// one, which is taken where something else has the first.
+// DirectoriesOf returns the names that a stream's directory may have: its own, if it can be a directory name, and the
+// escaped one, which is used where something else has the first.
 func DirectoriesOf(stream string) []string {
 	if plain, escaped := DirectoryOf(stream), escapedDirectory(stream); plain != escaped {
 		return []string{plain, escaped}
@@ -85,13 +85,13 @@ func DirectoriesOf(stream string) []string {
 	return []string{escapedDirectory(stream)}
 }
 
-// IsDirectoryOf reports whether a directory of that name, with a file of the stream, is the stream's. File
-// systems that know no case may show a name in another one.
+// IsDirectoryOf reports whether a directory of that name, with a file of the stream, is the stream's. File systems that
+// ignore case may return a name in another case.
 func IsDirectoryOf(name, stream string) bool {
 	return slices.ContainsFunc(DirectoriesOf(stream), func(own string) bool { return strings.EqualFold(own, name) })
 }
 
-// Name is what a file's name says.
+// Name is the parsed name of a file.
 type Name struct {
 	ID
 	Length  int64 // ms to the last frame; 0 while writing
@@ -100,8 +100,8 @@ type Name struct {
 	Suffix  string
 }
 
-// kinds are what the names of a segment's files end in, and what each says. Only those of finished segments, and of
-// garbage, have a length: there is one name for each file, or a segment would have two of a kind.
+// kinds are the suffixes of the names of a segment's files, with what each means. Only names of finished segments and of
+// garbage have a length: each file has only one possible name, otherwise a segment could have two files of a kind.
 var kinds = []struct {
 	suffix            string
 	state             State
@@ -116,7 +116,7 @@ var kinds = []struct {
 	{suffix: DoubtSuffix},
 }
 
-// ParseName reads a file name; ok is false for files that are not ours.
+// ParseName parses a file name; ok is false for files that are not the agent's.
 func ParseName(name string) (p Name, ok bool) {
 	for _, kind := range kinds {
 		stem, has := strings.CutSuffix(name, kind.suffix)
@@ -135,16 +135,16 @@ func ParseName(name string) (p Name, ok bool) {
 	return p, false
 }
 
-// WritingName is the name of a segment that is being written.
+// WritingName returns the name of a segment that is being written.
 func WritingName(k ID) string { return k.String() + WritingSuffix }
 
-// DoubtName is the name of the file that says that a sync of a segment failed.
+// DoubtName returns the name of the file that marks a segment of which a sync failed.
 func DoubtName(k ID) string { return k.String() + DoubtSuffix }
 
-// ProgressName is the name of the side file with what of a segment is uploaded.
+// ProgressName returns the name of the side file with a segment's upload progress.
 func ProgressName(k ID) string { return k.String() + ProgressSuffix }
 
-// FinishedName is the name of a sealed, uploaded or refused segment, or of garbage.
+// FinishedName returns the name of a sealed, uploaded or refused segment, or of garbage.
 func FinishedName(k ID, length int64, suffix string) string {
 	return fmt.Sprintf("%s+%d%s", k, length, suffix)
 }

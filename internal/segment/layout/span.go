@@ -1,4 +1,4 @@
 package layout
 
-// Span is media in ms since its segment's start.
+// Span is a range of media in ms since its segment's start.
 type Span struct{ From, To int64 }

@@ -10,7 +10,7 @@ const (
 	Uploaded
 )
 
-// String names the state as `segments` and logs show it.
+// String returns the state as `segments` and logs show it.
 func (s State) String() string {
 	switch s {
 	case Writing:

@@ -11,16 +11,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
-// StreamFile is the content of the file that makes a directory a stream's.
+// StreamFile is the content of the file that marks a directory as a stream's.
 type StreamFile struct {
 	Stream string `json:"stream"`
-	// LastEnd in Unix ms is the newest producer time of the epoch ever, when the media that had it is deleted.
+	// LastEnd in Unix ms is the newest producer time of the epoch ever, when its media is deleted.
 	LastEnd *int64 `json:"lastEnd,omitempty"`
 	Epoch   uint32 `json:"epoch,omitempty"`
 }
 
-// WriteStreamFile writes the file of a stream's directory, durably, with the newest producer time of an epoch
-// that must outlive its media; math.MinInt64 when there is none.
+// WriteStreamFile writes the file of a stream's directory, durably, with the newest producer time of an epoch that must
+// outlive its media; math.MinInt64 when there is none.
 func WriteStreamFile(files atomicfile.FileSystem, dir, stream string, epoch uint32, highest int64) error {
 	m := StreamFile{Stream: stream, Epoch: epoch}
 	if highest != math.MinInt64 {
@@ -33,8 +33,8 @@ func WriteStreamFile(files atomicfile.FileSystem, dir, stream string, epoch uint
 	return atomicfile.Replace(files, filepath.Join(dir, StreamFileName), append(data, '\n'), FileMode)
 }
 
-// ReadStreamFile returns which stream a directory belongs to. The error is fs.ErrNotExist where there is no such
-// file, a *fs.PathError of another kind where it cannot be read, and else that of its content.
+// ReadStreamFile returns which stream a directory belongs to. The error is fs.ErrNotExist where there is no such file, a
+// *fs.PathError of another kind where it cannot be read, and otherwise that of its content.
 func ReadStreamFile(files atomicfile.FileSystem, dir string) (StreamFile, error) {
 	var m StreamFile
 	data, err := files.ReadFile(filepath.Join(dir, StreamFileName))

@@ -23,8 +23,8 @@ const (
 	lineAgain     = "again"
 )
 
-// Load reads a side file, and which fragments are refused by it; a torn or foreign line is passed over. With
-// readOnly nothing is written, also where a torn line should be ended.
+// Load reads a side file, and which fragments are refused according to it; torn and unknown lines are ignored. With readOnly
+// nothing is written, not even the end of a torn line.
 func Load(files atomicfile.FileSystem, dir string, k layout.ID, readOnly bool) (*Progress, []Refusal, error) {
 	p := New(files, dir, k)
 	data, err := files.ReadFile(p.path())
@@ -33,12 +33,12 @@ func Load(files atomicfile.FileSystem, dir string, k layout.ID, readOnly bool) (
 	}
 	var refused Refusals
 	scan := bufio.NewScanner(bytes.NewReader(data))
-	scan.Buffer(nil, len(data)+1) // what a power cut left may be one line
+	scan.Buffer(nil, len(data)+1) // a power cut may leave one long line
 	for scan.Scan() {
 		p.read(strings.Fields(scan.Text()), &refused)
 	}
 	for _, one := range slices.Clone(refused.Of[layout.ID{}]) {
-		if !byService(one.Code) { // the line was to blame
+		if !byService(one.Code) { // the connection was the cause
 			refused.Take(layout.ID{}, one.Start)
 			p.undo(one)
 		}
@@ -53,8 +53,8 @@ func Load(files atomicfile.FileSystem, dir string, k layout.ID, readOnly bool) (
 	return p, list, nil
 }
 
-// Reload reads the side file of a segment of which nobody notes anything now. What the disk did not take of it before, as
-// open has it, is written first; open is nil when nothing has.
+// Reload reads the side file of a segment whose progress nobody changes now. Lines of open that the disk did not accept
+// before are written first; open is nil when there are none.
 func Reload(files atomicfile.FileSystem, dir string, k layout.ID, open *Progress) (*Progress, error) {
 	if open != nil {
 		if err := open.WritePending(); err != nil {
@@ -65,7 +65,7 @@ func Reload(files atomicfile.FileSystem, dir string, k layout.ID, open *Progress
 	return p, err
 }
 
-// path is that of the side file.
+// path returns the path of the side file.
 func (p *Progress) path() string { return filepath.Join(p.dir, p.name) }
 
 // endLine ends the last line of the side file.
@@ -78,7 +78,7 @@ func (p *Progress) endLine() error {
 	return errors.Join(err, f.Close())
 }
 
-// read takes a line in.
+// read parses a line.
 func (p *Progress) read(fields []string, refused *Refusals) {
 	if len(fields) < 4 {
 		return

@@ -1,15 +1,15 @@
-// Package progress owns the side file of a segment that says which of its fragments are persisted or refused. It must
-// not know the segment's file, nor in which state that is.
+// Package progress owns the side file of a segment that records which of its fragments are persisted or refused. It must not
+// know the segment's file, nor its state.
 //
-// The side file is appended to with every acknowledgement, a line each: what a killed process wrote stays, and a torn
-// last line of a power cut is as if it had not been written.
+// The side file is appended to with every acknowledgement, a line each: lines written by a killed process stay, and a torn
+// last line after a power cut is ignored.
 //
 //	persisted 4000 81234 7960    start and size of the fragment, and its last frame; ms since the segment's start
 //	refused 8000 80112 11960 4006 INVALID_MKV_DATA
 //	tried 8000 1795233600000 0    when the fragment was refused, Unix ms, and which try that was: 0 is the first
 //	again 8000 1795320000000 1    it is pending again, for that try
 //
-// Versions that do not know a kind of line pass over it.
+// Versions that do not know a kind of line ignore it.
 package progress
 
 import (
@@ -21,9 +21,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Progress is which fragments of a segment need not be sent again, in memory and in its side file. Safe for
-// concurrent use: what a method changes in memory is there at once, and one that writes makes nobody wait but who
-// writes as well.
+// Progress records which fragments of a segment need not be sent again, in memory and in its side file. Safe for concurrent
+// use: a method changes the memory at once, and one that writes delays only other writers.
 type Progress struct {
 	files atomicfile.FileSystem
 	dir   string
@@ -31,34 +30,34 @@ type Progress struct {
 
 	writing sync.Mutex // held to write to the file, and to end it; taken before mu
 
-	mu    sync.Mutex
-	done  map[time.Duration]bool
-	again map[time.Duration]Refusal // were refused, and are pending again
-	bytes int64                     // of the fragments in done
-	spans []layout.Span             // media of the fragments in done
-	file  atomicfile.File           // nil until the first line of this process
-	owed  bool                      // lines are to be written or synced, or the file to be written again
-	ended bool                      // nothing is written any more
-	lines lines
+	mu      sync.Mutex
+	done    map[time.Duration]bool
+	again   map[time.Duration]Refusal // fragments that were refused, and are pending again
+	bytes   int64                     // size of the fragments in done
+	spans   []layout.Span             // media of the fragments in done
+	file    atomicfile.File           // nil until the first line of this process
+	unsaved bool                      // lines are to be written or synced, or the file is to be written again
+	ended   bool                      // nothing is written any more
+	lines   lines
 }
 
-// lines is how far the lines of a side file have come: from pending, what a disk did not take yet, to
-// written and to synced. A line of pending or written is never forgotten: what a failed sync leaves of a
-// file nobody knows, and the sync after it says nothing of what was written before.
+// lines has the lines of a side file by how far they are saved: pending ones could not be written yet; then they are
+// written, and then synced. A line of pending or written is never forgotten: the state of a file after a failed sync is
+// unknown, and the next sync proves nothing about earlier writes.
 type lines struct {
 	pending []string
 	written []string // since the last sync that succeeded
-	torn    bool     // the last line in the file may be half there
+	torn    bool     // the last line in the file may be incomplete
 	named   bool     // the file's name is durable
-	again   bool     // a sync failed: the file has to be written as a whole
+	again   bool     // a sync failed: the file has to be written again completely
 }
 
-// New returns the progress of a segment of which nothing is uploaded. The side file is made with the first line.
+// New returns the progress of a segment of which nothing is uploaded. The side file is created with the first line.
 func New(files atomicfile.FileSystem, dir string, k layout.ID) *Progress {
 	return &Progress{files: files, dir: dir, name: layout.ProgressName(k), done: make(map[time.Duration]bool)}
 }
 
-// Add takes in that a fragment is persisted or refused. Nothing is written.
+// Add records that a fragment is persisted or refused. Nothing is written.
 func (p *Progress) Add(f mkv.Fragment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,7 +74,7 @@ func (p *Progress) add(f mkv.Fragment) {
 	p.spans = cover(p.spans, layout.Span{From: f.Start.Milliseconds(), To: f.Last.Milliseconds()})
 }
 
-// Undo takes a refused fragment back: it is pending again. Nothing is written.
+// Undo makes a refused fragment pending again. Nothing is written.
 func (p *Progress) Undo(one Refusal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,14 +109,14 @@ func (p *Progress) RefusedBefore(start time.Duration) (one Refusal, ok bool) {
 	return one, ok
 }
 
-// Requeued reports whether fragments were refused and are pending again.
+// Requeued reports whether refused fragments are pending again.
 func (p *Progress) Requeued() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.again) > 0
 }
 
-// Bytes is the size of the fragments that are persisted or refused.
+// Bytes returns the size of the fragments that are persisted or refused.
 func (p *Progress) Bytes() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

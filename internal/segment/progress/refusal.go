@@ -9,24 +9,23 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Refusal is a fragment that the service does not take.
+// Refusal is a fragment that the service does not accept.
 type Refusal struct {
 	Start, Last time.Duration // since the segment's start
 	Size        int64
-	Code        string // what the service said: 4006 INVALID_MKV_DATA
-	At          int64  // when it was refused last, Unix ms; 0 when it is not known
-	Tries       int    // how often it was queued again by itself
+	Code        string // the service's error, such as 4006 INVALID_MKV_DATA
+	At          int64  // of the last refusal, Unix ms; 0 when it is not known
+	Tries       int    // how often it was queued again automatically
 }
 
-// Refusals are a stream's refused fragments. Those that wait for another try are not among them. The zero value has
-// none.
+// Refusals are a stream's refused fragments. Those that wait for another try are not among them. The zero value is empty.
 type Refusals struct {
 	Of    map[layout.ID][]Refusal
 	Count int
 	Bytes int64
 }
 
-// Add takes in a refusal.
+// Add adds a refusal.
 func (r *Refusals) Add(k layout.ID, one Refusal) {
 	if r.Of == nil {
 		r.Of = make(map[layout.ID][]Refusal)
@@ -51,7 +50,7 @@ func (r *Refusals) Take(k layout.ID, start time.Duration) (one Refusal, ok bool)
 	return one, true
 }
 
-// Drop removes what is known of a segment.
+// Drop removes the refusals of a segment.
 func (r *Refusals) Drop(k layout.ID) {
 	for _, one := range r.Of[k] {
 		r.Count--
@@ -60,7 +59,7 @@ func (r *Refusals) Drop(k layout.ID) {
 	delete(r.Of, k)
 }
 
-// Sum counts the refused fragments of a segment.
+// Sum counts a segment's refused fragments and their bytes.
 func (r *Refusals) Sum(k layout.ID) (count int, bytes int64) {
 	for _, one := range r.Of[k] {
 		bytes += one.Size
@@ -68,11 +67,11 @@ func (r *Refusals) Sum(k layout.ID) (count int, bytes int64) {
 	return len(r.Of[k]), bytes
 }
 
-// streamReadError is the one code of the service that says what the line did.
+// streamReadError is the one code of the service for an event of the connection.
 const streamReadError = "4000"
 
-// byService reports whether a reason is the service's, or begins with a code like one: a number, or a name
-// where it sent none. Versions that gave fragments up when the line broke noted a sentence.
+// byService reports whether a reason is the service's, or begins with a code like one: a number, or a name where the service
+// sent none. Versions that refused fragments when the connection broke noted a sentence.
 func byService(reason string) bool {
 	code := codeOf(reason)
 	if n, err := strconv.Atoi(code); err == nil {
@@ -81,7 +80,7 @@ func byService(reason string) bool {
 	return strings.Contains(code, "_") && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
 }
 
-// codeOf is what fragments that were refused for the same reason have in common.
+// codeOf returns what the reasons of fragments that were refused for the same reason have in common.
 func codeOf(reason string) string {
 	code, _, _ := strings.Cut(strings.TrimSpace(reason), " ")
 	return code

@@ -10,19 +10,19 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Spans returns the media that is persisted or refused, in order and apart, by what the side file says.
+// Spans returns the media that is persisted or refused according to the side file, in order and not overlapping.
 func (p *Progress) Spans() []layout.Span {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.spans)
 }
 
-// SpansOf is Spans for a segment of which all fragments are known. So it is known what lies between two of
-// them, also of a camera that sends a frame every few seconds.
+// SpansOf is Spans for a segment of which all fragments are known. Then the time between two of them is known to be covered,
+// also for a camera that sends a frame every few seconds.
 func (p *Progress) SpansOf(fragments []mkv.Fragment) (spans []layout.Span) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	end := int64(0) // of the fragment before
+	end := int64(0) // of the previous fragment
 	for _, f := range fragments {
 		last := f.Last.Milliseconds()
 		switch n := len(spans); {
@@ -37,11 +37,10 @@ func (p *Progress) SpansOf(fragments []mkv.Fragment) (spans []layout.Span) {
 	return spans
 }
 
-// spansApart is the least between two fragments when there is another between them: none is
-// shorter.
+// spansApart is the least distance between two fragments with another one between them: none is shorter.
 const spansApart = int64(kvslimit.MinFragment / time.Millisecond)
 
-// cover adds media to spans, which are in order and apart.
+// cover adds media to spans, which are in order and do not overlap.
 func cover(spans []layout.Span, s layout.Span) []layout.Span {
 	i := sort.Search(len(spans), func(i int) bool { return spans[i].To+spansApart > s.From })
 	j := sort.Search(len(spans), func(j int) bool { return spans[j].From >= s.To+spansApart })
@@ -51,7 +50,7 @@ func cover(spans []layout.Span, s layout.Span) []layout.Span {
 	return slices.Replace(spans, i, j, s)
 }
 
-// uncover takes media out of spans.
+// uncover removes media from spans.
 func uncover(spans []layout.Span, s layout.Span) []layout.Span {
 	var left []layout.Span
 	for _, x := range spans {

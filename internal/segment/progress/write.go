@@ -35,10 +35,10 @@ func (p *Progress) WriteAgain(list []Refusal, now int64) error {
 	return p.write(strings.Join(again, "\n"))
 }
 
-// WritePending writes what the disk did not take before.
+// WritePending writes the lines that could not be written before.
 func (p *Progress) WritePending() error { return p.write("") }
 
-// TryWritePending is WritePending, but leaves it to whoever writes just now.
+// TryWritePending is WritePending, but does nothing while another goroutine writes, which writes these lines too.
 func (p *Progress) TryWritePending() error {
 	if !p.writing.TryLock() {
 		return nil
@@ -47,12 +47,12 @@ func (p *Progress) TryWritePending() error {
 	return p.writePending()
 }
 
-// write appends a line, if there is one, and all that is pending to the side file. On a slow disk nobody
-// waits for it but who notes the segment's fragments.
+// write appends a line, if there is one, and all pending lines to the side file. On a slow disk this delays only goroutines
+// that record the segment's fragments.
 func (p *Progress) write(line string) error {
 	p.mu.Lock()
 	if line != "" {
-		p.lines.pending, p.owed = append(p.lines.pending, line), true
+		p.lines.pending, p.unsaved = append(p.lines.pending, line), true
 	}
 	p.mu.Unlock()
 	p.writing.Lock()
@@ -60,14 +60,14 @@ func (p *Progress) write(line string) error {
 	return p.writePending()
 }
 
-// writePending writes what is pending. Call with writing held.
+// writePending writes the pending lines. Call with writing held.
 func (p *Progress) writePending() error {
 	p.mu.Lock()
 	f, pending, torn := p.file, slices.Clone(p.lines.pending), p.lines.torn
 	ended := p.ended
 	p.mu.Unlock()
 	if ended || len(pending) == 0 {
-		return nil // the segment is uploaded or gone, or nothing is to be done
+		return nil // the segment is uploaded or deleted, or nothing is pending
 	}
 	if f == nil {
 		var err error
@@ -90,22 +90,22 @@ func (p *Progress) writePending() error {
 	return err
 }
 
-// Owed reports whether there are lines that are not durable.
-func (p *Progress) Owed() bool {
+// Unsaved reports whether there are lines that are not durable.
+func (p *Progress) Unsaved() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.owed
+	return p.unsaved
 }
 
-// Pending reports whether lines wait for a disk that did not take them.
+// Pending reports whether there are lines that could not be written.
 func (p *Progress) Pending() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.owed && len(p.lines.pending) > 0
+	return p.unsaved && len(p.lines.pending) > 0
 }
 
-// Sync makes the side file durable, also what could not be written before. Whoever writes a line just then is not
-// waited for: it comes with the next sync.
+// Sync makes the side file durable, also lines that could not be written before. It does not wait for a goroutine that is
+// writing a line: that line is synced the next time.
 func (p *Progress) Sync() error {
 	if p.writing.TryLock() {
 		again, err := p.catchUp()
@@ -130,18 +130,17 @@ func (p *Progress) Sync() error {
 	defer p.mu.Unlock()
 	switch {
 	case p.file != f || errors.Is(err, os.ErrClosed):
-		return nil // its segment is uploaded or gone
+		return nil // its segment is uploaded or deleted
 	case err != nil:
 		n.again = true
 		return err
 	}
 	n.named, n.written = true, slices.Delete(n.written, 0, written)
-	p.owed = len(n.written)+len(n.pending) > 0
+	p.unsaved = len(n.written)+len(n.pending) > 0
 	return nil
 }
 
-// catchUp writes what is pending, or, after a failed sync, the file as a whole; again says so. Call with
-// writing held.
+// catchUp writes the pending lines, or, after a failed sync, the complete file, which again reports. Call with writing held.
 func (p *Progress) catchUp() (again bool, err error) {
 	p.mu.Lock()
 	again = p.lines.again
@@ -152,7 +151,7 @@ func (p *Progress) catchUp() (again bool, err error) {
 	return false, p.writePending()
 }
 
-// rewrite writes a side file of which a sync failed as a whole, in its place. Call with writing held.
+// rewrite replaces a side file of which a sync failed by a complete new one. Call with writing held.
 func (p *Progress) rewrite() error {
 	n := &p.lines
 	p.mu.Lock()
@@ -168,13 +167,13 @@ func (p *Progress) rewrite() error {
 	if len(data) > 0 && data[len(data)-1] != '\n' {
 		data = append(data, '\n')
 	}
-	// What is not known to be there is written behind it: a line that is read twice says nothing new.
+	// Lines that may be missing are appended: a line that is read twice has no further effect.
 	if text := []byte(strings.Join(kept, "\n") + "\n"); len(kept) > 0 && !bytes.HasSuffix(data, text) {
 		data = append(data, text...)
 	}
 	err = atomicfile.Replace(p.files, p.path(), data, layout.FileMode)
 	if f != nil {
-		_ = f.Close() // it may be the file that has lost its name
+		_ = f.Close() // it may be the file that lost its name
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,18 +182,18 @@ func (p *Progress) rewrite() error {
 		return err
 	}
 	*n = lines{named: true, pending: slices.Delete(n.pending, 0, pending)}
-	p.owed = len(n.pending) > 0
+	p.unsaved = len(n.pending) > 0
 	return nil
 }
 
-// End ends the side file. Who is writing a line is waited for, so that the file is not made
-// again after its removal.
+// End ends the side file. It waits for a goroutine that is writing a line, so that the file is not created again after its
+// removal.
 func (p *Progress) End() error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	p.mu.Lock()
 	f := p.file
-	p.ended, p.file, p.owed = true, nil, false
+	p.ended, p.file, p.unsaved = true, nil, false
 	p.mu.Unlock()
 	if f == nil {
 		return nil
@@ -202,7 +201,7 @@ func (p *Progress) End() error {
 	return f.Close()
 }
 
-// Remove removes the side file, if it is there. End it before.
+// Remove removes the side file, if it exists. Call End before.
 func (p *Progress) Remove() error {
 	if err := p.files.Remove(p.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

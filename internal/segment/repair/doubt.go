@@ -16,12 +16,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// A sync that fails says that pages did not reach the disk, and not which. Linux takes them for written
-// from then on, and the next sync succeeds (ext4, XFS; btrfs takes the old ones back). So a file of which one
-// failed is in doubt for ever: it is written as a whole to another one, which takes its name.
+// A failed sync means that pages did not reach the disk, and not which. Linux treats them as written from then on, and the
+// next sync succeeds (ext4, XFS; btrfs restores the old ones). So a file of which a sync failed is in doubt for ever: it is
+// written completely to another file, which takes its name.
 
-// File remembers the first failure of a sync of a file. One sync goes on at a time: the kernel reports a
-// failure once, and whoever syncs beside the one who gets it would believe.
+// File remembers the first failure of a sync of a file. Only one sync runs at a time: the kernel reports a failure once, and
+// a concurrent sync would succeed.
 type File struct {
 	atomicfile.File
 	failed atomic.Pointer[error]
@@ -31,10 +31,10 @@ type File struct {
 // NewFile returns a File of which no sync has failed.
 func NewFile(f atomicfile.File) *File { return &File{File: f, turn: make(chan struct{}, 1)} }
 
-// InDoubt reports whether a sync failed, so that anything that was written may be lost.
+// InDoubt reports whether a sync failed, so that anything written may be lost.
 func (f *File) InDoubt() bool { return f.failed.Load() != nil }
 
-// Failure is the error of the sync that failed; nil when none did.
+// Failure returns the error of the sync that failed; nil when none did.
 func (f *File) Failure() error {
 	if why := f.failed.Load(); why != nil {
 		return *why
@@ -42,7 +42,7 @@ func (f *File) Failure() error {
 	return nil
 }
 
-// Sync implements atomicfile.File. After a failure it fails for ever.
+// Sync implements atomicfile.File. After a failure it always fails.
 func (f *File) Sync() error {
 	f.turn <- struct{}{}
 	defer func() { <-f.turn }()
@@ -56,7 +56,7 @@ func (f *File) Sync() error {
 	return err
 }
 
-// Unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.
+// Unlinked reports whether somebody deleted the file: no other process can read what is written to it.
 func (f *File) Unlinked() bool {
 	info, err := f.Stat()
 	if err != nil {
@@ -69,43 +69,43 @@ func (f *File) Unlinked() bool {
 // ErrLater means that a file in doubt is written again later.
 var ErrLater = errors.New("the file waits to be written again after a failed sync")
 
-// A large file that cannot be written again is tried again after rewritePause times what it took: a
-// disk that fails is not kept busy with it.
+// A large file that cannot be written again is retried after rewritePause times the duration of the try, so that a failing
+// disk is not kept busy with it.
 const (
 	rewritePause = 10
 	rewriteSlow  = 100 * time.Millisecond
 )
 
-// Doubts are a stream's segments that are not finished yet, and of whose file a sync failed. Safe for concurrent use.
+// Doubts are a stream's unfinished segments of whose file a sync failed. Safe for concurrent use.
 type Doubts struct {
 	files atomicfile.FileSystem
 	dir   string
 
 	mu sync.Mutex
-	of map[layout.ID]time.Time // when the file may be written again: a disk that fails is left time for others
+	of map[layout.ID]time.Time // when the file may be written again, so that a failing disk has time for other files
 }
 
-// NewDoubts returns those of a stream that has none.
+// NewDoubts returns the empty set of a stream.
 func NewDoubts(files atomicfile.FileSystem, dir string) *Doubts {
 	return &Doubts{files: files, dir: dir, of: make(map[layout.ID]time.Time)}
 }
 
-// Load takes in that there is a file that says so of a segment.
+// Load adds a segment for which there is a doubt file.
 func (d *Doubts) Load(k layout.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.of[k] = time.Time{}
 }
 
-// IDs lists the segments.
+// IDs returns the segments.
 func (d *Doubts) IDs() []layout.ID {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Collect(maps.Keys(d.of))
 }
 
-// Add notes that a segment's file may have lost anything, also for the process after this one, as the
-// page cache outlives it: after a power cut the checksums tell.
+// Add records that a segment's file may have lost anything, also for the next process, as the page cache outlives this one:
+// after a power cut the checksums decide.
 func (d *Doubts) Add(k layout.ID) {
 	d.mu.Lock()
 	_, known := d.of[k]
@@ -121,7 +121,7 @@ func (d *Doubts) Add(k layout.ID) {
 	}
 }
 
-// Clear ends it.
+// Clear removes a segment and its doubt file.
 func (d *Doubts) Clear(k layout.ID) {
 	d.mu.Lock()
 	_, known := d.of[k]
@@ -132,7 +132,7 @@ func (d *Doubts) Clear(k layout.ID) {
 	}
 }
 
-// Rewrite writes a file that is in doubt again. It fails with ErrLater when it is not yet time to.
+// Rewrite writes again a file that is in doubt. It fails with ErrLater when the pause is not over.
 func (d *Doubts) Rewrite(k layout.ID) error {
 	d.mu.Lock()
 	after, doubted := d.of[k]
@@ -157,7 +157,7 @@ func (d *Doubts) Rewrite(k layout.ID) error {
 	return err
 }
 
-// rewrite replaces a file by a copy of what can be read of it, which is durable but for its name.
+// rewrite replaces a file by a copy of its readable content, which is durable except for its name.
 func rewrite(files atomicfile.FileSystem, path string) error {
 	from, err := files.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {

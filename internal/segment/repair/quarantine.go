@@ -10,8 +10,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// SetAside moves a file of a stream's directory to the quarantine, durably, and returns its path there. Nothing in there
-// is overwritten.
+// SetAside moves a file of a stream's directory to the quarantine, durably, and returns its path there. It overwrites no
+// file there.
 func SetAside(files atomicfile.FileSystem, dir, name string) (path string, err error) {
 	quarantine := filepath.Join(dir, layout.QuarantineName)
 	if err := files.MkdirAll(quarantine, layout.DirectoryMode); err != nil {
@@ -19,7 +19,7 @@ func SetAside(files atomicfile.FileSystem, dir, name string) (path string, err e
 	}
 	to := filepath.Join(quarantine, name)
 	for n := 1; exists(files, to); n++ {
-		to = filepath.Join(quarantine, layout.AsideName(name, n))
+		to = filepath.Join(quarantine, layout.NameInQuarantine(name, n))
 	}
 	if err := files.Rename(filepath.Join(dir, name), to); err != nil {
 		return "", err
@@ -32,7 +32,7 @@ func exists(files atomicfile.FileSystem, path string) bool {
 	return err == nil
 }
 
-// Quarantined lists the files that were set aside in a stream's directory.
+// Quarantined returns the quarantined files of a stream's directory.
 func Quarantined(dir string) (list []string, err error) {
 	err = filepath.WalkDir(filepath.Join(dir, layout.QuarantineName), func(path string, d fs.DirEntry, err error) error {
 		if os.IsNotExist(err) {
@@ -46,7 +46,7 @@ func Quarantined(dir string) (list []string, err error) {
 	return list, err
 }
 
-// SizeOf sums up the files of a directory.
+// SizeOf returns the total size of the files in a directory.
 func SizeOf(files []fs.DirEntry) (bytes int64) {
 	for _, f := range files {
 		if info, err := f.Info(); err == nil {

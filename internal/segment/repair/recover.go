@@ -1,5 +1,5 @@
-// Package repair brings files of segments back that a crash or a disk has left: what is to be cut off, to be written
-// again, or to be set aside for a person. It must not know what else there is of a stream.
+// Package repair restores files of segments after a crash or a failure of the disk: it truncates them, writes them again, or
+// sets them aside for a person. It must not know a stream's other files.
 package repair
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// maxEmpty is the size up to which a file without a frame is what a camera sent in its first
-// seconds and a power cut took. Somebody may find something in a larger one.
+// maxEmpty is the size up to which a file without a frame is deleted: a power cut in the first seconds of a recording leaves
+// one. A larger one may contain something that a person can recover.
 const maxEmpty = 4 << 20
 
-// Recovered is what became of a torn file. It says at least how far the file goes, also after an error.
+// Recovered is the result of repairing a torn file. Its length is a lower bound, also after an error.
 type Recovered struct {
 	mkv.Recovery
 	Length  uint32 // ms to the last frame
 	InDoubt bool   // a sync of the file failed
 }
 
-// Log says what became of a torn file: with a warning when media in it is lost.
+// Log reports the result of repairing a torn file: with a warning when media is lost.
 func (r Recovered) Log(log *zap.Logger, stream, segment string) {
 	frames := 0
 	for _, fragment := range r.Fragments {
@@ -43,11 +43,11 @@ func (r Recovered) Log(log *zap.Logger, stream, segment string) {
 	logevent.SegmentRecovered.Log(log, fields...)
 }
 
-// ErrDisk is in the error of Recover when the disk failed.
+// ErrDisk is wrapped by errors of Recover when the disk failed.
 var ErrDisk = errors.New("the disk failed")
 
-// Recover repairs a torn file and syncs it; read is called with it when it is whole. The error is mkv.ErrEmpty when
-// there was nothing in it, and then the file is gone; it is ErrDisk when the disk failed; and else the file cannot be
+// Recover repairs a torn file and syncs it; read is called with it when it is complete. The error is mkv.ErrEmpty when it
+// had no frame, and then the file is deleted; it wraps ErrDisk when the disk failed; with any other error the file cannot be
 // understood.
 func Recover(files atomicfile.FileSystem, path string, read func(f atomicfile.File, size int64)) (r Recovered, err error) {
 	opened, err := files.OpenFile(path, os.O_RDWR, 0)
@@ -91,16 +91,16 @@ func Recover(files atomicfile.FileSystem, path string, read func(f atomicfile.Fi
 	return r, nil
 }
 
-// diskError is an error of the file system, and ErrDisk.
+// diskError is an error of the file system that is also ErrDisk.
 type diskError struct{ error }
 
-// Is implements what errors.Is looks for.
+// Is implements the interface of errors.Is.
 func (e diskError) Is(target error) bool { return target == ErrDisk }
 
-// Unwrap is for errors.As.
+// Unwrap implements the interface of errors.As.
 func (e diskError) Unwrap() error { return e.error }
 
-// LastFrame reads when the last frame of a torn file is, in ms since its start; ok is false when that cannot be read.
+// LastFrame returns the time of the last frame of a torn file, in ms since its start; ok is false when it cannot be read.
 func LastFrame(path string) (length uint32, ok bool) {
 	f, err := os.Open(path)
 	if err != nil {

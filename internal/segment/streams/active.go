@@ -5,26 +5,25 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
 
-// active is what is held of a segment that is being written, read or uploaded.
+// active is the state of a segment that is being written, read or uploaded.
 type active struct {
 	Recording *Recording // nil when finished
 	Leases    int
-	Progress  *progress.Progress // nil when nothing of it is persisted
-	Moving    *move              // nil unless its file gets another name now
+	Progress  *progress.Progress // nil when none of its fragments is persisted or refused
+	Moving    *move              // nil unless its file is being renamed
 }
 
-// move is a change of a file's name under way, without the store's mu: a disk that hangs in it
-// holds up nobody but who changes the same segment. Until it is done, the segment is in the state
-// from which it goes.
+// move is a rename of a file in progress, without the store's mu: a disk that hangs in it delays only others that change the
+// same segment. Until it is done, the segment is in its old state.
 type move struct {
 	To    string
-	Ended chan struct{} // closed when it is done or has failed
+	Ended chan struct{} // closed when the rename is done or has failed
 }
 
-// Begin says that a segment's file will have another name. Call it when nothing moves it.
+// Begin records that a segment's file is being renamed. Call it when no other rename is in progress.
 func (a *active) Begin(to string) { a.Moving = &move{To: to, Ended: make(chan struct{})} }
 
-// End says that it has it, or has not got it.
+// End records that the rename is done or has failed.
 func (a *active) End() {
 	close(a.Moving.Ended)
 	a.Moving = nil
@@ -35,8 +34,8 @@ func (a *active) InUse() bool {
 	return a != nil && (a.Leases > 0 || a.Recording != nil || a.Moving != nil)
 }
 
-// FileNames are the name of a segment's file, and the one that it gets now, if it does. There are none when there is no
-// such segment.
+// FileNames returns the name of a segment's file, and the one that it is being renamed to, if any. There are none when there
+// is no such segment.
 func (st *Stream) FileNames(k layout.ID) []string {
 	i, ok := st.Catalog.Find(k)
 	if !ok {
@@ -59,7 +58,7 @@ func (st *Stream) Recorded() bool {
 	return false
 }
 
-// Use returns a segment's active part, made on first use.
+// Use returns a segment's active state, created on first use.
 func (st *Stream) Use(k layout.ID) *active {
 	a := st.Active[k]
 	if a == nil {
@@ -69,15 +68,14 @@ func (st *Stream) Use(k layout.ID) *active {
 	return a
 }
 
-// Release forgets an active part that nothing needs any more.
+// Release drops an active state that is no longer needed.
 func (st *Stream) Release(k layout.ID) {
 	if a := st.Active[k]; a != nil && a.Recording == nil && a.Leases == 0 && a.Progress == nil && a.Moving == nil {
 		delete(st.Active, k)
 	}
 }
 
-// Forget takes a segment out of the index, with all that is known of it. The caller ends its notes, if there are
-// any.
+// Forget removes a segment from the index, with everything known about it. The caller ends its Progress, if there is one.
 func (st *Stream) Forget(k layout.ID) (notes *progress.Progress) {
 	if a := st.Active[k]; a != nil {
 		notes, a.Progress = a.Progress, nil

@@ -8,30 +8,30 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
-// Garbage is what is deleted but for its removal.
+// Garbage are deleted segments whose files are not removed yet.
 type Garbage struct {
 	names []string
 	bytes int64
 }
 
-// Discard says that a file is to be removed, which will free that many bytes.
+// Discard records that a file is to be removed, which will free that many bytes.
 func (st *Stream) Discard(bytes int64, name string) {
 	st.garbage.names = append(st.garbage.names, name)
 	st.garbage.bytes += bytes
 	st.freeing += bytes
 }
 
-// Freeing is how many bytes of deleted files still take room.
+// Freeing returns how many bytes of deleted files are still used.
 func (st *Stream) Freeing() int64 { return st.freeing }
 
-// TakeGarbage returns what is to be removed, which nobody else does then.
+// TakeGarbage returns the files to be removed; no other goroutine removes them then.
 func (st *Stream) TakeGarbage() Garbage {
 	g := st.garbage
 	st.garbage = Garbage{}
 	return g
 }
 
-// Remove removes the files from a directory, and returns what is left after an error. Of large ones it takes long.
+// Remove removes the files from a directory, and returns those left after an error. Large files take long.
 func (g Garbage) Remove(files atomicfile.FileSystem, dir string) (left Garbage, err error) {
 	for i, name := range g.names {
 		if err := files.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +41,7 @@ func (g Garbage) Remove(files atomicfile.FileSystem, dir string) (left Garbage, 
 	return Garbage{}, nil
 }
 
-// Freed says that of g all was removed but what is left.
+// Freed records that all of g was removed except left.
 func (st *Stream) Freed(g, left Garbage) {
 	st.garbage.names = append(st.garbage.names, left.names...)
 	st.garbage.bytes += left.bytes

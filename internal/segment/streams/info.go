@@ -11,26 +11,25 @@ import (
 type Info struct {
 	Key
 	End time.Time // producer time of the last frame
-	// RecordedFrom and RecordedTo are when the first and the last frame were recorded, as far as is known: the
-	// file's times, corrected where they are known to be wrong. Nothing is recorded later than a later epoch began.
+	// RecordedFrom and RecordedTo are when the first and the last frame were recorded, as far as is known: the file's times,
+	// corrected where they are known to be wrong. They are never later than the start of a later epoch.
 	RecordedFrom, RecordedTo time.Time
 	Bytes                    int64
 	State                    layout.State
-	// PendingBytes is what of it waits for its upload.
+	// PendingBytes is the size of the part that waits for its upload.
 	PendingBytes int64
-	// RefusedFragments and RefusedBytes of it the service does not take; in any state.
+	// RefusedFragments and RefusedBytes count the fragments that the service does not accept, in any state.
 	RefusedFragments int
 	RefusedBytes     int64
-	// Refused says that some fragments of an uploaded segment were refused by the service: only
-	// here they still exist.
+	// Refused is true when some fragments of an uploaded segment were refused by the service: they exist only here.
 	Refused bool
 	// Gaps are those within the segment, in order, by the file's times.
 	Gaps []Gap
-	// GapsKnown says that there are no others: earlier versions did not note them. Then see Reader.Gaps.
+	// GapsKnown is true when there are no others: earlier versions did not note them. If false, see Reader.Gaps.
 	GapsKnown bool
-	// ClockUnset says that the hub's clock was not set yet, so that its times are wrong.
+	// ClockUnset is true when the hub's clock was not set yet, so that its times are wrong.
 	ClockUnset bool
-	// ClockAhead says that its times were ahead, which ended its epoch.
+	// ClockAhead is true when its times were ahead, which ended its epoch.
 	ClockAhead bool
 	// ClockOffset is to be added to its times in either case, 0 when it is not known.
 	ClockOffset time.Duration
@@ -39,7 +38,7 @@ type Info struct {
 // Gap is a time without media.
 type Gap struct{ From, To time.Time }
 
-// Within places the gaps of a segment in time.
+// Within converts the gaps of a segment to times.
 func Within(k Key, spans []layout.Span) []Gap {
 	var list []Gap
 	for _, s := range spans {
@@ -49,7 +48,7 @@ func Within(k Key, spans []layout.Span) []Gap {
 	return list
 }
 
-// Info is what is known of a segment.
+// Info returns the Info of a segment.
 func (st *Stream) Info(e catalog.Entry) Info {
 	info := Info{
 		Key:     KeyOf(st.Name, e.ID),
@@ -72,7 +71,7 @@ func (st *Stream) Info(e catalog.Entry) Info {
 	return info
 }
 
-// date fills in what is known of the clock by which a segment was recorded, and when it was.
+// date fills in what is known about the clock by which a segment was recorded, and when it was recorded.
 func (st *Stream) date(info *Info, e catalog.Entry) {
 	d := st.Catalog.Dating(e)
 	info.RecordedFrom, info.RecordedTo = time.UnixMilli(d.From).UTC(), time.UnixMilli(d.To).UTC()

@@ -7,8 +7,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Key identifies a segment: segments of an epoch never start at the same time. An epoch is a time line of its
-// own: where the times of a stream had to go back, a new one began.
+// Key identifies a segment: segments of an epoch never start at the same time. An epoch is a time line of its own: a new one
+// began where the times of a stream had to go back.
 type Key struct {
 	Stream string
 	Epoch  uint32 // 0 for the first
@@ -19,16 +19,16 @@ type Key struct {
 // when it was after.
 func (k Key) Compare(other Key) int { return k.ID().Compare(other.ID()) }
 
-// Before is a key that comes before all segments of a stream.
+// Before returns a key that precedes all segments of a stream.
 func Before(stream string) Key { return Key{Stream: stream, Start: math.MinInt64} }
 
-// ID is the key among the segments of its stream.
+// ID returns the key among the segments of its stream.
 func (k Key) ID() layout.ID { return layout.ID{Epoch: k.Epoch, Start: k.Start} }
 
-// StartTime is Start as a time.
+// StartTime returns Start as a time.
 func (k Key) StartTime() time.Time { return time.UnixMilli(k.Start).UTC() }
 
-// KeyOf is the key of a segment of a stream.
+// KeyOf returns the key of a segment of a stream.
 func KeyOf(stream string, k layout.ID) Key {
 	return Key{Stream: stream, Epoch: k.Epoch, Start: k.Start}
 }

@@ -5,18 +5,18 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Kinds says which finished segments a Walk visits.
+// Kinds is the set of kinds of finished segments that a Walk visits.
 type Kinds uint8
 
 // The kinds of finished segments.
 const (
 	NotUploaded Kinds = 1 << iota
 	UploadedWhole
-	UploadedRefused // uploaded but for fragments that the service refused
+	UploadedRefused // uploaded except for fragments that the service refused
 	Finished        = NotUploaded | UploadedWhole | UploadedRefused
 )
 
-// Heads are the starts of a walk over segments of these kinds.
+// Heads returns the starts of a walk over segments of these kinds.
 func (which Kinds) Heads() (heads []catalog.Head) {
 	for bit, k := range map[Kinds]catalog.Kind{
 		NotUploaded: catalog.KindSealed, UploadedWhole: catalog.KindUploaded, UploadedRefused: catalog.KindRefused,

@@ -8,30 +8,29 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Limit is how much a stream's segments may take of the disk. The segment that is being written is
-// counted with what it will have once it is finished, so that the limit holds at any moment.
+// Limit bounds how much of the disk a stream's segments use. The segment that is being written is counted with its size once
+// it is finished, so that the limit is kept at any moment.
 type Limit struct {
-	// Bytes is the most. 0: no limit.
+	// Bytes is the limit. 0: none.
 	Bytes int64
-	// Ahead is what should be free of it for the segment that is being written.
+	// Ahead is how much of it should be free for the segment that is being written.
 	Ahead int64
-	// Deny begins no segment while less than Ahead is free.
+	// Deny has no segment begin while less than Ahead is free.
 	Deny bool
-	// Low is called while less than Ahead is free, from the goroutine that writes: it must not wait,
-	// nor call the store.
+	// Low is called while less than Ahead is free, from the goroutine that writes: it must not wait, nor call the store.
 	Low func()
-	// Full says why a frame is not written for which there is no room. Required with Bytes.
+	// Full is the reason that is reported when a frame is not written as there is no room. Required with Bytes.
 	Full *health.Fault
 }
 
-// ErrPaused means that the stream takes no new media now; it wraps the reason, a *health.Fault.
+// ErrPaused means that the stream accepts no new media now; it wraps the reason, a *health.Fault.
 var ErrPaused = errors.New("recording is paused")
 
-// limitState is a stream's limit, and whether it is in force.
+// limitState is a stream's limit, and whether it is applied.
 type limitState struct {
 	Limit
-	// armed is unset while a limit that was lowered waits for a deletion. A frame that exceeds it is then
-	// written, or a change of the limit would cost media.
+	// armed is false while a limit that was lowered waits for a deletion. A frame that exceeds it is then written, as
+	// otherwise a change of the limit would lose media.
 	armed bool
 	shut  bool // a frame was not written: no segment begins before Ahead is free again
 }
@@ -39,13 +38,13 @@ type limitState struct {
 // limitSteps is how often Low is called while Ahead is used up.
 const limitSteps = 8
 
-// maxSlack is what is left for sound and the end of a file where a frame of video has no room.
+// maxSlack is what is left for audio and the end of a file where a video frame has no room.
 const maxSlack = 64 << 10
 
 // slack is part of Ahead.
 func (b *limitState) slack() int64 { return min(maxSlack, b.Ahead/limitSteps) }
 
-// SetLimit limits the stream. A limit that is lowered below what there is holds once enough is deleted.
+// SetLimit limits the stream. A limit below the present use applies once enough is deleted.
 func (st *Stream) SetLimit(l Limit) {
 	before := st.limit
 	st.limit = limitState{Limit: l, shut: before.shut}
@@ -58,23 +57,22 @@ func (st *Stream) SetLimit(l Limit) {
 	st.Recheck()
 }
 
-// Counted is how much of so many bytes that were set aside counts for a limit: at most three quarters of it, so that
-// recording goes on beside a file that is larger than the limit.
-func (l Limit) Counted(aside int64) int64 { return min(aside, l.Bytes/4*3) }
+// Counted returns how much of the quarantined bytes counts for a limit: at most three quarters of it, so that recording
+// continues when a quarantined file is larger than the limit.
+func (l Limit) Counted(quarantined int64) int64 { return min(quarantined, l.Bytes/4*3) }
 
-// sideFiles is the part of a limit that is left for the notes of what is uploaded: one in so many.
+// sideFiles is the share of a limit that is left for the side files with the upload progress: 1/sideFiles.
 const sideFiles = 1000
 
-// Room is what is left of the limit for segments.
+// Room returns what the limit leaves for segments.
 func (st *Stream) Room() int64 {
-	return st.limit.Bytes - st.limit.Bytes/sideFiles - st.limit.Counted(st.Aside)
+	return st.limit.Bytes - st.limit.Bytes/sideFiles - st.limit.Counted(st.QuarantinedBytes)
 }
 
-// taken is what a stream's segments take of the disk, or will when the one being written is
-// finished.
+// taken returns how much of the disk a stream's segments use, or will use when the one being written is finished.
 func (st *Stream) taken() int64 { return st.Catalog.Bytes + st.growing() + st.freeing }
 
-// growing is what the index does not count yet of the segment that is being written.
+// growing returns the bytes of the segment that is being written that the index does not count yet.
 func (st *Stream) growing() (bytes int64) {
 	for k, a := range st.Active {
 		if i, ok := st.Catalog.Find(k); ok && a.Recording != nil {
@@ -84,7 +82,7 @@ func (st *Stream) growing() (bytes int64) {
 	return bytes
 }
 
-// Recheck has the writers ask for room again.
+// Recheck makes the writers check the limit again.
 func (st *Stream) Recheck() {
 	for _, a := range st.Active {
 		if a.Recording != nil {
@@ -93,7 +91,7 @@ func (st *Stream) Recheck() {
 	}
 }
 
-// full is the error of a stream that has no room.
+// full returns the error of a stream that has no room.
 func (b *limitState) full() error { return fmt.Errorf("%w: %w", ErrPaused, b.Full) }
 
 // Admit fails with ErrPaused when no segment may begin: recording is paused, the stream is being deleted, or there is
@@ -127,8 +125,8 @@ func (b *limitState) low() {
 	}
 }
 
-// Allow makes sure that the file of a segment that is being written may have that many bytes once it is finished. All
-// but the slack is for video.
+// Allow makes sure that the file of a segment that is being written may have that many bytes once it is finished. Video
+// leaves the slack free.
 func (st *Stream) Allow(k layout.ID, r *Recording, final int64, video bool) error {
 	b := &st.limit
 	i, ok := st.Catalog.Find(k)

@@ -11,12 +11,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Recording is what others see of a segment that is being written. Safe for concurrent use.
+// Recording is the readers' view of a segment that is being written. Safe for concurrent use.
 type Recording struct {
 	Header mkv.Header
 
-	final   atomic.Int64 // what the file will have once it is finished
-	allowed atomic.Int64 // what final may be, before the limit is looked at again
+	final   atomic.Int64 // the file's size once it is finished
+	allowed atomic.Int64 // what final may be before the limit is checked again
 
 	mu        sync.Mutex
 	fragments []mkv.Fragment // completed
@@ -24,16 +24,16 @@ type Recording struct {
 	finder    gaps.Finder
 }
 
-// NewRecording returns one without a fragment.
+// NewRecording returns a Recording without a fragment.
 func NewRecording(h mkv.Header) *Recording { return &Recording{Header: h} }
 
-// Grow says what the file will have once it is finished.
+// Grow sets the size of the file once it is finished.
 func (r *Recording) Grow(final int64) { r.final.Store(final) }
 
-// Fits reports whether the file may have that many bytes, as far as that was asked for before.
+// Fits reports whether the file may have that many bytes, according to the last check of the limit.
 func (r *Recording) Fits(final int64) bool { return final <= r.allowed.Load() }
 
-// Frame takes in the time of a frame of video.
+// Frame adds the time of a video frame.
 func (r *Recording) Frame(t time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,35 +47,35 @@ func (r *Recording) Complete(f mkv.Fragment) {
 	r.fragments = append(r.fragments, f)
 }
 
-// Finish says that the segment is no longer being written, and has its last name.
+// Finish records that the segment is no longer being written, and has its last name.
 func (r *Recording) Finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.done = true
 }
 
-// Finished reports whether it was said so.
+// Finished reports whether Finish was called.
 func (r *Recording) Finished() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.done
 }
 
-// Completed copies the list of completed fragments; finished says that it is final.
+// Completed returns a copy of the list of completed fragments; finished reports whether it is final.
 func (r *Recording) Completed() (list []mkv.Fragment, finished bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.fragments), r.done
 }
 
-// SoFar is the list of completed fragments, of which the items do not change.
+// SoFar returns the list of completed fragments, whose items do not change.
 func (r *Recording) SoFar() []mkv.Fragment {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.fragments // is only appended to
 }
 
-// Gaps lists the gaps so far.
+// Gaps returns the gaps so far.
 func (r *Recording) Gaps() []layout.Span {
 	r.mu.Lock()
 	defer r.mu.Unlock()

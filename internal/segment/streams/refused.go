@@ -10,16 +10,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
 
-// Refused is a fragment that the service does not take: it is on this disk only.
+// Refused is a fragment that the service does not accept: it is on this disk only.
 type Refused struct {
 	Key      Key
 	Fragment mkv.Fragment // its Start, Last and Size
-	Code     string       // what the service said: 4006 INVALID_MKV_DATA
-	At       time.Time    // when it was refused last; zero when that is not known
-	Tries    int          // how often it was queued again by itself
+	Code     string       // the service's error, such as 4006 INVALID_MKV_DATA
+	At       time.Time    // of the last refusal; zero when that is not known
+	Tries    int          // how often it was queued again automatically
 }
 
-// RefusedFragments lists the stream's refused fragments, oldest first.
+// RefusedFragments returns the stream's refused fragments, oldest first.
 func (st *Stream) RefusedFragments() []Refused {
 	if st.Refused.Count == 0 {
 		return nil
@@ -44,8 +44,8 @@ func (st *Stream) RefusedFragments() []Refused {
 	return list
 }
 
-// Requeued lists the refusals of a segment's fragments with those starts, as they are once they are pending again: with
-// counted it was another try.
+// Requeued returns the refusals of a segment's fragments with those starts, as they are once the fragments are pending
+// again: with counted it was another try.
 func (st *Stream) Requeued(k layout.ID, starts []time.Duration, counted bool) (list []progress.Refusal) {
 	for _, one := range st.Refused.Of[k] {
 		if slices.Contains(starts, one.Start) {
@@ -58,7 +58,7 @@ func (st *Stream) Requeued(k layout.ID, starts []time.Duration, counted bool) (l
 	return list
 }
 
-// PendAgain takes refusals of a segment's fragments back, as Requeued has them: they are pending again.
+// PendAgain makes the fragments of refusals, as Requeued returns them, pending again.
 func (st *Stream) PendAgain(p *progress.Progress, k layout.ID, list []progress.Refusal) {
 	for _, one := range list {
 		if _, ok := st.Refused.Take(k, one.Start); ok {

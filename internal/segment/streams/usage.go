@@ -7,14 +7,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// Usage sums up a stream. Pending is what was completely recorded and is not persisted yet, in
-// whatever order its upload goes.
+// Usage sums up a stream. Pending is complete media that is not persisted yet, in whatever order it is uploaded.
 type Usage struct {
 	Segments        int
 	Uploaded        int // of Segments
 	Bytes           int64
-	Growing         int64 // what Bytes does not count yet of the segment being written, up to its end
-	Quarantine      int64 // of Bytes: unreadable files that were set aside
+	Growing         int64 // of the segment being written, up to its end; not in Bytes
+	Quarantine      int64 // of Bytes: quarantined files
 	PendingBytes    int64
 	PendingDuration time.Duration
 	PendingSince    time.Time // when the oldest pending media was recorded
@@ -26,21 +25,21 @@ type Usage struct {
 	RefusedBytes     int64
 }
 
-// Usage sums the stream up. It costs the same however many segments there are.
+// Usage sums the stream up. Its cost does not depend on the number of segments.
 func (st *Stream) Usage() Usage {
 	if len(st.Catalog.Entries) == 0 {
-		return Usage{Bytes: st.Aside, Quarantine: st.Aside}
+		return Usage{Bytes: st.QuarantinedBytes, Quarantine: st.QuarantinedBytes}
 	}
 	x := &st.Catalog.Index
 	u := Usage{
 		Segments: len(x.Entries),
 		Uploaded: x.Number(catalog.KindUploaded) + x.Number(catalog.KindRefused),
-		Bytes:    x.Bytes + st.Aside,
+		Bytes:    x.Bytes + st.QuarantinedBytes,
 		Growing:  st.growing(),
 		Oldest:   time.UnixMilli(st.Catalog.OldestRecorded()).UTC(),
 		Newest:   time.UnixMilli(st.Catalog.NewestRecorded()).UTC(),
 
-		Quarantine:       st.Aside,
+		Quarantine:       st.QuarantinedBytes,
 		RefusedFragments: st.Refused.Count, RefusedBytes: st.Refused.Bytes,
 	}
 	bytes, millis := x.PendingBytes, x.PendingMillis
@@ -59,15 +58,15 @@ func (st *Stream) Usage() Usage {
 	return u
 }
 
-// left is what of a segment waits for its upload.
+// left is the part of a segment that waits for its upload.
 type left struct {
-	bytes  int64 // with what belongs to no fragment, as long as one waits
-	millis int64 // of media; a fragment begins where the one before ends
-	since  int64 // producer time of the oldest of it, Unix ms
+	bytes  int64 // with the bytes that belong to no fragment, as long as one waits
+	millis int64 // of media; a fragment begins where the previous one ends
+	since  int64 // producer time of its oldest frame, Unix ms
 }
 
-// left returns what is neither persisted nor refused. What is done need not
-// be its beginning: a live upload sends the newest first.
+// left returns the part that is neither persisted nor refused. The done part need not be the beginning: a live upload sends
+// the newest fragments first.
 func (a *active) left(e catalog.Entry) left {
 	if a == nil || a.Progress == nil {
 		return left{e.Bytes, int64(e.Length), e.Start}
@@ -89,7 +88,7 @@ func (a *active) left(e catalog.Entry) left {
 	return l
 }
 
-// pendingSince is when the oldest pending media was recorded.
+// pendingSince returns when the oldest pending media was recorded.
 func (st *Stream) pendingSince() (int64, bool) {
 	x := &st.Catalog.Index
 	for _, k := range []catalog.Kind{catalog.KindSealed, catalog.KindWriting} {

@@ -13,10 +13,10 @@ import (
 // CodeDisk is the code of faults of the recording disk.
 const CodeDisk = "disk"
 
-// ErrGone means that the disk of the recording directory is not there: it was unplugged or unmounted.
+// ErrGone means that the disk of the recording directory is gone: it was unplugged or unmounted.
 var ErrGone = errors.New("another disk is mounted there, or none")
 
-// Fault turns an error of the file system into a sentence. It leaves what is a *health.Fault already as it is.
+// Fault turns an error of the file system into a sentence. It returns a *health.Fault unchanged.
 func Fault(dir string, err error) error {
 	if err == nil {
 		return nil
@@ -34,7 +34,7 @@ func Fault(dir string, err error) error {
 	case errors.Is(err, syscall.EROFS):
 		return fault("The disk of %s is read-only: it may be damaged; check it and mount it writable.", dir)
 	case errors.Is(err, syscall.EIO):
-		return fault("The disk of %s gives read or write errors: replace it.", dir)
+		return fault("The disk of %s reports read or write errors: replace it.", dir)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
 		return fault("A file in %s cannot be opened: close others.", dir) // the fault itself says what the hub lacks
 	case errors.Is(err, syscall.ENOTDIR):
@@ -49,7 +49,7 @@ func Fault(dir string, err error) error {
 	}
 }
 
-// ReadFault turns an error of rights into a sentence for a person who reads beside the agent.
+// ReadFault turns an error of permissions into a sentence for a person who reads beside the agent.
 func ReadFault(err error) error {
 	var system *fs.PathError
 	if errors.Is(err, fs.ErrPermission) && errors.As(err, &system) {
@@ -59,7 +59,7 @@ func ReadFault(err error) error {
 	return err
 }
 
-// advice says what to do about recordings that cannot be read.
+// advice returns what to do about recordings that cannot be read.
 func advice(causes []error) string {
 	var advice []string
 	general := "check the disk, and the rights of the agent's user"

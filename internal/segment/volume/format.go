@@ -12,7 +12,7 @@ import (
 // CodeFormat is the code of a store that a newer version has written.
 const CodeFormat = "store-format"
 
-// expectFormat refuses a store that a newer version has written, before anything is changed in it.
+// expectFormat refuses a store that a newer version has written, before it changes anything in it.
 func (v *Volume) expectFormat() error {
 	n, by, err := layout.ReadFormat(v.dir)
 	if err != nil {
@@ -31,7 +31,7 @@ func (v *Volume) expectFormat() error {
 	return nil
 }
 
-// NeedFormat has the store be of a format, durably, before something of that format is written to it.
+// NeedFormat sets the store's format, durably, before something of that format is written to it.
 func (v *Volume) NeedFormat(n int32) error {
 	if v.format.Load() >= n {
 		return nil
@@ -48,7 +48,7 @@ func (v *Volume) NeedFormat(n int32) error {
 	return nil
 }
 
-// RestoreFormat writes the format that is needed again when somebody removed its file.
+// RestoreFormat writes the present format again when somebody removed its file.
 func (v *Volume) RestoreFormat(needed int32) error {
 	if _, err := v.files.Stat(filepath.Join(v.dir, layout.FormatFileName)); errors.Is(err, fs.ErrNotExist) {
 		v.format.Store(layout.FormatFirst)

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Held reports whether deleting a file would free nothing now: another process has it open (an export, a player, a
-// backup), or the file has another name (a snapshot of hard links). known is false when that cannot be told: the file
-// system has no leases, the file is another user's, or we read it ourselves; and when it is renamed or deleted meanwhile.
-// Source: fcntl(2), F_SETLEASE: a write lease is given only while nobody else has the file open.
+// Held reports whether deleting a file would free nothing now: another process has it open (an export, a player, a backup),
+// or the file has another name (a snapshot of hard links). known is false when that cannot be determined: the file system
+// has no leases, the file is another user's, or this process reads it; and when it is renamed or deleted meanwhile. Source:
+// fcntl(2), F_SETLEASE: a write lease is granted only while nobody else has the file open.
 func Held(path string) (held, known bool) {
-	// Not to wait for a lease that somebody else has.
+	// O_NONBLOCK: not to wait for the lease of another process.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false, false

@@ -17,22 +17,22 @@ import (
 // LockFileName is the file that is locked while an agent has the directory.
 const LockFileName = ".kvs-edge-agent.lock"
 
-// lockNotes stands in the lock file behind the process of an agent that notes the gaps within its segments. Versions that
-// do not, leave it out.
+// lockNotes follows the process id in the lock file of an agent that notes the gaps within its segments. Versions that do
+// not note gaps leave it out.
 const lockNotes = "gaps"
 
-// gapsNoted reports whether the agent that has a directory, or had it last, notes the gaps within its segments.
+// gapsNoted reports whether the agent that uses a directory, or used it last, notes the gaps within its segments.
 func gapsNoted(dir string) bool {
 	data, err := os.ReadFile(filepath.Join(dir, LockFileName))
 	return err == nil && slices.Contains(strings.Fields(string(data)), lockNotes)
 }
 
-// codeLocked is that of a directory that another agent has.
+// codeLocked is for a directory that another agent uses.
 const codeLocked = "store-locked"
 
-// lock takes the recording directory for this process. The lock ends with the process, however it ends.
+// lock takes the recording directory for this process. The lock ends with the process in any case.
 func lock(dir string) (*os.File, error) {
-	// Not open for writing, so that nothing but a recording keeps the disk from being remounted.
+	// Not opened for writing, so that only a recording keeps the disk from being remounted.
 	f, err := os.OpenFile(filepath.Join(dir, LockFileName), os.O_CREATE|os.O_RDONLY, layout.FileMode)
 	if err != nil {
 		return nil, Fault(dir, err)
@@ -47,7 +47,7 @@ func lock(dir string) (*os.File, error) {
 			holder, dir)
 	}
 	if err == nil {
-		// For people, and gapsNoted: on a full or read-only disk the lock holds without it.
+		// For people, and for gapsNoted: on a full or read-only disk the lock works without it.
 		_ = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid(), lockNotes), layout.FileMode)
 	}
 	if err != nil {

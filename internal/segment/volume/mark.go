@@ -18,10 +18,10 @@ import (
 // MarkFileName is the file that marks a volume once used: where it is missing, a disk is not mounted.
 const MarkFileName = ".kvs-edge-volume"
 
-// ErrMemory is in what Open returns when the file Options.Memory cannot be written.
+// ErrMemory is wrapped by the error of Open when the file Options.Memory cannot be written.
 var ErrMemory = errors.New("cannot note which disk the recordings are on")
 
-// remembered is what Options.Memory holds.
+// remembered is the content of Options.Memory.
 type remembered struct {
 	Directory string `json:"directory"`
 	Volume    string `json:"volume"`
@@ -29,13 +29,13 @@ type remembered struct {
 	MountPoint string `json:"mountPoint"`
 }
 
-// ID reads the mark of the volume that the directory lies on now; "" when nobody named it.
+// ID reads the mark of the volume on which the directory is now; "" when it has none.
 func (v *Volume) ID() (string, error) {
 	data, err := v.files.ReadFile(filepath.Join(v.dir, MarkFileName))
 	return string(bytes.TrimSpace(data)), err
 }
 
-// Used reports whether anything was ever recorded to the directory, as far as its disk says.
+// Used reports whether anything was ever recorded to the directory, according to its disk.
 func (v *Volume) Used() bool {
 	_, err := v.ID()
 	return err == nil
@@ -80,7 +80,7 @@ func (v *Volume) claim() error {
 	return v.Remember()
 }
 
-// Remember writes Options.Memory, where it is missing or says something else.
+// Remember writes Options.Memory, where it is missing or has another content
 func (v *Volume) Remember() error {
 	memory := v.memory
 	if memory == "" {
@@ -103,7 +103,7 @@ func (v *Volume) Remember() error {
 	return nil
 }
 
-// writeMark writes the mark of the disk.
+// writeMark writes the mark to the disk.
 func (v *Volume) writeMark() error {
 	return atomicfile.Replace(v.files, filepath.Join(v.dir, MarkFileName), []byte(v.mark+"\n"), layout.FileMode)
 }

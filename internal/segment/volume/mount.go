@@ -13,10 +13,10 @@ func absolute(dir string) string {
 	return dir
 }
 
-// mounted reports whether a disk is mounted there. A mount point may also vanish with its disk.
+// mounted reports whether a disk is mounted there. A mount point may also disappear with its disk.
 func mounted(dir string) bool { return Device(dir) != 0 && mountPoint(dir) == dir }
 
-// mountPoint returns the uppermost directory above dir, or dir itself, that lies on the same disk.
+// mountPoint returns the uppermost directory above dir, or dir itself, that is on the same disk.
 func mountPoint(dir string) string {
 	for {
 		above := filepath.Dir(dir)
@@ -27,7 +27,7 @@ func mountPoint(dir string) string {
 	}
 }
 
-// Device returns the number of the disk that a directory lies on.
+// Device returns the number of the disk that a directory is on.
 func Device(dir string) uint64 {
 	if info, err := os.Stat(dir); err == nil {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -37,7 +37,7 @@ func Device(dir string) uint64 {
 	return 0
 }
 
-// nearestDevice is the device of a directory, or of the nearest above it that is there.
+// nearestDevice returns the device of a directory, or of its nearest parent that exists.
 func nearestDevice(dir string) uint64 {
 	for dir = absolute(dir); ; dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {

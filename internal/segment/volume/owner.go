@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// OwnerOf returns the file of the stream that a directory is of; ok is false when it is of none.
+// OwnerOf returns the stream file of the stream that a directory belongs to; ok is false when it belongs to none.
 func (v *Volume) OwnerOf(dir string, files []fs.DirEntry) (mark layout.StreamFile, ok bool, err error) {
 	name := filepath.Base(dir)
 	mark, err = layout.ReadStreamFile(v.files, dir)
@@ -23,11 +23,12 @@ func (v *Volume) OwnerOf(dir string, files []fs.DirEntry) (mark layout.StreamFil
 	if err == nil && v.sameAsOwn(dir, mark.Stream) {
 		return mark, false, nil // another name of that stream's directory
 	}
-	// A file that is missing or torn: segments still make it a stream's, if its name can be one.
+	// A file that is missing or torn: the directory still belongs to a stream if it has segments and its name can be a
+	// stream's.
 	return layout.StreamFile{Stream: name}, layout.DirectoryOf(name) == name && holdsSegments(files), nil
 }
 
-// sameAsOwn reports whether a directory is, by another name, the one of a stream.
+// sameAsOwn reports whether a directory is that of a stream under another name.
 func (v *Volume) sameAsOwn(dir, stream string) bool {
 	for _, name := range layout.DirectoriesOf(stream) {
 		if v.sameFile(dir, filepath.Join(v.dir, name)) {
@@ -37,7 +38,7 @@ func (v *Volume) sameAsOwn(dir, stream string) bool {
 	return false
 }
 
-// holdsSegments reports whether some of the files are of segments.
+// holdsSegments reports whether any of the files is a segment.
 func holdsSegments(files []fs.DirEntry) bool {
 	for _, f := range files {
 		if _, ok := layout.ParseName(f.Name()); ok {
@@ -47,7 +48,7 @@ func holdsSegments(files []fs.DirEntry) bool {
 	return false
 }
 
-// sameFile reports whether two paths lead to the same.
+// sameFile reports whether two paths lead to the same file.
 func (v *Volume) sameFile(a, b string) bool {
 	first, err := v.files.Stat(a)
 	if err != nil {

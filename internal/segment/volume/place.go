@@ -16,7 +16,7 @@ import (
 // ErrDangling means that a symbolic link leads to nothing.
 var ErrDangling = errors.New("a symbolic link leads to nothing")
 
-// ClaimName waits for other streams whose names differ in their case only, until release.
+// ClaimName waits for other streams whose names differ in case only, until release is called.
 func (v *Volume) ClaimName(stream string) (release func()) {
 	key, mine := strings.ToLower(stream), make(chan struct{})
 	for {
@@ -38,7 +38,7 @@ func (v *Volume) ClaimName(stream string) (release func()) {
 	}
 }
 
-// Choose returns the first of a stream's directories that nothing else has. marked says that it is the stream's
+// Choose returns the first of a stream's directories that nothing else uses. marked reports whether it is the stream's
 // already.
 func (v *Volume) Choose(stream string) (dir string, marked bool, err error) {
 	for _, name := range layout.DirectoriesOf(stream) {
@@ -63,7 +63,7 @@ func (v *Volume) Choose(stream string) (dir string, marked bool, err error) {
 		switch mark, err := layout.ReadStreamFile(v.files, dir); {
 		case errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist):
 			return dir, false, err
-		case err != nil: // nobody's yet, or torn
+		case err != nil: // not used yet, or torn
 			return dir, false, nil
 		case mark.Stream == stream:
 			return dir, true, nil
@@ -73,9 +73,9 @@ func (v *Volume) Choose(stream string) (dir string, marked bool, err error) {
 		"Stream %s cannot be recorded, as something else has the directory %s: move that away.", stream, dir)
 }
 
-// isReserved reports whether a path is one of Options.Reserved, or the recording directory, also under another
-// name. info is nil when there is nothing. What is reserved may lie on a server that is away, so it is looked at only where
-// the path has something that is not the stream's already.
+// isReserved reports whether a path is one of Options.Reserved, or the recording directory, also under another name. info is
+// nil when there is nothing. Reserved paths may be on a server that is not reachable, so they are checked only where the
+// path has something that is not the stream's already.
 func (v *Volume) isReserved(stream, dir string, info fs.FileInfo) bool {
 	paths := append([]string{v.dir}, v.reserved...)
 	if slices.ContainsFunc(paths, func(path string) bool { return absolute(path) == absolute(dir) }) {
@@ -93,11 +93,11 @@ func (v *Volume) isReserved(stream, dir string, info fs.FileInfo) bool {
 	})
 }
 
-// Dangling says so when a path is a symbolic link that leads to nothing.
+// Dangling returns an error when a path is a symbolic link that leads to nothing.
 func (v *Volume) Dangling(dir string) error {
 	target, err := os.Readlink(dir)
 	if err != nil {
-		return nil // it is none
+		return nil // it is not a link
 	}
 	if _, err := v.files.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -106,7 +106,7 @@ func (v *Volume) Dangling(dir string) error {
 		"The disk of %s is not mounted: it is a link to %s, which is not there; mount that disk, or remove the link.", dir, target)
 }
 
-// DirectoryPresent fails when the disk that a stream's directory was on is not there.
+// DirectoryPresent fails when the disk that a stream's directory was on is not mounted.
 func (v *Volume) DirectoryPresent(stream, dir string, before uint64) error {
 	if err := v.Dangling(dir); err != nil {
 		return err
@@ -118,15 +118,15 @@ func (v *Volume) DirectoryPresent(stream, dir string, before uint64) error {
 	return nil
 }
 
-// MakeDirectory makes a stream's directory with its file, durably: what that holds is epoch, and highest, the newest
-// producer time of it, math.MinInt64 when there is none.
+// MakeDirectory creates a stream's directory with its file, durably: the file has epoch, and highest, the newest producer
+// time of it, math.MinInt64 when there is none.
 func (v *Volume) MakeDirectory(stream, dir string, epoch uint32, highest int64) error {
 	made := !v.exists(dir)
 	if err := v.files.MkdirAll(dir, layout.DirectoryMode); err != nil {
 		return err
 	}
-	// The directory first: a stream file whose directory is lost says nothing. What is not durable is made
-	// again as a whole.
+	// The directory first: a stream file whose directory is lost has no effect. What is not durable is created again
+	// completely.
 	if err := v.files.SyncDir(filepath.Dir(dir)); err != nil {
 		if made {
 			_ = v.files.Remove(dir)

@@ -12,7 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// asked notes when a path is looked at.
+// asked records when a path is checked.
 type asked struct {
 	atomicfile.OS
 	path string

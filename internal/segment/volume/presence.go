@@ -15,13 +15,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// scopeVolume is keeping the files that tell the recording directory from another one.
+// scopeVolume is for keeping the files that identify the recording directory.
 const scopeVolume health.Scope = "volume"
 
-// Present fails when the recording directory is not the one that was opened: its disk was unplugged or
-// unmounted, and what is written now would fill the disk below. Two files prove that it is the same, the
-// volume's mark and the lock file, which is held open; where one of them was removed it is made again. Where
-// both were, the disk must be the one of the lock file, and the lock file deleted, not just out of sight.
+// Present fails when the recording directory is not the one that was opened: its disk was unplugged or unmounted, and data
+// written now would fill the disk below. Two files prove that it is the same, the volume's mark and the lock file, which is
+// kept open; where one of them was removed it is created again. Where both were, the disk must be that of the lock file, and
+// the lock file deleted, not just hidden by a mount.
 func (v *Volume) Present() error {
 	id, err := v.ID()
 	if v.mark == "" { // read-only
@@ -35,7 +35,7 @@ func (v *Volume) Present() error {
 		v.health.OK(scopeVolume)
 		return nil
 	}
-	v.proving <- struct{}{} // one at a time makes files again
+	v.proving <- struct{}{} // only one goroutine creates files again
 	defer func() { <-v.proving }()
 	id, err = v.ID()
 	marked := err == nil && id == v.mark
@@ -59,13 +59,13 @@ func (v *Volume) Present() error {
 	return v.refound(err)
 }
 
-// passing reports whether an error says nothing about the file that was asked for.
+// passing reports whether an error proves nothing about the file.
 func passing(err error) bool {
 	return slices.ContainsFunc([]error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, syscall.ENOMEM, syscall.ESTALE},
 		func(other error) bool { return errors.Is(err, other) })
 }
 
-// lockInPlace reports whether the lock file that is held open is the one in the directory.
+// lockInPlace reports whether the lock file that is kept open is the one in the directory.
 func (v *Volume) lockInPlace() (bool, error) {
 	held, err := v.lock.Load().Stat()
 	if err != nil {
@@ -75,11 +75,10 @@ func (v *Volume) lockInPlace() (bool, error) {
 	return err == nil && os.SameFile(held, there), err
 }
 
-// relock locks the directory again, of which the lock file was removed or replaced. Another agent may have been
-// quicker.
+// relock locks the directory again when its lock file was removed or replaced. Another agent may have been quicker.
 func (v *Volume) relock(why error) error {
 	if why != nil && !errors.Is(why, fs.ErrNotExist) {
-		return nil // only the look at it failed
+		return nil // only the check failed
 	}
 	next, err := lock(v.dir)
 	var taken *health.Fault
@@ -93,7 +92,7 @@ func (v *Volume) relock(why error) error {
 	return nil
 }
 
-// Restore writes the volume's own files again that were removed, with the format that is needed, and checks the directories
+// Restore restores the volume's own files that were removed, with the format that is needed, and checks the directories
 // of Watch. While the disk is not present it does nothing.
 func (v *Volume) Restore(format int32) {
 	if v.Present() != nil {
@@ -105,10 +104,10 @@ func (v *Volume) Restore(format int32) {
 	if err := v.RestoreFormat(format); err != nil {
 		logevent.FormatNotNoted.Log(v.log, zap.Error(err))
 	}
-	v.Watch.Look()
+	v.Watch.Check()
 }
 
-// keep accounts for a file that was made again. That it cannot be is no reason not to record.
+// keep reports that a file was created again. A failure of that does not stop the recording.
 func (v *Volume) keep(name string, err error) {
 	path := filepath.Join(v.dir, name)
 	if err == nil {
@@ -124,8 +123,8 @@ func (v *Volume) keep(name string, err error) {
 	}
 }
 
-// refound makes the recording directory again when it, or all that was in it, was deleted. why is what became of
-// the mark.
+// refound creates the recording directory again when it, or everything in it, was deleted. why is the result of reading the
+// mark.
 func (v *Volume) refound(why error) error {
 	held, err := v.lock.Load().Stat()
 	if err != nil {
@@ -149,7 +148,7 @@ func (v *Volume) refound(why error) error {
 		return err
 	}
 	_ = v.lock.Swap(next).Close()
-	v.format.Store(layout.FormatFirst) // its file is gone as well: who needs another one writes it again
+	v.format.Store(layout.FormatFirst) // its file is gone as well: the code that needs another format writes it again
 	logevent.RecordingsVanished.Log(v.log, zap.String("directory", v.dir))
 	return Fault(v.dir, v.writeMark())
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// RemoveDirectory removes a stream's directory with all that is ours in it. What is not stays, and the directory with
-// it; so does a link, and what it leads to. The stream file goes last: until then the directory is the stream's.
+// RemoveDirectory removes a stream's directory with all files of the agent in it. Other files stay, and the directory with
+// them; so do a link and its target. The stream file is removed last: until then the directory is the stream's.
 func (v *Volume) RemoveDirectory(stream, dir string) error {
 	foreign, err := v.removeOwn(dir, layout.IsOurs)
 	if err == nil {
@@ -37,8 +37,8 @@ func (v *Volume) RemoveDirectory(stream, dir string) error {
 	return nil
 }
 
-// removeOwn removes the files that are ours from a directory, but for the stream file, and the quarantine if that is
-// empty then. It returns the names of the others.
+// removeOwn removes the agent's files from a directory, except for the stream file, and the quarantine if that is empty
+// then. It returns the names of the others.
 func (v *Volume) removeOwn(dir string, ours func(string) bool) (foreign []string, err error) {
 	files, err := v.files.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -70,7 +70,7 @@ func (v *Volume) removeOwn(dir string, ours func(string) bool) (foreign []string
 	return foreign, nil
 }
 
-// removeFile removes a file or an empty directory, if it is there.
+// removeFile removes a file or an empty directory, if it exists.
 func (v *Volume) removeFile(path string) error {
 	if err := v.files.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

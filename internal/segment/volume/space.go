@@ -19,8 +19,8 @@ func (v *Volume) Free() (free, total uint64, err error) {
 	return free, total, nil
 }
 
-// Commit has the file system of the recordings write what it holds back, also what it frees of deleted files. It waits
-// for the disk, and nobody else waits for it.
+// Commit makes the file system of the recordings complete what it has deferred, also the freeing of deleted files. Only the
+// caller waits for the disk.
 func (v *Volume) Commit() error {
 	dir, err := os.Open(v.dir)
 	if err != nil {
@@ -33,7 +33,7 @@ func (v *Volume) Commit() error {
 	return nil
 }
 
-// FreeSpace returns the bytes that the agent may still use of the disk that dir lies on, and its size.
+// FreeSpace returns the bytes that the agent may still use of the disk that dir is on, and its size.
 func FreeSpace(dir string) (free, total uint64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -43,11 +43,11 @@ func FreeSpace(dir string) (free, total uint64, err error) {
 	return st.Bavail * block, st.Blocks * block, nil
 }
 
-// magicZFS is what statfs says of ZFS, which is not part of Linux.
+// magicZFS is the type that statfs returns for ZFS, which is not part of Linux.
 const magicZFS = 0x2fc12fc1
 
-// SharesSpace reports whether deleting files in one directory frees space in the other, though their devices differ:
-// so do those of a btrfs file system's subvolumes and of a ZFS pool's datasets.
+// SharesSpace reports whether deleting files in one directory frees space in the other, though their devices differ, as
+// those of a btrfs file system's subvolumes and of a ZFS pool's datasets do.
 func SharesSpace(a, b string) bool {
 	var first, second unix.Statfs_t
 	if unix.Statfs(a, &first) != nil || unix.Statfs(b, &second) != nil {
@@ -67,20 +67,20 @@ func SharesSpace(a, b string) bool {
 	return pool != "" && pool == poolOf(string(mounts), Device(b)) && sameRoom(first, second)
 }
 
-// sameBtrfs reports whether both are of one btrfs file system: the first half of the number is its own, and only
-// the other one depends on the subvolume. Source: Linux, fs/btrfs/super.c, btrfs_statfs.
+// sameBtrfs reports whether both are on one btrfs file system: the first half of the number is that of the file system, and
+// only the other one depends on the subvolume. Source: Linux, fs/btrfs/super.c, btrfs_statfs.
 func sameBtrfs(a, b unix.Statfs_t) bool {
 	return uint32(a.Type) == unix.BTRFS_SUPER_MAGIC && a.Type == b.Type && a.Fsid.Val[0] == b.Fsid.Val[0]
 }
 
-// sameRoom reports whether both have the same room, but for what is written just now: what is deleted in one dataset
-// does not help another that has a quota.
+// sameRoom reports whether both have the same free space, except for data that is written just now: deletions in one dataset
+// do not help another that has a quota.
 func sameRoom(a, b unix.Statfs_t) bool {
 	first, second := a.Bavail*uint64(a.Bsize), b.Bavail*uint64(b.Bsize)
 	return max(first, second)-min(first, second) <= max(first, second)/64
 }
 
-// poolOf returns the ZFS pool of a device, "" when it is of none. Source: proc_pid_mountinfo(5).
+// poolOf returns the ZFS pool of a device, "" when it is not on ZFS. Source: proc_pid_mountinfo(5).
 func poolOf(mounts string, device uint64) string {
 	number := fmt.Sprintf("%d:%d", unix.Major(device), unix.Minor(device))
 	for line := range strings.Lines(mounts) {

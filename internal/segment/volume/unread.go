@@ -17,10 +17,10 @@ import (
 // CodeUnread is raised while the recordings of a stream cannot be read.
 const CodeUnread = "recordings-unreadable"
 
-// scopeUnread is reading the directories of all streams.
+// scopeUnread is for reading the directories of all streams.
 const scopeUnread health.Scope = "unread"
 
-// Unread are the directories of streams that could not be read. Safe for concurrent use.
+// Unread has the directories of streams that could not be read. Safe for concurrent use.
 type Unread struct {
 	dir    string // the recording directory
 	log    *zap.Logger
@@ -30,12 +30,12 @@ type Unread struct {
 	why map[string]error // by name
 }
 
-// newUnread returns those of a recording directory of which all was read.
+// newUnread returns the empty set of a recording directory.
 func newUnread(dir string, log *zap.Logger, component *health.Component) *Unread {
 	return &Unread{dir: dir, log: log, health: component, why: make(map[string]error)}
 }
 
-// Set says why a directory could not be read; nil when it was.
+// Set records why a directory could not be read; nil when it was.
 func (u *Unread) Set(name string, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -44,14 +44,14 @@ func (u *Unread) Set(name string, err error) {
 	}
 }
 
-// Names lists the directories.
+// Names returns the directories.
 func (u *Unread) Names() []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return slices.Sorted(maps.Keys(u.why))
 }
 
-// Of is why a stream's recordings could not be read; nil when they were.
+// Of returns why a stream's recordings could not be read; nil when they were.
 func (u *Unread) Of(stream string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -63,7 +63,7 @@ func (u *Unread) Of(stream string) error {
 	return nil
 }
 
-// Report says which directories cannot be read.
+// Report reports which directories cannot be read.
 func (u *Unread) Report() {
 	u.mu.Lock()
 	names := slices.Sorted(maps.Keys(u.why))

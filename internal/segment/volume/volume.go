@@ -1,5 +1,5 @@
-// Package volume owns the recording directory as a whole: which disk it is on and whether that is there, who has it, in
-// which format it is, and where in it a stream has its directory. It must not know segments.
+// Package volume owns the recording directory as a whole: its disk and whether that is mounted, its lock, its format, and
+// where in it a stream has its directory. It must not know segments.
 package volume
 
 import (
@@ -20,19 +20,19 @@ type Options struct {
 	Log    *zap.Logger
 	Health *health.Component
 	Files  atomicfile.FileSystem
-	// Memory is a file on another disk than Dir. It remembers that Dir is a mount point. Optional.
+	// Memory is a file on another disk than Dir. It records that Dir is a mount point. Optional.
 	Memory string
-	// Version is that of the program, for people. Optional.
+	// Version is that of the program, for messages. Optional.
 	Version string
-	// Reserved are files and directories that no stream gets for its own. Optional.
+	// Reserved are files and directories that no stream may use. Optional.
 	Reserved []string
 }
 
 // Volume is the recording directory. Safe for concurrent use.
 type Volume struct {
-	// Unread are the directories of streams that could not be read.
+	// Unread has the directories of streams that could not be read.
 	Unread *Unread
-	// Watch ends the conditions of directories of which something is reported.
+	// Watch ends the conditions of directories when their cause is gone.
 	Watch *Watch
 
 	dir      string
@@ -46,10 +46,10 @@ type Volume struct {
 	lock      atomic.Pointer[os.File] // nil when read-only
 	mark      string                  // of the disk; "" when read-only
 	device    uint64                  // of dir
-	gapsNoted bool                    // the agent that had the directory before notes gaps
-	format    atomic.Int32            // of what is stored
+	gapsNoted bool                    // the agent that used the directory before notes gaps
+	format    atomic.Int32            // of the stored files
 	forming   sync.Mutex              // held to change format
-	proving   chan struct{}           // holds one while files of the recording directory are made again
+	proving   chan struct{}           // held while files of the recording directory are created again
 
 	mu      sync.Mutex
 	placing map[string]chan struct{} // by the lower case of names that get their directory now; closed then; guarded by mu
@@ -64,8 +64,8 @@ func New(o Options) *Volume {
 	}
 }
 
-// Open takes the directory for this process; it is made when it is missing. It fails with a *health.Fault when another
-// agent has it, when its disk is not mounted or does not serve, or when a newer version has written what is in it.
+// Open takes the directory for this process; it is created when it is missing. It fails with a *health.Fault when another
+// agent uses it, when its disk is not mounted or fails, or when a newer version has written the recordings.
 func (v *Volume) Open() error {
 	if err := v.expectMark(); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (v *Volume) Open() error {
 			return Fault(v.dir, err)
 		}
 	}
-	v.gapsNoted = gapsNoted(v.dir) // before the lock says what we do
+	v.gapsNoted = gapsNoted(v.dir) // before the lock file states it for this process
 	held, err := lock(v.dir)
 	if err != nil {
 		return err
@@ -92,13 +92,13 @@ func (v *Volume) Open() error {
 	return nil
 }
 
-// OpenReadOnly opens the directory beside an agent that has it, or without one. Nothing is changed in it.
+// OpenReadOnly opens the directory for reading, with or without a running agent. Nothing is changed in it.
 func (v *Volume) OpenReadOnly() error {
 	v.gapsNoted, v.device = gapsNoted(v.dir), Device(v.dir)
 	return v.expectFormat()
 }
 
-// Close gives the directory back.
+// Close releases the directory.
 func (v *Volume) Close() error {
 	if held := v.lock.Load(); held != nil {
 		return held.Close()
@@ -106,11 +106,11 @@ func (v *Volume) Close() error {
 	return nil
 }
 
-// GapsNoted reports whether the agent that had the directory before notes the gaps within its segments.
+// GapsNoted reports whether the agent that used the directory before notes the gaps within its segments.
 func (v *Volume) GapsNoted() bool { return v.gapsNoted }
 
-// SameDisk reports whether deleting in a directory on that device frees space in the recording directory. shared is
-// SharesSpace of the two.
+// SameDisk reports whether deleting in a directory on that device frees space in the recording directory. shared is the
+// result of SharesSpace for the two.
 func (v *Volume) SameDisk(device uint64, shared bool) bool { return device == v.device || shared }
 
 func (v *Volume) exists(path string) bool {

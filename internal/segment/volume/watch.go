@@ -9,31 +9,31 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// Watch ends the conditions of directories of which somebody has removed the cause. Safe for concurrent use.
+// Watch ends the conditions of directories whose cause somebody has removed. Safe for concurrent use.
 type Watch struct {
 	files   atomicfile.FileSystem
 	health  *health.Component
-	watched sync.Map // by directory, what is reported of it
+	watched sync.Map // by directory, the condition
 }
 
-// newWatch returns a watch of no directory.
+// newWatch returns a watch without directories.
 func newWatch(files atomicfile.FileSystem, component *health.Component) *Watch {
 	return &Watch{files: files, health: component}
 }
 
-// watched is a directory of which something is reported.
+// watched is a directory with a condition.
 type watched struct {
 	scope health.Scope
 	holds func(files []fs.DirEntry) bool
 }
 
-// Until ends the condition of scope once holds says that what is in dir is no reason for it any more.
+// Until ends the condition of scope once holds reports that the content of dir is no longer its cause.
 func (w *Watch) Until(dir string, scope health.Scope, holds func(files []fs.DirEntry) bool) {
 	w.watched.Store(dir, watched{scope, holds})
 }
 
-// Look reads the directories.
-func (w *Watch) Look() {
+// Check reads the directories.
+func (w *Watch) Check() {
 	for key, value := range w.watched.Range {
 		dir, _ := key.(string)
 		d, _ := value.(watched)

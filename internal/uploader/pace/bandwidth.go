@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Bandwidth is the most that all streams of a hub together send. They alternate, a small piece each, so
-// each that has something to send gets the same. Safe for concurrent use; nil and the zero value
+// Bandwidth is the most that all streams of a hub together send. They alternate with small chunks, so that
+// each stream that has something to send gets the same share. Safe for concurrent use; nil and the zero value
 // are unlimited.
 type Bandwidth struct {
 	now func() time.Time // default time.Now
 
 	mu    sync.Mutex
 	rates bandwidthRates // guarded by mu
-	next  time.Time      // until then everything is taken; guarded by mu
+	next  time.Time      // until then the bandwidth is used up; guarded by mu
 }
 
-// bandwidthRates are what a text for ParseBandwidth says.
+// bandwidthRates are the rates that ParseBandwidth read from a text.
 type bandwidthRates struct {
 	text      string
 	otherwise float64 // bytes/s; 0 = unlimited
@@ -28,23 +28,23 @@ type bandwidthRates struct {
 
 // dayPeriod is a time of day with a rate of its own.
 type dayPeriod struct {
-	from, to time.Duration // since midnight; from > to goes over midnight
+	from, to time.Duration // since midnight; from > to spans midnight
 	rate     float64
 }
 
 const (
-	// leastRate lets 16 streams move a piece each well within the stall timeout.
+	// leastRate lets 16 streams send a chunk each well within the stall timeout.
 	leastRate = 64_000 // bit/s
-	// piecesPerSecond a second a stream's share is cut into.
-	piecesPerSecond = 8
-	leastPiece      = 4 << 10
-	mostPiece       = 128 << 10
+	// chunksPerSecond is into how many chunks a second of the whole rate is divided.
+	chunksPerSecond = 8
+	leastChunk      = 4 << 10
+	mostChunk       = 128 << 10
 	unlimited       = "unlimited"
 )
 
 // ParseBandwidth reads a rate in bit/s with k, M or G for 10³, 10⁶ and 10⁹, or
 // "unlimited"; then, for times of the day in the hub's time zone, other rates: "2M, 22:00-06:00=20M".
-// Of times that overlap the first holds. An empty text is nil.
+// Where times overlap the first applies. For an empty text it returns nil.
 func ParseBandwidth(text string) (*Bandwidth, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -76,7 +76,7 @@ func ParseBandwidth(text string) (*Bandwidth, error) {
 	return &Bandwidth{rates: rates}, nil
 }
 
-// Follow takes over the rates of other, nil for none, while b is in use.
+// Follow replaces the rates of b by those of other, nil for no limit, while b is in use.
 func (b *Bandwidth) Follow(other *Bandwidth) {
 	var rates bandwidthRates
 	if other != nil {
@@ -125,7 +125,7 @@ func parseClock(text string) (time.Duration, error) {
 	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute, nil
 }
 
-// at is what holds at that time, in bytes/s; 0 = unlimited.
+// at returns the rate at that time, in bytes/s; 0 = unlimited.
 func (r bandwidthRates) at(now time.Time) float64 {
 	hour, minute, second := now.Clock()
 	clock := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
@@ -141,7 +141,7 @@ func (r bandwidthRates) at(now time.Time) float64 {
 	return r.otherwise
 }
 
-// take takes that many bytes and says how long to wait for them.
+// take takes that many bytes and returns how long to wait for them.
 func (b *Bandwidth) take(n int) time.Duration {
 	if b == nil {
 		return 0
@@ -153,27 +153,27 @@ func (b *Bandwidth) take(n int) time.Duration {
 	if rate == 0 {
 		return 0
 	}
-	// What was not used for a moment, as pieces are taken one after another, is not lost.
-	if earliest := now.Add(-time.Second / piecesPerSecond); b.next.Before(earliest) {
+	// Bandwidth that is not used for a moment, as chunks are taken one after another, is not lost.
+	if earliest := now.Add(-time.Second / chunksPerSecond); b.next.Before(earliest) {
 		b.next = earliest
 	}
 	b.next = b.next.Add(time.Duration(float64(n) / rate * float64(time.Second)))
 	return b.next.Sub(now)
 }
 
-// piece is how many bytes to take at once, so that nobody waits long.
-func (b *Bandwidth) piece() int {
+// chunk returns how many bytes to take at once, so that no stream waits long.
+func (b *Bandwidth) chunk() int {
 	if b == nil {
-		return mostPiece
+		return mostChunk
 	}
 	now := b.clock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	rate := b.rates.at(now)
 	if rate == 0 {
-		return mostPiece
+		return mostChunk
 	}
-	return min(max(int(rate/piecesPerSecond), leastPiece), mostPiece)
+	return min(max(int(rate/chunksPerSecond), leastChunk), mostChunk)
 }
 
 func (b *Bandwidth) clock() time.Time {

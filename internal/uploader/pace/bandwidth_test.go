@@ -41,7 +41,7 @@ func TestBandwidthsAreRead(t *testing.T) {
 			t.Errorf("%q is taken as %v, %v", text, c, err)
 		}
 	}
-	if c, err := ParseBandwidth(" "); c != nil || err != nil || c.take(1) != 0 || c.piece() != mostPiece {
+	if c, err := ParseBandwidth(" "); c != nil || err != nil || c.take(1) != 0 || c.chunk() != mostChunk {
 		t.Errorf("no limit is %v, %v", c, err)
 	}
 }
@@ -51,15 +51,15 @@ func TestTheBandwidthIsKeptAndSharedFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rate, streams, seconds = 400_000, 4, 60 // rate in bytes/s
 		shared := &Bandwidth{rates: bandwidthRates{otherwise: rate}}
-		piece := shared.piece()
+		chunk := shared.chunk()
 		sent := make([]int, streams)
 		ends := time.Now().Add(seconds * time.Second)
 		var group sync.WaitGroup
 		for i := range sent {
 			group.Go(func() {
 				for time.Now().Before(ends) {
-					time.Sleep(shared.take(piece))
-					sent[i] += piece
+					time.Sleep(shared.take(chunk))
+					sent[i] += chunk
 				}
 			})
 		}
@@ -68,11 +68,11 @@ func TestTheBandwidthIsKeptAndSharedFairly(t *testing.T) {
 		for _, n := range sent {
 			total, least, most = total+n, min(least, n), max(most, n)
 		}
-		// What was saved up before goes on top, and each has one piece that ends later.
-		if allowed := rate*seconds + piece + streams*piece; total < rate*seconds || total > allowed {
+		// The bandwidth saved up before is added, and each has one chunk that ends later.
+		if allowed := rate*seconds + chunk + streams*chunk; total < rate*seconds || total > allowed {
 			t.Errorf("%d bytes in %d s, want %d to %d", total, seconds, rate*seconds, allowed)
 		}
-		if most-least > 2*piece { // one at the begin, one at the end
+		if most-least > 2*chunk { // one at the start, one at the end
 			t.Errorf("shares from %d to %d bytes are not fair", least, most)
 		}
 	})
@@ -90,15 +90,15 @@ func TestABandwidthFollowsAnotherWhileItIsInUse(t *testing.T) {
 		t.Errorf("without a limit %q waits %s", c, wait)
 	}
 	c.Follow(slow)
-	if wait := c.take(80_000); wait != 10*time.Second-time.Second/piecesPerSecond || c.String() != "64k, 22:00-06:00=20M" {
+	if wait := c.take(80_000); wait != 10*time.Second-time.Second/chunksPerSecond || c.String() != "64k, 22:00-06:00=20M" {
 		t.Errorf("by day %q waits %s", c, wait)
 	}
 	now = now.Add(11 * time.Hour)
-	if wait := c.take(2_500_000); wait != time.Second-time.Second/piecesPerSecond {
+	if wait := c.take(2_500_000); wait != time.Second-time.Second/chunksPerSecond {
 		t.Errorf("by night %q waits %s", c, wait)
 	}
 	c.Follow(nil)
-	if wait := c.take(1 << 30); wait != 0 || c.piece() != mostPiece {
+	if wait := c.take(1 << 30); wait != 0 || c.chunk() != mostChunk {
 		t.Errorf("without a limit again %q waits %s", c, wait)
 	}
 }

@@ -9,11 +9,11 @@ import (
 // A wait costs a wake-up of both ends, and caches are cold after it. So fragments of all streams that wait begin
 // on common beats.
 const (
-	beats     = 4 // between two fragments of a stream
+	beats     = 4 // per interval between two fragments of a stream
 	afterBeat = 5 * time.Millisecond
 )
 
-// bucket is a token bucket: rate tokens per second, at most burst saved up. Safe for concurrent use.
+// bucket is a token bucket: rate tokens per second, at most burst of them saved. Safe for concurrent use.
 type bucket struct {
 	rate  float64
 	burst float64
@@ -45,7 +45,7 @@ func (b *bucket) take(n float64) time.Duration {
 	return b.wait(0)
 }
 
-// ready returns how long to wait until one token is there, and takes none.
+// ready returns how long to wait until one token is available, and takes none.
 func (b *bucket) ready() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -53,8 +53,8 @@ func (b *bucket) ready() time.Duration {
 	return b.wait(1)
 }
 
-// onBeat lengthens a wait, of up to afterBeat behind a beat not at all, so that it ends on the next.
-// As many beats make up the time that a token takes, so who keeps to them once waits no longer.
+// onBeat lengthens a wait so that it ends on the next beat; one that ends up to afterBeat after a beat stays as it is.
+// A whole number of beats makes up the time that a token takes, so a stream that is on a beat waits no longer.
 func (b *bucket) onBeat(wait time.Duration) time.Duration {
 	beat := int64(float64(time.Second) / b.rate / beats)
 	behind := time.Duration(b.now().Add(wait).UnixNano() % beat)
@@ -74,13 +74,13 @@ func (b *bucket) wait(want float64) time.Duration {
 // aSecond leaves room for waking 10 ms too late, as FragmentsPerSecond does.
 const aSecond = 1010 * time.Millisecond
 
-// second bounds how much passes within any second, bursts or not. Safe for concurrent use.
+// second bounds how much is sent within any second, in bursts or not. Safe for concurrent use.
 type second struct {
 	most float64
 	now  func() time.Time
 
 	mu     sync.Mutex
-	passed []passage // of the last second, oldest first; guarded by mu
+	passed []passage // in the last second, oldest first; guarded by mu
 	sum    float64   // of passed; guarded by mu
 }
 
@@ -91,7 +91,7 @@ type passage struct {
 
 func newSecond(most float64) *second { return &second{most: most, now: time.Now} }
 
-// take notes that n, at most most, pass as soon as wait is over, and returns how long it has to be.
+// take records that n, at most most, are sent after wait, and returns how long the wait has to be.
 func (s *second) take(n float64, wait time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,12 +11,12 @@ import (
 
 // The pace, a little below what the service allows per stream: above that it reads more slowly or refuses.
 //
-// How the service counts is not documented. The hardest way is a window of one second that slides
-// along with every arrival; who passes that passes a fixed window and a bucket too. A bucket of
+// How the service counts is not documented. The strictest way is a window of one second that slides
+// along with every arrival; a stream that meets it meets a fixed window and a bucket too. A bucket of
 // burst b and rate r lets six fragments begin within (6-b)/r at the least, which must be more than a
-// second. What is above it is room for a network that brings fragments nearer together; (b-1)/r
-// is room for waking too late. Both together are 5/r-1 seconds: at 4.9/s 10 ms each. A fragment
-// that comes earlier still is held back by the service for that little, and nothing is lost.
+// second. The excess is the margin for a network that brings fragments nearer together; (b-1)/r
+// is the margin for waking too late. Both together are 5/r-1 seconds: at 4.9/s 10 ms each. A fragment
+// that arrives even earlier is held back by the service for the difference, and nothing is lost.
 const (
 	FragmentsPerSecond = 0.98 * kvslimit.FragmentsPerSecond
 	fragmentBurst      = 1.05
@@ -24,9 +24,9 @@ const (
 	mostInSecond       = 0.992 * kvslimit.BytesPerSecond
 	sessionsPerSecond  = kvslimit.SessionsPerSecond - 1
 
-	// A wait costs a wake-up of both ends, and caches are cold after it. So what was saved up and
-	// one wait's worth, 2.2 MB, go in one burst: a fragment of a camera with 8 Mbit/s. second sees
-	// to it that bursts keep to what is allowed, too.
+	// A wait costs a wake-up of both ends, and caches are cold after it. So the bytes saved up and those
+	// of one wait, together 2.2 MB, are sent in one burst: a fragment of a camera with 8 Mbit/s. The
+	// limit mostInSecond applies to bursts too; see second.
 	byteBurst    = 1e6
 	shortestWait = 100 * time.Millisecond
 )
@@ -50,7 +50,7 @@ type Pace struct {
 	sessions  *bucket // PutMedia
 }
 
-// New returns a Pace of which nothing is used up.
+// New returns a Pace with nothing used.
 func New(o Options) *Pace {
 	return &Pace{
 		bandwidth: o.Bandwidth,
@@ -74,14 +74,14 @@ func (p *Pace) UntilFragment() time.Duration {
 // Fragment takes a fragment.
 func (p *Pace) Fragment() { p.fragments.take(1) }
 
-// Bytes takes that many bytes, and returns how long they must wait. Short waits are put together, see shortestWait.
+// Bytes takes that many bytes, and returns how long they must wait. Short waits are combined, see byteBurst.
 func (p *Pace) Bytes(n int) time.Duration {
 	wait := p.bytes.take(float64(n))
 	if wait < shortestWait {
-		wait = 0 // remains owed
+		wait = 0 // the bucket stays below zero, so that a later wait includes it
 	}
 	return p.second.take(float64(n), max(wait, p.bandwidth.take(n)))
 }
 
-// Piece is how many bytes are to be sent at once.
-func (p *Pace) Piece() int { return p.bandwidth.piece() }
+// Chunk returns how many bytes are to be sent at once.
+func (p *Pace) Chunk() int { return p.bandwidth.chunk() }

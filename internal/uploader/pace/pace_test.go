@@ -7,7 +7,7 @@ import (
 )
 
 // However late the uploader wakes, no window of a second holds more fragments than the service
-// allows; and where it wakes in time, as good as all of what is allowed is used.
+// allows; and where it wakes in time, nearly all that is allowed is used.
 func TestThePaceIsBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 	t.Parallel()
 	const allowed = 5 // fragments within a second
@@ -63,11 +63,11 @@ func TestFragmentsOfAllStreamsBeginOnCommonBeats(t *testing.T) {
 	}
 }
 
-// Whatever is sent when, in pieces of whatever size, no window of a second holds more bytes than the
-// service allows; and whoever always has something to send uses as good as all of it.
+// Whatever is sent when, in chunks of whatever size, no window of a second holds more bytes than the
+// service allows; and a stream that always has something to send uses nearly all of it.
 func TestBurstsOfBytesAreBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 	t.Parallel()
-	const allowed, piece = 12_500_000, 128 << 10
+	const allowed, chunk = 12_500_000, 128 << 10
 	for _, idle := range []time.Duration{0, 250 * time.Millisecond, 3 * time.Second} {
 		chance := rand.New(rand.NewPCG(2, uint64(idle)))
 		p := New(Options{})
@@ -77,7 +77,7 @@ func TestBurstsOfBytesAreBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 		var sent []passage
 		total, began := 0.0, now
 		for len(sent) < 20_000 {
-			n := 1 + chance.IntN(piece)
+			n := 1 + chance.IntN(chunk)
 			now = now.Add(p.Bytes(n) + // woken late now and then
 				time.Duration(chance.Int64N(int64(10*time.Millisecond))*int64(chance.IntN(20)/19)))
 			sent = append(sent, passage{now, float64(n)})

@@ -1,6 +1,6 @@
-// Package poison owns the fragments whose sessions failed, without it being known that they are to blame: which of
-// them wait while others are tried, which go in parts, and which one the service will never take. It must not know
-// how they are sent.
+// Package poison owns the fragments whose sessions failed, while it is not known whether the fragment is the cause: which
+// of them wait while others are tried, which are sent in parts, and which the service will never accept. It must not
+// know how they are sent.
 package poison
 
 import (
@@ -12,64 +12,66 @@ import (
 )
 
 const (
-	// SplitAfter is how often the line may break with a fragment before it is sent in parts, and before
-	// status says that it does not get through.
+	// SplitAfter is how often the connection may break with a fragment before it is sent in parts, and before
+	// status reports that it does not get through.
 	SplitAfter = 5
-	// SplitSoon is SplitAfter while the line is known to be short: another fragment had to be split, and
-	// none got through whole since.
+	// SplitSoon replaces SplitAfter while connections are known to be too short: another fragment had to be split, and
+	// none got through in one piece since.
 	SplitSoon = 2
 	// RefusedAfter is how often the service may fail with a fragment, while others pass in between.
 	RefusedAfter = 5
-	// maxFailures in a row others are tried before it. Until then the order is kept.
+	// maxFailures is after how many failures in a row others are tried before it. Until then the order is kept.
 	maxFailures = 3
 	// MaxDeferred bounds how many fragments are tried in search of one that passes.
 	MaxDeferred = 64
-	// pauseFactor is how many times longer than between sessions the pauses of a fragment may grow while
+	// pauseFactor is how many times longer than the pauses between sessions those of a fragment may become while
 	// others pass.
 	pauseFactor = 10
-	// tryShare bounds what such a fragment takes of the line: it pauses for so many times as long as a try took.
+	// tryShare bounds the share of the connection's time for such a fragment: it pauses for tryShare times the duration of
+	// a try.
 	tryShare = 8
 )
 
-// List has the fragments whose sessions ended without a word about them. They go alone, others may go before
-// them, and those with which the line breaks go in parts; but however often it breaks, they are tried again.
-// Only one with which the service itself fails again and again while others pass is given up. It is for one goroutine.
+// List has the fragments whose sessions ended without an acknowledgement or ERROR for them. They are sent alone, others
+// may be sent first, and those with which the connection breaks are sent in parts; but however often it breaks, they are
+// tried again. Only a fragment with which the service itself repeatedly fails while others pass is refused. It is for one
+// goroutine.
 type List struct {
 	suspects  map[queue.ID]*Suspect
-	shortLine bool // the line lives shorter than fragments take
+	shortLine bool // connections break before a fragment is sent completely
 	width     int  // how many may be deferred before all are tried again; it doubles while nothing passes
 	pause     backoff.Policy
-	wall      func() time.Time // for people
+	wall      func() time.Time // for reports
 }
 
 // Suspect is one of the fragments.
 type Suspect struct {
 	First queue.Fragment // as it was when it was first suspected
 	Since time.Time      // by the wall clock
-	Split *queue.Split   // nil = it goes whole
+	Split *queue.Split   // nil = it is sent in one piece
 
 	consecutive int  // failures since it, or a part of it, was first suspected
-	breaks      int  // of these by the line
-	blamed      int  // of these by the service, with another fragment's success in between
+	breaks      int  // of these breaks of the connection
+	blamed      int  // of these errors of the service, with another fragment's success in between
 	passed      bool // another fragment passed since the last failure
-	deferred    bool // not to be tried until another fragment passed, and due has come
+	deferred    bool // not to be tried until another fragment passed, and not before due
 	due         time.Time
 	pause       *backoff.Backoff
 }
 
-// New returns an empty list. between are the pauses between sessions, whose Max must be set; wall is the wall clock.
+// New returns an empty list. between has the pauses between sessions, whose Max must be set; wall is the wall clock.
 func New(between backoff.Policy, wall func() time.Time) *List {
 	between.Max *= pauseFactor
 	return &List{suspects: make(map[queue.ID]*Suspect), width: 1, pause: between, wall: wall}
 }
 
-// Has reports whether a fragment must be sent alone, so that it alone is to blame.
+// Has reports whether a fragment must be sent alone, so that only it can be the cause of a failure.
 func (l *List) Has(id queue.ID) bool { return l.suspects[id] != nil }
 
 // Deferred reports whether a fragment is passed over for now.
 func (l *List) Deferred(id queue.ID) bool { return l.suspects[id] != nil && l.suspects[id].deferred }
 
-// SplitOf returns how a fragment is split; nil when it goes whole.
+// SplitOf returns how a fragment is split; nil when it is sent in one piece.
 func (l *List) SplitOf(id queue.ID) *queue.Split {
 	if x := l.suspects[id]; x != nil {
 		return x.Split
@@ -77,10 +79,10 @@ func (l *List) SplitOf(id queue.ID) *queue.Split {
 	return nil
 }
 
-// SplitAgain makes a fragment that is split be split otherwise.
+// SplitAgain replaces the split of a fragment.
 func (l *List) SplitAgain(id queue.ID, p *queue.Split) { l.suspects[id].Split = p }
 
-// Add makes a fragment be sent alone.
+// Add has a fragment sent alone.
 func (l *List) Add(f queue.Fragment) { l.add(f) }
 
 func (l *List) add(f queue.Fragment) *Suspect {
@@ -95,7 +97,7 @@ func (l *List) add(f queue.Fragment) *Suspect {
 	return x
 }
 
-// Split makes a fragment be sent in parts from now on.
+// Split has a fragment sent in parts from now on.
 func (l *List) Split(f queue.Fragment, p *queue.Split) {
 	x := l.suspects[f.ID()]
 	if x == nil {
@@ -105,17 +107,17 @@ func (l *List) Split(f queue.Fragment, p *queue.Split) {
 	x.consecutive, x.breaks, x.deferred = 0, 0, false
 }
 
-// ToSplit reports whether a fragment is to be sent in parts, as the line broke with it.
+// ToSplit reports whether a fragment is to be sent in parts, as the connection broke with it.
 func (l *List) ToSplit(id queue.ID) bool {
 	x := l.suspects[id]
 	return x != nil && x.Split == nil && (x.breaks >= SplitAfter || l.shortLine && x.breaks >= SplitSoon)
 }
 
-// LineIsShort notes that the line breaks before a fragment is through.
+// LineIsShort records that the connection breaks before a fragment is sent completely.
 func (l *List) LineIsShort() { l.shortLine = true }
 
-// Failed notes that a fragment's session ended: by the line, by an ERROR of the service that named it, or
-// otherwise; took is how long the session lasted. It reports whether the service will never take the fragment.
+// Failed records that a fragment's session ended: by a break of the connection, by an ERROR of the service that named it,
+// or otherwise; took is how long the session lasted. It reports whether the service will never accept the fragment.
 func (l *List) Failed(f queue.Fragment, byLine, named bool, took time.Duration) (refused bool) {
 	x := l.suspects[f.ID()]
 	if x == nil {
@@ -137,10 +139,10 @@ func (l *List) Failed(f queue.Fragment, byLine, named bool, took time.Duration) 
 	if deferred == 0 && x.consecutive < maxFailures {
 		return false
 	}
-	if x.deferred, x.due = true, time.Now(); !named { // what the service fails with comes to an end
+	if x.deferred, x.due = true, time.Now(); !named { // with an ERROR the tries end after RefusedAfter
 		x.due = x.due.Add(min(max(x.pause.Next(), tryShare*took), l.pause.Max))
 	}
-	if deferred >= l.width { // nothing passes: no fragment is to blame
+	if deferred >= l.width { // nothing passes: no fragment is the cause
 		for _, other := range l.suspects {
 			other.deferred = false
 		}
@@ -158,7 +160,7 @@ func (l *List) countDeferred() (n int) {
 	return n
 }
 
-// Passed notes that a fragment, or a part of it, got through. It reports whether others are to be tried
+// Passed records that a fragment, or a part of it, got through. It reports whether others are to be tried
 // again now.
 func (l *List) Passed(f queue.Fragment, whole bool) (again bool) {
 	own := l.suspects[f.ID()]
@@ -179,7 +181,7 @@ func (l *List) Passed(f queue.Fragment, whole bool) (again bool) {
 	return l.Release() > 0
 }
 
-// NextDue returns when the first of those that are deferred, and that want accepts, is due.
+// NextDue returns when the first deferred fragment that want accepts is due.
 func (l *List) NextDue(want func(queue.Fragment) bool) (due time.Time, ok bool) {
 	for _, x := range l.suspects {
 		if x.deferred && want(x.First) && (!ok || x.due.Before(due)) {
@@ -189,7 +191,7 @@ func (l *List) NextDue(want func(queue.Fragment) bool) (due time.Time, ok bool) 
 	return due, ok
 }
 
-// Release takes those back that are deferred and due, and returns how many.
+// Release ends the deferral of all fragments that are due, and returns how many.
 func (l *List) Release() (n int) {
 	for _, x := range l.suspects {
 		if x.deferred && !time.Now().Before(x.due) {
@@ -200,15 +202,15 @@ func (l *List) Release() (n int) {
 	return n
 }
 
-// Forget removes a fragment that is no concern of the upload any more.
+// Forget removes a fragment that the upload is done with.
 func (l *List) Forget(id queue.ID) { delete(l.suspects, id) }
 
-// Prune forgets those that are not pending any more, as they were deleted.
+// Prune forgets the fragments that are no longer pending, as they were deleted.
 func (l *List) Prune(pends func(queue.ID) bool) {
 	maps.DeleteFunc(l.suspects, func(id queue.ID, _ *Suspect) bool { return !pends(id) })
 }
 
-// Len is how many there are.
+// Len returns how many fragments the list has.
 func (l *List) Len() int { return len(l.suspects) }
 
 // FailsAlone reports whether a fragment failed, and others passed since.
@@ -217,7 +219,7 @@ func (l *List) FailsAlone(id queue.ID) bool {
 	return x != nil && x.consecutive > 0 && x.passed
 }
 
-// Stuck returns the oldest fragment with which the line breaks again and again; nil when there is none.
+// Stuck returns the oldest fragment with which the connection repeatedly breaks; nil when there is none.
 func (l *List) Stuck() *Suspect {
 	var oldest *Suspect
 	for _, x := range l.suspects {

@@ -99,7 +99,7 @@ func TestNobodyIsToBlameWhereNothingPasses(t *testing.T) {
 	}
 	l.Failed(other, true, false, 0)
 	if l.Deferred(x.ID()) || l.Deferred(other.ID()) {
-		t.Error("a fragment is passed over, and those that were tried in its place fail too")
+		t.Error("a fragment is passed over, and those that were tried instead fail too")
 	}
 	l.Prune(func(queue.ID) bool { return false })
 	if l.Len() != 0 {

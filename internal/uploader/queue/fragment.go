@@ -7,28 +7,28 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// Offsets says how far a segment's times are from those on the wire and from those of the recording.
+// Offsets returns how far a segment's times are from the producer timestamps and from the times of the recording.
 type Offsets interface {
 	Offsets(k segment.Key, at time.Duration) (wire, recorded time.Duration)
 }
 
-// ID tells a stream's fragments apart.
+// ID identifies a fragment of a stream.
 type ID struct {
 	Segment  segment.Key
 	Fragment time.Duration // its start in the segment
 }
 
-// Fragment is one that is to be sent, or a part of one.
+// Fragment is a fragment to be sent, or a part of one.
 type Fragment struct {
 	Key    segment.Key
 	Stored mkv.Fragment // as it is in the segment
-	Split  *Split       // nil = it is sent whole
-	Part   int          // of Split
+	Split  *Split       // nil = it is sent in one piece
+	Part   int          // index in Split
 
 	wire, recorded time.Duration // to be added to the file's times; see segment.Store.Offsets
 }
 
-// NewFragment is a whole fragment of a segment.
+// NewFragment returns a whole fragment of a segment.
 func NewFragment(store Offsets, key segment.Key, f mkv.Fragment) Fragment {
 	s := Fragment{Key: key, Stored: f}
 	s.wire, s.recorded = store.Offsets(key, f.Start)
@@ -43,7 +43,7 @@ func (s Fragment) Same(other Fragment) bool {
 	return s.ID() == other.ID() && s.Split == other.Split && s.Part == other.Part
 }
 
-// times are its first and its last since the segment's start.
+// times returns its first and its last time since the segment's start.
 func (s Fragment) times() (first, last time.Duration) {
 	if s.Split != nil {
 		return s.Split.parts[s.Part].Start, s.Split.parts[s.Part].Last
@@ -51,28 +51,28 @@ func (s Fragment) times() (first, last time.Duration) {
 	return s.Stored.Start, s.Stored.Last
 }
 
-// At is the timecode on the wire: ms since 1970.
+// At returns its producer timestamp, which is the cluster's timecode: ms since 1970.
 func (s Fragment) At() int64 {
 	first, _ := s.times()
 	return s.Key.Start + (first + s.wire).Milliseconds()
 }
 
-// End is the time of its last frame on the wire, in ms since 1970.
+// End returns the producer timestamp of its last frame, in ms since 1970.
 func (s Fragment) End() int64 {
 	_, last := s.times()
 	return s.Key.Start + (last + s.wire).Milliseconds()
 }
 
-// Wire is what has to be added to the times of its segment to have those on the wire.
+// Wire returns what has to be added to the times of its segment to obtain producer timestamps.
 func (s Fragment) Wire() time.Duration { return s.wire }
 
-// Began is when it was recorded, as far as is known.
+// Began returns when its recording began, as far as is known.
 func (s Fragment) Began() time.Time {
 	first, _ := s.times()
 	return s.Key.StartTime().Add(first + s.recorded)
 }
 
-// Ended is when its last frame was recorded, as far as is known.
+// Ended returns when its last frame was recorded, as far as is known.
 func (s Fragment) Ended() time.Time {
 	_, last := s.times()
 	return s.Key.StartTime().Add(last + s.recorded)
@@ -83,13 +83,13 @@ func (s Fragment) In(from, to time.Time) bool {
 	return (from.IsZero() || !s.Ended().Before(from)) && (to.IsZero() || s.Began().Before(to))
 }
 
-// Whole is the fragment that it is a part of.
+// Whole returns the fragment that it is a part of.
 func (s Fragment) Whole() Fragment {
 	s.Split, s.Part = nil, 0
 	return s
 }
 
-// Bytes is the most that is sent of it.
+// Bytes returns an upper bound of the bytes that are sent for it.
 func (s Fragment) Bytes() int64 {
 	if s.Split != nil {
 		return s.Split.parts[s.Part].Size

@@ -10,17 +10,17 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// Header of the segment that Peek's fragment is in, with the tracks that are sent.
+// Header returns the header of the segment with Peek's fragment, with the tracks that are sent.
 func (q *Queue) Header() mkv.Header { return q.open.tracks.Header }
 
-// Omitted is the sound of a fragment that is not sent.
+// Omitted is the audio of a fragment that is not sent.
 type Omitted struct {
-	Name  string // its codec for people; "" when all is sent
-	Never bool   // no setting has it sent
+	Name  string // its codec for people; "" when all audio is sent
+	Never bool   // with no setting it is sent
 }
 
-// Media of Peek's fragment behind its cluster head; omitted is the sound that is not in it. Where not all
-// tracks are sent it is read through cut; it fails with mkv.ErrNoFrame when nothing of the fragment can be sent.
+// Media returns the media of Peek's fragment without the cluster's head; omitted is the audio that is not in it. Where not
+// all tracks are sent it is read through cut; Media fails with mkv.ErrNoFrame when the fragment has no frame to send.
 func (q *Queue) Media(f Fragment, cut *mkv.Cut) (media kvs.Media, omitted Omitted, err error) {
 	tracks, reader := &q.open.tracks, q.open.reader
 	if f.Split == nil && tracks.Whole() {
@@ -41,22 +41,22 @@ func (q *Queue) Media(f Fragment, cut *mkv.Cut) (media kvs.Media, omitted Omitte
 	case errors.Is(err, mkv.ErrNoFrame):
 		return nil, omitted, err
 	}
-	return unreadable{err}, omitted, nil // the session fails with it, as with whatever cannot be read while it is sent
+	return unreadable{err}, omitted, nil // the session fails with it, as with any read error while a fragment is sent
 }
 
-// unreadable is the media of a fragment that the disk does not return.
+// unreadable is the media of a fragment that cannot be read from the disk.
 type unreadable struct{ err error }
 
 func (u unreadable) Read([]byte) (int, error) { return 0, u.err }
 
-// Size implements kvs.Media: there is something to read.
+// Size implements kvs.Media; it is not 0, so that Read is called.
 func (u unreadable) Size() int64 { return 1 }
 
 // Split finds the parts of a whole fragment; nil when it cannot be sent in parts.
 func (q *Queue) Split(f Fragment) *Split {
 	reader, err := q.o.Store.OpenSegment(f.Key)
 	if err != nil {
-		return nil // the next session finds out
+		return nil // the next session reports it
 	}
 	defer func() { _ = reader.Close() }() // was only read
 	mode := q.o.Audio()

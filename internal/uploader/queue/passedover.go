@@ -8,29 +8,29 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// A segment that cannot be opened, or not be moved to uploaded, is passed over for UnreadableFor. Where
-// the disk or the system fails, which may pass, it is tried again after unreadableFirst, and after twice
+// A segment that cannot be opened, or cannot be moved to uploaded, is passed over for UnreadableFor. Where
+// the disk or the system fails, which may be transient, it is tried again after unreadableFirst, and after twice
 // as long with every failure in a row.
 const (
 	unreadableFirst = time.Second
 	// UnreadableFor is the longest pause of a segment that cannot be read.
 	UnreadableFor = 10 * time.Minute
-	// UnreadableWait is up to which pause an upload that is to end waits for such a segment.
+	// UnreadableWait is the longest pause for which an upload that ends when nothing is pending waits for such a segment.
 	UnreadableWait = 16 * time.Second
 )
 
-// passedOver are segments that the disk fails with.
+// passedOver are the segments that could not be read or moved.
 type passedOver struct {
 	now   func() time.Time
 	until map[segment.Key]time.Time     // when to try again
-	pause map[segment.Key]time.Duration // of those that grow
+	pause map[segment.Key]time.Duration // the last one, where pauses grow
 }
 
 func newPassedOver(now func() time.Time) passedOver {
 	return passedOver{now: now, until: make(map[segment.Key]time.Time), pause: make(map[segment.Key]time.Duration)}
 }
 
-// add passes over a segment for a while. What is wrong in a file stays wrong.
+// add passes over a segment for a while. A fault in the file itself does not go away, so its pause does not grow.
 func (p *passedOver) add(key segment.Key, err error) {
 	wait := UnreadableFor
 	if system := syscall.Errno(0); errors.As(err, &system) {

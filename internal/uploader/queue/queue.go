@@ -1,5 +1,5 @@
-// Package queue owns which of a stream's fragments is sent next: those that are pending, oldest first, as they are
-// or in parts, with the tracks that are sent. It must not know how they are sent, nor what became of it.
+// Package queue owns which of a stream's fragments is sent next: those that are pending, oldest first, in one piece
+// or in parts, with the tracks that are sent. It must not know how they are sent, nor with which result.
 package queue
 
 import (
@@ -19,11 +19,11 @@ type Store interface {
 	MarkUploaded(k segment.Key) error
 }
 
-// Isolation says which fragments are not sent in their turn, as those before; see poison.List.
+// Isolation determines which fragments are not sent in order, or not in one piece; see poison.List.
 type Isolation interface {
 	Deferred(id ID) bool        // it is passed over for now
-	SplitOf(id ID) *Split       // nil = it is sent whole
-	SplitAgain(id ID, p *Split) // it is split otherwise from now on
+	SplitOf(id ID) *Split       // nil = it is sent in one piece
+	SplitAgain(id ID, p *Split) // replaces its split
 }
 
 // Options of a Queue. All are required.
@@ -31,11 +31,11 @@ type Options struct {
 	Stream    string
 	Store     Store
 	Isolation Isolation
-	// Audio says which sound is sent, and may say otherwise at any time.
+	// Audio returns which audio is sent. Its answer may change at any time.
 	Audio func() Audio
-	// Unreadable is called with why a segment cannot be read.
+	// Unreadable is called with the error of a segment that cannot be read.
 	Unreadable func(error)
-	// Now is a clock that nobody sets, for the pauses of segments that cannot be read.
+	// Now is a monotonic clock, for the pauses of segments that cannot be read.
 	Now func() time.Time
 }
 
@@ -44,17 +44,17 @@ type Queue struct {
 	o          Options
 	open       opened
 	wanted     wanted
-	after      segment.Key   // segments up to this one were returned whole
-	finished   []segment.Key // returned whole, and not yet moved to uploaded
+	after      segment.Key   // all fragments of the segments up to this one were returned
+	finished   []segment.Key // segments of which all were returned, not yet moved to uploaded
 	passedOver passedOver
 }
 
-// opened is the segment of which fragments are returned; zero between segments.
+// opened is the segment whose fragments are returned; zero between segments.
 type opened struct {
 	reader *segment.Reader
 	list   []mkv.Fragment
-	final  bool // list is
-	next   int  // in list
+	final  bool // no fragment will be added to list
+	next   int  // index in list
 	part   int  // of that fragment, when it is split
 	tracks trackChoice
 }
@@ -62,7 +62,7 @@ type opened struct {
 // wanted are the fragments that are returned.
 type wanted struct {
 	from, to time.Time     // when they were recorded; zero: unbounded
-	without  func(ID) bool // those that are passed over nevertheless; nil = none
+	without  func(ID) bool // which of these are passed over; nil = none
 }
 
 // New returns a queue that begins with the oldest fragment.
@@ -70,7 +70,7 @@ func New(o Options) *Queue {
 	return &Queue{o: o, after: segment.Before(o.Stream), passedOver: newPassedOver(o.Now)}
 }
 
-// Restart begins again with the oldest of all, and lets go of the open segment.
+// Restart starts again with the oldest fragment, and closes the open segment.
 func (q *Queue) Restart() {
 	q.Release()
 	q.wanted = wanted{}
@@ -78,13 +78,13 @@ func (q *Queue) Restart() {
 	q.finished = q.finished[:0]
 }
 
-// Restrict passes over all fragments, up to the next Restart, but those of which something was recorded in
-// [from, to), zero being unbounded, and that without does not name.
+// Restrict limits the queue, up to the next Restart, to fragments that were at least partly recorded in
+// [from, to), where a zero time is unbounded, and for which without returns false.
 func (q *Queue) Restrict(from, to time.Time, without func(ID) bool) {
 	q.wanted = wanted{from, to, without}
 }
 
-// Release lets go of the open segment.
+// Release closes the open segment.
 func (q *Queue) Release() {
 	if q.open.reader != nil {
 		_ = q.open.reader.Close() // was only read
@@ -92,7 +92,7 @@ func (q *Queue) Release() {
 	q.open = opened{}
 }
 
-// Peek returns the fragment that goes next; ok is false when nothing is pending now.
+// Peek returns the next fragment; ok is false when nothing is pending now.
 func (q *Queue) Peek() (f Fragment, ok bool) {
 	for {
 		if q.open.reader == nil && !q.openNext() {
@@ -130,8 +130,7 @@ func (q *Queue) wants(f Fragment) bool {
 	return q.Covers(f) && !q.o.Isolation.Deferred(id) && (q.wanted.without == nil || !q.wanted.without(id))
 }
 
-// divide makes the next part of a fragment that is split, in place of the whole. It is false when no part is
-// left.
+// divide replaces a fragment that is split by its next part. ok is false when no part is left.
 func (q *Queue) divide(f *Fragment) (ok bool) {
 	p := q.o.Isolation.SplitOf(f.ID())
 	if p == nil {
@@ -147,7 +146,7 @@ func (q *Queue) divide(f *Fragment) (ok bool) {
 	return ok
 }
 
-// Take moves on behind what Peek returned.
+// Take advances the queue past the fragment that Peek returned.
 func (q *Queue) Take(f Fragment) {
 	if f.Split != nil {
 		q.open.part++
@@ -156,7 +155,7 @@ func (q *Queue) Take(f Fragment) {
 	q.open.next, q.open.part = q.open.next+1, 0
 }
 
-// openNext opens the oldest segment that was not returned.
+// openNext opens the oldest segment that was not returned. It reports whether there is one.
 func (q *Queue) openNext() bool {
 	for {
 		key, ok := q.find()
@@ -190,7 +189,7 @@ func (q *Queue) find() (segment.Key, bool) {
 	}
 }
 
-// load lists the fragments of the open segment, or lets go of it.
+// load lists the fragments of the open segment, or closes it when they cannot be read.
 func (q *Queue) load() error {
 	var err error
 	if q.open.list, q.open.final, err = q.open.reader.Fragments(); err != nil {
@@ -201,7 +200,7 @@ func (q *Queue) load() error {
 	return err
 }
 
-// fail passes over a segment that cannot be read; one that is gone is none of our business.
+// fail passes over a segment that cannot be read. One that was deleted is not an error.
 func (q *Queue) fail(key segment.Key, err error) {
 	q.after = key
 	if !errors.Is(err, segment.ErrNotFound) {
@@ -210,5 +209,5 @@ func (q *Queue) fail(key segment.Key, err error) {
 	}
 }
 
-// Covers reports whether a fragment is one of those that Restrict left.
+// Covers reports whether a fragment was recorded in the time range of Restrict.
 func (q *Queue) Covers(f Fragment) bool { return f.In(q.wanted.from, q.wanted.to) }

@@ -8,9 +8,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// Settle moves segments to uploaded of which everything is done, and nothing is inFlight any more; damaged are those
-// that were uploaded but for what cannot be read of them. A disk that refuses it is not asked again with every
-// acknowledgement: it may take its time to refuse.
+// Settle moves to uploaded the segments of which every fragment is done and none is inFlight; damaged are those
+// that were uploaded except for fragments that cannot be read. When the disk fails, the move is not tried again with every
+// acknowledgement: a failing disk may be slow.
 func (q *Queue) Settle(inFlight func(segment.Key) bool) (damaged []segment.Key, err error) {
 	left := q.finished[:0]
 	for _, key := range q.finished {
@@ -49,8 +49,8 @@ func (q *Queue) Overdue() bool {
 	return ok && !q.o.Now().Before(at)
 }
 
-// Readable reports whether no segment that waits for its upload is passed over. It forgets those that
-// are gone.
+// Readable reports whether no segment that waits for its upload is passed over. It forgets segments that
+// no longer wait.
 func (q *Queue) Readable() bool {
 	for key := range q.passedOver.until {
 		if !q.pending(key) {

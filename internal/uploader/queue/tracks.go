@@ -6,15 +6,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// Audio is which sound is sent with the video.
+// Audio is which audio is sent with the video.
 type Audio uint8
 
 // The values of Audio.
 const (
-	// AudioPlayable sends AAC. The console and HLS play video alone or with AAC; other sound beside
-	// it takes playback away (KVS developer guide, "HLS playback", "GetClip").
+	// AudioPlayable sends AAC. The console and HLS play video alone or with AAC; with other audio they
+	// play nothing (KVS developer guide, "HLS playback", "GetClip").
 	AudioPlayable Audio = iota
-	AudioAll            // sends all sound that the service plays anywhere
+	AudioAll            // sends all audio that the service plays anywhere
 )
 
 // sends reports whether a track is sent.

@@ -1,5 +1,5 @@
-// Package refused owns which of the fragments that the service refused are sent again by themselves: once a day, a few
-// times, and all of a kind as soon as the service takes one of that kind. It must not know how they are sent.
+// Package refused owns which of the fragments that the service refused are sent again automatically: once a day, a few
+// times, and all with the same error as soon as the service accepts one of them. It must not know how they are sent.
 package refused
 
 import (
@@ -17,13 +17,13 @@ import (
 const (
 	// retryAfter is how long after a refusal a fragment is sent again.
 	retryAfter = 24 * time.Hour
-	// MaxTries is how often that is done by itself.
+	// MaxTries is how often that is done automatically.
 	MaxTries = 3
 	// MaxADay bounds how many fragments of a stream are sent again in retryAfter.
 	MaxADay = 100
 	// freedAtOnce bounds how many segments are queued between two sessions.
 	freedAtOnce = 100
-	// LookEvery is the least time between two looks for refused fragments that are due, when there was none.
+	// LookEvery is the least time between two searches for refused fragments that are due, after one that found none.
 	LookEvery = time.Minute
 )
 
@@ -42,32 +42,32 @@ type Options struct {
 	Store  Store
 	Now    func() time.Time // the wall clock
 	Log    *zap.Logger
-	// PassedOver says which segments cannot be read now.
+	// PassedOver reports whether a segment cannot be read now.
 	PassedOver func(segment.Key) bool
-	// Unreadable is called with why the disk did not queue a fragment.
+	// Unreadable is called with the error of the disk when a fragment could not be queued.
 	Unreadable func(error)
 }
 
 // List makes refused fragments pending again. It is for one goroutine.
 type List struct {
 	o      Options
-	freed  []string    // codes of refused fragments that the service took after all
-	tried  []time.Time // when refused fragments were sent again by themselves, within a day
+	freed  []string    // codes of refused fragments that the service accepted later
+	tried  []time.Time // when refused fragments were sent again automatically, within a day
 	looked time.Time   // when none of them was due, or one could not be queued
 	failed map[segment.Key]failed
 }
 
-// failed is a segment of which refused fragments could not be queued. Others are queued before it, and it is not
+// failed is a segment whose refused fragments could not be queued. Others are queued before it, and it is not
 // tried for queue.UnreadableFor: each try ends a session.
 type failed struct {
-	at   time.Time // when that was tried last
-	disk bool      // as the disk failed
+	at   time.Time // of the last try
+	disk bool      // the disk failed
 }
 
-// New returns a List that knows of no fragment that the service took after all.
+// New returns a List with an empty history.
 func New(o Options) *List { return &List{o: o, failed: make(map[segment.Key]failed)} }
 
-// RequeueDue makes one refused fragment pending that is due, and returns it: it goes next, and alone. ok is false when
+// RequeueDue makes pending one refused fragment that is due, and returns it: it is sent next, and alone. ok is false when
 // there is none. Call it when nothing else is pending.
 func (l *List) RequeueDue() (f queue.Fragment, ok bool) {
 	due := l.due()
@@ -78,7 +78,7 @@ func (l *List) RequeueDue() (f queue.Fragment, ok bool) {
 	return queue.NewFragment(l.o.Store, due.Key, due.Fragment), true
 }
 
-// due is the next refused fragment that is due; nil when none is, or as many as a day has were tried.
+// due returns the next refused fragment that is due; nil when none is, or MaxADay were tried within a day.
 func (l *List) due() *segment.Refused {
 	now := l.o.Now()
 	if now.Sub(l.looked).Abs() < LookEvery {
@@ -101,7 +101,7 @@ func (l *List) due() *segment.Refused {
 			due = &list[i]
 		}
 	}
-	l.failed = failing // without those that nobody tries again
+	l.failed = failing // without segments that are not tried again
 	l.tried = withinADay(l.tried, now)
 	if due == nil || max(tried, len(l.tried)) >= MaxADay {
 		l.looked = now
@@ -110,7 +110,7 @@ func (l *List) due() *segment.Refused {
 	return due
 }
 
-// goesBefore says which of two refused fragments is to be tried first: one that can be queued, as far as is known,
+// goesBefore reports whether a is to be tried before b: one that can be queued, as far as is known, comes first,
 // and then the one that was tried least, so that each gets its first try soon.
 func (l *List) goesBefore(a, b segment.Refused) bool {
 	return cmp.Or(l.failed[a.Key].at.Compare(l.failed[b.Key].at), cmp.Compare(a.Tries, b.Tries)) < 0
@@ -122,7 +122,7 @@ func (l *List) failedLately(k segment.Key) bool {
 	return ok && l.o.Now().Sub(x.at).Abs() < queue.UnreadableFor
 }
 
-// withinADay returns those of the times that are less than a day ago.
+// withinADay returns the times that are less than a day ago.
 func withinADay(times []time.Time, now time.Time) (list []time.Time) {
 	for _, t := range times {
 		if now.Sub(t).Abs() < retryAfter {
@@ -132,8 +132,8 @@ func withinADay(times []time.Time, now time.Time) (list []time.Time) {
 	return list
 }
 
-// requeue makes fragments of a segment pending again. When that fails nothing is queued for LookEvery: as nothing
-// of the segment pends, nothing else would keep sessions from being ended for it.
+// requeue makes fragments of a segment pending again. When that fails nothing is queued for LookEvery: as no fragment
+// of the segment is pending, nothing else would keep sessions from being ended for it.
 func (l *List) requeue(k segment.Key, starts []time.Duration, counted bool) bool {
 	err := l.o.Store.Requeue(k, starts, counted)
 	if err == nil {
@@ -159,7 +159,7 @@ func (l *List) DiskFails() bool {
 	return false
 }
 
-// Persisted notes that the service took a fragment: if it refused it before, it may take those now that it
+// Persisted records that the service accepted a fragment: if it refused it before, it may now accept those that it
 // refused for the same reason.
 func (l *List) Persisted(f queue.Fragment) {
 	if code, ok := l.o.Store.RefusedBefore(f.Key, f.Stored.Start); ok {
@@ -167,7 +167,8 @@ func (l *List) Persisted(f queue.Fragment) {
 	}
 }
 
-// RequeueFreed makes pending what was refused for reasons that no longer hold. It reports whether it did.
+// RequeueFreed makes pending the fragments that were refused for reasons that no longer apply. It reports whether there
+// were any.
 func (l *List) RequeueFreed() (any bool) {
 	if len(l.freed) == 0 {
 		return false

@@ -40,7 +40,7 @@ func (s *store) Requeue(k segment.Key, _ []time.Duration, _ bool) error {
 	return nil
 }
 
-// add refuses n fragments that were sent again so many times.
+// add refuses n fragments that were sent again tries times.
 func (s *store) add(n int, code string, at time.Time, tries int) {
 	for range n {
 		k := segment.Key{Stream: "door", Start: int64(len(s.list) + len(s.pending) + 1)}

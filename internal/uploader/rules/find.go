@@ -11,14 +11,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
-// All lists the rules in the order of the documentation, docs/upload-errors.md.
+// All returns the rules in the order of the documentation, docs/upload-errors.md.
 func All() []Rule {
 	list := append([]Rule{}, ackRules...)
 	list = append(list, httpRules...)
 	return append(list, connectRule, untrustedRule, credentialsRule, brokenRule, stallRule, diskRule)
 }
 
-// OfAck finds the answer to an ERROR acknowledgement.
+// OfAck returns the answer to an ERROR acknowledgement.
 func OfAck(a kvs.Ack) Answer {
 	given := a.ErrorCode
 	if a.ErrorID != 0 {
@@ -27,7 +27,7 @@ func OfAck(a kvs.Ack) Answer {
 	return Answer{ackRule(a), given}
 }
 
-// OfOpen finds the answer to an error of opening a session.
+// OfOpen returns the answer to an error of opening a session.
 func OfOpen(err error) Answer {
 	var answer *kvs.RequestError
 	if errors.As(err, &answer) {
@@ -36,7 +36,7 @@ func OfOpen(err error) Answer {
 	return Answer{Rule: openRule(err)}
 }
 
-// OfEnd finds the answer to the end of a session that ended by itself; err may be nil.
+// OfEnd returns the answer to the end of a session that the uploader did not end; err may be nil.
 func OfEnd(err error) Answer {
 	var media *kvs.MediaError
 	if errors.As(err, &media) {
@@ -45,15 +45,14 @@ func OfEnd(err error) Answer {
 	return Answer{Rule: brokenRule}
 }
 
-// Stalled is the answer to a session in which nothing moves.
+// Stalled returns the answer to a session in which neither a byte nor an acknowledgement moves.
 func Stalled() Answer { return Answer{Rule: stallRule} }
 
-// SoundOnly is the answer to a fragment of sound alone whose sound is not sent: a camera that broke off before
-// its first picture, or a power cut, may leave one.
+// SoundOnly returns the answer to a fragment with audio only, whose audio is not sent: a camera that disconnected before
+// its first frame, or a power cut, may leave one.
 func SoundOnly() Answer { return Answer{Rule: soundOnlyRule} }
 
-// ackRule finds the rule for an ERROR. The id decides; the name does where there is none, or one that
-// no guide has.
+// ackRule returns the rule for an ERROR. The id decides; the name does where the id is missing or not documented.
 func ackRule(a kvs.Ack) Rule {
 	for _, r := range ackRules {
 		if a.ErrorID != 0 && r.ID == a.ErrorID {
@@ -68,7 +67,7 @@ func ackRule(a kvs.Ack) Rule {
 	return ackRules[len(ackRules)-1]
 }
 
-// openRule finds the rule for a session that was not opened, and not answered either.
+// openRule returns the rule for a session that was not opened and got no response.
 func openRule(err error) Rule {
 	if errors.Is(err, kvs.ErrCredentials) {
 		return credentialsRule
@@ -80,8 +79,8 @@ func openRule(err error) Rule {
 	return connectRule
 }
 
-// OfResponse finds the rule for a response other than 200. IAM denies with several statuses, and at times
-// without the exception's name: its text decides, and names the right that is missing.
+// OfResponse returns the rule for a response other than 200. IAM denies with several statuses, and at times
+// without the exception's name: its text decides, and names the missing permission.
 func OfResponse(answer awserr.Error) Rule {
 	status, name := answer.Status, answer.Name
 	switch answer.Kind {
@@ -109,8 +108,8 @@ func OfResponse(answer awserr.Error) Rule {
 	return rule
 }
 
-// badRequest returns the status and name of the rule for an answer with 400. What the services name in many
-// ways is no fault of a person's.
+// badRequest returns the status and name of the rule for an answer with 400. Errors that the services name in several
+// ways have one rule, and are not classified as a mistake of the user.
 func badRequest(answer awserr.Error) (status int, name string) {
 	for _, r := range httpRules {
 		if r.Status == http.StatusBadRequest && r.Name != "" && r.Name == answer.Name {

@@ -1,4 +1,4 @@
-// Package rules owns what is done about each error of uploading: a table, which docs/upload-errors.md shows too. It
+// Package rules owns what is done about each upload error: a table, which docs/upload-errors.md shows too. It
 // must not know what was sent, nor carry anything out.
 package rules
 
@@ -12,15 +12,15 @@ import (
 // Action is what the uploader does about an error.
 type Action uint8
 
-// The actions. Whatever repeats without a fragment getting through in between is retried more and
-// more slowly.
+// The actions. An error that recurs without a fragment getting through in between is retried with growing
+// pauses.
 const (
 	RetryNow       Action = iota + 1 // a new session at once
 	BackOff                          // a new session after a pause
-	NewEndpoint                      // ask for the data endpoint again, then as BackOff
-	NewCredentials                   // ask for credentials again, then as BackOff
-	Refuse                           // the fragment stays on the hub; go on with the next
-	AskUser                          // a person must act: try again every few minutes, for ever
+	NewEndpoint                      // request the data endpoint again, then as BackOff
+	NewCredentials                   // request credentials again, then as BackOff
+	Refuse                           // keep the fragment on the hub and continue with the next
+	AskUser                          // a person must act: try again every few minutes, without end
 )
 
 var actionTexts = map[Action]string{
@@ -32,7 +32,7 @@ var actionTexts = map[Action]string{
 	AskUser:        "report it, try again every 1 to 5 min",
 }
 
-// String says it as the documentation does.
+// String returns the text of the documentation.
 func (a Action) String() string { return actionTexts[a] }
 
 // Rule is what is done about one kind of error.
@@ -43,22 +43,22 @@ type Rule struct {
 	Action Action
 	// Cause says what is wrong, and Advice what to do about it, for people.
 	Cause, Advice string
-	// Fragment says that the fragment itself may be to blame: when it keeps ending sessions others are
-	// sent before it. When it is an ERROR of the service, which names it while others pass, it is kept as refused.
+	// Fragment is true when the fragment itself may be the cause: when it keeps ending sessions, others are
+	// sent before it. When the service names it in an ERROR, repeatedly while others pass, it is kept as refused.
 	Fragment bool
-	// Line says that the line may be to blame as well: such a fragment is never refused, but sent in parts.
+	// Line is true when the connection may be the cause as well: such a fragment is never refused, but sent in parts.
 	Line bool
-	// Split says that the fragment's parts may be taken: it is first sent again in parts.
+	// Split is true when the service may accept the fragment's parts: it is first sent again in parts.
 	Split bool
-	// Renew says that the credentials may have expired: others are asked for once.
+	// Renew is true when the credentials may have expired: new ones are requested once.
 	Renew bool
-	// Tags says that the fragment's tags may be to blame: it is first sent again without them.
+	// Tags is true when the fragment's tags may be the cause: it is first sent again without them.
 	Tags bool
 }
 
 const anyServerError = 599 // stands for 500 to 599
 
-// Title names the error as the documentation does.
+// Title returns the name of the error in the documentation.
 func (r Rule) Title() string {
 	switch {
 	case r.ID != 0:
@@ -74,7 +74,7 @@ func (r Rule) Title() string {
 	}
 }
 
-// Class says who can end the error.
+// Class returns who can end the error: the user, or the system by itself.
 func (r Rule) Class() health.Class {
 	if r.Action == AskUser {
 		return health.UserError
@@ -84,17 +84,17 @@ func (r Rule) Class() health.Class {
 
 const adviceUntagged = "It is sent again without tags."
 
-// Untagged is the rule for an error that tags may have caused: the fragment is sent again without them.
+// Untagged returns the rule for an error that tags may have caused: the fragment is sent again without them.
 func (r Rule) Untagged() Rule {
 	r.Action, r.Advice, r.Fragment = RetryNow, adviceUntagged, false
 	return r
 }
 
-// Answer is an error of uploading as it came, with its rule.
+// Answer is an upload error that occurred, with its rule.
 type Answer struct {
 	Rule  Rule
-	Given string // how the service named the error; "" when it did not
+	Given string // the service's name of the error; "" when there is none
 }
 
-// Title is how the service named the error, or else as the documentation does.
+// Title returns the service's name of the error, or else that of the documentation.
 func (a Answer) Title() string { return cmp.Or(a.Given, a.Rule.Title()) }

@@ -46,7 +46,7 @@ func TestAnErrorWithoutAnIDIsFoundByItsText(t *testing.T) {
 	}
 }
 
-// TestADenialNamesTheRight however the service dresses it, and asks for no credentials in vain.
+// TestADenialNamesTheRight in whatever form the service sends it, without a useless request for credentials.
 func TestADenialNamesTheRight(t *testing.T) {
 	t.Parallel()
 	const said = "User: arn:aws:sts::123456789012:assumed-role/hub/0a is not authorized to perform: %s on resource: arn:aws:%s because no " +

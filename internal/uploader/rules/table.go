@@ -1,6 +1,6 @@
 package rules
 
-// AdviceNetwork is what to do when the service is not reached, or the line breaks.
+// AdviceNetwork is what to do when the service is not reached, or the connection breaks.
 const AdviceNetwork = "Check the hub's internet connection, DNS, proxy and firewall (port 443)."
 
 const (
@@ -97,7 +97,7 @@ var ackRules = []Rule{
 		ID: 5001, Name: "ARCHIVAL_ERROR", Action: BackOff, Fragment: true,
 		Cause: "the service could not store a fragment", Advice: adviceWait,
 	},
-	// It has no documented id.
+	// No id is documented for it.
 	{
 		Name: "MIN_FRAGMENT_DURATION_REACHED", Action: Refuse,
 		Cause: "a fragment lasts less than 1 s", Advice: adviceKept,
@@ -119,7 +119,7 @@ var httpRules = []Rule{
 		Status: 400, Name: "ThrottlingException", Action: BackOff,
 		Cause: "the service's limit of requests is reached", Advice: adviceWait,
 	},
-	// The two that a repeated request may get past (aws-sdk-go-v2, aws/retry, DefaultRetryableErrorCodes; API reference, UpdateStream).
+	// For these two a repeated request may succeed (aws-sdk-go-v2, aws/retry, DefaultRetryableErrorCodes; API reference, UpdateStream).
 	{Status: 400, Name: "RequestTimeoutException", Action: BackOff, Cause: causeTimeout, Advice: adviceWait},
 	{Status: 400, Name: "ResourceInUseException", Action: BackOff, Cause: "the stream is being changed", Advice: adviceWait},
 	{
@@ -165,7 +165,7 @@ var httpRules = []Rule{
 		Cause: "a proxy does not let large requests pass", Advice: "Let PutMedia pass the proxy without a limit of size.",
 	},
 	{Status: 421, Action: NewEndpoint, Cause: "the data endpoint is not valid any more", Advice: adviceWait},
-	{Status: 425, Action: BackOff, Cause: "the service or a proxy takes the request later only", Advice: adviceWait},
+	{Status: 425, Action: BackOff, Cause: "the service or a proxy accepts the request only later", Advice: adviceWait},
 	{Status: 429, Action: BackOff, Cause: "the service or a proxy asks for fewer requests", Advice: adviceWait},
 	{Status: anyServerError, Action: BackOff, Cause: "the service or a proxy before it fails", Advice: adviceWait},
 	{
@@ -174,7 +174,7 @@ var httpRules = []Rule{
 	},
 }
 
-// The rules for sessions that end without a word.
+// The rules for sessions that end without an answer of the service.
 var (
 	connectRule = Rule{
 		Name: "no connection (DNS, TCP, TLS, proxy, no answer)", Action: NewEndpoint,
@@ -202,11 +202,11 @@ var (
 	}
 )
 
-// codeSoundOnly is what the store keeps of a fragment that soundOnlyRule is for, in place of a code of the service.
+// codeSoundOnly is stored with a fragment that soundOnlyRule applies to, instead of a code of the service.
 const codeSoundOnly = "NO_FRAME_OF_VIDEO"
 
-// soundOnlyRule is no error of the service, so the documentation does not list it.
+// soundOnlyRule is not for an error of the service, so the documentation does not list it.
 var soundOnlyRule = Rule{
-	Name: codeSoundOnly, Action: Refuse, Cause: "it holds sound alone, and its sound is not sent",
-	Advice: "`kvs-edge-agent export` has it.",
+	Name: codeSoundOnly, Action: Refuse, Cause: "it has audio only, and its audio is not sent",
+	Advice: "`kvs-edge-agent export` includes it.",
 }

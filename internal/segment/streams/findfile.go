@@ -8,11 +8,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// globEscape keeps a directory's own name from being taken for a pattern.
+// globEscape keeps a directory's own name from being interpreted as a pattern.
 var globEscape = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`)
 
-// Look looks in the stream's directory for the file of a segment, in whatever state that is.
-func (st *Stream) Look(k layout.ID) (e catalog.Entry, found bool) {
+// FindFile searches the stream's directory for the file of a segment, in any state.
+func (st *Stream) FindFile(k layout.ID) (e catalog.Entry, found bool) {
 	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.Dir), k.String()+"*.mkv"))
 	for _, path := range names {
 		p, ok := layout.ParseName(filepath.Base(path))
