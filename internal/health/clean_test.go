@@ -18,7 +18,7 @@ import (
 // evil are texts that must never be shown as they came.
 var evil = testtools.EvilTexts
 
-// mustBeClean fails for what could harm whoever reads it.
+// mustBeClean fails for a text that could harm its reader's terminal.
 func mustBeClean(t *testing.T, text string, limit int) {
 	t.Helper()
 	if why := testtools.Harm(text, limit); why != "" {
@@ -128,8 +128,8 @@ func TestWhatTheHubLacksIsSaid(t *testing.T) {
 			SystemFault("camera", fmt.Errorf("a session: %w", dial), "The camera at 10.0.0.1:554 refuses connections: check that it is on."),
 			[]string{"The camera at 10.0.0.1:554 refuses connections: too many open files", "LimitNOFILE", fmt.Sprint(MaxOpenFiles())},
 		},
-		"a disk": {SystemFault("disk", &fs.PathError{Op: "open", Path: "/x", Err: syscall.EMFILE}, "The disk of /x gives errors: replace it."),
-			[]string{"The disk of /x gives errors: too many open files", "LimitNOFILE"}},
+		"a disk": {SystemFault("disk", &fs.PathError{Op: "open", Path: "/x", Err: syscall.EMFILE}, "The disk of /x has errors: replace it."),
+			[]string{"The disk of /x has errors: too many open files", "LimitNOFILE"}},
 		"an argument": {SystemFault("disk", nil, "The disk of %s failed: %v.", "/x", &fs.PathError{Op: "open", Path: "/x", Err: syscall.EMFILE}),
 			[]string{"The disk of /x failed: too many open files", "LimitNOFILE"}},
 		"a resolver": {

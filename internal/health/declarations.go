@@ -115,7 +115,7 @@ var Declarations = []Declaration{
 // Answers are the codes of faults that only answer a question, or are wrapped before they are reported.
 var Answers = []string{"cloud", "deleting", "export", "store-format", "store-locked", "stream", "upload-request", "upload-stopped"}
 
-// Declared finds the declaration of a code. What stands behind a slash is the stream that it is about.
+// Declared finds the declaration of a code. The part after a slash is the stream that it is about.
 func Declared(code string) (Declaration, bool) {
 	code, _, _ = strings.Cut(code, "/")
 	for _, d := range Declarations {

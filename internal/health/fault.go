@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Class says who can mend a failure. The values are those of JobStatus in the KVS API
+// Class says who can repair a failure. The values are those of JobStatus in the KVS API
 // (LastRecorderStatus.RecorderStatus, LastUploaderStatus.UploaderStatus).
 type Class string
 
@@ -34,18 +34,18 @@ type Fault struct {
 	cause string
 }
 
-// UserFault returns a failure that a person must mend by changing a setting, a secret or a device.
+// UserFault returns a failure that a person must repair by changing a setting, a secret or a device.
 func UserFault(code string, cause error, format string, args ...any) *Fault {
 	return NewFault(UserError, code, cause, format, args...)
 }
 
-// SystemFault returns a failure that may pass by itself: network, service, disk.
+// SystemFault returns a failure that may end by itself: network, service, disk.
 func SystemFault(code string, cause error, format string, args ...any) *Fault {
 	return NewFault(SystemError, code, cause, format, args...)
 }
 
 // Varying is an argument of a sentence that changes while its cause stays, such as a time of now. Numbers,
-// durations and times are taken for such in any case.
+// durations and times are treated as such in any case.
 type Varying string
 
 // NewFault returns a failure of a class that depends on its cause. Each argument that is a text or an error is cleaned

@@ -29,7 +29,7 @@ func TestSinceIsOfThisOccurrence(t *testing.T) {
 		"another text is another":             {{off(), true, 0, 1}, {moved(), true, 1, 1}},
 		"another code replaces it":            {{off(), true, 0, 1}, {secret(), true, 1, 1}, {nil, true, -1, 0}},
 		"two that alternate keep their times": {{off(), true, 0, 1}, {secret(), true, 1, 1}, {off(), false, 0, 2}, {secret(), false, 1, 2}},
-		"numbers in the text are no cause":    {{full(100), true, 0, 1}, {full(90), false, 0, 2}},
+		"numbers in the text do not count":    {{full(100), true, 0, 1}, {full(90), false, 0, 2}},
 		"nor are words that vary": {
 			{UserFault("x", nil, "It is %s.", Varying("8:00")), true, 0, 1}, {UserFault("x", nil, "It is %s.", Varying("9:00")), false, 0, 2},
 		},
@@ -88,7 +88,7 @@ func TestAnEventEndsByItself(t *testing.T) {
 			t.Error("watchers are not notified of its end")
 		}
 		if !p.Note("refused", Degraded, SystemFault("upload-refused", nil, "One was refused."), time.Hour) {
-			t.Error("the next one is no new occurrence")
+			t.Error("the next one is not a new occurrence")
 		}
 	})
 }

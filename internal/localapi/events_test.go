@@ -154,7 +154,7 @@ func TestChangesAreFollowed(t *testing.T) {
 	}
 }
 
-// TestAFollowerThatComesBackMissesNothing, or is told that it did.
+// TestAFollowerThatComesBackMissesNothing, or is notified that it did.
 func TestAFollowerThatComesBackMissesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBusy()
@@ -223,7 +223,7 @@ func TestASlowFollowerIsCutOff(t *testing.T) {
 		return nil
 	})
 	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, io.EOF) {
-		t.Logf("it is told: %v", err)
+		t.Logf("the follower is notified: %v", err)
 	}
 }
 

@@ -27,7 +27,7 @@ type Agent struct {
 	Metrics    http.Handler
 	// ReadSecrets asks for the cameras' secrets to be read again, and does not wait for that.
 	ReadSecrets func()
-	// An error of these is a sentence for whoever asked.
+	// An error of these is a sentence for the client.
 	Reload       func() (Reloaded, error)
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error

@@ -5,7 +5,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// Forecast is what becomes of the space of a stream, or of the whole disk, when recording goes on as now.
+// Forecast predicts the space of a stream, or of the whole disk, if recording continues as now.
 type Forecast struct {
 	Stream string `json:"stream,omitempty"` // "" for the disk
 	// LimitBytes is 0 for a stream without a limit; of the disk it is its size.

@@ -28,7 +28,7 @@ var ErrOlder = errors.New("the running agent is of an earlier version, which ser
 // an agent would answer from memory of its own, the client fails.
 func Offline(store *segment.Store) (c *Client, stop func()) {
 	s := newServer(Options{Store: store, Log: zap.NewNop()})
-	s.stall = endless // whoever reads is the same program
+	s.stall = endless // the reader is the same program
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup

@@ -18,7 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// shortDir gives a directory whose path fits a socket address.
+// shortDir returns a directory whose path fits a socket address.
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "kvs")

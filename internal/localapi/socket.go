@@ -22,7 +22,7 @@ const CodeSocket = "local-api"
 
 const scopeSocket health.Scope = "socket"
 
-// watchSocket is how often the socket's file is looked at.
+// watchSocket is how often the socket's file is checked.
 const watchSocket = 2 * time.Second
 
 // socket is a listener on a unix socket whose file is made again when somebody removes it.
@@ -41,7 +41,7 @@ func listen(path string) (*socket, error) {
 	return s, s.bind()
 }
 
-// bind makes the socket's file, and listens on it in place of the one before.
+// bind makes the socket's file, and listens on it instead of the previous one.
 func (s *socket) bind() error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
 		return unusable(err)

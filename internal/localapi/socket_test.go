@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// Whatever somebody does to the socket's file, it is made again, and whoever is connected stays so.
+// Whatever somebody does to the socket's file, it is made again, and connected clients stay connected.
 func TestTheSocketComesBackByItself(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(path string) error{
