@@ -119,9 +119,6 @@ func (s *Store) makeDirectory(st *streams.Stream) error {
 // keepFormat has the store be of the format that its streams need: one that was lost, say.
 func (s *Store) keepFormat() error { return s.volume.NeedFormat(s.neededFormat()) }
 
-// restoreFormat writes the format again when somebody removed its file.
-func (s *Store) restoreFormat() error { return s.volume.RestoreFormat(s.neededFormat()) }
-
 // neededFormat is the format that the store's streams need.
 func (s *Store) neededFormat() int32 {
 	needed := int32(layout.FormatFirst)

@@ -109,16 +109,7 @@ func (s *Store) watchDirectories(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			s.volume.Restore(s.neededFormat())
 		}
-		if s.volume.Present() != nil {
-			continue
-		}
-		if err := s.volume.Remember(); err != nil {
-			logevent.VolumeNotNoted.Log(s.log, zap.Error(err))
-		}
-		if err := s.restoreFormat(); err != nil {
-			logevent.FormatNotNoted.Log(s.log, zap.Error(err))
-		}
-		s.volume.Watch.Look()
 	}
 }

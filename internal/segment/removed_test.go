@@ -185,7 +185,7 @@ func TestTheFormatIsWrittenAgain(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.restoreFormat(); err != nil {
+		if err := s.volume.RestoreFormat(s.neededFormat()); err != nil {
 			t.Fatal(err)
 		}
 		if data, err := os.ReadFile(path); err != nil || string(data) != "2\n" {

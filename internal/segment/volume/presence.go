@@ -93,6 +93,21 @@ func (v *Volume) relock(why error) error {
 	return nil
 }
 
+// Restore writes the volume's own files again that were removed, with the format that is needed, and checks the directories
+// of Watch. While the disk is not present it does nothing.
+func (v *Volume) Restore(format int32) {
+	if v.Present() != nil {
+		return
+	}
+	if err := v.Remember(); err != nil {
+		logevent.VolumeNotNoted.Log(v.log, zap.Error(err))
+	}
+	if err := v.RestoreFormat(format); err != nil {
+		logevent.FormatNotNoted.Log(v.log, zap.Error(err))
+	}
+	v.Watch.Look()
+}
+
 // keep accounts for a file that was made again. That it cannot be is no reason not to record.
 func (v *Volume) keep(name string, err error) {
 	path := filepath.Join(v.dir, name)
