@@ -105,8 +105,8 @@ func blockedSocket(t *testing.T) conditiontest.Case {
 	t.Cleanup(func() { stop(); running.Wait(); _ = os.RemoveAll(dir) })
 	return conditiontest.Case{
 		Health: registry, Now: time.Now, Step: 100 * time.Millisecond,
-		Raise: func() { _ = os.Remove(path); _ = os.MkdirAll(filepath.Join(path, "x"), 0o700) },
-		Mend:  func() { _ = os.RemoveAll(path) },
+		Raise:  func() { _ = os.Remove(path); _ = os.MkdirAll(filepath.Join(path, "x"), 0o700) },
+		Repair: func() { _ = os.RemoveAll(path) },
 	}
 }
 
@@ -137,8 +137,8 @@ func clockOff(t *testing.T) conditiontest.Case {
 	t.Cleanup(func() { cancel(); <-done })
 	return conditiontest.Case{
 		Health: registry, Now: time.Now, Step: time.Second,
-		Raise: func() { step.Store(int64(-10 * time.Minute)); answered() },
-		Mend:  func() { step.Store(0); answered() },
+		Raise:  func() { step.Store(int64(-10 * time.Minute)); answered() },
+		Repair: func() { step.Store(0); answered() },
 	}
 }
 
@@ -153,7 +153,7 @@ func frozen(t *testing.T) conditiontest.Case {
 	go func() { defer close(done); _ = w.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return conditiontest.Case{
-		Health: registry, Now: time.Now, Step: time.Second, Raise: func() { asleep.Add(int64(20 * time.Second)) }, Mend: func() {},
+		Health: registry, Now: time.Now, Step: time.Second, Raise: func() { asleep.Add(int64(20 * time.Second)) }, Repair: func() {},
 	}
 }
 
@@ -174,7 +174,7 @@ func tagsDenied(t *testing.T) conditiontest.Case {
 	go func() { defer close(done); _ = m.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return conditiontest.Case{
-		Health: registry, Now: time.Now, Step: time.Second, Raise: func() {}, Mend: func() { board.fail(nil) },
+		Health: registry, Now: time.Now, Step: time.Second, Raise: func() {}, Repair: func() { board.fail(nil) },
 		Ways: map[conditiontest.Way]func(){conditiontest.Reload: func() { nudged <- nudgeRights }},
 	}
 }
@@ -199,7 +199,7 @@ func jobThat(name string, fail func() error) func(*testing.T) conditiontest.Case
 		t.Cleanup(func() { j.stop() })
 		restart := func() { j.stop(); j = start() }
 		return conditiontest.Case{
-			Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Mend: func() { mended.Store(true) },
+			Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Repair: func() { mended.Store(true) },
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart},
 		}
 	}
@@ -236,7 +236,7 @@ func guarded(job string) func(*testing.T) conditiontest.Case {
 			}
 		})
 		return conditiontest.Case{
-			Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Mend: func() { mended.Store(true) },
+			Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Repair: func() { mended.Store(true) },
 		}
 	}
 }
@@ -296,7 +296,7 @@ func storeOn(arrange func(d *oddDisk, dir string) (raise, undo func())) func(*te
 			writeSecond(t, store, time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), false)
 		}
 		return conditiontest.Case{
-			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Mend: undo,
+			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Repair: undo,
 		}
 	}
 }
@@ -327,7 +327,7 @@ func reporting(f *health.Fault) func(*testing.T) conditiontest.Case {
 			Thing: thing, Sender: sender, Health: registry, Store: store, Streams: func() []metrics.Stream { return nil }, Log: zap.NewNop(),
 		}).Run)
 		return conditiontest.Case{
-			Health: registry, Now: time.Now, Step: time.Second, Raise: synctest.Wait, Mend: func() { sender.fault.Store(nil) },
+			Health: registry, Now: time.Now, Step: time.Second, Raise: synctest.Wait, Repair: func() { sender.fault.Store(nil) },
 		}
 	}
 }
@@ -349,7 +349,7 @@ func reloaded(variable, value string) func(*testing.T) conditiontest.Case {
 		reload := func() { _, _ = s.agent.Reload() } // health has the result
 		return conditiontest.Case{
 			Health: s.agent.health, Now: time.Now, Step: 50 * time.Millisecond,
-			Raise: func() { s.write(map[string]string{variable: value}); reload() }, Mend: func() { s.write(nil) },
+			Raise: func() { s.write(map[string]string{variable: value}); reload() }, Repair: func() { s.write(nil) },
 			Ways: map[conditiontest.Way]func(){conditiontest.Reload: reload},
 		}
 	}

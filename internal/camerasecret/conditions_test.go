@@ -88,7 +88,7 @@ func running(arrange func(*world) (undo func())) func(*testing.T) conditiontest.
 					undo = arrange(w)
 				}
 			},
-			Mend: func() { undo() },
+			Repair: func() { undo() },
 			Ways: map[conditiontest.Way]func(){
 				conditiontest.Reload:        func() { w.ReadNow() },
 				conditiontest.Configuration: func() { w.ReadNow(testSecret) },

@@ -33,7 +33,7 @@ func withoutBroker(t *testing.T) conditiontest.Case {
 	h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing))
 	h.run()
 	h.awaitListing(2) // at start and after the connection
-	return conditiontest.Case{Health: h.health, Now: time.Now, Step: 50 * time.Millisecond, Raise: b.stop, Mend: b.start}
+	return conditiontest.Case{Health: h.health, Now: time.Now, Step: 50 * time.Millisecond, Raise: b.stop, Repair: b.start}
 }
 
 // withoutRetain has a broker that ends the session of each client that publishes retained messages, until it is repaired.
@@ -49,7 +49,7 @@ func withoutRetain(t *testing.T) conditiontest.Case {
 	began := time.Now()
 	now := func() time.Time { return began.Add(time.Since(began) * time.Duration(time.Hour/hour)) }
 	return conditiontest.Case{
-		Health: h.health, Now: now, Step: hour / 5, Raise: func() {}, Mend: func() { hook.granted.Store(true) },
+		Health: h.health, Now: now, Step: hour / 5, Raise: func() {}, Repair: func() { hook.granted.Store(true) },
 		Ways: map[conditiontest.Way]func(){conditiontest.Reload: h.RetryRetained},
 	}
 }

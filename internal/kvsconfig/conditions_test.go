@@ -126,8 +126,8 @@ func configured(arrange func(*testHub) (undo func())) func(*testing.T) condition
 					undo = arrange(h)
 				}
 			},
-			Mend: func() { undo() },
-			Ways: map[conditiontest.Way]func(){conditiontest.Configuration: h.RequestListing},
+			Repair: func() { undo() },
+			Ways:   map[conditiontest.Way]func(){conditiontest.Configuration: h.RequestListing},
 		}
 	}
 }
@@ -143,5 +143,5 @@ func movedHub(t *testing.T) conditiontest.Case {
 			return strings.Replace(configtest.Hub, "123456789012", "999999999999", 1), nil
 		}
 	})
-	return conditiontest.Case{Health: h.health, Now: time.Now, Step: 20 * time.Minute, Raise: func() {}, Mend: func() { h.kvs.Set() }}
+	return conditiontest.Case{Health: h.health, Now: time.Now, Step: 20 * time.Minute, Raise: func() {}, Repair: func() { h.kvs.Set() }}
 }

@@ -152,7 +152,7 @@ func fromSource(raise, repair func(*source)) func(*testing.T) conditiontest.Case
 		again := func(segments time.Duration) func() { return func() { stop(); stop = start(segments) } }
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Step: time.Second,
-			Raise: synctest.Wait, Mend: func() { repair(s) },
+			Raise: synctest.Wait, Repair: func() { repair(s) },
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: again(time.Minute), conditiontest.Configuration: again(time.Hour)},
 		}
 	}
@@ -266,7 +266,7 @@ func fed(how trouble) func(*testing.T) conditiontest.Case {
 		f.play(25)
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Pass: func() { f.play(50) },
-			Raise: func() { how.raise(f) }, Mend: func() { how.repair(f) },
+			Raise: func() { how.raise(f) }, Repair: func() { how.repair(f) },
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: f.restart, conditiontest.Configuration: f.restart},
 		}
 	}

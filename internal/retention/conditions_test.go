@@ -200,7 +200,7 @@ func inYard(arrange func(*yard, *failing) (raise, mend func())) func(*testing.T)
 		pass := func() { y.elapse(10 * time.Second); y.pass() }
 		return conditiontest.Case{
 			Health: y.health, Now: func() time.Time { return y.now },
-			Pass: pass, Raise: func() { raise(); pass() }, Mend: mend,
+			Pass: pass, Raise: func() { raise(); pass() }, Repair: mend,
 			Ways: map[conditiontest.Way]func(){
 				conditiontest.Reload:        y.keeper.Wake,
 				conditiontest.Configuration: func() { y.keeper.SetPolicy("yard", Policy{}) },

@@ -59,8 +59,8 @@ func followed(arrange func(*hub) (undo func())) func(*testing.T) conditiontest.C
 					undo = arrange(h)
 				}
 			},
-			Mend: func() { undo() },
-			Ways: map[conditiontest.Way]func(){conditiontest.Configuration: func() { h.write("yard.json", documentOf("yard", 5)) }},
+			Repair: func() { undo() },
+			Ways:   map[conditiontest.Way]func(){conditiontest.Configuration: func() { h.write("yard.json", documentOf("yard", 5)) }},
 		}
 	}
 }

@@ -121,7 +121,7 @@ func uploading(code string, arrange func(*world, *Uploader) (mend func())) func(
 		return conditiontest.Case{
 			Health: w.health, Now: now,
 			Pass:  func() { passed.Add(int64(30 * time.Minute)); pass() },
-			Raise: func() { drainUntil(true) }, Mend: end,
+			Raise: func() { drainUntil(true) }, Repair: end,
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart},
 		}
 	}

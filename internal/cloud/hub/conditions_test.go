@@ -37,6 +37,6 @@ func replacedKey(t *testing.T) conditiontest.Case {
 		must(t, err)
 	}
 	return conditiontest.Case{
-		Health: registry, Now: time.Now, Pass: use, Raise: func() { write([]byte("half a key")); use() }, Mend: func() { write(whole) },
+		Health: registry, Now: time.Now, Pass: use, Raise: func() { write([]byte("half a key")); use() }, Repair: func() { write(whole) },
 	}
 }

@@ -72,7 +72,7 @@ func refusing(f *health.Fault) func(*testing.T) conditiontest.Case {
 		}
 		return conditiontest.Case{
 			Health: registry, Now: now.Now, Pass: func() { now.Advance(askedWithin); ask() },
-			Raise: ask, Mend: func() { fails.Store(false) },
+			Raise: ask, Repair: func() { fails.Store(false) },
 		}
 	}
 }

@@ -61,9 +61,9 @@ type Case struct {
 	// Pass lets some time pass, in which the worker may work. Default: Step of real or synctest's time.
 	Pass func()
 	Step time.Duration
-	// Raise makes the cause and Mend ends it.
-	Raise, Mend func()
-	// Ways are done after Mend, as far as they concern the worker.
+	// Raise makes the cause and Repair ends it.
+	Raise, Repair func()
+	// Ways are done after Repair, as far as they concern the worker.
 	Ways map[Way]func()
 }
 
@@ -105,7 +105,7 @@ func Check(t *testing.T, r Row, way Way) {
 		c.Raise()
 		return c.unlike(r, declared)
 	})
-	c.Mend()
+	c.Repair()
 	if do := c.Ways[way]; do != nil {
 		do()
 	}
