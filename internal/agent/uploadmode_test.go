@@ -58,7 +58,8 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
 		component: health.NewRegistry(time.Now).Component("door", health.JobUploader),
-		stream:    "door", common: common, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
+		stream:    "door", common: common, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond},
+		log:    zap.NewNop(),
 		tagged: func(tags desired.Tags) { told.Store(tags.Upload) },
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: run(settings.UploadScheduled),
 			settings.UploadLive: run(settings.UploadLive)},
