@@ -34,6 +34,7 @@ type Reorder struct {
 
 	suspect arrived // the last packet, if its number was far off
 
+	newest  time.Time              // when the last packet came
 	waiting [reorderWindow]arrived // by sequence number
 	kept    int                    // number of waiting packets
 }
@@ -41,7 +42,8 @@ type Reorder struct {
 // arrived is a packet with its time of arrival, which is zero where there is no packet.
 type arrived struct {
 	Packet
-	at time.Time
+	at    time.Time
+	since time.Time // since when missing packets before it are waited for; later than at if nothing arrived for long
 }
 
 // NewReorder returns a Reorder that emits packets with their times of arrival.
@@ -75,6 +77,7 @@ func (r *Reorder) Play() {
 
 // sort emits a packet, or queues it in order.
 func (r *Reorder) sort(p Packet, now time.Time) {
+	r.excuse(now)
 	if !r.started {
 		r.started, r.next = true, p.Sequence
 		if r.believed != nil && p.Sequence-r.announced < reorderWindow {
@@ -120,10 +123,25 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 	r.Expire(now)
 }
 
+// excuse notes that a packet arrives now. If none arrived for long, the missing packets may be right behind it, in the socket of a
+// hub that did not run: that time does not count, once for each packet that waits.
+func (r *Reorder) excuse(now time.Time) {
+	gap := now.Sub(r.newest)
+	r.newest = now
+	if r.kept == 0 || gap < reorderPatience/2 {
+		return
+	}
+	for i := range r.waiting {
+		if slot := &r.waiting[i]; !slot.at.IsZero() && slot.since.Equal(slot.at) {
+			slot.since = slot.since.Add(gap)
+		}
+	}
+}
+
 // kept is a copy of a packet that waits.
 func kept(p Packet, now time.Time) arrived {
 	p.Payload = slices.Clone(p.Payload)
-	return arrived{Packet: p, at: now}
+	return arrived{Packet: p, at: now, since: now}
 }
 
 func (r *Reorder) slot(number uint16) *arrived { return &r.waiting[number%reorderWindow] }
@@ -160,7 +178,7 @@ func (r *Reorder) drain() {
 
 // Expire stops waiting for packets before ones that arrived too long ago.
 func (r *Reorder) Expire(now time.Time) {
-	for r.kept > 0 && now.Sub(r.slot(r.first()).at) >= reorderPatience {
+	for r.kept > 0 && now.Sub(r.slot(r.first()).since) >= reorderPatience {
 		r.skip()
 	}
 }

@@ -60,6 +60,42 @@ func TestReorder(t *testing.T) {
 	})
 }
 
+// TestAHubThatDoesNotRunGivesNoPacketUp has packets lie in the socket meanwhile: the missing one comes behind others.
+func TestAHubThatDoesNotRunGivesNoPacketUp(t *testing.T) {
+	t.Parallel()
+	type come struct {
+		number uint16
+		at     time.Duration
+	}
+	for name, row := range map[string]struct {
+		come []come
+		want []uint16
+	}{
+		"a stop": {[]come{{0, 0}, {2, 0}, {3, 6 * time.Second}, {4, 6 * time.Second}, {1, 6 * time.Second}}, []uint16{0, 1, 2, 3, 4}},
+		"a stop, and lost": {
+			[]come{{0, 0}, {2, 0}, {3, 6 * time.Second}, {4, 6200 * time.Millisecond}, {5, 6400 * time.Millisecond}, {6, 6600 * time.Millisecond}},
+			[]uint16{0, 2, 3, 4, 5, 6},
+		},
+		"few packets, and lost": {
+			[]come{{0, 0}, {2, 300 * time.Millisecond}, {3, 600 * time.Millisecond}, {4, 900 * time.Millisecond}, {5, 1200 * time.Millisecond}},
+			[]uint16{0, 2, 3, 4, 5},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []uint16
+			r := accessunit.NewReorder(func(p accessunit.Packet, _ time.Time) { got = append(got, p.Sequence) })
+			r.Play()
+			for _, c := range row.come {
+				r.Push(accessunit.Packet{Sequence: c.number}, noon.Add(c.at))
+			}
+			if !slices.Equal(got, row.want) {
+				t.Errorf("%d, want %d", got, row.want)
+			}
+		})
+	}
+}
+
 func upTo(from, to int) (list []int) {
 	for n := from; n < to; n++ {
 		list = append(list, n)

@@ -54,6 +54,8 @@ func (a *api) follow(path, lastID string) *follower {
 
 // next reads the next event, or heartbeat.
 func (f *follower) next() (e event, err error) {
+	hung := time.AfterFunc(time.Minute, f.close)
+	defer hung.Stop()
 	for {
 		line, err := f.lines.ReadString('\n')
 		if err != nil {

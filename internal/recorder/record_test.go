@@ -91,13 +91,12 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *
 	r.logs = logs
 	o := Options{
 		Stream: stream, Store: r.store, Health: r.part, Log: zap.New(core),
-		Source: &rigSource{Options: camera.Options{
-			URL: func(context.Context) (secret.String, error) { return secret.New(url), nil },
-			// A long time without reading, on a starved machine, must not count as a stall in tests of other things.
-			Limits: camera.Limits{Stall: patience},
-		}},
+		Source:    &rigSource{Options: camera.Options{URL: func(context.Context) (secret.String, error) { return secret.New(url), nil }}},
 		OnSegment: func(s Segment) { r.segments <- s },
 		Backoff:   backoff.Policy{Min: 20 * time.Millisecond, Max: 100 * time.Millisecond},
+	}
+	if device != nil { // what a starved machine has not read for so long is no stall, where a test is not about one
+		cameraOf(&o).Limits.Stall = patience
 	}
 	for _, f := range change {
 		f(&o)
