@@ -219,7 +219,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		}
 	}
 	if s.NoCloud {
-		// No stream refers to a secret, so whether one could be kept is of no interest to anybody.
+		// No stream refers to a secret, so whether one could be kept does not matter.
 		unseen := health.NewRegistry(time.Now).Component("", health.JobConfig)
 		c.cameras = camerasecret.Open(camerasecret.Options{
 			Secrets: noSecrets{}, Dir: dir, Now: time.Now, Log: zap.NewNop(), Health: unseen,
@@ -332,7 +332,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
-		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.systemd.run),
+		a.supervised("The systemd watchdog notification", health.JobAPI, a.systemd.run),
 		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),
 	}
 	if a.o.ReloadRequests != nil {

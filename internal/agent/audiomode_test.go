@@ -27,7 +27,7 @@ func TestAudioModes(t *testing.T) {
 		return slices.ContainsFunc(list, func(c health.Condition) bool { return c.Code == uploader.CodeAudio && c.Severity == health.Info })
 	}
 	stored("a fragment is uploaded")
-	s.await("status says that sound is left out", leftOut)
+	s.await("status says that audio is left out", leftOut)
 	before := a.streams.get("door")
 	for _, mode := range []settings.AudioMode{settings.AudioOn, settings.AudioAuto, settings.AudioOn} {
 		s.write(map[string]string{settings.EnvAudio: string(mode)})

@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
-// TestLastCollectedTimeIsThatOfTheMedia and there is none of a camera that never sent a frame. It is not
+// TestLastCollectedTimeIsThatOfTheMedia also checks that a camera that never sent a frame has no such time. It is not
 // parallel: the SDK reads its endpoints from the process's environment.
 func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)

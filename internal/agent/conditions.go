@@ -22,7 +22,7 @@ const scopeFrozen health.Scope = "frozen"
 // frozenShown is how long a freeze is shown: it is over when it is noticed.
 const frozenShown = time.Hour
 
-// newFreezes watches whether the hub runs. What was missed meanwhile is no fault of a camera.
+// newFreezes watches whether the process runs. Media that was missed meanwhile is not the fault of a camera.
 func newFreezes(component *health.Component, log *zap.Logger, now func() time.Duration) *freeze.Watch {
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
@@ -40,20 +40,20 @@ const codeClockOff = "clock-off"
 
 const scopeClock health.Scope = "clock"
 
-// clockLook is how often the clock is looked at: a condition ends soon after the clock was set.
-const clockLook = 5 * time.Second
+// clockCheck is how often the clock is checked: a condition ends soon after the clock was set.
+const clockCheck = 5 * time.Second
 
 // watchClock says how far the hub's clock is off, until ctx ends. ahead is hubclock.Clock.Ahead.
 func watchClock(component *health.Component, log *zap.Logger, ahead func() time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
-		look := time.NewTicker(clockLook)
-		defer look.Stop()
+		ticker := time.NewTicker(clockCheck)
+		defer ticker.Stop()
 		for {
 			judgeClock(component, log, ahead())
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-look.C:
+			case <-ticker.C:
 			}
 		}
 	}

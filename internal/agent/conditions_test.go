@@ -44,17 +44,17 @@ var conditionRows = []conditiontest.Row{
 	{Code: "internal-error", Job: health.JobMetrics, Start: guarded(health.JobMetrics)},
 	{Code: "internal-error", Job: health.JobSettings, Start: guarded(health.JobSettings)},
 	{Code: "internal-error", Job: health.JobAPI, Start: guarded(health.JobAPI)},
-	{Code: "disk", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
+	{Code: "disk", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, undo func()) {
 		return func() { d.unsynced.Store(true) }, func() { d.unsynced.Store(false) }
 	})},
 	{Code: "recordings-unreadable", Job: health.JobStore, Limit: 2 * time.Minute,
 		Reason: "a directory is read again with pauses of up to a minute",
-		Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
+		Start: storeOn(func(d *oddDisk, dir string) (raise, undo func()) {
 			d.unlisted.Store(true)
 			return func() {}, func() { d.unlisted.Store(false) }
 		})},
-	{Code: "quarantine", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
-		garbled := strings.Repeat("this is no Matroska file ", 4000)
+	{Code: "quarantine", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, undo func()) {
+		garbled := strings.Repeat("this is not a Matroska file ", 4000)
 		mustWrite(filepath.Join(dir, conditiontest.Stream, "20261127T080000.000Z.writing.mkv"), garbled)
 		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
 	})},
@@ -105,8 +105,8 @@ func blockedSocket(t *testing.T) conditiontest.Case {
 	t.Cleanup(func() { stop(); running.Wait(); _ = os.RemoveAll(dir) })
 	return conditiontest.Case{
 		Health: registry, Now: time.Now, Step: 100 * time.Millisecond,
-		Raise: func() { _ = os.Remove(path); _ = os.MkdirAll(filepath.Join(path, "x"), 0o700) },
-		Repair:  func() { _ = os.RemoveAll(path) },
+		Raise:  func() { _ = os.Remove(path); _ = os.MkdirAll(filepath.Join(path, "x"), 0o700) },
+		Repair: func() { _ = os.RemoveAll(path) },
 	}
 }
 
@@ -137,8 +137,8 @@ func clockOff(t *testing.T) conditiontest.Case {
 	t.Cleanup(func() { cancel(); <-done })
 	return conditiontest.Case{
 		Health: registry, Now: time.Now, Step: time.Second,
-		Raise: func() { step.Store(int64(-10 * time.Minute)); answered() },
-		Repair:  func() { step.Store(0); answered() },
+		Raise:  func() { step.Store(int64(-10 * time.Minute)); answered() },
+		Repair: func() { step.Store(0); answered() },
 	}
 }
 
@@ -162,8 +162,8 @@ func tagsDenied(t *testing.T) conditiontest.Case {
 	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
 	m := &uploadModes{
 		component: registry.Component(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream,
-		usual: newHubMode(settings.UploadLive),
-		tags:  board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+		common: newHubMode(settings.UploadLive),
+		tags:   board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
 		run: map[settings.UploadMode]func(context.Context) error{
 			settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
 		},
@@ -179,7 +179,7 @@ func tagsDenied(t *testing.T) conditiontest.Case {
 	}
 }
 
-// jobThat has a job that does not do its work until it is mended.
+// jobThat has a job that does not do its work until it is repaired.
 func jobThat(name string, fail func() error) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		registry := health.NewRegistry(time.Now)
@@ -214,7 +214,7 @@ func inBackground(t *testing.T, run func(context.Context) error) {
 	t.Cleanup(func() { stop(); group.Wait() })
 }
 
-// guarded has a part that panics until it is mended, beside another one of the same job that works.
+// guarded has a part that panics until it is repaired, beside another one of the same job that works.
 func guarded(job string) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		registry := health.NewRegistry(time.Now)
@@ -278,7 +278,7 @@ func mustWrite(path, content string) {
 }
 
 // storeOn has a store, with a segment that is being written, on a disk that is odd from its start on.
-func storeOn(arrange func(d *oddDisk, dir string) (raise, mend func())) func(*testing.T) conditiontest.Case {
+func storeOn(arrange func(d *oddDisk, dir string) (raise, undo func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		dir := t.TempDir()
 		before, err := segment.Open(segment.Options{Dir: dir})
@@ -286,7 +286,7 @@ func storeOn(arrange func(d *oddDisk, dir string) (raise, mend func())) func(*te
 		writeSecond(t, before, time.Date(2026, 11, 27, 7, 0, 0, 0, time.UTC), true)
 		must(t, before.Close())
 		disk := new(oddDisk)
-		raise, mend := arrange(disk, dir)
+		raise, undo := arrange(disk, dir)
 		registry := health.NewRegistry(time.Now)
 		store, err := segment.Open(segment.Options{Dir: dir, Files: disk, Health: registry.Component("", health.JobStore)})
 		must(t, err)
@@ -296,7 +296,7 @@ func storeOn(arrange func(d *oddDisk, dir string) (raise, mend func())) func(*te
 			writeSecond(t, store, time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), false)
 		}
 		return conditiontest.Case{
-			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Repair: mend,
+			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Repair: undo,
 		}
 	}
 }
@@ -346,7 +346,7 @@ func (c *deafCloudWatch) Put(context.Context, string, []cloudwatch.Point) error 
 func reloaded(variable, value string) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		s := newRig(t).service()
-		reload := func() { _, _ = s.agent.Reload() } // health says how it went
+		reload := func() { _, _ = s.agent.Reload() } // health has the result
 		return conditiontest.Case{
 			Health: s.agent.health, Now: time.Now, Step: 50 * time.Millisecond,
 			Raise: func() { s.write(map[string]string{variable: value}); reload() }, Repair: func() { s.write(nil) },

@@ -8,20 +8,20 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// codeStream is the code of faults of streams that cannot be deleted as a person wishes.
+// codeStream is the code of faults of streams that cannot be deleted on request.
 const codeStream = "stream"
 
 // deletion deletes all media of streams, one after the other, until it is stopped. Safe for concurrent use.
 type deletion struct {
 	delete func(ctx context.Context, stream string) error
-	forget func(stream string) // called when all of it is deleted
+	forget func(stream string) // called when all its media is deleted
 
 	mu       sync.Mutex
 	cancel   func() // ends the deletion under way; nil when there is none; guarded by mu
 	stopping bool   // no further media is deleted; guarded by mu
 }
 
-// run deletes all media of a stream and forgets what is known of it. It is called for one stream at a time.
+// run deletes all media of a stream and forgets its state. It is called for one stream at a time.
 func (d *deletion) run(ctx context.Context, stream string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -27,8 +27,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/faultdisk"
 )
 
-// The fault sweep: the n-th operation on files of a scenario fails, for each n and in each way; then it goes on, is
-// ended, and is opened again by another process. `make long-faults` takes every n, `make test` some.
+// The fault sweep: the n-th operation on files of a scenario fails, for each n and in each way; then the scenario continues, ends,
+// and its directory is opened by another process. `make long-faults` takes every n, `make test` some.
 
 // sweepRun is one scenario with one fault.
 type sweepRun struct {
@@ -148,7 +148,7 @@ func sweepFault(t *testing.T, sc sweepScenario, clip string, pass sweepPass, wan
 	}
 }
 
-// sweepOnce gives what is listed in the end, the operation that failed, and what is wrong.
+// sweepOnce returns the segments that are listed in the end, the operation that failed, and what is wrong.
 func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string,
 	wrong []string) {
 	dir, err := os.MkdirTemp("", "sweep")
@@ -244,7 +244,7 @@ func (r *sweepRun) background(run func(context.Context)) (stop func()) {
 // pass lets time pass, in the bubble that a run is in.
 func (r *sweepRun) pass(d time.Duration) { time.Sleep(d) }
 
-// uploadAll acknowledges what is recorded, and moves what is whole, until ctx ends.
+// uploadAll acknowledges what is recorded, and moves complete segments, until ctx ends.
 func (r *sweepRun) uploadAll(ctx context.Context, move bool) {
 	for ctx.Err() == nil {
 		for _, info := range r.store.Segments("door", time.Time{}, time.Time{}) {
@@ -318,7 +318,7 @@ func (r *sweepRun) deleteStream() {
 	r.wrong = append(r.wrong, "the stream cannot be deleted")
 }
 
-// expectHealthy looks at what is shown once the fault is over. That something was set aside is worth a look.
+// expectHealthy checks the conditions after the fault. Each one that is left, such as a quarantined segment, is a finding.
 func (r *sweepRun) expectHealthy() {
 	for _, p := range r.registry.Snapshot() {
 		for _, c := range p.Conditions {
@@ -339,7 +339,7 @@ func (r *sweepRun) listing() (list []string) {
 	return list
 }
 
-// reopen opens the directory as the next process does, and looks at all that must hold.
+// reopen opens the directory as the next process does, and checks all invariants.
 func (r *sweepRun) reopen(before []string) []string {
 	r.open()
 	listed := r.listing()

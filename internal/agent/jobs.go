@@ -160,7 +160,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		source = a.kvs
 	}
 	modes := &uploadModes{
-		stream: stream, usual: a.uploadMode, initial: spec.Tags, tags: source, pace: defaultTagPace(), nudged: a.nudges.of(stream),
+		stream: stream, common: a.uploadMode, initial: spec.Tags, tags: source, pace: defaultTagPace(), nudged: a.nudges.of(stream),
 		component: component, tagged: tags.apply, log: log,
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
 			settings.UploadLive: u.RunLive},

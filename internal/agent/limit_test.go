@@ -99,7 +99,7 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 	s.reload()
 	a := s.agent
 	most := make(map[string]int64)
-	look := func() {
+	measure := func() {
 		for name := range strategies {
 			u := a.store.Usage(name)
 			most[name] = max(most[name], u.Bytes+u.Growing, bytesIn(t, filepath.Join(h.Env[settings.EnvRecordingDirectory], name)))
@@ -107,7 +107,7 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 	}
 	deleted := a.health.Component("oldest", health.JobRetention).Counter(health.BytesDeleted)
 	s.await("both limits are reached", func() bool {
-		look()
+		measure()
 		list := a.health.Component("deny", health.JobRetention).Snapshot().Conditions
 		return deleted.Load() > limit/4 && len(list) > 0
 	})
@@ -119,7 +119,7 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 	part := a.health.Component("oldest", health.JobRecorder)
 	lost, gaps := part.Value(health.FramesLost), part.Value(health.Gaps)
 	if lost != 0 || gaps != 0 {
-		t.Errorf("%d frames lost and %d gaps where the oldest gives way", lost, gaps)
+		t.Errorf("%d frames lost and %d gaps where the oldest is deleted", lost, gaps)
 	}
 	t.Logf("at most %.1f %% with DELETE_OLDEST_MEDIA, %.1f %% with DENY_NEW_MEDIA, which lost %d frames",
 		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit,

@@ -53,7 +53,7 @@ func (m *metricsExport) report(on bool) {
 	}
 }
 
-// jobCompleted notifies CloudWatch of a job that has come to its end.
+// jobCompleted notifies CloudWatch of a job that has ended.
 func (m *metricsExport) jobCompleted(stream, job string) {
 	if reporter := m.reporter.Load(); reporter != nil {
 		reporter.JobCompleted(stream, job)

@@ -20,11 +20,11 @@ func TestAMisspeltNameIsSaidAtTheStart(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "agent.env")
 	must(t, os.WriteFile(file, []byte("\nAWS_KVS_EDGE_UPLAOD_MODE=live\n"), 0o600))
-	begun, err := settings.NewEnvSource(file, []string{"AWS_KVS_EDGE_AUDOI=off", "PATH=/bin"}).Read()
+	environment, err := settings.NewEnvSource(file, []string{"AWS_KVS_EDGE_AUDOI=off", "PATH=/bin"}).Read()
 	must(t, err)
 	core, logged := observer.New(zap.WarnLevel)
 	part := health.NewRegistry(time.Now).Component("", health.JobSettings)
-	noteMisspelt(part, zap.New(core), begun)
+	noteMisspelt(part, zap.New(core), environment)
 	conditions := part.Snapshot().Conditions
 	if len(conditions) != 1 || conditions[0].Severity != health.Info {
 		t.Fatalf("status has %+v", conditions)

@@ -150,7 +150,7 @@ const (
 	// the one comes as soon as the other.
 	jobBegins = 2 * time.Second
 	// jobRestarts is how long it waits for a job that ended under it. It is longer than the jobs of an
-	// agent take that stops, so that it ends with the agent and not before: then the next start goes on.
+	// agent take that stops, so that it ends with the agent and not before: then the next start resumes it.
 	jobRestarts = 30 * time.Second
 )
 

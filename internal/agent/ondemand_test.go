@@ -23,8 +23,8 @@ func TestWhyAStreamCannotBeUploaded(t *testing.T) {
 	}
 }
 
-// A job that is told to stop goes on until its fragment is sent. Whoever wants the next one must not
-// ask this one over and over.
+// A job that is being stopped continues until its fragment is sent. A request that waits for the next job must not
+// ask this one repeatedly.
 func TestAJobThatEndsIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

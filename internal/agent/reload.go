@@ -152,7 +152,7 @@ func (a *Agent) reloadOnRequest(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-a.o.ReloadRequests:
-			_, _ = a.Reload() // log and status say how it went
+			_, _ = a.Reload() // log and status show the result
 		}
 	}
 }

@@ -173,7 +173,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	tested := make(map[string]bool)
 	for name, change := range map[string]struct {
 		value   string
-		streams []string    // that begin anew
+		streams []string    // that are restarted
 		holds   func() bool // nil for what waits for a restart
 	}{
 		settings.EnvRegion: {value: "eu-west-1"}, settings.EnvThingName: {value: "another"}, settings.EnvRoleAlias: {value: "another"},
@@ -363,7 +363,7 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 	}
 }
 
-// TestTheFileCountsBeforeTheEnvironment looks at the start and at a reload, which must not differ.
+// TestTheFileCountsBeforeTheEnvironment checks a start and a reload, which must not differ.
 func TestTheFileCountsBeforeTheEnvironment(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "agent.env")
@@ -402,14 +402,14 @@ func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
-	enough := make(chan struct{})
+	stop := make(chan struct{})
 	var group sync.WaitGroup
 	var good atomic.Int32
 	for i := range 4 {
 		group.Go(func() {
 			for n := 0; ; n++ {
 				select {
-				case <-enough:
+				case <-stop:
 					return
 				default:
 				}
@@ -435,7 +435,7 @@ func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
 	s.await("reloads beside each other", func() bool { return good.Load() > 30 && len(a.streams.names()) == 1 })
 	cancel()
 	must(t, <-stopped)
-	close(enough)
+	close(stop)
 	group.Wait()
 	if left := streamGoroutines(); left != "" {
 		t.Errorf("after the stop there runs:\n%s", left)

@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
-// TestADeletionDuringAnUploadLeavesNothing must not be parallel: it looks at all goroutines, and
+// TestADeletionDuringAnUploadLeavesNothing must not be parallel: it checks all goroutines, and
 // the SDK reads its endpoints from the process's environment.
 func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
@@ -32,7 +32,7 @@ func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Run(running) }()
 
-	// The upload stands still in the middle of a segment.
+	// The upload stalls in the middle of a segment.
 	if err := cloud.AwaitSyncStatus(ctx, "door", "IN_SYNC"); err != nil {
 		t.Fatal(err)
 	}

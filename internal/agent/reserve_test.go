@@ -37,7 +37,7 @@ func TestAReloadRefusesAReserveLargerThanTheDisk(t *testing.T) {
 	s.reload()
 }
 
-// TestAStartWithAReserveLargerThanTheDiskRecords goes on with the default, and says so.
+// TestAStartWithAReserveLargerThanTheDiskRecords with the default reserve, and a condition says so.
 func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 	h := newRig(t)
 	h.Env[settings.EnvMinFreeDisk] = tooLarge

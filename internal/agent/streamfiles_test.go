@@ -28,7 +28,7 @@ import (
 
 const cameraPassword = "hunter2"
 
-// withStreamFiles gives the hub a directory of stream files, and returns what writes one.
+// withStreamFiles makes the hub's directory of stream files, and returns a function that writes one.
 func (h *rig) withStreamFiles() (write func(stream, url, more string)) {
 	h.t.Helper()
 	dir := filepath.Join(h.Dir, "streams.d")

@@ -42,7 +42,7 @@ func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 
-// take gives what was noted since the last time, once the jobs that were started run.
+// take returns what was noted since the last time, once the jobs that were started run.
 func (d *diary) take() []string {
 	d.mu.Lock()
 	lines := d.lines
@@ -79,7 +79,7 @@ func (d *diary) DeleteStream(ctx context.Context, stream string) error {
 	return nil
 }
 
-// job gives a worker that notes its begin and end, in order.
+// job returns a worker that notes its start and end, in order.
 func (d *diary) job(name string) func(context.Context) error {
 	d.note("start %s", name)
 	return func(ctx context.Context) error {
@@ -212,7 +212,7 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	}
 	expect("removal", d.take(), "stop recorder a", "stop uploader a", "delete media of a", "forget a")
 	if err := s.Remove(t.Context(), "stuck"); err == nil {
-		t.Error("media that cannot be deleted was told to be")
+		t.Error("media that cannot be deleted was reported as deleted")
 	}
 }
 
@@ -250,7 +250,7 @@ func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 		if _, err := edgestream.Of(configOf("a", monday.Add(time.Hour), change), desired.KVS); err == nil {
 			t.Errorf("%s: it is not refused", name)
 		}
-		// A source keeps the version before of what it refuses.
+		// A source keeps the previous version of a stream whose new one it refuses.
 		outcomes := s.Apply(t.Context(), wantedOf(t, configOf("a", monday), configOf("b", monday)))
 		if outcomes[0].Err != nil || outcomes[1].Err != nil {
 			t.Errorf("%s: %+v", name, outcomes)
@@ -321,7 +321,7 @@ func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 	}
 	d.recorded = append(d.recorded, "stuck")
 	if _, err := s.removeOrphan(t.Context(), "stuck", refused); err == nil {
-		t.Error("a failed deletion is told as done")
+		t.Error("a failed deletion is reported as done")
 	}
 	if got := d.take(); slices.Contains(got, "forget stuck") {
 		t.Error("what was not deleted is forgotten")
@@ -351,7 +351,7 @@ func TestADeletionDoesNotHoldUpTheStop(t *testing.T) {
 			if name == "for the cloud" {
 				select {
 				case err := <-removed:
-					t.Errorf("the cloud is told: %v", err)
+					t.Errorf("the cloud receives: %v", err)
 				case <-time.After(50 * time.Millisecond):
 				}
 			}

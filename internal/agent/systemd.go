@@ -45,7 +45,7 @@ func (s systemd) run(ctx context.Context) error {
 	}
 }
 
-// reloading notifies that READY=1 comes again when the settings are applied. systemd wants the
+// reloading announces another READY=1 for when the settings are applied. systemd wants the
 // time with Type=notify-reload, since version 253.
 func (s systemd) reloading() {
 	state := daemon.SdNotifyReloading

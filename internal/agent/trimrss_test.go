@@ -31,7 +31,7 @@ func TestTheProgramsPagesAreGivenBack(t *testing.T) {
 }
 
 // The loader of a position-independent program writes addresses into its pages and then protects
-// them from writing. Whoever gives those back jumps to addresses that are none.
+// them from writing. After their release the program jumps to invalid addresses.
 func TestPagesThatTheFileCannotBringBackAreKept(t *testing.T) {
 	// Not parallel, as above.
 	program, err := os.Open("/proc/self/exe")

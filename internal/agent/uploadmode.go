@@ -79,7 +79,7 @@ func (u *hubMode) set(mode settings.UploadMode) {
 // changes between them while it runs.
 type uploadModes struct {
 	stream    string
-	usual     *hubMode
+	common    *hubMode
 	initial   desired.Tags // until the stream's are read
 	tags      tagSource    // nil: the initial ones stay
 	pace      tagPace
@@ -109,8 +109,8 @@ func (m *uploadModes) Run(ctx context.Context) error {
 			})
 	}()
 	defer func() { stop(); <-watched }()
-	usual, _ := m.usual.get()
-	mode := modeOf(m.initial, usual) // what the stream's tag says comes later: nothing waits for the network
+	common, _ := m.common.get()
+	mode := modeOf(m.initial, common) // what the stream's tag says comes later: nothing waits for the network
 	for {
 		next, err := m.until(ctx, mode, changes)
 		if next == "" || ctx.Err() != nil {
@@ -159,9 +159,9 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadM
 		nudged = nil
 	}
 	for {
-		usual, changed := m.usual.get()
+		common, changed := m.common.get()
 		select {
-		case changes <- modeOf(tags, usual):
+		case changes <- modeOf(tags, common):
 		case <-ctx.Done():
 			return
 		}
@@ -200,7 +200,7 @@ const codeTags = "stream-tags"
 
 const scopeStreamTags health.Scope = "stream-tags"
 
-// reportTags shows that the right to read the tags is missing: all else works without it.
+// reportTags shows that the right to read the tags is missing: everything else works without it.
 func (m *uploadModes) reportTags(err error, denied bool) {
 	switch {
 	case err == nil:

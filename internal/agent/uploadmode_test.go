@@ -44,7 +44,7 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	t.Parallel()
 	board := &tagBoard{}
 	began := make(chan settings.UploadMode)
-	running := 0 // the race detector tells when two run at once
+	running := 0 // the race detector reports when two run at once
 	run := func(mode settings.UploadMode) func(context.Context) error {
 		return func(ctx context.Context) error {
 			running++
@@ -54,11 +54,12 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 			return nil
 		}
 	}
-	usual := newHubMode(settings.UploadScheduled)
+	common := newHubMode(settings.UploadScheduled)
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
 		component: health.NewRegistry(time.Now).Component("door", health.JobUploader),
-		stream:    "door", usual: usual, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
+		stream:    "door", common: common, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond},
+		log:    zap.NewNop(),
 		tagged: func(tags desired.Tags) { told.Store(tags.Upload) },
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: run(settings.UploadScheduled),
 			settings.UploadLive: run(settings.UploadLive)},
@@ -88,12 +89,12 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	expect(settings.UploadScheduled)
 	board.set(" LIVE ", nil)
 	expect(settings.UploadLive)
-	usual.set(settings.UploadLive) // as the tag says
+	common.set(settings.UploadLive) // as the tag says
 	board.set("", nil)
-	usual.set(settings.UploadScheduled)
+	common.set(settings.UploadScheduled)
 	expect(settings.UploadScheduled)
 	board.set("", errors.New("no network")) // does not keep the hub's setting back
-	usual.set(settings.UploadLive)
+	common.set(settings.UploadLive)
 	expect(settings.UploadLive)
 	cancel()
 	if err := <-done; err != nil || running != 0 {
@@ -135,7 +136,7 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 		core, logged := observer.New(zap.WarnLevel)
 		m := &uploadModes{
 			component: health.NewRegistry(time.Now).Component("door", health.JobUploader),
-			stream:    "door", usual: newHubMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
+			stream:    "door", common: newHubMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
 			run: map[settings.UploadMode]func(context.Context) error{
 				settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
 			},

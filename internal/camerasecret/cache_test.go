@@ -171,8 +171,8 @@ func TestAKnownURLServesWhateverHappensToSecretsManager(t *testing.T) {
 			t.Errorf("two hours later: got %q, %v", url.Reveal(), err)
 		}
 		worst, ok := after.health.Snapshot().Worst()
-		if !ok || worst.Code != codeCameraSecret || !strings.Contains(worst.Text, "known from before serve") {
-			t.Errorf("condition %+v, want one that says that old URLs serve", worst)
+		if !ok || worst.Code != codeCameraSecret || !strings.Contains(worst.Text, "known from before are used") {
+			t.Errorf("condition %+v, want one that says that old URLs are used", worst)
 		}
 		close(secrets.block)
 		time.Sleep(2 * rereadFailed)

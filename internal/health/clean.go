@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// MaxText is how long a sentence, or what replaces one, may be, in runes.
+	// MaxText is how long a sentence, or a text that replaces one, may be, in runes.
 	MaxText = 1000
-	// MaxPart is how long one text from outside may be within a sentence, in runes. What to do about it follows
-	// such a text, and stays.
+	// MaxPart is how long one text from outside may be within a sentence, in runes. The advice follows
+	// such a text, and is not cut.
 	MaxPart = 400
 
 	// cutMark ends a text that was cut, badMark stands for runes that are not shown.
@@ -20,7 +20,7 @@ const (
 	badMark = utf8.RuneError
 )
 
-// Clean makes a text fit to be shown, from any author: a camera, a service, a file. It is one line of valid UTF-8 of at
+// Clean makes a text from outside safe to show: of a camera, a service, a file. It is one line of valid UTF-8 of at
 // most limit runes, and none of them steers a terminal, is invisible, or turns the direction of writing. White space of
 // any kind becomes a space; a run of other such runes becomes one U+FFFD.
 func Clean(text string, limit int) string {

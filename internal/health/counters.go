@@ -8,7 +8,7 @@ type Counter struct{ v atomic.Int64 }
 // Add counts so many more.
 func (c *Counter) Add(n int64) { c.v.Add(n) }
 
-// Restore sets the count of earlier runs of the agent.
+// Restore sets the count from before the agent was started.
 func (c *Counter) Restore(n int64) { c.v.Store(n) }
 
 // Load reads it.

@@ -45,8 +45,8 @@ func exhaustionOf(err error) syscall.Errno {
 	return 0
 }
 
-// exhausted says of a failure that the hub's limits caused it, in place of what its sentence would have people do: neither
-// the disk nor the network nor the camera can be repaired. The part of a sentence before its first colon says what failed.
+// exhausted replaces the advice of a sentence by the hub's limits that caused the failure: neither the disk nor the
+// network nor the camera needs a repair. The part of a sentence before its first colon says what failed.
 func exhausted(sentence string, e syscall.Errno) string {
 	failed, _, _ := strings.Cut(strings.TrimSuffix(sentence, "."), ": ")
 	return failed + ": " + ExhaustedAdvice(e)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Class says who can correct a failure. The values are those of JobStatus in the KVS API
+// Class says who can repair a failure. The values are those of JobStatus in the KVS API
 // (LastRecorderStatus.RecorderStatus, LastUploaderStatus.UploaderStatus).
 type Class string
 
@@ -34,12 +34,12 @@ type Fault struct {
 	cause string
 }
 
-// UserFault returns a failure that a person must correct by changing a setting, a secret or a device.
+// UserFault returns a failure that a person must repair by changing a setting, a secret or a device.
 func UserFault(code string, cause error, format string, args ...any) *Fault {
 	return NewFault(UserError, code, cause, format, args...)
 }
 
-// SystemFault returns a failure that may pass by itself: network, service, disk.
+// SystemFault returns a failure that may end by itself: network, service, disk.
 func SystemFault(code string, cause error, format string, args ...any) *Fault {
 	return NewFault(SystemError, code, cause, format, args...)
 }

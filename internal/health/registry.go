@@ -1,6 +1,6 @@
-// Package health owns what the components of the agent know of their own well-being: states,
-// conditions and counters. Every component reports here; status, metrics and MQTT read here. It knows
-// no camera, file or cloud.
+// Package health owns the health that the components of the agent report: states,
+// conditions and counters. Every component reports here; status, metrics and MQTT read here. It must not
+// know cameras, files or the cloud.
 package health
 
 import (

@@ -127,7 +127,7 @@ func configured(arrange func(*testHub) (undo func())) func(*testing.T) condition
 				}
 			},
 			Repair: func() { undo() },
-			Ways: map[conditiontest.Way]func(){conditiontest.Configuration: h.RequestListing},
+			Ways:   map[conditiontest.Way]func(){conditiontest.Configuration: h.RequestListing},
 		}
 	}
 }

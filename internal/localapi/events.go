@@ -19,9 +19,9 @@ const (
 	// retryAfter is how long a follower waits before it comes back.
 	retryAfter = 2 * time.Second
 
-	// Events beside those of the kinds of changes.
+	// Events in addition to those of the kinds of changes.
 	eventBegin  = "begin"  // the first one: what is asked for after it and what follows have no gap between them
-	eventMissed = "missed" // sent instead of the changes that were missed: the agent restarted, or the follower was away for long
+	eventMissed = "missed" // replaces it when changes were missed: the agent was restarted, or the follower was away for long
 )
 
 // getChanges sends what changes as server-sent events, until the client disconnects. Source: WHATWG HTML, section 9.2.
@@ -58,7 +58,7 @@ func (s *Server) getChanges(r *request) (any, error) {
 	for err == nil {
 		list, ok := feed.After(position)
 		if !ok {
-			break // too slow: it reconnects, and is notified
+			break // too slow: it reconnects, and receives eventMissed
 		}
 		for _, c := range list {
 			position = position.Behind(c)

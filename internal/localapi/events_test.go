@@ -225,7 +225,7 @@ func TestASlowFollowerIsCutOff(t *testing.T) {
 		return nil
 	})
 	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, io.EOF) {
-		t.Logf("it is notified: %v", err)
+		t.Logf("the follower is notified: %v", err)
 	}
 }
 

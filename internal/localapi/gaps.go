@@ -42,7 +42,7 @@ type gapList struct {
 	server *Server
 	stream string
 	list   []Gap
-	end    time.Time // of the recording before the gap; zero: not known
+	end    time.Time // of the previous recording; zero: not known
 	epoch  uint32    // of that
 }
 

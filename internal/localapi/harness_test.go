@@ -26,7 +26,7 @@ var (
 	track = mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, CodecPrivate: []byte{1, 2, 3}, Width: 16, Height: 16}
 )
 
-// api is a server with what a test needs to check it.
+// api is a server with the helpers of its tests.
 type api struct {
 	t      *testing.T
 	server *Server

@@ -359,7 +359,7 @@ func TestRequestsEndWithTheAgent(t *testing.T) {
 		t.Errorf("it takes %v", took)
 	}
 	if err := <-ended; err == nil {
-		t.Error("the upload is treated as done")
+		t.Error("the upload is reported as done")
 	}
 	if err := s.DeleteStream(t.Context(), "door"); err != nil {
 		t.Errorf("something is still read: %v", err)

@@ -67,7 +67,7 @@ func (o owner) rightOf(uid int, groups []uint32) Right {
 	return Read
 }
 
-// groupsOf are the groups of the peer of a unix socket, beside the first, as the kernel knows them. Source: socket(7), SO_PEERGROUPS.
+// groupsOf returns the supplementary groups of the peer of a unix socket, as the kernel knows them. Source: socket(7), SO_PEERGROUPS.
 func groupsOf(fd uintptr) []uint32 {
 	const common, most, size = 64, 1 << 16, 4 // most: NGROUPS_MAX
 	groups := make([]uint32, common)
@@ -90,13 +90,13 @@ func groupsOf(fd uintptr) []uint32 {
 // cannot keep the other out.
 const maxConnections = 64
 
-// Beyond that, this many at once get an answer, each within this time; the others are closed.
+// Beyond that, at most maxRejected at once receive busyAnswer, each for at most rejectTimeout; the others are closed.
 const (
 	maxRejected   = 16
 	rejectTimeout = time.Second
 )
 
-// busyAnswer is what a connection beyond the bound gets. Source: RFC 9112.
+// busyAnswer is the answer to a connection beyond the bound. Source: RFC 9112.
 var busyAnswer = strings.ReplaceAll(`HTTP/1.1 503 Service Unavailable
 Content-Type: text/plain; charset=utf-8
 `+errorHeader+`: `+codeBusy+`
@@ -111,11 +111,11 @@ type limited struct {
 	net.Listener
 	most int
 
-	rejecting sync.WaitGroup // connections that get an answer
+	rejecting sync.WaitGroup // connections that receive busyAnswer
 
 	mu       sync.Mutex
 	open     map[Right]int // guarded by mu
-	rejected int           // that get an answer; guarded by mu
+	rejected int           // number of those; guarded by mu
 	closed   bool          // guarded by mu
 }
 

@@ -110,8 +110,8 @@ func parseTime(text string) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-// parseQuery reads the parameters of a request. What a route does not have is refused: a parameter that is misspelt
-// must not mean all that there is. Routes without parameters never read them.
+// parseQuery reads the parameters of a request. A parameter that the route does not have is refused: a misspelt one
+// must not select everything. Routes without parameters ignore them, as they always did.
 func parseQuery(route Route, r *http.Request) (q query, err error) {
 	q = query{limit: defaultLimit, after: layout.First, read: defaultRead}
 	if len(route.Params) == 0 {

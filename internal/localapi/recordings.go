@@ -102,7 +102,7 @@ func (s *Server) known(stream string) error {
 	return &Error{http.StatusNotFound, codeStream, "there are no recordings of such a stream; there are those of: " + humanize.List(recorded)}
 }
 
-// page returns the segments of a page, the previous one when it is known, and whether more follow.
+// page returns the segments of a page, the segment that precedes them when it is known, and whether more follow.
 func (s *Server) page(r *request) (list []segment.Info, before *segment.Info, more bool) {
 	list = s.o.Store.SegmentsFrom(streams.KeyOf(r.stream, r.after), r.from, r.to, r.limit+2)
 	if r.resumes && len(list) > 0 && list[0].ID() == r.after {

@@ -226,7 +226,7 @@ func TestAgentsOfAReleaseAreUnderstood(t *testing.T) {
 		t.Errorf("upload: %+v, %v", last, err)
 	}
 	for what, ask := range map[string]func() error{
-		`"SHOUT" is not a log level`:        func() error { _, err := c.SetLogLevel(ctx, "SHOUT"); return err },
+		`log level; it must be one of OFF`:  func() error { _, err := c.SetLogLevel(ctx, "SHOUT"); return err },
 		"has no stream nosuch that could":   func() error { return c.Upload(ctx, UploadRequest{Stream: "nosuch"}, nil) },
 		"was started without --env-file":    func() error { _, err := c.Reload(ctx); return err },
 		"demo-camera is configured for thi": func() error { _, err := c.DeleteStream(ctx, "demo-camera"); return err },

@@ -69,7 +69,7 @@ const (
 	codeSegment   = "unknown-segment"
 )
 
-var errNotHere = &Error{http.StatusNotFound, codeNotHere, "this agent has no such thing"}
+var errNotHere = &Error{http.StatusNotFound, codeNotHere, "this agent does not have that"}
 
 // refused is the answer to a request that the agent does not follow: the code is that of a fault.
 func refused(err error) error {

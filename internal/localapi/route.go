@@ -29,7 +29,7 @@ const (
 	pathConditions   = "/v1/conditions"
 )
 
-// Right is what a peer needs for a request. Each right includes the lower ones.
+// Right is what a peer needs for a request. Each right includes the previous ones.
 type Right int
 
 // The rights.

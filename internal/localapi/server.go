@@ -28,9 +28,9 @@ const (
 	// headerTimeout and bodyTimeout bound the reading of a request.
 	headerTimeout = 5 * time.Second
 	bodyTimeout   = 10 * time.Second
-	// stallTimeout is how long a reader may read nothing.
+	// stallTimeout is how long a client may stop reading an answer.
 	stallTimeout = time.Minute
-	// mediaStall is the same of media: a player may pause. All that it holds meanwhile is one segment.
+	// mediaStall is the same of media: a player may pause. Meanwhile it only keeps one segment from being deleted.
 	mediaStall = 10 * time.Minute
 	// idleTimeout is how long a connection without a request is kept.
 	idleTimeout = 2 * time.Minute
@@ -74,7 +74,7 @@ type running struct {
 }
 
 // NewServer binds the socket. A socket file left by an agent that died is replaced; one that
-// answers belongs to a running agent and is an error, and so is anything but a socket: a wrong path must
+// answers belongs to a running agent and is an error, and so is a file that is not a socket: a wrong path must
 // not cost a file.
 func NewServer(o Options) (*Server, error) {
 	if len(o.Socket) > maxSocketPath {

@@ -20,8 +20,8 @@ func TestConditionsEnd(t *testing.T) {
 		cloud.Apply(t.Context(), wanted(desired.KVS, conditiontest.Stream))
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Pass: func() {},
-			Raise: func() { files.Apply(t.Context(), wanted(desired.File, conditiontest.Stream)) },
-			Repair:  func() { files.Apply(t.Context(), nil) },
+			Raise:  func() { files.Apply(t.Context(), wanted(desired.File, conditiontest.Stream)) },
+			Repair: func() { files.Apply(t.Context(), nil) },
 		}
 	}}
 	for _, way := range conditiontest.Ways {

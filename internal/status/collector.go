@@ -21,7 +21,7 @@ type StreamInfo struct {
 	Name       string
 	LimitBytes int64     // MaxLocalMediaSizeInMB in bytes; 0 without a limit
 	SecretRead time.Time // when the secret with the camera's URL was last read; zero for never
-	// Wanted is the configuration in force.
+	// Wanted is its configuration in force.
 	Wanted Wanted
 }
 
@@ -83,7 +83,7 @@ func (c *Collector) Snapshot() Snapshot {
 	return s
 }
 
-// streamParts are what reports of a stream beside its jobs.
+// streamParts are the components that report about a stream apart from its jobs.
 var streamParts = []string{health.JobRetention, health.JobConfig, health.JobStore}
 
 func (c *Collector) stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
@@ -164,10 +164,10 @@ func millis(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// orphanJobs are those that continue for a stream that is not configured.
+// orphanJobs are the jobs that continue for a stream that is not configured.
 var orphanJobs = []string{health.JobRetention, health.JobStore}
 
-// orphans are the streams beside those that are configured, by name.
+// orphans are the streams that have media or conditions but no configuration, by name.
 func (c *Collector) orphans(configured []Stream, components map[health.Key]health.ComponentSnapshot) []Orphan {
 	names := make(map[string]bool)
 	if c.Recorded != nil {

@@ -130,8 +130,8 @@ func TestVerdicts(t *testing.T) {
 		"all cameras":        {fail(health.Failed, door, yard), Down},
 		"all uploaders": {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader},
 			health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
-		"the agent's own":          {fail(health.Degraded, health.Key{Job: health.JobConfig}), Degraded},
-		"a stream that was removed does not count": {fail(health.Failed, health.Key{Stream: "gone", Job: health.JobRecorder}), Healthy},
+		"the agent's own":                 {fail(health.Degraded, health.Key{Job: health.JobConfig}), Degraded},
+		"a removed stream does not count": {fail(health.Failed, health.Key{Stream: "gone", Job: health.JobRecorder}), Healthy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -68,7 +68,7 @@ func withNext(now time.Time, j Job) string {
 	return j.State + " until " + humanize.Soon(j.NextWindow.Local(), now.Local())
 }
 
-// recorderSince is when the recording of a stream came into its state: repeated tries for a camera that is away are one state.
+// recorderSince is since when a stream's recording is as it is: a camera that is off is tried repeatedly.
 func recorderSince(st Stream) time.Time {
 	for _, c := range st.Conditions {
 		if c.Job == health.JobRecorder && c.Severity == health.Failed && c.Since.Before(st.Recorder.Since) {

@@ -48,9 +48,9 @@ type Disk struct {
 type Forecast struct {
 	// Days of media that fit at the present bitrate; 0 when nothing is recorded.
 	Days float64 `json:"days"`
-	// FullAt is when the limit will be reached; zero when age or upload deletes before.
+	// FullAt is when the limit will be reached; zero when media is deleted earlier for its age or after upload.
 	FullAt time.Time `json:"fullAt,omitzero"`
-	// NextBytes is what the next pass of retention deletes, NextNotUploaded the bytes of that which are not uploaded.
+	// NextBytes is how many bytes the next pass of retention deletes, NextNotUploaded how many of them are not uploaded.
 	NextBytes       int64 `json:"nextDeletionBytes"`
 	NextNotUploaded int64 `json:"nextDeletionNotUploadedBytes"`
 }
@@ -147,8 +147,8 @@ type Uploader struct {
 	// FragmentsRefusedTotal counts what the service refused since the start. FragmentsSkipped is the same, by its former name.
 	FragmentsRefusedTotal int64 `json:"fragmentsRefusedTotal"`
 	FragmentsSkipped      int64 `json:"fragmentsSkipped"`
-	// FragmentsRefused and RefusedBytes are on the hub now and not uploaded, as the service refused them. The backlog
-	// does not include them.
+	// FragmentsRefused and RefusedBytes are on the hub now and not uploaded, as the service refused them. They do
+	// not belong to the backlog.
 	FragmentsRefused int   `json:"fragmentsRefused"`
 	RefusedBytes     int64 `json:"refusedBytes"`
 }
@@ -181,7 +181,7 @@ type Orphan struct {
 	NotUploadedBytes    int64       `json:"notUploadedBytes"`
 	Oldest              time.Time   `json:"oldest,omitzero"`
 	Newest              time.Time   `json:"newest,omitzero"`
-	Policy              string      `json:"policy,omitempty"` // which media is kept, for people
+	Policy              string      `json:"policy,omitempty"` // which media is kept and deleted, for people
 	DeletedBeforeUpload int64       `json:"deletedBeforeUpload"`
 	Conditions          []Condition `json:"conditions,omitempty"`
 }

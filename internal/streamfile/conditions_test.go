@@ -60,7 +60,7 @@ func followed(arrange func(*hub) (undo func())) func(*testing.T) conditiontest.C
 				}
 			},
 			Repair: func() { undo() },
-			Ways: map[conditiontest.Way]func(){conditiontest.Configuration: func() { h.write("yard.json", documentOf("yard", 5)) }},
+			Ways:   map[conditiontest.Way]func(){conditiontest.Configuration: func() { h.write("yard.json", documentOf("yard", 5)) }},
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// codeCertificate is the condition of files that hold no usable pair, while that of before serves.
+// codeCertificate is the condition of files that hold no usable pair, while the previous pair is used.
 const codeCertificate = "device-certificate"
 
 // scopeCertificate is reading the files of the device certificate.
