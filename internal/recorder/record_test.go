@@ -95,7 +95,7 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *
 		OnSegment: func(s Segment) { r.segments <- s },
 		Backoff:   backoff.Policy{Min: 20 * time.Millisecond, Max: 100 * time.Millisecond},
 	}
-	if device != nil { // what a starved machine has not read for so long is no stall, where a test is not about one
+	if device != nil { // what a starved machine has not read for so long is not a stall, where a test is not about one
 		cameraOf(&o).Limits.Stall = patience
 	}
 	for _, f := range change {
