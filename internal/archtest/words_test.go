@@ -1,23 +1,12 @@
 package archtest
 
 import (
-	"bytes"
-	"fmt"
-	"maps"
-	"os"
-	"path"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/deploy/words/prose"
 )
-
-// wordsLeft has how many faults of words each directory may still have. It only gets shorter: UPDATE_WORDS=1 writes the present
-// numbers, unless their sum is higher.
-const wordsLeft = "testdata/words-left.txt"
 
 // TestTheWordsArePlain finds the phrases of testdata/words.txt in texts, and the names of testdata/names.txt in declarations.
 func TestTheWordsArePlain(t *testing.T) {
@@ -33,68 +22,8 @@ func TestTheWordsArePlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left, total := readWordsLeft(t)
-	found := make(map[string][]prose.Fault)
 	for _, f := range faults {
-		found[path.Dir(f.File)] = append(found[path.Dir(f.File)], f)
-	}
-	if os.Getenv("UPDATE_WORDS") != "" {
-		if len(faults) > total {
-			t.Fatalf("%d faults of words, at most %d", len(faults), total)
-		}
-		writeWordsLeft(t, found)
-		return
-	}
-	for dir, faults := range found {
-		if len(faults) <= left[dir] {
-			continue
-		}
-		for _, f := range faults {
-			t.Error(f)
-		}
-		if left[dir] > 0 {
-			t.Errorf("%s has %d faults of words; there were %d, and there may not be more", dir, len(faults), left[dir])
-		}
-	}
-}
-
-// readWordsLeft reads the table; without a file nothing is left.
-func readWordsLeft(t *testing.T) (left map[string]int, total int) {
-	t.Helper()
-	left = make(map[string]int)
-	data, err := os.ReadFile(wordsLeft)
-	if os.IsNotExist(err) {
-		return left, 0
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(data)) {
-		dir, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		n, err := strconv.Atoi(number)
-		if err != nil {
-			t.Fatalf("%s: %q is not a directory and a number", wordsLeft, line)
-		}
-		left[dir] = n
-		total += n
-	}
-	return left, total
-}
-
-func writeWordsLeft(t *testing.T, found map[string][]prose.Fault) {
-	t.Helper()
-	if len(found) == 0 {
-		if err := os.Remove(wordsLeft); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-		return
-	}
-	var b bytes.Buffer
-	for _, dir := range slices.Sorted(maps.Keys(found)) {
-		fmt.Fprintf(&b, "%s\t%d\n", dir, len(found[dir]))
-	}
-	if err := os.WriteFile(wordsLeft, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
+		t.Error(f)
 	}
 }
 
