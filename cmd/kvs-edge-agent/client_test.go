@@ -67,7 +67,7 @@ func TestAnAgentIsFoundBehindTheSocketThatOnlyTheServicesFileNames(t *testing.T)
 	}
 	t.Setenv(settings.EnvSocket, socket)
 	_, err = ask("", writeSettings(t, "AWS_KVS_EDGE_SOCKET="+socket+".none\n"), logLevel(t))
-	if !errors.Is(err, localapi.ErrNotRunning) || !strings.Contains(err.Error(), "before "+socket+" of this shell") {
+	if !errors.Is(err, localapi.ErrNotRunning) || !strings.Contains(err.Error(), "takes precedence over "+socket+" of this shell") {
 		t.Errorf("where only the agent of the shell runs it says %v", err)
 	}
 }

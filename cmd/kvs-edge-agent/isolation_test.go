@@ -58,7 +58,7 @@ var plantedSentences = []string{
 	"Deleting old media was stopped by an internal error",
 	"Syncing recordings to the disk was stopped by an internal error",
 	"Listing the hub's configurations was stopped by an internal error",
-	"an internal error kept the schedules from being evaluated",
+	"Checking the clock was stopped by an internal error",
 	"An upload was stopped by an internal error",
 	"Reading acknowledgements was stopped by an internal error",
 }

@@ -21,7 +21,7 @@ func TestWhatWasSetAsideCounts(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	garbled := bytes.Repeat([]byte("this is not Matroska at all "), 4000)
+	garbled := bytes.Repeat([]byte("this is not Matroska data"), 4000)
 	if err := os.WriteFile(filepath.Join(dir, "door", "20261127T080000.000Z.writing.mkv"), garbled, 0o600); err != nil {
 		t.Fatal(err)
 	}
