@@ -115,7 +115,7 @@ const absent = "absent"
 func readOne(path string) (s contents) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return contents{problem: "must be a file", modified: info.ModTime(), mode: info.Mode().Perm()}
+		return contents{problem: "must be a regular file", modified: info.ModTime(), mode: info.Mode().Perm()}
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	switch {
@@ -124,7 +124,7 @@ func readOne(path string) (s contents) {
 	case errors.Is(err, fs.ErrPermission):
 		return contents{problem: "cannot be read: give it to the agent's group (chgrp kvs-edge-agent, chmod 0640)"}
 	case err != nil:
-		return contents{problem: "cannot be read (" + cause(err) + "): check the disk and what the name stands for"}
+		return contents{problem: "cannot be read (" + cause(err) + "): check the disk, and where a link leads"}
 	}
 	defer func() { _ = f.Close() }()
 	info, err = f.Stat() // it may be another file by now
@@ -134,7 +134,7 @@ func readOne(path string) (s contents) {
 	s = contents{modified: info.ModTime(), mode: info.Mode().Perm()}
 	switch {
 	case !info.Mode().IsRegular():
-		s.problem = "must be a file"
+		s.problem = "must be a regular file"
 	case s.mode&^allowedMode != 0:
 		s.problem = fmt.Sprintf("has the mode %04o, and must have 0640 or less, as it may hold a password: `chmod 0640` it", s.mode)
 	case info.Size() > maxFile:

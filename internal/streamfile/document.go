@@ -161,7 +161,7 @@ func objectOf(w *wrong, data []byte) map[string]json.RawMessage {
 		w.add("The file", "", "must hold a JSON object")
 	default:
 		if _, err := d.Token(); err != io.EOF {
-			w.add("The file", "", "must hold one JSON object, and nothing behind it")
+			w.add("The file", "", "must hold one JSON object, and nothing after it")
 		}
 	}
 	return members

@@ -62,7 +62,7 @@ func (r *repeated) object(path string) {
 		}
 		said := slices.ContainsFunc(*r.wrong, func(f edgeconfig.FieldFault) bool { return f.Path == member })
 		if seen[key] && !said && len(*r.wrong) < mostShown {
-			r.add(member, "", "is there twice, and must be there once")
+			r.add(member, "", "occurs twice, and must occur once")
 		}
 		seen[key] = true
 		r.value(member)
