@@ -74,7 +74,7 @@ func TestHowFilesAreSaved(t *testing.T) {
 			[]string{"\ufffd[31m .json is wrong, and is not followed: The file is not JSON"},
 			func(h *hub) { must(h.t, os.Remove(h.path("a\x1b[31m\n.json"))) }, before, false},
 		"a pipe": {func(h *hub) { must(h.t, syscall.Mkfifo(h.path("gate.json"), 0o640)) }, settled, before,
-			[]string{"The file must be a file"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before, false},
+			[]string{"The file must be a regular file"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before, false},
 		"too large": {func(h *hub) { h.write("gate.json", strings.Repeat(" ", maxFile+1)) }, settled, before,
 			[]string{"The file has 65537 bytes; at most 65536 are allowed"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before,
 			false},
