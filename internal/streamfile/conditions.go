@@ -98,12 +98,20 @@ func (f *Files) reportFile(name string, known *file) {
 	f.report(scope, severity, health.UserFault(fileCode(name), nil, "The stream file %s %s.", filepath.Join(f.o.Dir, name), text))
 }
 
+// notKnown is what follows from a directory that does not prove that it configures no streams, as a clause.
+const notKnown = "it is not known whether streams are configured there, and media of streams without a configuration is kept"
+
 // reportDirectory reports that the directory cannot be read (err), or has no file at all (none). Its streams stay as they were.
 func (f *Files) reportDirectory(err error, none bool) {
 	streams := slices.Sorted(maps.Keys(f.owners))
+	all, unclear := f.knowledge()
+	all = all && len(unclear) == 0
 	switch {
-	case none && len(streams) == 0:
+	case none && len(streams) == 0 && all:
 		f.o.Health.OK(scopeDirectory)
+	case none && len(streams) == 0:
+		f.report(scopeDirectory, health.Info, health.UserFault(codeDirectory, nil,
+			"The directory %s has no file at all, so %s: mount its disk, or put a file of any other name there, such as README.", f.o.Dir, notKnown))
 	case none:
 		f.report(scopeDirectory, health.Degraded, health.UserFault(codeDirectory, nil,
 			"The directory %s has no file at all, as if its disk were not mounted, so its streams stay as before: %s. "+
@@ -113,9 +121,12 @@ func (f *Files) reportDirectory(err error, none bool) {
 		if len(streams) == 0 && errors.Is(err, fs.ErrNotExist) {
 			severity = health.Info
 		}
-		meanwhile := "there are no streams from files"
-		if len(streams) > 0 {
+		meanwhile, readme := "there are no streams from files", ""
+		switch {
+		case len(streams) > 0:
 			meanwhile = "its streams stay as before: " + humanize.List(streams)
+		case !all:
+			meanwhile, readme = notKnown, ", and put a file such as README there if it is to have no streams"
 		}
 		if errors.Is(err, errSlow) {
 			f.report(scopeDirectory, severity, health.UserFault(codeDirectory, err,
@@ -125,8 +136,8 @@ func (f *Files) reportDirectory(err error, none bool) {
 		}
 		f.report(scopeDirectory, severity, health.UserFault(codeDirectory, err,
 			"The directory with stream files, %s, cannot be read (%s), so %s. Create it, readable for the agent's group "+
-				"(chgrp kvs-edge-agent, chmod 0750), or correct AWS_KVS_EDGE_STREAMS_DIRECTORY.",
-			f.o.Dir, strings.TrimSuffix(cause(err), "."), meanwhile))
+				"(chgrp kvs-edge-agent, chmod 0750)%s, or correct AWS_KVS_EDGE_STREAMS_DIRECTORY.",
+			f.o.Dir, strings.TrimSuffix(cause(err), "."), meanwhile, readme))
 	}
 }
 

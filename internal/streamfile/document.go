@@ -38,6 +38,11 @@ const (
 // such an answer. They have no effect here.
 var described = []string{"StreamARN", "CreationTime", "LastUpdatedTime", "SyncStatus", "FailedStatusDetails", "EdgeAgentStatus"}
 
+// withoutEffect reports whether a member of a file may have any value, as nobody reads it.
+func withoutEffect(name string) bool {
+	return slices.Contains(described, name) || strings.HasPrefix(name, "_") || strings.HasPrefix(name, "$")
+}
+
 // wrong is an error with all faults that were found in a file.
 type wrong []edgeconfig.FieldFault
 
@@ -73,8 +78,23 @@ type place struct {
 	noCloud bool   // nothing is uploaded, and no secret can be read
 }
 
-// parse reads a file. note names the members that have no effect, for people; it is empty if all have one. The error is of
-// type wrong, and contains no secret.
+// judge reads a file as it is in the directory: parse, and the rules that a last good content need not keep, as the stream must not
+// stop at an upgrade. A rule that an earlier version did not have belongs here.
+func (p place) judge(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
+	s, note, err = p.parse(data, modified)
+	var w wrong
+	if err != nil && !errors.As(err, &w) {
+		return s, note, err
+	}
+	w.addRepeated(data)
+	if len(w) > 0 {
+		return desired.Stream{}, "", w
+	}
+	return s, note, nil
+}
+
+// parse reads a content. note names the members that have no effect, for people; it is empty if all have one. The error is of
+// type wrong, and contains no secret. restore relies on it that a content which any version found right is not refused for its form.
 func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
 	var w wrong
 	members := objectOf(&w, bytes.TrimPrefix(data, []byte(byteOrderMark)))
@@ -82,8 +102,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 		return s, "", w
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		known := name == memberName || name == memberConfig || name == memberTags
-		if !known && !slices.Contains(described, name) && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, "$") {
+		if name != memberName && name != memberConfig && name != memberTags && !withoutEffect(name) {
 			w.add(edgeconfig.ShownName(name), "", "is not known: a stream file has %s, %s and, if need be, %s", memberName, memberConfig, memberTags)
 		}
 	}
@@ -100,7 +119,6 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 		w.addConfig(err)
 	}
 	tags := tagsOf(&w, members[memberTags])
-	w.addRepeated(data)
 	if len(w) > 0 {
 		return desired.Stream{}, "", w
 	}

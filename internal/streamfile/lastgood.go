@@ -58,7 +58,8 @@ func (f *Files) restore() {
 	for _, d := range doc.Files {
 		stream, note, err := f.place.parse(d.Content, d.Modified)
 		if err != nil {
-			f.files[d.Name] = &file{held: &d, wants: nameIn(d.Content)}
+			name := nameIn(d.Content)
+			f.files[d.Name] = &file{held: &d, wants: name, nameless: name == ""}
 			continue
 		}
 		f.files[d.Name] = &file{good: &good{stream: stream, data: d.Content, modified: d.Modified}, note: note}

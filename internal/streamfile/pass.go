@@ -2,6 +2,7 @@ package streamfile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -102,10 +103,12 @@ func (f *Files) see(name string, s contents) {
 	}
 	known.sum, known.judged = sum, false
 	stream, note, err := desired.Stream{}, "", error(nil)
-	if known.wants = ""; s.problem == "" {
-		stream, note, err = f.place.parse(s.data, s.modified)
-		known.wants = nameIn(s.data)
+	named := ""
+	if s.problem == "" {
+		stream, note, err = f.place.judge(s.data, s.modified)
+		named = nameIn(s.data)
 	}
+	known.nameless, known.wants = named == "", cmp.Or(named, known.wants)
 	switch {
 	case s.problem == "" && err == nil:
 		known.judged, known.wrong, known.note, known.held = true, "", note, nil
@@ -127,14 +130,14 @@ func (f *Files) see(name string, s contents) {
 // mostUnsure is how many wrong contents are passed over without a good one between them, as the file may just be being written.
 const mostUnsure = 5
 
-// miss notes that a file is not in the directory. A file with a good content is forgotten after vanishAfter, and in the first pass
-// at once; any other is forgotten at once.
+// miss notes that a file is not in the directory. A file of which a stream is known is forgotten after vanishAfter, also if it cannot
+// be followed, as its stream's media is kept for it; in the first pass, and any other, at once.
 func (f *Files) miss(name string, first bool) {
 	known := f.files[name]
 	if known.gone.IsZero() {
 		known.gone = f.o.Now()
 	}
-	if known.good != nil && !first && f.o.Now().Sub(known.gone) < vanishAfter {
+	if (known.good != nil || known.held != nil || known.wants != "") && !first && f.o.Now().Sub(known.gone) < vanishAfter {
 		return
 	}
 	delete(f.files, name)
@@ -214,19 +217,20 @@ func (f *Files) notePaths() {
 }
 
 // knowledge returns whether all streams that the files configure are known, except those in unclear: the streams that wrong files
-// name, of which no good content is known. See Options.Applied.
+// name, or named when they could be read last, of which no good content is known. See Options.Applied.
 func (f *Files) knowledge() (all bool, unclear []string) {
 	all = f.known && f.others == 0
 	for _, known := range f.files {
-		switch {
-		case known.good != nil:
-		case known.wants == "":
-			all = false
-		case f.owners[known.wants] == "":
+		if known.good != nil {
+			continue
+		}
+		all = all && !known.nameless
+		if known.wants != "" && f.owners[known.wants] == "" {
 			unclear = append(unclear, known.wants)
 		}
 	}
-	return all, unclear
+	slices.Sort(unclear)
+	return all, slices.Compact(unclear)
 }
 
 // answer notes the outcome of a stream as its status.

@@ -11,8 +11,11 @@ import (
 )
 
 // addRepeated adds a fault for each member that an object has twice: some readers of JSON take the first one, others the last.
-// data must be valid JSON.
+// Members of the file that have no effect are passed over. What is not JSON has no such faults.
 func (w *wrong) addRepeated(data []byte) {
+	if !json.Valid(bytes.TrimPrefix(data, []byte(byteOrderMark))) {
+		return
+	}
 	r := repeated{wrong: w, tokens: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte(byteOrderMark))))}
 	r.value("")
 }
@@ -49,6 +52,11 @@ func (r *repeated) object(path string) {
 		name, ok := token.(string)
 		if err != nil || !ok {
 			return
+		}
+		if path == "" && withoutEffect(name) {
+			var passed json.RawMessage
+			_ = r.tokens.Decode(&passed) // the text is JSON
+			continue
 		}
 		key, member := name, name
 		if !slices.Contains(desired.TagNames(), name) {

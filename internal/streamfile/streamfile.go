@@ -100,10 +100,12 @@ type file struct {
 	unsure int               // how many wrong contents were passed over since the last right one; at most mostUnsure
 	good   *good             // the last content that was right; nil: there was none
 	held   *fileDocument     // where good is nil: the content in the state file, which was right once and is wrong now; nil: none
-	wants  string            // the StreamName in the content, needed where good is nil; empty: it cannot be read
-	wrong  string            // what is wrong with the present content, which was wrong at two readings; empty: nothing
-	note   string            // the members of good that have no effect
-	gone   time.Time         // when it was first missing; zero: it is not missing
+	wants  string            // the StreamName in the last content that has one, needed where good is nil; empty: there was none
+	// nameless says that the StreamName in the present content cannot be read, so that it may be any.
+	nameless bool
+	wrong    string    // what is wrong with the present content, which was wrong at two readings; empty: nothing
+	note     string    // the members of good that have no effect
+	gone     time.Time // when it was first missing; zero: it is not missing
 }
 
 // good is a content without faults.
@@ -196,8 +198,8 @@ type Checked struct {
 	Note   string         // the members that have no effect
 }
 
-// Check reads a directory once, and changes nothing. It returns the files by name, at most maxFiles. Of two with one StreamName
-// the second is wrong, whichever of them a running agent follows. A directory that hangs is an error.
+// Check reads a directory once, and changes nothing. It returns the files by name. Of two with one StreamName the second is wrong,
+// whichever of them a running agent follows, and so are those beyond maxFiles. A directory that hangs is an error.
 func Check(dir, thing string, noCloud bool) ([]Checked, error) {
 	var l listing
 	select {
@@ -217,7 +219,7 @@ func Check(dir, thing string, noCloud bool) ([]Checked, error) {
 		if s.problem == "" {
 			c.Wrong = ""
 			var err error
-			if c.Stream, c.Note, err = (place{thing: thing, noCloud: noCloud}).parse(s.data, s.modified); err != nil {
+			if c.Stream, c.Note, err = (place{thing: thing, noCloud: noCloud}).judge(s.data, s.modified); err != nil {
 				c.Wrong = err.Error()
 			}
 		}
@@ -228,5 +230,10 @@ func Check(dir, thing string, noCloud bool) ([]Checked, error) {
 		}
 		list = append(list, c)
 	}
+	for name := range l.unread {
+		list = append(list, Checked{File: name, Wrong: fmt.Sprintf("The file is not read, as the directory has more than %d stream files: "+
+			"remove those that nobody needs", maxFiles)})
+	}
+	slices.SortFunc(list, func(a, b Checked) int { return cmp.Compare(a.File, b.File) })
 	return list, nil
 }

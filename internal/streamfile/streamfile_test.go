@@ -329,7 +329,9 @@ func TestAQuietDirectoryCostsNothing(t *testing.T) {
 		h.dir, h.stateDir = filepath.Join(t.TempDir(), "none"), t.TempDir()
 		h.start()
 		h.elapse(time.Minute)
-		h.says("without a directory", "so there are no streams from files. Create it")
+		h.says("without a directory", "so it is not known whether streams are configured there, and media of "+
+			"streams without a configuration is kept. Create it, readable for the agent's group (chgrp kvs-edge-agent, chmod 0750), and put a "+
+			"file such as README there if it is to have no streams")
 		h.knows("without a directory", "not all")
 		h.stop()
 	})
