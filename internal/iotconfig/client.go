@@ -156,7 +156,7 @@ func (c *Client) Run(ctx context.Context) {
 		c.o.Health.SetState("listing only")
 		fault := health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(c.o.NoTLS, c.o.ListedWithin))
 		c.o.Health.Report(scopeMQTT, health.Info, fault)
-		logevent.Condition(c.o.Log, fault)
+		logevent.MQTTNotUsed.Log(c.o.Log, zap.Error(fault)) // no warning, as it may be intended
 		<-ctx.Done()
 		return
 	}

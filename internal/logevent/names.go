@@ -40,6 +40,7 @@ const (
 	HubARNLearned          Event = "hub-arn-learned"
 	ControlPlaneRecovered  Event = "control-plane-recovered"
 	MQTTConnected          Event = "mqtt-connected"
+	MQTTNotUsed            Event = "mqtt-not-used"
 	MQTTRetainAllowed      Event = "mqtt-retain-allowed"
 	UploadRequestsDenied   Event = "upload-requests-denied"
 	UploadRequestsLost     Event = "upload-requests-lost"

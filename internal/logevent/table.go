@@ -75,6 +75,7 @@ var configurationRows = []Row{
 		"The hub could not find out by itself, and lists its configurations now."},
 	{ControlPlaneRecovered, info, "configurations can be listed again", "Ends `control-plane`."},
 	{MQTTConnected, info, "connected to AWS IoT", "Ends `mqtt`."},
+	{MQTTNotUsed, info, "no connection to AWS IoT is configured", "The hub has no device certificate. Its configurations are listed."},
 	{MQTTRetainAllowed, info, "retained messages allowed by AWS IoT", "Ends `mqtt-retain`."},
 	{UploadRequestsDenied, info, "certificate's policy denies the subscription to upload requests",
 		"The cloud cannot ask for uploads on demand. Allow iot:Subscribe and iot:Receive on the topic, if it should."},

@@ -205,9 +205,10 @@ func (k *Keeper) awaitFreed(ctx context.Context, d diskState, done reclaimed) di
 // the reserve unreachable, recording continues until the disk is about to be full.
 func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done reclaimed) {
 	switch {
-	case !k.started.Load(), !k.applied.Load() && d.free >= d.floor: // a policy that is not known yet may make room
+	case !k.started.Load():
 	case !reaches && d.free >= 2*d.floor:
 		k.resumeAll(streams)
+	case !k.applied.Load() && d.free >= d.floor: // a policy that is not known yet may make room
 	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(d) > 0:
 	case reaches || d.free < d.floor:
 		why := health.SystemFault(codeLow, nil,

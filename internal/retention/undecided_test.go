@@ -68,3 +68,32 @@ func TestNoMediaGoesOfAStreamWhosePolicyIsNotKnown(t *testing.T) {
 		})
 	}
 }
+
+// TestPausedStreamsResumeWhilePoliciesAreNotKnown has other files fill the disk, and then leave some room, but not the reserve.
+func TestPausedStreamsResumeWhilePoliciesAreNotKnown(t *testing.T) {
+	t.Parallel()
+	for name, steps := range map[string]func(k *Keeper){
+		"what is known is applied": func(k *Keeper) { k.Begin() },
+		"all is applied":           func(k *Keeper) { k.Begin(); k.Applied() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			y.startAgain(filepath.Join(t.TempDir(), "policies.json"))
+			y.keeper.o.MinFree = func(uint64) uint64 { return 100 * mb }
+			y.keeper.SetPolicy("door", Policy{OnFull: DenyNew})
+			y.add("door", 0, mb, false)
+			steps(y.keeper)
+			for _, row := range []struct {
+				free    uint64
+				records bool
+			}{{10 * mb, false}, {20 * mb, false}, {40 * mb, true}, {20 * mb, true}, {10 * mb, false}, {1 << 40, true}} {
+				y.free = row.free
+				y.pass()
+				if got := y.records("door", time.Minute); got != row.records {
+					t.Errorf("with %d MB free it is recorded %t, want %t", row.free/mb, got, row.records)
+				}
+			}
+		})
+	}
+}
