@@ -270,6 +270,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 	return precedence.Row{
 		Origins: []desired.Origin{desired.KVS, desired.MQTT}, Restored: syncer.Wanted(), Sync: syncer.Sync, Deletion: syncer.Deletion,
 		Await: "wait until the cloud has answered", Start: syncer.ApplyLastGood,
+		Refused: "correct or delete its edge configuration if that is refused, or else wait until the cloud has answered",
 		Tasks: []precedence.Task{
 			{What: "Listing the hub's configurations", Run: syncer.List},
 			{What: "Applying the hub's configurations", Run: syncer.Run},

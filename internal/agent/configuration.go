@@ -80,8 +80,11 @@ func (a *Agent) streamFiles(c *configuration, source *precedence.Source, dir sta
 	})
 	return precedence.Row{
 		Origins: []desired.Origin{desired.File}, Restored: files.Restored(), Sync: files.Sync, Deletion: files.Deletion,
-		Place:  files.Place,
-		Await:  "make the stream files in " + s.StreamsDirectory + " readable and right, each of them",
+		Place: files.Place,
+		Await: "make the stream files in " + s.StreamsDirectory + " readable and right, each of them; if it is empty on purpose, put a file " +
+			"such as README there",
+		Refused: "correct or remove its stream file in " + s.StreamsDirectory + ", which cannot be followed; if the directory is empty on " +
+			"purpose, put a file such as README there",
 		Tasks:  []precedence.Task{{What: "Reading the stream files", Run: files.Run}},
 		Loaded: files.Loaded(),
 	}

@@ -2,13 +2,20 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -36,6 +43,7 @@ func TestNoMediaGoesWhosePolicyIsLost(t *testing.T) {
 		change func(h *rig, dir string)
 		unset  func(h *rig, dir string) // what keeps it from being known; then gate is an orphan
 		await  string                   // the advice to a person who deletes it
+		none   bool                     // not even yard is configured
 	}{
 		"the cloud cannot be reached": {
 			change: func(h *rig, _ string) {
@@ -50,7 +58,43 @@ func TestNoMediaGoesWhosePolicyIsLost(t *testing.T) {
 				must(h.t, os.WriteFile(filepath.Join(dir, "gate.json"), []byte(`{"StreamName": "gate"}`), 0o640))
 			},
 			unset: func(h *rig, dir string) { must(h.t, os.Remove(filepath.Join(dir, "gate.json"))) },
-			await: "make the stream files",
+			await: "correct or remove its stream file in ",
+		},
+		"its edge configuration is refused": {
+			change: func(h *rig, _ string) {
+				_, err := h.Cloud.CreateStream("gate", 24)
+				must(h.t, err)
+				_, err = h.User.StartEdgeConfigurationUpdate(h.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{
+					StreamName: aws.String("gate"), EdgeConfig: &types.EdgeConfig{
+						HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, thing)),
+						RecorderConfig: &types.RecorderConfig{
+							MediaSourceConfig: &types.MediaSourceConfig{
+								MediaUriSecretArn: aws.String("arn:aws:secretsmanager:us-west-2:123456789012:secret:gate-a1B2c3"),
+								MediaUriType:      types.MediaUriTypeRtspUri,
+							},
+							ScheduleConfig: &types.ScheduleConfig{ScheduleExpression: aws.String("0 0 25 * * ? *"), DurationInSeconds: aws.Int32(60)},
+						},
+					},
+				})
+				must(h.t, err)
+			},
+			unset: func(h *rig, _ string) {
+				_, err := h.User.DeleteEdgeConfiguration(h.t.Context(), &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("gate")})
+				must(h.t, err)
+			},
+			await: "correct or delete its edge configuration if that is refused",
+		},
+		"the directory is empty, and the cloud is off": {
+			change: func(h *rig, dir string) {
+				h.Env[settings.EnvCloud] = "off"
+				h.Env[settings.EnvStreamsDirectory] = filepath.Join(filepath.Dir(dir), "empty.d")
+				must(h.t, os.Mkdir(h.Env[settings.EnvStreamsDirectory], 0o750))
+			},
+			unset: func(h *rig, _ string) {
+				must(h.t, os.WriteFile(filepath.Join(h.Env[settings.EnvStreamsDirectory], "README"), nil, 0o640))
+			},
+			await: "if it is empty on purpose, put a file such as README there",
+			none:  true,
 		},
 		"a file of nobody knows which stream is wrong, and the cloud answers": {
 			change: func(h *rig, dir string) {
@@ -70,13 +114,16 @@ func TestNoMediaGoesWhosePolicyIsLost(t *testing.T) {
 			row.change(h, dir)
 			s, _ := h.runAgent()
 			holds := func(stream string) bool { return s.agent.store.Holds(stream) }
-			s.await("the media of yard is deleted", func() bool { return !holds("yard") })
+			if !row.none {
+				s.await("the media of yard is deleted", func() bool { return !holds("yard") })
+			}
+			deletion := func() string {
+				_, err := orphans{s.agent.streams, s.agent.config.sources}.delete(t.Context(), "gate")
+				return fmt.Sprint(err)
+			}
+			s.await("a deletion on request is answered with the advice", func() bool { return strings.Contains(deletion(), row.await) })
 			if !holds("gate") {
 				t.Error("the media of gate is gone")
-			}
-			_, err := orphans{s.agent.streams, s.agent.config.sources}.delete(t.Context(), "gate")
-			if err == nil || !strings.Contains(err.Error(), row.await) {
-				t.Errorf("a deletion on request is answered with: %v", err)
 			}
 			row.unset(h, dir)
 			s.await("the media of gate is deleted, as nobody wants it", func() bool { return !holds("gate") })

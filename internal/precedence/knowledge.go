@@ -59,7 +59,10 @@ func (s *Sources) Unknown(stream string) string {
 	defer s.knowledge.mu.Unlock()
 	var await []string
 	for _, source := range s.knowledge.list {
-		if !source.known || slices.Contains(source.unclear, stream) {
+		switch {
+		case slices.Contains(source.unclear, stream):
+			await = append(await, source.row.Refused)
+		case !source.known:
 			await = append(await, source.row.Await)
 		}
 	}

@@ -84,7 +84,7 @@ func (s *Sources) Add(build func(*Source) (Row, error)) error {
 	if err != nil {
 		return err
 	}
-	if !desired.OfOneSource(row.Origins) || row.Sync == nil || row.Deletion == nil || row.Await == "" {
+	if !desired.OfOneSource(row.Origins) || row.Sync == nil || row.Deletion == nil || row.Await == "" || row.Refused == "" {
 		return fmt.Errorf("the row of the source of %v is not complete", row.Origins)
 	}
 	for _, other := range s.list {

@@ -56,7 +56,7 @@ func nobody(precedence.Known) {}
 // row is that of a source, with what it wanted before.
 func row(restored desired.Set, origins ...desired.Origin) precedence.Row {
 	return precedence.Row{
-		Origins: origins, Restored: restored, Await: "wait for " + string(origins[0]),
+		Origins: origins, Restored: restored, Await: "wait for " + string(origins[0]), Refused: "correct " + string(origins[0]),
 		Sync: func(stream string) edgeconfig.SyncStatus {
 			return edgeconfig.SyncStatus{StreamName: stream, Status: string(origins[0])}
 		},
@@ -234,6 +234,7 @@ func TestWhatIsNoSource(t *testing.T) {
 		"no sync status":             {edit: func(r *precedence.Row) { r.Sync = nil }},
 		"no sentence of a deletion":  {edit: func(r *precedence.Row) { r.Deletion = nil }},
 		"nothing to wait for":        {edit: func(r *precedence.Row) { r.Await = "" }},
+		"nothing to correct":         {edit: func(r *precedence.Row) { r.Refused = "" }},
 	} {
 		sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Known: nobody,
 			Health: health.NewRegistry(time.Now)})
@@ -265,11 +266,13 @@ func TestItIsKnownWhatAllWantWhenEachSaysSo(t *testing.T) {
 		{files, false, nil, "false false []", "wait for file; and wait for kvs"},
 		{files, false, nil, "", "wait for file; and wait for kvs"},
 		{cloud, false, nil, "true false []", "wait for file; and wait for kvs"},
-		{cloud, true, []string{"yard", "door"}, "true false [door yard]", "wait for file; and wait for kvs"},
-		{files, true, []string{"door"}, "true true [door yard]", "wait for kvs"},
-		{files, false, []string{"door"}, "", "wait for kvs"}, // what was known stays known
+		{cloud, true, []string{"yard", "door"}, "true false [door yard]", "wait for file; and correct kvs"},
+		{files, true, []string{"door"}, "true true [door yard]", "correct kvs"},
+		{files, false, []string{"door"}, "", "correct kvs"}, // what was known stays known
 		{cloud, false, nil, "true true [door]", ""},
 		{files, true, nil, "true true []", ""},
+		{files, true, []string{"yard"}, "true true [yard]", "correct file"},
+		{cloud, true, []string{"yard"}, "true true [yard]", "correct file; and correct kvs"},
 	} {
 		said = nil
 		step.source.Applied(step.all, step.unclear)

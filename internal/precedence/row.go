@@ -25,6 +25,8 @@ type Row struct {
 	Place func(stream string) address.Place
 	// Await says in a clause what to do as long as it is not known what the source wants, "wait until ...". Required.
 	Await string
+	// Refused says in a clause what to do about a stream that it wants, but nobody can tell how. Required.
+	Refused string
 
 	// Start makes run what the source wanted before, if the tasks do not. Optional.
 	Start func(ctx context.Context)

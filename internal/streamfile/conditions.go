@@ -16,19 +16,21 @@ import (
 
 // The codes of the conditions.
 const (
-	codeFile      = "stream-file"       // with the file's name after a slash
-	codeDirectory = "stream-files"      // the directory
-	codeState     = "stream-file-state" // the last good contents on disk
+	codeFile      = "stream-file"       // what is wrong with a file, whose name follows after a slash, or with several
+	codeDirectory = "stream-files"      // what is wrong with the directory
+	codeState     = "stream-file-state" // what is wrong with the last good contents on disk
 )
 
+// The scopes; each file has one of its own too, see fileScope.
 const (
-	scopeDirectory health.Scope = "stream-files"
-	scopeOthers    health.Scope = "stream-files-limit"
-	scopeMore      health.Scope = "stream-files-more"
-	scopeState     health.Scope = "stream-file-state"
+	scopeDirectory health.Scope = "stream-files"       // reading the directory
+	scopeOthers    health.Scope = "stream-files-limit" // the files beyond maxFiles, which are not read
+	scopeMore      health.Scope = "stream-files-more"  // the wrong files beyond mostShown, which are not shown
+	scopeState     health.Scope = "stream-file-state"  // reading and writing the last good contents
 )
 
-// fileCode has the file's name, cleaned as text from outside: anyone who may write to the directory chose it.
+// fileCode is the code of a file's condition. The file's name is cleaned like any text from outside: everybody who may write
+// to the directory can choose it.
 func fileCode(name string) string { return codeFile + "/" + health.Clean(name, health.MaxPart) }
 
 func fileScope(name string) health.Scope { return health.Scope(codeFile + "/" + name) }
@@ -40,10 +42,10 @@ func (f *Files) report(scope health.Scope, severity health.Severity, fault *heal
 	}
 }
 
-// mostShown is how many files are shown one by one with what is wrong with them.
+// mostShown is how many wrong files have a condition of their own. addRepeated adds no fault to a file that has as many.
 const mostShown = 20
 
-// reportFiles says what is wrong with the files, the first by name one by one and how many more there are.
+// reportFiles reports what is wrong with the files: of the first mostShown by name each, of the others only how many there are.
 func (f *Files) reportFiles() {
 	shown, more := 0, 0
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
@@ -68,14 +70,14 @@ func (f *Files) reportFiles() {
 			"names all.", f.o.Dir, humanize.Count(more, "stream file")))
 }
 
-// reportFile says what is wrong with a file, until it is right or gone.
+// reportFile reports what is wrong with a file, or ends its condition. miss ends that of a file that is gone.
 func (f *Files) reportFile(name string, known *file) {
 	scope := fileScope(name)
 	if known.wrong == "" && (known.good == nil || !known.gone.IsZero()) {
-		if known.good != nil { // its stream stays for a while, or another file has it now
+		if known.good != nil { // the file is missing: its stream stays for a while, or another file has it now
 			f.o.Health.OK(scope)
 		}
-		return // a file that was wrong only once is read once more
+		return // without good: the file was wrong at one reading only, so nothing is reported before the next one
 	}
 	severity, text := health.Degraded, ""
 	switch {
@@ -96,12 +98,20 @@ func (f *Files) reportFile(name string, known *file) {
 	f.report(scope, severity, health.UserFault(fileCode(name), nil, "The stream file %s %s.", filepath.Join(f.o.Dir, name), text))
 }
 
-// reportDirectory says that the directory has nothing to read. What it had stays in force.
+// notKnown is what follows from a directory that does not prove that it configures no streams, as a clause.
+const notKnown = "it is not known whether streams are configured there, and media of streams without a configuration is kept"
+
+// reportDirectory reports that the directory cannot be read (err), or has no file at all (none). Its streams stay as they were.
 func (f *Files) reportDirectory(err error, none bool) {
 	streams := slices.Sorted(maps.Keys(f.owners))
+	all, unclear := f.knowledge()
+	all = all && len(unclear) == 0
 	switch {
-	case none && len(streams) == 0:
+	case none && len(streams) == 0 && all:
 		f.o.Health.OK(scopeDirectory)
+	case none && len(streams) == 0:
+		f.report(scopeDirectory, health.Info, health.UserFault(codeDirectory, nil,
+			"The directory %s has no file at all, so %s: mount its disk, or put a file of any other name there, such as README.", f.o.Dir, notKnown))
 	case none:
 		f.report(scopeDirectory, health.Degraded, health.UserFault(codeDirectory, nil,
 			"The directory %s has no file at all, as if its disk were not mounted, so its streams stay as before: %s. "+
@@ -111,9 +121,12 @@ func (f *Files) reportDirectory(err error, none bool) {
 		if len(streams) == 0 && errors.Is(err, fs.ErrNotExist) {
 			severity = health.Info
 		}
-		meanwhile := "there are no streams from files"
-		if len(streams) > 0 {
+		meanwhile, readme := "there are no streams from files", ""
+		switch {
+		case len(streams) > 0:
 			meanwhile = "its streams stay as before: " + humanize.List(streams)
+		case !all:
+			meanwhile, readme = notKnown, ", and put a file such as README there if it is to have no streams"
 		}
 		if errors.Is(err, errSlow) {
 			f.report(scopeDirectory, severity, health.UserFault(codeDirectory, err,
@@ -123,12 +136,12 @@ func (f *Files) reportDirectory(err error, none bool) {
 		}
 		f.report(scopeDirectory, severity, health.UserFault(codeDirectory, err,
 			"The directory with stream files, %s, cannot be read (%s), so %s. Create it, readable for the agent's group "+
-				"(chgrp kvs-edge-agent, chmod 0750), or correct AWS_KVS_EDGE_STREAMS_DIRECTORY.",
-			f.o.Dir, strings.TrimSuffix(cause(err), "."), meanwhile))
+				"(chgrp kvs-edge-agent, chmod 0750)%s, or correct AWS_KVS_EDGE_STREAMS_DIRECTORY.",
+			f.o.Dir, strings.TrimSuffix(cause(err), "."), meanwhile, readme))
 	}
 }
 
-// reportOthers says that there are more files than are read; the directory is readable.
+// reportOthers reports how many files are not read, as there are too many. The directory was read, so its condition ends.
 func (f *Files) reportOthers(others int) {
 	f.o.Health.OK(scopeDirectory)
 	if others == 0 {

@@ -18,15 +18,15 @@ import (
 )
 
 const (
-	// extension is that of stream files; other files in the directory are not read.
+	// extension is how the names of stream files end; other files in the directory are not read.
 	extension = ".json"
-	// allowedMode is the most that a file may allow: it may hold a camera's password.
+	// allowedMode has all permissions that a file may have: it may contain a camera's password.
 	allowedMode = 0o640
-	// maxFiles bounds how many are read: more than a hub can record.
+	// maxFiles is how many stream files are read at most: more than a hub can record.
 	maxFiles = 1000
 )
 
-// contents is a file as it was found at one time.
+// contents is what one reading of a file found.
 type contents struct {
 	data     []byte
 	modified time.Time
@@ -34,25 +34,25 @@ type contents struct {
 	problem  string // why it was not read; empty when it was
 }
 
-// sum identifies the state of a file: it changes whenever the file does.
+// sum changes whenever the content, the time, the mode or the problem of a file does.
 func (s contents) sum() [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(s.data, "\x00%d %o %s", s.modified.UnixNano(), s.mode, s.problem))
 }
 
 // listing is what a directory held when it was read.
 type listing struct {
-	found  map[string]contents // the stream files, by name
-	unread map[string]bool     // the stream files beyond what is read, by name
-	none   bool                // there is no file at all: it is not mounted, perhaps
+	found  map[string]contents // the stream files that were read, by name
+	unread map[string]bool     // the names of the stream files beyond maxFiles
+	none   bool                // there is no file at all, not even another one: perhaps the directory is not mounted
 	err    error               // why the directory was not read
 	broken error               // reading it panicked
 }
 
-// errSlow means that a directory did not answer in time, as one on a server that is away.
+// errSlow means that the directory could not be read in time, for example as its server does not answer.
 var errSlow = fmt.Errorf("no answer within %.0f s", readPatience.Seconds())
 
-// begin reads a directory in a goroutine of its own, which ends when the directory answers: a file system that hangs is
-// waited for by nobody, not even by the end of the agent.
+// begin reads a directory in a goroutine of its own, which ends when the file system answers. Nobody has to wait for a file
+// system that hangs, not even the agent when it stops.
 func begin(read func(dir string, first map[string]bool) listing, dir string, first map[string]bool) <-chan listing {
 	answer := make(chan listing, 1)
 	go func() {
@@ -63,14 +63,15 @@ func begin(read func(dir string, first map[string]bool) listing, dir string, fir
 	return answer
 }
 
-// readDirectory reads the stream files of a directory, those in first before others. It takes as long as the file system does.
+// readDirectory reads the stream files of a directory, at most maxFiles: those in first before the others. It may block for as
+// long as the file system does.
 func readDirectory(dir string, first map[string]bool) listing {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return listing{err: err}
 	}
 	l := listing{found: make(map[string]contents), unread: make(map[string]bool), none: true}
-	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { // so that what is followed is not crowded out
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { // so that files that are followed are read, however many there are
 		return cmp.Compare(rankIn(first, a.Name()), rankIn(first, b.Name()))
 	})
 	for _, entry := range entries {
@@ -100,7 +101,8 @@ func rankIn(set map[string]bool, name string) int {
 	return 1
 }
 
-// isStreamFile reports whether a file of that name is read: editors' copies and files that are being written are not.
+// isStreamFile reports whether a file of that name is read. Copies of editors and temporary files are not: their names begin
+// with a dot or end otherwise.
 func isStreamFile(name string) bool {
 	return strings.HasSuffix(name, extension) && !strings.HasPrefix(name, ".")
 }
@@ -113,7 +115,7 @@ const absent = "absent"
 func readOne(path string) (s contents) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return contents{problem: "must be a file", modified: info.ModTime(), mode: info.Mode().Perm()}
+		return contents{problem: "must be a regular file", modified: info.ModTime(), mode: info.Mode().Perm()}
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	switch {
@@ -122,17 +124,17 @@ func readOne(path string) (s contents) {
 	case errors.Is(err, fs.ErrPermission):
 		return contents{problem: "cannot be read: give it to the agent's group (chgrp kvs-edge-agent, chmod 0640)"}
 	case err != nil:
-		return contents{problem: "cannot be read (" + cause(err) + "): check the disk and what the name stands for"}
+		return contents{problem: "cannot be read (" + cause(err) + "): check the disk, and where a link leads"}
 	}
 	defer func() { _ = f.Close() }()
-	info, err = f.Stat() // another one may be there by now
+	info, err = f.Stat() // it may be another file by now
 	if err != nil {
 		return contents{problem: "cannot be read (" + cause(err) + "): check the disk"}
 	}
 	s = contents{modified: info.ModTime(), mode: info.Mode().Perm()}
 	switch {
 	case !info.Mode().IsRegular():
-		s.problem = "must be a file"
+		s.problem = "must be a regular file"
 	case s.mode&^allowedMode != 0:
 		s.problem = fmt.Sprintf("has the mode %04o, and must have 0640 or less, as it may hold a password: `chmod 0640` it", s.mode)
 	case info.Size() > maxFile:
@@ -147,7 +149,7 @@ func readOne(path string) (s contents) {
 	return s
 }
 
-// cause is why an operation failed, without the path.
+// cause says why an operation failed, without naming the path.
 func cause(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -20,7 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// maxFile bounds a file: far above the longest edge configuration.
+// maxFile is how many bytes a file may have: far more than the longest edge configuration.
 const maxFile = 64 << 10
 
 // The members of a file.
@@ -34,14 +34,19 @@ const (
 	pathURI    = memberConfig + "." + pathSource + "." + memberURI
 )
 
-// described are the members that DescribeEdgeConfiguration and ListEdgeAgentConfigurations have beside: a file may be what
-// they answered. They mean nothing here.
+// described are the other members that DescribeEdgeConfiguration and ListEdgeAgentConfigurations return: a file may be a copy of
+// such an answer. They have no effect here.
 var described = []string{"StreamARN", "CreationTime", "LastUpdatedTime", "SyncStatus", "FailedStatusDetails", "EdgeAgentStatus"}
 
-// wrong says what is wrong with a file.
+// withoutEffect reports whether a member of a file may have any value, as nobody reads it.
+func withoutEffect(name string) bool {
+	return slices.Contains(described, name) || strings.HasPrefix(name, "_") || strings.HasPrefix(name, "$")
+}
+
+// wrong is an error with all faults that were found in a file.
 type wrong []edgeconfig.FieldFault
 
-// Error returns all faults, each with its field and the rule that it breaks.
+// Error returns all faults, each with the member and the rule that it breaks.
 func (w wrong) Error() string {
 	clauses := make([]string, len(w))
 	for i, fault := range w {
@@ -54,7 +59,7 @@ func (w *wrong) add(path, value, format string, args ...any) {
 	*w = append(*w, edgeconfig.FieldFault{Path: path, Value: value, Rule: fmt.Sprintf(format, args...)})
 }
 
-// addConfig takes over what is wrong with the edge configuration in the file.
+// addConfig adds the faults of the edge configuration, with paths from the top of the file.
 func (w *wrong) addConfig(err error) {
 	var invalid *edgeconfig.Invalid
 	if !errors.As(err, &invalid) {
@@ -67,14 +72,29 @@ func (w *wrong) addConfig(err error) {
 	}
 }
 
-// place is where a file is read.
+// place is what the parser knows of the hub that reads a file. (Files.Place is something else: the place of a URL.)
 type place struct {
-	thing   string // the hub's; a HubDeviceArn must be its
+	thing   string // the hub's thing in AWS IoT, which a HubDeviceArn must name
 	noCloud bool   // nothing is uploaded, and no secret can be read
 }
 
-// parse reads a file. note names the members that have no effect, for people; empty when all have. The error is a wrong,
-// and shows no secret.
+// judge reads a file as it is in the directory: parse, and the rules that a last good content need not keep, as the stream must not
+// stop at an upgrade. A rule that an earlier version did not have belongs here.
+func (p place) judge(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
+	s, note, err = p.parse(data, modified)
+	var w wrong
+	if err != nil && !errors.As(err, &w) {
+		return s, note, err
+	}
+	w.addRepeated(data)
+	if len(w) > 0 {
+		return desired.Stream{}, "", w
+	}
+	return s, note, nil
+}
+
+// parse reads a content. note names the members that have no effect, for people; it is empty if all have one. The error is of
+// type wrong, and contains no secret. restore relies on it that a content which any version found right is not refused for its form.
 func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
 	var w wrong
 	members := objectOf(&w, bytes.TrimPrefix(data, []byte(byteOrderMark)))
@@ -82,8 +102,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 		return s, "", w
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		known := name == memberName || name == memberConfig || name == memberTags
-		if !known && !slices.Contains(described, name) && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, "$") {
+		if name != memberName && name != memberConfig && name != memberTags && !withoutEffect(name) {
 			w.add(edgeconfig.ShownName(name), "", "is not known: a stream file has %s, %s and, if need be, %s", memberName, memberConfig, memberTags)
 		}
 	}
@@ -100,7 +119,6 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 		w.addConfig(err)
 	}
 	tags := tagsOf(&w, members[memberTags])
-	w.addRepeated(data)
 	if len(w) > 0 {
 		return desired.Stream{}, "", w
 	}
@@ -114,7 +132,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	return s, note, nil
 }
 
-// nameIn is the StreamName of a file, also of one that is wrong; empty where it cannot be read.
+// nameIn returns the StreamName in a file, also if the file is wrong otherwise; empty if the name cannot be read.
 func nameIn(data []byte) string {
 	var d struct{ StreamName string }
 	if json.Unmarshal(bytes.TrimPrefix(data, []byte(byteOrderMark)), &d) != nil || !kvslimit.IsStreamName(d.StreamName) {
@@ -123,10 +141,10 @@ func nameIn(data []byte) string {
 	return d.StreamName
 }
 
-// byteOrderMark is what editors of Windows begin a file with.
+// byteOrderMark is what some editors on Windows write at the start of a file.
 const byteOrderMark = "\ufeff"
 
-// unused names what has no effect without the cloud.
+// unused names the members that have no effect without the cloud.
 func unused(c edgeconfig.EdgeConfig, tags desired.Tags) string {
 	var members []string
 	if c.UploaderConfig != nil {
@@ -161,7 +179,7 @@ func objectOf(w *wrong, data []byte) map[string]json.RawMessage {
 		w.add("The file", "", "must hold a JSON object")
 	default:
 		if _, err := d.Token(); err != io.EOF {
-			w.add("The file", "", "must hold one JSON object, and nothing behind it")
+			w.add("The file", "", "must hold one JSON object, and nothing after it")
 		}
 	}
 	return members
@@ -176,7 +194,7 @@ func readConfig(data json.RawMessage) (edgeconfig.EdgeConfig, error) {
 	return edgeconfig.ParseKnown(data)
 }
 
-// check finds what is wrong with a configuration here, whose values are checked elsewhere.
+// check adds the faults that a configuration has because it is in a file of this hub. edgestream.Of checks its values.
 func (p place) check(w *wrong, c edgeconfig.EdgeConfig, uri mediaURI) {
 	source := c.RecorderConfig.MediaSourceConfig
 	uri.check(w, source.MediaUriType)
@@ -189,14 +207,15 @@ func (p place) check(w *wrong, c edgeconfig.EdgeConfig, uri mediaURI) {
 	}
 }
 
-// mediaURI is the URL in a file, if it is present. Empty is one of a wrong form.
+// mediaURI is the MediaURI in a file. If present is true and the URL is empty, the member is not a string or has no text.
 type mediaURI struct {
 	url     secret.String
 	present bool
 }
 
-// takeURI takes RecorderConfig.MediaSourceConfig.MediaURI out of an edge configuration: the type of the API has no such
-// member, and what is left may be shown. What has another form is left as it is, for who reads the rest.
+// takeURI takes RecorderConfig.MediaSourceConfig.MediaURI out of an edge configuration. The API's type has no such member,
+// and the rest has no secret, so that its faults may be shown. A configuration of another form is returned as it is: readConfig
+// reports what is wrong with it.
 func takeURI(w *wrong, data json.RawMessage) (rest json.RawMessage, uri mediaURI) {
 	var config, recorder, source map[string]json.RawMessage
 	if json.Unmarshal(data, &config) != nil {
@@ -220,13 +239,14 @@ func takeURI(w *wrong, data json.RawMessage) (rest json.RawMessage, uri mediaURI
 	}
 	uri = mediaURI{url: secret.New(address.Tidy(text)), present: true}
 	delete(source, key)
-	recorder[sourceKey], _ = json.Marshal(source) // what was read can be written
+	recorder[sourceKey], _ = json.Marshal(source) // no error: it was JSON when it was read
 	config[recorderKey], _ = json.Marshal(recorder)
 	rest, _ = json.Marshal(config)
 	return rest, uri
 }
 
-// keyOf is how a member is written, whose name does not depend on capital letters, as in encoding/json.
+// keyOf returns how an object spells the name of a member. As in encoding/json, capital letters make no difference, and an exact
+// match takes precedence.
 func keyOf(object map[string]json.RawMessage, name string) string {
 	if _, exactly := object[name]; exactly {
 		return name
@@ -239,7 +259,7 @@ func keyOf(object map[string]json.RawMessage, name string) string {
 	return name
 }
 
-// kind is the kind of media: as it is named, or as the URL says.
+// kind is the kind of media: as MediaUriType (named) says, or if that is missing, as the scheme of the URL says.
 func (u mediaURI) kind(named edgeconfig.MediaURIType) desired.MediaKind {
 	scheme, _, _ := strings.Cut(u.url.Reveal(), "://")
 	if named == edgeconfig.File || named == "" && strings.EqualFold(scheme, "file") {
@@ -248,7 +268,7 @@ func (u mediaURI) kind(named edgeconfig.MediaURIType) desired.MediaKind {
 	return desired.Camera
 }
 
-// check finds what is wrong with the URL, if there is one.
+// check adds what is wrong with the URL, if there is one.
 func (u mediaURI) check(w *wrong, named edgeconfig.MediaURIType) {
 	if u.url.Empty() {
 		return
@@ -266,7 +286,7 @@ func (u mediaURI) check(w *wrong, named edgeconfig.MediaURIType) {
 	}
 }
 
-// tagsOf reads the options that are tags of a stream elsewhere.
+// tagsOf reads the options that streams from other sources have as tags in the cloud.
 func tagsOf(w *wrong, data json.RawMessage) desired.Tags {
 	if len(data) == 0 || string(data) == "null" {
 		return desired.Tags{}

@@ -36,6 +36,8 @@ func TestWhatAFileWants(t *testing.T) {
 			func(*desired.Stream) {}},
 		"as described, with a comment": {`{"_comment":"x","$schema":"y","StreamName":"door","StreamARN":"z","CreationTime":1,"LastUpdatedTime":2,
 			"SyncStatus":"IN_SYNC","EdgeAgentStatus":{},"EdgeConfig":{` + source + `}}`, func(*desired.Stream) {}},
+		"members without effect, each twice": {`{"_comment":"x","_comment":{"a":1,"a":2},"$schema":"y","$schema":"z",
+			"StreamARN":"a","StreamARN":"b","StreamName":"door","EdgeConfig":{` + source + `}}`, func(*desired.Stream) {}},
 		"this hub": {`{"StreamName":"door","EdgeConfig":{"HubDeviceArn":"arn:aws:iot:us-west-2:123456789012:thing/hub-1",` + source + `}}`,
 			func(*desired.Stream) {}},
 		"a secret": {`{"StreamName":"door","EdgeConfig":{"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + secretARN +
@@ -60,7 +62,7 @@ func TestWhatAFileWants(t *testing.T) {
 	} {
 		want := common
 		row.edit(&want)
-		got, note, err := place{thing: "hub-1"}.parse([]byte(row.text), monday)
+		got, note, err := place{thing: "hub-1"}.judge([]byte(row.text), monday)
 		if err != nil || note != "" || got != want {
 			t.Errorf("%s: %+v, %q, %v, want %+v", name, got, note, err, want)
 		}
@@ -98,7 +100,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		"{\n\"a": {"The file is not JSON: it ends too early"},
 		"[]":     {"The file must hold a JSON object"},
 		"null":   {"The file must hold a JSON object"},
-		"{} {}":  {"The file must hold one JSON object, and nothing behind it"},
+		"{} {}":  {"The file must hold one JSON object, and nothing after it"},
 		"{}":     {"StreamName must be the name of a stream", "EdgeConfig is missing"},
 		`{"StreamName":"../door","EdgeConfig":null,"Streamname":1,"we ird":"` + password + `"}`: {"StreamName must be", "EdgeConfig is missing",
 			"Streamname is not known: a stream file has StreamName, EdgeConfig and, if need be, Tags", `"we ird" is not known`},
@@ -127,14 +129,17 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 25 * * ? *",
 			"DurationInSeconds":1}}}}`: {
 			"EdgeConfig.UploaderConfig.ScheduleConfig.ScheduleExpression is", "DurationInSeconds is 1: it must be 60 to 3600"},
-		`{"StreamName":"door","StreamName":"yard","EdgeConfig":{` + source + `}}`:           {"StreamName is there twice"},
-		`{"StreamName":"door","EdgeConfig":{` + source + `},"EdgeConfig":{` + source + `}}`: {"EdgeConfig is there twice"},
+		`{"StreamName":"door","StreamName":"yard","EdgeConfig":{` + source + `}}`:           {"StreamName occurs twice"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `},"EdgeConfig":{` + source + `}}`: {"EdgeConfig occurs twice"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"recorderconfig":{},"DeletionConfig":{"EdgeRetentionInHours":5,
-			"edgeRetentionInHours":700}}}`: {"EdgeConfig.recorderconfig is there twice",
-			"EdgeConfig.DeletionConfig.edgeRetentionInHours is there twice"},
-		inSource(uri + `,"MediaURI":"rtsp://admin:` + password + `@10.0.0.8/1"`): {at + ".MediaURI is there twice"},
+			"edgeRetentionInHours":700}}}`: {"EdgeConfig.recorderconfig occurs twice",
+			"EdgeConfig.DeletionConfig.edgeRetentionInHours occurs twice"},
+		`{"_x":1,"_x":2,"StreamName":"door","EdgeConfig":{` + source + `,"DeletionConfig":{"EdgeRetentionInHours":5,
+			"EdgeRetentionInHours":5}}}`: {
+			"EdgeConfig.DeletionConfig.EdgeRetentionInHours occurs twice"},
+		inSource(uri + `,"MediaURI":"rtsp://admin:` + password + `@10.0.0.8/1"`): {at + ".MediaURI occurs twice"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:camera":"a","kvs-edge:camera":"b"}}`: {
-			"Tags.kvs-edge:camera is there twice"},
+			"Tags.kvs-edge:camera occurs twice"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"DeletionConfig":{"EdgeRetentionInHours":NaN}}}`:   {"The file is not JSON"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"DeletionConfig":{"EdgeRetentionInHours":1e400}}}`: {"EdgeRetentionInHours"},
 		strings.Repeat("[", 60000): {"The file is not JSON"},
@@ -143,7 +148,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:upload":"often","upload":"live"}}`: {
 			"Tags.kvs-edge:upload must be live or scheduled", "Tags.upload is not known: it must be one of kvs-edge:upload, kvs-edge:camera"},
 	} {
-		_, _, err := place{thing: "hub-1"}.parse([]byte(text), monday)
+		_, _, err := place{thing: "hub-1"}.judge([]byte(text), monday)
 		faults := wrong{}
 		if !errors.As(err, &faults) || len(faults) != len(wants) {
 			t.Errorf("%s: %d faults, want %d: %v", text, len(faults), len(wants), err)
@@ -173,15 +178,18 @@ func FuzzParse(f *testing.F) {
 	f.Add("\ufeff{}")
 	f.Fuzz(func(t *testing.T, text string) {
 		p := place{thing: "hub-1"}
-		s, _, err := p.parse([]byte(text), monday)
+		s, _, err := p.judge([]byte(text), monday)
 		if err != nil {
 			if strings.Contains(err.Error(), password) && !strings.Contains(text, password+`":`) {
 				t.Errorf("the password is shown: %v", err)
 			}
 			return
 		}
-		if again, _, err := p.parse([]byte(text), monday); err != nil || again != s {
+		if again, _, err := p.judge([]byte(text), monday); err != nil || again != s {
 			t.Errorf("read again it is %+v, %v", again, err)
+		}
+		if again, _, err := p.parse([]byte(text), monday); err != nil || again != s {
+			t.Errorf("after a start it is %+v, %v", again, err)
 		}
 		if s.Name == "" || s.Origin != desired.File || s.Media.URL.Empty() == (s.Media.SecretARN == "") {
 			t.Errorf("%q wants %+v", text, s)

@@ -29,12 +29,12 @@ func TestWhatElseMayLieInTheDirectory(t *testing.T) {
 			must(h.t, errors.Join(os.Remove(h.path("door.json")), os.Symlink("door.json", h.path("door.json"))))
 		}, both, []string{"door.json is wrong, and what it held before stays in force for stream door"}},
 		"a link to the directory": {func(h *hub) { must(h.t, os.Symlink(".", h.path("all.json"))) }, both,
-			[]string{"all.json is wrong, and is not followed: The file must be a file"}},
+			[]string{"all.json is wrong, and is not followed: The file must be a regular file"}},
 		"a link to a device": {func(h *hub) { must(h.t, os.Symlink("/dev/zero", h.path("zero.json"))) }, both,
-			[]string{"zero.json is wrong, and is not followed: The file must be a file"}},
+			[]string{"zero.json is wrong, and is not followed: The file must be a regular file"}},
 		"a pipe in place of a file": {func(h *hub) {
 			must(h.t, errors.Join(os.Remove(h.path("door.json")), syscall.Mkfifo(h.path("door.json"), 0o640)))
-		}, both, []string{"door.json is wrong, and what it held before stays in force for stream door: The file must be a file"}},
+		}, both, []string{"door.json is wrong, and what it held before stays in force for stream door: The file must be a regular file"}},
 		"a link that leads nowhere": {func(h *hub) { must(h.t, os.Symlink("nothing", h.path("gone.json"))) }, both, nil},
 		"a link to a file": {func(h *hub) {
 			h.write(".gate", documentOf("gate", 3))

@@ -12,8 +12,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
-// stateFile keeps the last good content of each file, for the start of a hub whose directory is not there or holds what
-// is wrong. Cameras' passwords may be in it, as in the files: only the agent's user reads it.
+// stateFile keeps the last good content of each file, so that a hub can start with it while the directory is missing or a file
+// is wrong. It may contain cameras' passwords, as the files do: only the agent's user may read it.
 const stateFile = "stream-files.json"
 
 const stateVersion = 1
@@ -27,12 +27,13 @@ type fileDocument struct {
 	Name     string    `json:"Name"`
 	Modified time.Time `json:"Modified"`
 	Content  []byte    `json:"Content"`
-	// Decides is false for a file whose stream another one wants too, which came first. All are false in those of earlier
-	// versions: of two the first by name decides then.
+	// Decides says that the stream comes from this file: false if another file with the same StreamName was followed before.
+	// Earlier versions did not write it: then of two files the first by name decides.
 	Decides bool `json:"Decides,omitempty"`
 }
 
-// restore takes the last good contents from before. What is not right any more is not followed.
+// restore reads the last good contents from the state file. A content that is wrong for this version or with
+// the present settings is kept (see file.held), but not followed. A state file of another version is ignored.
 func (f *Files) restore() {
 	var doc stateDocument
 	err := f.o.State.Read(stateFile, &doc)
@@ -57,7 +58,8 @@ func (f *Files) restore() {
 	for _, d := range doc.Files {
 		stream, note, err := f.place.parse(d.Content, d.Modified)
 		if err != nil {
-			f.files[d.Name] = &file{held: &d, wants: nameIn(d.Content)}
+			name := nameIn(d.Content)
+			f.files[d.Name] = &file{held: &d, wants: name, nameless: name == ""}
 			continue
 		}
 		f.files[d.Name] = &file{good: &good{stream: stream, data: d.Content, modified: d.Modified}, note: note}
@@ -68,7 +70,8 @@ func (f *Files) restore() {
 	f.settleOwners(nil)
 }
 
-// save keeps the last good contents, when they changed or the file is gone. A failure is reported and tried again.
+// save writes the last good contents to the state file, if they changed or somebody removed that file. If it fails, it reports that;
+// the next pass tries again.
 func (f *Files) save() {
 	if !f.unsaved && !(f.kept && f.o.State.Missing(stateFile)) {
 		return

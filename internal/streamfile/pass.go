@@ -2,6 +2,7 @@ package streamfile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -17,8 +18,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
-// list reads the directory, for at most readPatience. At most one reading is under way: as long as one is late, the
-// directory cannot be read; its result is outdated, so the directory is read again.
+// list reads the directory, for at most readPatience. At most one reading is under way. While a late one is, list returns errSlow
+// at once; when it ends, its result is outdated, so list discards it and reads the directory again.
 func (f *Files) list(ctx context.Context) listing {
 	if f.late {
 		select {
@@ -37,7 +38,7 @@ func (f *Files) list(ctx context.Context) listing {
 	case l := <-f.reading:
 		f.reading = nil
 		if l.broken != nil {
-			panic(l.broken) // to be restarted, as any part of the agent
+			panic(l.broken) // supervise restarts Run, as any part of the agent
 		}
 		return l
 	case <-patience.C:
@@ -48,7 +49,8 @@ func (f *Files) list(ctx context.Context) listing {
 	}
 }
 
-// pass reads the directory. first is for the start: a file that is missing then was deleted and is not just being saved.
+// pass reads the directory and updates what is known of each file. first says that it is the first one after the start: a file
+// that is missing then was deleted, and is not just being saved.
 func (f *Files) pass(ctx context.Context, first bool) {
 	l := f.list(ctx)
 	if ctx.Err() != nil {
@@ -58,7 +60,7 @@ func (f *Files) pass(ctx context.Context, first bool) {
 	if l.err != nil || l.none {
 		f.reportDirectory(l.err, l.none)
 		for _, known := range f.files {
-			known.gone = time.Time{} // nothing follows from files that are missing
+			known.gone = time.Time{} // such a directory does not prove that a file is missing
 		}
 		return
 	}
@@ -76,7 +78,7 @@ func (f *Files) pass(ctx context.Context, first bool) {
 	f.reportFiles()
 }
 
-// followed are the files that decide about a stream.
+// followed returns the names of the files that streams come from.
 func (f *Files) followed() map[string]bool {
 	names := make(map[string]bool, len(f.owners))
 	for _, name := range f.owners {
@@ -85,7 +87,8 @@ func (f *Files) followed() map[string]bool {
 	return names
 }
 
-// see takes the content of a file.
+// see judges what was read of a file. A good content is taken over at once. A wrong one is reported only if the next reading finds
+// the same, as the file may just be being written; if it keeps changing, after mostUnsure wrong contents.
 func (f *Files) see(name string, s contents) {
 	known := f.files[name]
 	if known == nil {
@@ -100,14 +103,16 @@ func (f *Files) see(name string, s contents) {
 	}
 	known.sum, known.judged = sum, false
 	stream, note, err := desired.Stream{}, "", error(nil)
-	if known.wants = ""; s.problem == "" {
-		stream, note, err = f.place.parse(s.data, s.modified)
-		known.wants = nameIn(s.data)
+	named := ""
+	if s.problem == "" {
+		stream, note, err = f.place.judge(s.data, s.modified)
+		named = nameIn(s.data)
 	}
+	known.nameless, known.wants = named == "", cmp.Or(named, known.wants)
 	switch {
 	case s.problem == "" && err == nil:
 		known.judged, known.wrong, known.note, known.held = true, "", note, nil
-		if known.good == nil || !bytes.Equal(known.good.data, s.data) { // one that is only touched all the time wears no disk out
+		if known.good == nil || !bytes.Equal(known.good.data, s.data) { // not for a new time alone: that would wear out the disk
 			f.unsaved = true
 			logevent.StreamFileRead.Log(f.o.Log, zap.String("file", name), zap.String("stream", stream.Name))
 		}
@@ -122,16 +127,17 @@ func (f *Files) see(name string, s contents) {
 	}
 }
 
-// mostUnsure is how often in a row a file may be found in the middle of being written.
+// mostUnsure is how many wrong contents are passed over without a good one between them, as the file may just be being written.
 const mostUnsure = 5
 
-// miss notes that a file is not in the directory. It is forgotten once it was not for a while.
+// miss notes that a file is not in the directory. A file of which a stream is known is forgotten after vanishAfter, also if it cannot
+// be followed, as its stream's media is kept for it; in the first pass, and any other, at once.
 func (f *Files) miss(name string, first bool) {
 	known := f.files[name]
 	if known.gone.IsZero() {
 		known.gone = f.o.Now()
 	}
-	if known.good != nil && !first && f.o.Now().Sub(known.gone) < vanishAfter {
+	if (known.good != nil || known.held != nil || known.wants != "") && !first && f.o.Now().Sub(known.gone) < vanishAfter {
 		return
 	}
 	delete(f.files, name)
@@ -140,10 +146,11 @@ func (f *Files) miss(name string, first bool) {
 	logevent.StreamFileGone.Log(f.o.Log, zap.String("file", name))
 }
 
-// settleOwners finds out which file decides about each stream: the one that did before as long as it is there, else the
-// first by name.
+// settleOwners determines which file each stream comes from: the same as before as long as the directory has it, else the first
+// by name of those that it has. If it has none of them, the same rule applies to the known files: one may be missing for
+// vanishAfter, and restore has not read the directory.
 func (f *Files) settleOwners(found map[string]contents) {
-	wants := make(map[string][]string) // files by stream
+	wants := make(map[string][]string) // the names of the files that configure a stream, sorted, by the stream's name
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		if g := f.files[name].good; g != nil {
 			wants[g.stream.Name] = append(wants[g.stream.Name], name)
@@ -165,7 +172,7 @@ func (f *Files) settleOwners(found map[string]contents) {
 	f.unsaved = f.unsaved || !maps.Equal(before, f.owners)
 }
 
-// wanted is what the files want.
+// wanted returns the streams that the files configure.
 func (f *Files) wanted() desired.Set {
 	set := make(desired.Set, len(f.owners))
 	for stream, name := range f.owners {
@@ -174,10 +181,11 @@ func (f *Files) wanted() desired.Set {
 	return set
 }
 
-// apply has what the files want applied, where that changed.
+// apply passes the streams that the files configure to the Applier, if they changed, and notes the outcomes. Then it says what
+// is known, also if nothing changed.
 func (f *Files) apply(ctx context.Context) {
 	wanted := f.wanted()
-	f.notePaths() // a job that starts now may have something to say of its file
+	f.notePaths() // first: a job that starts in Apply may report something that names its file
 	if f.applied == nil || !maps.Equal(f.applied, wanted) {
 		outcomes := f.o.Applier.Apply(ctx, wanted)
 		if ctx.Err() != nil {
@@ -197,7 +205,7 @@ func (f *Files) apply(ctx context.Context) {
 	f.o.Applied(f.knowledge())
 }
 
-// notePaths notes which file decides about each stream.
+// notePaths notes the path of the file that each stream comes from, for Place and Deletion.
 func (f *Files) notePaths() {
 	paths := make(map[string]string, len(f.owners))
 	for stream, name := range f.owners {
@@ -208,22 +216,24 @@ func (f *Files) notePaths() {
 	f.paths = paths
 }
 
-// knowledge is whether it is known what all files want, but for the streams whose files never were right.
+// knowledge returns whether all streams that the files configure are known, except those in unclear: the streams that wrong files
+// name, or named when they could be read last, of which no good content is known. See Options.Applied.
 func (f *Files) knowledge() (all bool, unclear []string) {
 	all = f.known && f.others == 0
 	for _, known := range f.files {
-		switch {
-		case known.good != nil:
-		case known.wants == "":
-			all = false
-		case f.owners[known.wants] == "":
+		if known.good != nil {
+			continue
+		}
+		all = all && !known.nameless
+		if known.wants != "" && f.owners[known.wants] == "" {
 			unclear = append(unclear, known.wants)
 		}
 	}
-	return all, unclear
+	slices.Sort(unclear)
+	return all, slices.Compact(unclear)
 }
 
-// answer stores the status of a stream's outcome.
+// answer notes the outcome of a stream as its status.
 func (f *Files) answer(outcome desired.Outcome) {
 	status := edgeconfig.SyncStatus{StreamName: outcome.Stream, Status: inSync, LastUpdated: f.applied[outcome.Stream].Version.Time()}
 	if outcome.Err != nil {
@@ -238,7 +248,8 @@ const (
 	syncFailed = "SYNC_FAILED"
 )
 
-// publish stores the streams' statuses, also of those whose file became wrong and whose previous content stays in force.
+// publish makes the statuses available to Sync. A stream whose file became wrong has failed, although the file's previous content
+// stays in force.
 func (f *Files) publish() {
 	syncs := make(map[string]edgeconfig.SyncStatus, len(f.statuses))
 	for stream, status := range f.statuses {

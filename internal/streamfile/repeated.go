@@ -10,13 +10,17 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
-// addRepeated finds the members that an object has twice, of which readers of JSON take one or the other. The text is JSON.
+// addRepeated adds a fault for each member that an object has twice: some readers of JSON take the first one, others the last.
+// Members of the file that have no effect are passed over. What is not JSON has no such faults.
 func (w *wrong) addRepeated(data []byte) {
+	if !json.Valid(bytes.TrimPrefix(data, []byte(byteOrderMark))) {
+		return
+	}
 	r := repeated{wrong: w, tokens: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte(byteOrderMark))))}
 	r.value("")
 }
 
-// repeated goes through a document. It is as deep as the decoder allows.
+// repeated goes through a document, as deep as that is: objectOf refuses what is too deep for encoding/json.
 type repeated struct {
 	*wrong
 	tokens *json.Decoder
@@ -39,7 +43,8 @@ func (r *repeated) value(path string) {
 	}
 }
 
-// object goes through the members of an object. Within an edge configuration capital letters tell no members apart.
+// object goes through the members of an object. Within an edge configuration names that differ only in capital letters are the
+// same member.
 func (r *repeated) object(path string) {
 	seen := make(map[string]bool)
 	for r.tokens.More() {
@@ -47,6 +52,11 @@ func (r *repeated) object(path string) {
 		name, ok := token.(string)
 		if err != nil || !ok {
 			return
+		}
+		if path == "" && withoutEffect(name) {
+			var passed json.RawMessage
+			_ = r.tokens.Decode(&passed) // the text is JSON
+			continue
 		}
 		key, member := name, name
 		if !slices.Contains(desired.TagNames(), name) {
@@ -60,7 +70,7 @@ func (r *repeated) object(path string) {
 		}
 		said := slices.ContainsFunc(*r.wrong, func(f edgeconfig.FieldFault) bool { return f.Path == member })
 		if seen[key] && !said && len(*r.wrong) < mostShown {
-			r.add(member, "", "is there twice, and must be there once")
+			r.add(member, "", "occurs twice, and must occur once")
 		}
 		seen[key] = true
 		r.value(member)

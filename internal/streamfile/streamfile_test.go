@@ -74,7 +74,7 @@ func TestHowFilesAreSaved(t *testing.T) {
 			[]string{"\ufffd[31m .json is wrong, and is not followed: The file is not JSON"},
 			func(h *hub) { must(h.t, os.Remove(h.path("a\x1b[31m\n.json"))) }, before, false},
 		"a pipe": {func(h *hub) { must(h.t, syscall.Mkfifo(h.path("gate.json"), 0o640)) }, settled, before,
-			[]string{"The file must be a file"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before, false},
+			[]string{"The file must be a regular file"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before, false},
 		"too large": {func(h *hub) { h.write("gate.json", strings.Repeat(" ", maxFile+1)) }, settled, before,
 			[]string{"The file has 65537 bytes; at most 65536 are allowed"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before,
 			false},
@@ -329,7 +329,9 @@ func TestAQuietDirectoryCostsNothing(t *testing.T) {
 		h.dir, h.stateDir = filepath.Join(t.TempDir(), "none"), t.TempDir()
 		h.start()
 		h.elapse(time.Minute)
-		h.says("without a directory", "so there are no streams from files. Create it")
+		h.says("without a directory", "so it is not known whether streams are configured there, and media of "+
+			"streams without a configuration is kept. Create it, readable for the agent's group (chgrp kvs-edge-agent, chmod 0750), and put a "+
+			"file such as README there if it is to have no streams")
 		h.knows("without a directory", "not all")
 		h.stop()
 	})
