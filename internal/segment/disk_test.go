@@ -95,7 +95,7 @@ func TestAFullDiskLosesOnlyWhatDoesNotFit(t *testing.T) {
 	if err := s.Delete(old); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.repairBroken(); err != nil {
+	if err := repairAll(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(fragmentsOf(t, s, w.Key())); got < completed {
@@ -132,7 +132,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	if err := s.Delete(old); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.repairBroken(); err != nil {
+	if err := repairAll(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(fragmentsOf(t, s, w.Key())); got != 3 {
@@ -203,7 +203,7 @@ func TestAVanishedDiskIsNeverReplacedByTheOneBelow(t *testing.T) {
 		t.Errorf("%v was written to the disk below", left)
 	}
 	mount(t, disk, dir, "", unix.MS_BIND, "")
-	if err := s.repairBroken(); err != nil {
+	if err := repairAll(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := len(fragmentsOf(t, s, k)), len(fragmentsOf(t, s, w.Key())); a != 3 || b != 2 {
@@ -356,11 +356,11 @@ func TestReadAndWriteErrorsHealByThemselves(t *testing.T) {
 	if _, err := s.Create("door", headerAt(begin.Add(time.Second))); !errors.Is(err, ErrOverlap) {
 		t.Errorf("what waits to be finished may be overlapped: %v", err)
 	}
-	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
+	if err := repairAll(t, s); !errors.Is(err, syscall.EIO) {
 		t.Errorf("finishing on a failing disk says %v", err)
 	}
 	disk.fail.Store(nil)
-	if err := s.repairBroken(); err != nil {
+	if err := repairAll(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(fragmentsOf(t, s, w.Key())); got != 3 {
