@@ -1,7 +1,10 @@
 package localapi
 
 import (
+	"bufio"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -92,8 +95,9 @@ const maxConnections = 64
 
 // Beyond that, at most maxRejected at once receive busyAnswer, each for at most rejectTimeout; the others are closed.
 const (
-	maxRejected   = 16
-	rejectTimeout = time.Second
+	maxRejected     = 16
+	rejectTimeout   = time.Second
+	maxRejectedHead = 64 << 10 // bytes that are read of a request
 )
 
 // busyAnswer is the answer to a connection beyond the bound. Source: RFC 9112.
@@ -148,14 +152,28 @@ func (l *limited) reject(conn net.Conn) {
 	}
 	l.rejected++
 	l.rejecting.Go(func() {
-		_ = conn.SetDeadline(time.Now().Add(rejectTimeout))
-		_, _ = conn.Write([]byte(busyAnswer))
-		_, _ = conn.Read(make([]byte, 4096)) // a request that is not read would cut off the answer
-		_ = conn.Close()
+		answerBusy(conn)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.rejected--
 	})
+}
+
+// answerBusy answers a request with busyAnswer, and closes the connection. Clients ignore an answer that comes before their
+// request, and the rest of a request that is not read would cut off the answer.
+func answerBusy(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	now := time.Now()
+	_ = conn.SetDeadline(now.Add(rejectTimeout))
+	_ = conn.SetReadDeadline(now.Add(rejectTimeout / 2))
+	_, _ = http.ReadRequest(bufio.NewReader(io.LimitReader(conn, maxRejectedHead)))
+	if _, err := conn.Write([]byte(busyAnswer)); err != nil {
+		return
+	}
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = conn.SetReadDeadline(now.Add(rejectTimeout))
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, maxRejectedHead))
+	}
 }
 
 // Close implements net.Listener.
