@@ -72,6 +72,7 @@ func (p *ProbeSink) AccessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 	}
 	p.last = rtpTime
 	p.longest = max(p.longest, p.gop)
+	p.frames++
 	if keyframe {
 		p.keyframes++
 		p.gop = 0
@@ -81,7 +82,6 @@ func (p *ProbeSink) AccessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 		p.stop()
 		return
 	}
-	p.frames++
 	for _, nal := range nalus {
 		p.bytes += int64(len(nal))
 	}
