@@ -97,7 +97,8 @@ func (k *Keeper) decided(stream string) bool {
 	if p.configured {
 		return k.started.Load()
 	}
-	if !k.applied.Load() || known {
+	applied := k.applied.Load() // once: unclear is stored before it
+	if !applied || known {
 		return k.applied.Load()
 	}
 	k.mu.Lock()
