@@ -213,7 +213,7 @@ func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done
 	case reaches || d.free < d.floor:
 		why := health.SystemFault(codeLow, nil,
 			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
-			humanize.Bytes(d.free), humanize.Bytes(d.need), k.quarantined())
+			varyingBytes(d.free), humanize.Bytes(d.need), health.Varying(k.quarantined()))
 		k.o.Health.Component("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
 			if k.configured(stream) {
@@ -277,9 +277,8 @@ func (k *Keeper) reportFilled(d diskState, total uint64, reaches bool) {
 		"The disk has %s: our recordings take %s, everything else %s, and %s are free. So the %s that are to stay free cannot be obtained by "+
 			"deleting recordings, "+
 			"and none is deleted for it that is not uploaded: delete other files on the disk, or lower AWS_KVS_EDGE_MIN_FREE_DISK.%s",
-		humanize.Bytes(size), humanize.Bytes(d.ours), humanize.Bytes(max(0, size-d.free-d.ours)), humanize.Bytes(max(0, d.free)),
-		humanize.Bytes(d.need),
-		k.quarantined()))
+		humanize.Bytes(size), varyingBytes(d.ours), varyingBytes(max(0, size-d.free-d.ours)), varyingBytes(max(0, d.free)),
+		humanize.Bytes(d.need), health.Varying(k.quarantined())))
 }
 
 // reportHeld reports that segments are passed over, as another process has them open.
@@ -291,7 +290,7 @@ func (k *Keeper) reportHeld(segments int, bytes int64) {
 	k.report(scopeHeld, health.Info, health.SystemFault(codeHeld, nil,
 		"The disk runs low, and another program holds %s (%s) that would be deleted: they are kept for %s at most, as deleting them frees "+
 			"nothing before; "+
-			"end the export, the player, the backup or the snapshot.", humanize.Count(segments, "recording"), humanize.Bytes(bytes),
+			"end the export, the player, the backup or the snapshot.", health.Varying(humanize.Count(segments, "recording")), varyingBytes(bytes),
 		humanize.Span(passOver)))
 }
 
@@ -303,5 +302,8 @@ func (k *Keeper) reportBarren(d diskState) {
 	}
 	k.report(scopeBarren, health.Degraded, health.SystemFault(codeBarren, nil,
 		"The disk does not free what is deleted: %s were deleted, and they are not free. So hardly anything more is deleted for the disk: "+
-			"remove snapshots of the file system, or other files on the disk.", humanize.Bytes(k.account.futileBytes)))
+			"remove snapshots of the file system, or other files on the disk.", varyingBytes(k.account.futileBytes)))
 }
+
+// varyingBytes is a size within a sentence. While the disk fills its digits change with each pass, and stays the same occurrence.
+func varyingBytes(n int64) any { return health.Varying(humanize.Bytes(n)) }

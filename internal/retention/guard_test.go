@@ -215,3 +215,32 @@ func TestForecastsAreOfThisDisk(t *testing.T) {
 		t.Errorf("the next pass is said to delete %+v", f)
 	}
 }
+
+// TestDigitsMakeNoNewOccurrence has the sizes in the sentences of a full disk change with each pass.
+func TestDigitsMakeNoNewOccurrence(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{codeLow, codeFilled} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			y.keeper.o.MinFree = func(uint64) uint64 { return 100 * mb }
+			y.keeper.SetPolicy("door", Policy{OnFull: DenyNew})
+			y.add("door", 0, mb, false)
+			var first health.Condition
+			for n := range 5 {
+				y.free = uint64(10*mb - n*200_000)
+				y.pass()
+				c, ok := y.condition("", code)
+				switch {
+				case !ok:
+					t.Fatalf("pass %d: %s is not reported", n, code)
+				case n == 0:
+					first = c
+				case !c.Since.Equal(first.Since) || c.Count != first.Count+int64(n) || c.Text == first.Text:
+					t.Errorf("pass %d: %+v, after %+v", n, c, first)
+				}
+				y.elapse(time.Minute)
+			}
+		})
+	}
+}

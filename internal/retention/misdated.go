@@ -65,5 +65,5 @@ func misdatedFault(stream string, list []segment.Misdated) *health.Fault {
 	}
 	return health.SystemFault(codeMisdated, nil,
 		"The recordings of stream %s dated %s to %s have wrong times%s, as %s: %s. `kvs-edge-agent segments --stream %s` shows which they are.",
-		stream, m.From.Format(time.RFC3339), m.To.Format(time.RFC3339), others, why, correction, stream)
+		stream, health.Varying(m.From.Format(time.RFC3339)), m.To.Format(time.RFC3339), health.Varying(others), why, correction, stream)
 }
