@@ -70,7 +70,11 @@ func (f *Files) pass(ctx context.Context, first bool) {
 		f.see(name, found[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
-		if _, there := found[name]; !there && !l.unread[name] {
+		switch _, there := found[name]; {
+		case there:
+		case l.unread[name]:
+			f.files[name].gone = time.Time{} // it exists
+		default:
 			f.miss(name, first)
 		}
 	}

@@ -13,10 +13,11 @@ import (
 // addRepeated adds a fault for each member that an object has twice: some readers of JSON take the first one, others the last.
 // Members of the file that have no effect are passed over. What is not JSON has no such faults.
 func (w *wrong) addRepeated(data []byte) {
-	if !json.Valid(bytes.TrimPrefix(data, []byte(byteOrderMark))) {
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
+	if len(*w) >= mostShown || !json.Valid(data) {
 		return
 	}
-	r := repeated{wrong: w, tokens: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte(byteOrderMark))))}
+	r := repeated{wrong: w, tokens: json.NewDecoder(bytes.NewReader(data))}
 	r.value("")
 }
 
@@ -68,8 +69,8 @@ func (r *repeated) object(path string) {
 		if strings.HasPrefix(member, memberConfig+".") {
 			key = strings.ToLower(name)
 		}
-		said := slices.ContainsFunc(*r.wrong, func(f edgeconfig.FieldFault) bool { return f.Path == member })
-		if seen[key] && !said && len(*r.wrong) < mostShown {
+		said := func(f edgeconfig.FieldFault) bool { return f.Path == member }
+		if seen[key] && len(*r.wrong) < mostShown && !slices.ContainsFunc(*r.wrong, said) {
 			r.add(member, "", "occurs twice, and must occur once")
 		}
 		seen[key] = true
