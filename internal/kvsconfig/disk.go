@@ -51,8 +51,7 @@ func (s *Syncer) loadLastGood() {
 		return
 	}
 	s.disk.present = true
-	leftOut := s.versions.restore(doc, s.o.Now(), s.hub.is)
-	if len(leftOut) > 0 {
+	if leftOut := s.versions.restore(doc, s.o.Now(), s.hub.is); len(leftOut) > 0 {
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
 	}

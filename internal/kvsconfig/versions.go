@@ -55,7 +55,7 @@ const (
 // absencesToLeave: a recording is not stopped for one listing without its stream.
 const absencesToLeave = 2
 
-// maxTombstones bounds gone and refused; the oldest go first.
+// maxTombstones bounds gone, refused and lost; the oldest are removed first.
 const maxTombstones = 1000
 
 func newVersions() *versions {

@@ -4,15 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 )
-
-// knowledge is what is known of what the sources want. It has a lock of its own, as it is asked for while a set is applied.
-type knowledge struct {
-	mu   sync.Mutex
-	list []*Source
-	told func(Known)
-}
 
 // Known is how far it is known what all sources want. What was known stays so.
 type Known struct {
@@ -27,22 +19,21 @@ type Known struct {
 // Applied notes that the source has applied what it has. all says that this is all that it wants, but for the streams whose
 // configuration cannot be followed and has no version before that could.
 func (s *Source) Applied(all bool, unclear []string) {
-	k := &s.all.knowledge
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	s.all.knowing.Lock()
+	defer s.all.knowing.Unlock()
 	unclear = slices.Sorted(slices.Values(unclear))
 	if s.started && (s.known || !all) && slices.Equal(s.unclear, unclear) {
 		return
 	}
 	s.started, s.known, s.unclear = true, s.known || all, unclear
-	k.told(k.now())
+	s.all.o.Known(s.all.knowledge())
 }
 
-// now sums up. Called with mu held.
-func (k *knowledge) now() Known {
+// knowledge sums up what is known of all sources. Called with knowing held.
+func (s *Sources) knowledge() Known {
 	now := Known{Started: true, All: true}
 	unclear := make(map[string]bool)
-	for _, source := range k.list {
+	for _, source := range s.list {
 		now.Started, now.All = now.Started && source.started, now.All && source.known
 		for _, stream := range source.unclear {
 			unclear[stream] = true
@@ -55,10 +46,10 @@ func (k *knowledge) now() Known {
 // Unknown is why a stream without a configuration may yet have one, and what to do about that: a clause for people. It is
 // empty when there is none for sure.
 func (s *Sources) Unknown(stream string) string {
-	s.knowledge.mu.Lock()
-	defer s.knowledge.mu.Unlock()
+	s.knowing.Lock()
+	defer s.knowing.Unlock()
 	var await []string
-	for _, source := range s.knowledge.list {
+	for _, source := range s.list {
 		switch {
 		case slices.Contains(source.unclear, stream):
 			await = append(await, source.row.Refused)

@@ -46,9 +46,10 @@ type Options struct {
 
 // Sources are all sources of a hub. They are safe for concurrent use once all are added.
 type Sources struct {
-	o         Options
-	list      []*Source // never changed once all are added
-	knowledge knowledge
+	o    Options
+	list []*Source // never changed once all are added
+
+	knowing sync.Mutex // of its own, as what is known is asked for while a set is applied
 
 	mu   sync.Mutex      // held while a set is applied
 	told map[string]bool // streams of which health says that a source is overruled; guarded by mu
@@ -59,7 +60,7 @@ func New(o Options) *Sources {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Sources{o: o, told: make(map[string]bool), knowledge: knowledge{told: o.Known}}
+	return &Sources{o: o, told: make(map[string]bool)}
 }
 
 // Source is what one source wants. Its methods are called from one goroutine, but for Others.
@@ -72,8 +73,8 @@ type Source struct {
 	wanted    desired.Set               // guarded by all.mu
 	overruled map[string]desired.Origin // of wanted, by whom; guarded by all.mu
 
-	started, known bool     // see Known; guarded by all.knowledge.mu
-	unclear        []string // guarded by all.knowledge.mu
+	started, known bool     // see Known; guarded by all.knowing
+	unclear        []string // guarded by all.knowing
 }
 
 // Add adds a source, which build makes for what it applies by. All are added before any of them applies something, those
@@ -95,7 +96,6 @@ func (s *Sources) Add(build func(*Source) (Row, error)) error {
 	source.row = row
 	source.want(row.Restored)
 	s.list = append(s.list, source)
-	s.knowledge.list = s.list
 	return nil
 }
 
