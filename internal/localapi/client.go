@@ -154,16 +154,10 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 	return answer, nil
 }
 
-// lateError says that an agent does not answer.
-type lateError struct {
-	socket string
-	within time.Duration
-}
-
-// Error implements error.
-func (e *lateError) Error() string {
-	return fmt.Sprintf("the agent on %s does not answer within %s: see its log; `systemctl restart kvs-edge-agent` starts it again",
-		e.socket, humanize.Span(e.within))
+// late says that the agent does not answer within a time.
+func (c *Client) late(within time.Duration) error {
+	return fmt.Errorf("the agent on %s does not answer within %s: see its log; `systemctl restart kvs-edge-agent` starts it again",
+		c.socket, humanize.Span(within))
 }
 
 // failed says why there was no answer.
@@ -174,7 +168,7 @@ func (c *Client) failed(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
 	case neterr.IsTimeout(err):
-		return &lateError{c.socket, c.http.Timeout}
+		return c.late(c.http.Timeout)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	default:

@@ -202,7 +202,7 @@ func (c *Client) broken(ctx context.Context, before string, err error) error {
 
 // read asks for JSON, which comes within a time.
 func (c *Client) read(ctx context.Context, path string, values url.Values, within time.Duration, into any) error {
-	timed, cancel := context.WithTimeoutCause(ctx, within, &lateError{c.socket, within})
+	timed, cancel := context.WithTimeoutCause(ctx, within, c.late(within))
 	defer cancel()
 	resp, err := c.open(timed, path, values, false)
 	if err != nil && timed.Err() != nil {

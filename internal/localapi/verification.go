@@ -59,21 +59,18 @@ func (s *Server) getVerification(r *request) (any, error) {
 		}
 	}
 	for _, info := range list {
+		line.DoneBytes += info.Bytes
+		next, found := s.verify(r.Context(), info)
 		if r.Context().Err() != nil {
 			panic(http.ErrAbortHandler)
 		}
-		line.DoneBytes += info.Bytes
-		next, found := s.verify(r.Context(), info)
 		if !found {
-			continue // or the request has ended
+			continue
 		}
 		next.DoneBytes, next.TotalBytes = line.DoneBytes, line.TotalBytes
 		if err := r.line(next); err != nil {
 			return nil, nil // the reader is gone
 		}
-	}
-	if r.Context().Err() != nil {
-		panic(http.ErrAbortHandler)
 	}
 	line.Finished = true
 	var err error
@@ -84,10 +81,10 @@ func (s *Server) getVerification(r *request) (any, error) {
 	return nil, nil
 }
 
-// verify reads a segment; found is false when it was deleted meanwhile, or ctx has ended.
+// verify reads a segment; found is false when it was deleted meanwhile. What it returns after the end of ctx means nothing.
 func (s *Server) verify(ctx context.Context, info segment.Info) (line Verification, found bool) {
 	result, err := s.o.Store.Verify(ctx, info.Key)
-	if ctx.Err() != nil || errors.Is(err, segment.ErrNotFound) {
+	if errors.Is(err, segment.ErrNotFound) {
 		return line, false
 	}
 	line = Verification{
