@@ -59,7 +59,7 @@ func streamNames(cameras []secret.String) ([]string, error) {
 	for i, url := range cameras {
 		a, err := address.Parse(url)
 		if err != nil {
-			return nil, fmt.Errorf("URL %d of the cameras: %s", i+1, withoutSecret.Replace(err.Error())) // it may hold a password
+			return nil, fmt.Errorf("URL %d of the cameras: %s", i+1, withoutSecret(err.Error())) // it may hold a password
 		}
 		query := shownQuery(a.Query())
 		identity := a.Host + a.URL.Path + "?" + query
@@ -112,16 +112,12 @@ func shortHash(text string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// withoutSecret turns sentences for hubs, whose cameras' URLs are in secrets and whose settings are variables, into
-// those for record.
-var withoutSecret recordWords
+// inArgument is where the URLs of record's cameras are written.
+var inArgument = address.Argument()
 
-type recordWords struct{}
-
-// Replace returns the sentence for record.
-func (recordWords) Replace(sentence string) string {
-	return flagWords.Replace(address.Argument().Text(sentence))
-}
+// withoutSecret turns a sentence for hubs, whose cameras' URLs are in secrets and whose settings are variables, into
+// one for record.
+func withoutSecret(sentence string) string { return flagWords.Replace(inArgument.Text(sentence)) }
 
 // flagWords has the flags of record for what sentences say of a hub's configuration.
 var flagWords = strings.NewReplacer(

@@ -46,7 +46,7 @@ Exit code: 0 only if nothing was lost and nothing was stored twice.`,
 			o.noCloud = o.streamFile && strings.EqualFold(os.Getenv(settings.EnvCloud), "off")
 			if o.camera != "" {
 				if _, err := address.Parse(secret.New(o.camera)); err != nil {
-					return &exitError{exitSettings, fmt.Errorf("--camera: %s", withoutSecret.Replace(err.Error()))}
+					return &exitError{exitSettings, fmt.Errorf("--camera: %s", withoutSecret(err.Error()))}
 				}
 			}
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), o)

@@ -62,7 +62,7 @@ const (
 func firstSentence(st status.Stream) (text string, failed bool) {
 	for _, c := range st.Conditions {
 		if c.Job == health.JobRecorder && c.Severity == health.Failed {
-			return withoutSecret.Replace(c.Text), true
+			return withoutSecret(c.Text), true
 		}
 	}
 	for _, c := range st.Conditions {

@@ -74,7 +74,7 @@ func runRecord(ctx context.Context, out, problems io.Writer, o recordOptions) er
 	}
 	store, err := segment.Open(segment.Options{Dir: o.dir, FlushInterval: o.settings.FlushInterval})
 	if err != nil {
-		return errors.New(withoutSecret.Replace(err.Error()))
+		return errors.New(withoutSecret(err.Error()))
 	}
 	defer func() { _ = store.Close() }()
 	if o.duration > 0 {

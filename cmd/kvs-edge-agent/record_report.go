@@ -61,7 +61,7 @@ func (s *recordSession) report(ctx context.Context, problems io.Writer) {
 		for _, r := range s.recordings {
 			snapshot := r.part.Snapshot()
 			worst, bad := snapshot.Worst()
-			if text := withoutSecret.Replace(worst.Text); bad && text != r.problem {
+			if text := withoutSecret(worst.Text); bad && text != r.problem {
 				r.problem = text
 				fmt.Fprintf(problems, "%s: %s\n", r.stream, text)
 			}
