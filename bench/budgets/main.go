@@ -94,7 +94,7 @@ var budgets = []budget{
 	}},
 	{"resident memory of the idle agent", 20, "MB", func(r results) (float64, bool) { return r.idle.RSS / 1e6, r.idle.Seconds > 0 }},
 	{"CPU of the idle agent, less than a tenth of a percent", 0.0999, "%", func(r results) (float64, bool) {
-		return 100 * (r.idle.User + r.idle.System) / r.idle.Seconds, r.idle.Seconds > 0
+		return r.idle.percent(), r.idle.Seconds > 0
 	}},
 	{"size of the program", 25, "MB", func(r results) (float64, bool) { return r.idle.Program / 1e6, r.idle.Program > 0 }},
 }

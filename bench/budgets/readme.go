@@ -21,11 +21,14 @@ func readmeTable(r results) string {
 			r.upload["camera to persisted, p50 of frames"]/1e3, r.upload["camera to persisted, p99 of frames"]/1e3) +
 		fmt.Sprintf("| uploading a backlog | %.2f times the CPU of `curl` for the same bytes |\n", r.upload["ours to curl without a limit"]) +
 		fmt.Sprintf("| start with 138,000 segments on disk | first frame recorded after %.2f s |\n", r.firstFrame/1e3) +
-		fmt.Sprintf("| idle | %.2f %% of a core and %.0f MB |\n", 100*(r.idle.User+r.idle.System)/r.idle.Seconds, r.idle.RSS/1e6)
+		fmt.Sprintf("| idle | %.2f %% of a core and %.0f MB |\n", r.idle.percent(), r.idle.RSS/1e6)
 }
 
 // percent is what a subject takes of one core.
 func (f recording) percent() float64 { return 100 * (f.User + f.System) / f.Seconds }
+
+// percent is what the idle agent takes of one core.
+func (f idle) percent() float64 { return 100 * (f.User + f.System) / f.Seconds }
 
 // thousands writes a count with commas.
 func thousands(count float64) string {

@@ -33,7 +33,7 @@ func (l lines) next(t *testing.T) string {
 	case line := <-l:
 		return line
 	case <-time.After(time.Minute):
-		t.Fatal("no line within 10 s")
+		t.Fatal("no line within a minute")
 		return ""
 	}
 }
