@@ -185,7 +185,7 @@ func cloudGone(t *testing.T, w world) {
 	}
 	s.cloud.Faults().CutOff()
 	end := time.Now().Add(outage)
-	st := s.awaitBacklog("door", 5)
+	st := s.awaitBacklog("door", min(10, outage.Seconds()/2))
 	if st.Recorder.State != "recording" {
 		t.Errorf("the recorder is %q while the cloud is away", st.Recorder.State)
 	}

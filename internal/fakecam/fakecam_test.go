@@ -243,7 +243,7 @@ func TestTicksAt25(t *testing.T) {
 	c := start(t, Options{})
 	units := watch(t, c.URL(), gortsplib.TransportTCP).take(t, 35)
 	contiguous(t, units, 3600)
-	if took := units[34].stamp.Sent.Sub(units[0].stamp.Sent); took < time.Second-4*late() {
+	if took := units[34].stamp.Sent.Sub(units[0].stamp.Sent); took < 1130*time.Millisecond-4*late() {
 		t.Errorf("35 frames at 25 frames/s took %v", took)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // mutePlay is the connection of a camera that plays without answering PLAY.
@@ -66,6 +67,10 @@ func givenUpWithAll(t *testing.T, transport string, limit time.Duration) bool {
 	inTime := len(device.Sessions()) == 1
 	r.awaitCondition("does not answer")
 	r.await("another session", func() bool { return len(device.Sessions()) >= 2 })
+	sessions := device.Sessions()
+	if d := sessions[1].Began.Sub(sessions[0].Began); d > limit+limits.Close+4*r.late() {
+		t.Errorf("it is disconnected after %s", d)
+	}
 	r.finish()
 	if inTime {
 		r.expectAll()
@@ -101,11 +106,19 @@ func TestACameraThatSaysNothing(t *testing.T) {
 		}
 		t.Run(scheme+" is given up", func(t *testing.T) {
 			t.Parallel()
+			took := testtools.Stopwatch(t)
 			silent(t, 300*time.Millisecond).awaitCondition("does not answer")
+			if d := took(); d > 2*limits.Close {
+				t.Errorf("after %s", d)
+			}
 		})
 		t.Run(scheme+" holds up no stop", func(t *testing.T) {
 			t.Parallel()
-			silent(t, 2*patience).finish() // within patience
+			r, took := silent(t, 2*patience), testtools.Stopwatch(t)
+			r.finish()
+			if d := took(); d > 2*limits.Close {
+				t.Errorf("it took %s", d)
+			}
 		})
 	}
 }

@@ -71,7 +71,7 @@ func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 		r.settle()
 		r.expectAll()
 		// On a machine that is late the silence becomes a stall: then nothing arrives for as long as the limit.
-		if sessions > 0 && longest < limit {
+		if sessions > 0 && (longest < limit || r.late() < 100*time.Millisecond) {
 			t.Errorf("camera %d: %d sessions ended, although the longest silence was %s", i, sessions, longest)
 		}
 	}
