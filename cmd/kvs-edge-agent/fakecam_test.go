@@ -108,9 +108,9 @@ func streamsOf(t *testing.T, url string) string {
 func recordFrom(t *testing.T, url string, frames int) []string {
 	t.Helper()
 	dir, stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--dir", ".", url}}.runFor(t, 6,
-		func(dir, _ string, code int) bool {
+		func(dir, stdout string, code int) bool {
 			if code != 0 {
-				return false
+				return recordedIt(dir, stdout, code)
 			}
 			report, _ := stampsIn(t, mediaBelow(t, dir)...)
 			return report.Frames >= frames

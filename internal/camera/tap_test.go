@@ -117,16 +117,20 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 	}
 }
 
-// bytewise cuts a stream into its bytes: of a long one those at both ends, where messages and frames begin.
+// bytewise cuts a stream into its bytes: of a long one those around the ends and around what fills the buffer, where messages
+// and frames begin and the buffer makes room. What lies between comes in larger chunks.
 func bytewise(stream []byte) (list [][]byte) {
-	const ends = 1000
-	if len(stream) <= 2*ends {
-		return slices.Collect(slices.Chunk(stream, 1))
+	const around, between = 1000, 997
+	for at := 0; at < len(stream); {
+		edge := (at + around) / conn.BufferSize * conn.BufferSize // the last one that is near or behind
+		size := 1
+		if at > edge+around && at < len(stream)-around {
+			size = min(between, edge+conn.BufferSize-around-at, len(stream)-around-at)
+		}
+		list = append(list, stream[at:at+size])
+		at += size
 	}
-	last := len(stream) - ends
-	list = slices.Collect(slices.Chunk(stream[:ends], 1))
-	list = slices.AppendSeq(list, slices.Chunk(stream[ends:last], 997))
-	return slices.AppendSeq(list, slices.Chunk(stream[last:], 1))
+	return list
 }
 
 // TestAllPacketsOfAChannel has a tap follow all packets of a channel.

@@ -17,37 +17,36 @@ import (
 // TestWhatElseMayLieInTheDirectory has two streams that run, and puts things beside or in place of their files.
 func TestWhatElseMayLieInTheDirectory(t *testing.T) {
 	t.Parallel()
-	const both = "door 5h, yard 7h"
 	for name, row := range map[string]struct {
 		change func(h *hub)
 		want   string
 		says   []string
 	}{
-		"a link to itself": {func(h *hub) { must(h.t, os.Symlink("loop.json", h.path("loop.json"))) }, both,
+		"a link to itself": {func(h *hub) { must(h.t, os.Symlink("loop.json", h.path("loop.json"))) }, before,
 			[]string{"loop.json is wrong, and is not followed: The file cannot be read (too many levels of symbolic links)"}},
 		"a link to itself in place of a file": {func(h *hub) {
 			must(h.t, errors.Join(os.Remove(h.path("door.json")), os.Symlink("door.json", h.path("door.json"))))
-		}, both, []string{"door.json is wrong, and what it held before stays in force for stream door"}},
-		"a link to the directory": {func(h *hub) { must(h.t, os.Symlink(".", h.path("all.json"))) }, both,
+		}, before, []string{"door.json is wrong, and what it held before stays in force for stream door"}},
+		"a link to the directory": {func(h *hub) { must(h.t, os.Symlink(".", h.path("all.json"))) }, before,
 			[]string{"all.json is wrong, and is not followed: The file must be a regular file"}},
-		"a link to a device": {func(h *hub) { must(h.t, os.Symlink("/dev/zero", h.path("zero.json"))) }, both,
+		"a link to a device": {func(h *hub) { must(h.t, os.Symlink("/dev/zero", h.path("zero.json"))) }, before,
 			[]string{"zero.json is wrong, and is not followed: The file must be a regular file"}},
 		"a pipe in place of a file": {func(h *hub) {
 			must(h.t, errors.Join(os.Remove(h.path("door.json")), syscall.Mkfifo(h.path("door.json"), 0o640)))
-		}, both, []string{"door.json is wrong, and what it held before stays in force for stream door: The file must be a regular file"}},
-		"a link that leads nowhere": {func(h *hub) { must(h.t, os.Symlink("nothing", h.path("gone.json"))) }, both, nil},
+		}, before, []string{"door.json is wrong, and what it held before stays in force for stream door: The file must be a regular file"}},
+		"a link that leads nowhere": {func(h *hub) { must(h.t, os.Symlink("nothing", h.path("gone.json"))) }, before, nil},
 		"a link to a file": {func(h *hub) {
 			h.write(".gate", documentOf("gate", 3))
 			must(h.t, os.Symlink(".gate", h.path("gate.json")))
 		}, "door 5h, gate 3h, yard 7h", nil},
-		"a directory": {func(h *hub) { must(h.t, os.Mkdir(h.path("gate.json"), 0o750)) }, both, nil},
+		"a directory": {func(h *hub) { must(h.t, os.Mkdir(h.path("gate.json"), 0o750)) }, before, nil},
 		"a sparse file of 1 TB": {func(h *hub) {
 			h.write("door.json", "")
 			must(h.t, os.Truncate(h.path("door.json"), 1<<40))
-		}, both, []string{"The file has 1099511627776 bytes; at most 65536 are allowed"}},
+		}, before, []string{"The file has 1099511627776 bytes; at most 65536 are allowed"}},
 		"a name that differs in capital letters": {func(h *hub) { h.write("DOOR.json", documentOf("Door", 3)) },
 			"Door 3h, door 5h, yard 7h", nil},
-		"a name that differs, of the same stream": {func(h *hub) { h.write("DOOR.json", documentOf("door", 3)) }, both,
+		"a name that differs, of the same stream": {func(h *hub) { h.write("DOOR.json", documentOf("door", 3)) }, before,
 			[]string{"DOOR.json is not followed"}},
 		"a file of 1970": {func(h *hub) {
 			h.write("door.json", documentOf("door", 9))
@@ -64,17 +63,7 @@ func TestWhatElseMayLieInTheDirectory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				h := newHub(t)
-				h.write("door.json", documentOf("door", 5))
-				h.write("yard.json", documentOf("yard", 7))
-				h.start()
-				defer h.stop()
-				row.change(h)
-				h.elapse(vanishAfter + 3*readEvery)
-				h.expect("after it", row.want)
-				h.says("after it", row.says...)
-			})
+			synctest.Test(t, saved{change: row.change, wait: vanished + readEvery, want: row.want, says: row.says}.test)
 		})
 	}
 }

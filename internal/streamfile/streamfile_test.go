@@ -17,21 +17,56 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
-// TestHowFilesAreSaved changes the directory as people, editors and other programs do. Two streams run before, and the other
-// one never notices.
+const (
+	before   = "door 5h, yard 7h" // what runs before a file is saved
+	settled  = 3 * readEvery
+	vanished = vanishAfter + 2*readEvery
+)
+
+// saved is something that happens to the file of the stream door while another one, yard, runs.
+type saved struct {
+	change func(h *hub)
+	wait   time.Duration
+	want   string
+	says   []string
+	undo   func(h *hub) // nil: there is nothing to undo
+	after  string
+
+	rewrites bool // the file of the other stream too
+}
+
+// test has the change happen, and be undone. The other stream never notices.
+func (s saved) test(t *testing.T) {
+	h := newHub(t)
+	h.write("door.json", documentOf("door", 5))
+	h.write("yard.json", documentOf("yard", 7))
+	h.start()
+	defer h.stop()
+	h.expect("at first", before)
+	yard := h.of("yard")
+	h.elapse(settled)
+	s.change(h)
+	h.elapse(s.wait)
+	h.expect("after it", s.want)
+	h.says("after it", s.says...)
+	if s.undo != nil {
+		s.undo(h)
+		h.elapse(settled)
+		h.expect("in the end", s.after)
+		h.says("in the end")
+	}
+	if s.rewrites {
+		yard.Version = h.of("yard").Version
+	}
+	if h.of("yard") != yard {
+		t.Error("the other stream was changed")
+	}
+}
+
+// TestHowFilesAreSaved changes the directory as people, editors and other programs do.
 func TestHowFilesAreSaved(t *testing.T) {
 	t.Parallel()
-	const before, settled, vanished = "door 5h, yard 7h", 3 * readEvery, vanishAfter + 2*readEvery
-	for name, row := range map[string]struct {
-		change func(h *hub)
-		wait   time.Duration
-		want   string
-		says   []string
-		undo   func(h *hub) // nil: there is nothing to undo
-		after  string
-
-		rewrites bool // the file of the other stream too
-	}{
+	for name, row := range map[string]saved{
 		"rewritten in place": {func(h *hub) { h.write("door.json", documentOf("door", 9)) }, settled, "door 9h, yard 7h", nil, nil, "", false},
 		"removed and renamed into place": {func(h *hub) {
 			must(h.t, os.Remove(h.path("door.json")))
@@ -115,32 +150,7 @@ func TestHowFilesAreSaved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				h := newHub(t)
-				h.write("door.json", documentOf("door", 5))
-				h.write("yard.json", documentOf("yard", 7))
-				h.start()
-				defer h.stop()
-				h.expect("at first", before)
-				yard := h.of("yard")
-				h.elapse(settled)
-				row.change(h)
-				h.elapse(row.wait)
-				h.expect("after it", row.want)
-				h.says("after it", row.says...)
-				if row.undo != nil {
-					row.undo(h)
-					h.elapse(settled)
-					h.expect("in the end", row.after)
-					h.says("in the end")
-				}
-				if row.rewrites {
-					yard.Version = h.of("yard").Version
-				}
-				if h.of("yard") != yard {
-					t.Error("the other stream was changed")
-				}
-			})
+			synctest.Test(t, row.test)
 		})
 	}
 }
