@@ -1,13 +1,16 @@
 package recorder
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -71,6 +74,31 @@ func vlcServer(t *testing.T, file, output string, options ...string) string {
 	return net.JoinHostPort("127.0.0.1", port) + "/file"
 }
 
+// awaitAudio waits until VLC describes the audio: it begins to serve before it has found all tracks of its file.
+func awaitAudio(t *testing.T, url string) {
+	t.Helper()
+	testtools.Eventually(t, time.Minute, func() error {
+		conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(url, "rtsp://"), "/file"))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		if _, err := fmt.Fprintf(conn, "DESCRIBE %s RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n", url); err != nil {
+			return err
+		}
+		var said []byte
+		for answer := bufio.NewReader(conn); !bytes.Contains(said, []byte("m=audio")); {
+			line, err := answer.ReadSlice('\n')
+			if err != nil {
+				return fmt.Errorf("VLC describes %q: %w", said, err)
+			}
+			said = append(said, line...)
+		}
+		return nil
+	})
+}
+
 // vlcSource makes a file of 30 s.
 func vlcSource(t *testing.T, encoding ...string) string {
 	t.Helper()
@@ -123,6 +151,9 @@ func TestInteropVLC(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			url := "rtsp://" + c.user + vlcServer(t, c.file, c.output, c.options...)
+			if c.sentence == "" && c.output == "" && c.user == "" {
+				awaitAudio(t, url)
+			}
 			r := record(t, nil, url, func(o *Options) {
 				if o.SegmentDuration = time.Hour; c.change != nil {
 					c.change(o)

@@ -394,15 +394,15 @@ func seamless(t *testing.T, o fakecam.Options) *rig {
 
 // expectSteps expects even distances: slewing and rounding together change them by a ms at most. On a machine that falls
 // further and further behind the camera's clock seems slow, and distances are scaled by it, by 5 % at most; and frames that
-// are late by most of a second are dated by their arrival.
+// are late by parts of a second, several times in a row, are dated by their arrival.
 func (r *rig) expectSteps(frames []recorded, step time.Duration) {
 	r.t.Helper()
 	most := time.Millisecond
 	if late := r.late(); late > 30*time.Millisecond {
 		r.t.Logf("the machine was late by %s", late)
 		most += step / 20
-		if late > 500*time.Millisecond {
-			most += late
+		if late > 250*time.Millisecond {
+			most += 2 * late
 		}
 	}
 	expectStepsWithin(r.t, frames, step, most)
