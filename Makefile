@@ -115,7 +115,7 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- -race $(TESTFLAGS) -p 2
-	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots
+	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots TESTFLAGS='$(TESTFLAGS) -p 2'
 	@$(MAKE) proofs
 
 # The long proofs are the lines of .ci/proofs: make long-NAME does one of them whole.
