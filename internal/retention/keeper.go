@@ -99,7 +99,7 @@ func (k *Keeper) decided(stream string) bool {
 	}
 	applied := k.applied.Load() // once: unclear is stored before it
 	if !applied || known {
-		return k.applied.Load()
+		return applied
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
