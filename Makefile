@@ -87,7 +87,8 @@ demo: build ## the main job without an AWS account
 
 # Most tests wait for cameras and clouds, not for the processor: several at once, and the packages
 # that take longest first. What fails beside the others is judged alone, as decision 22 says.
-TESTFLAGS = -p 4 -parallel 8 -timeout 20m
+TESTFLAGS = -parallel 8 -timeout 20m
+TESTMODE  = -p 4
 GOTEST    = $(GO) tool gotestsum --format standard-quiet --rerun-fails=2 --rerun-fails-max-failures=6 --rerun-fails-abort-on-data-race
 TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./internal/agent ./internal/camera ./internal/preflight ./...
 
@@ -96,11 +97,11 @@ TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./internal/agent ./internal
 SDKTESTED = $$($(GO) list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Deps " "}}{{end}}' ./... | sed -n 's,^\([^ ]*\) .*aws-sdk-go-v2/service.*,\1,p' | sort -u)
 
 test-roots: ## the tests of all packages that import the AWS SDK, with SSL_CERT_FILE in place of AWS_CA_BUNDLE
-	env -u AWS_CA_BUNDLE KVS_EDGE_TEST_CA=ssl-cert-file $(GOTEST) --packages="$(SDKTESTED)" -- $(TESTFLAGS)
+	env -u AWS_CA_BUNDLE KVS_EDGE_TEST_CA=ssl-cert-file $(GOTEST) --packages="$(SDKTESTED)" -- $(TESTMODE) $(TESTFLAGS)
 
 test: ## all tests, without the race detector that `make check` has; on Debian it first installs what they check with, elsewhere they skip what is missing
 	@.ci/tools || echo "going on without: the tests that need them are skipped"
-	$(GOTEST) --packages="$(TESTED)" -- $(TESTFLAGS)
+	$(GOTEST) --packages="$(TESTED)" -- $(TESTMODE) $(TESTFLAGS)
 
 lint: ## gofmt, go vet, staticcheck
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
@@ -113,9 +114,10 @@ vuln: ## known vulnerabilities that the program can reach, where a database is: 
 test-vuln: ## see that a vulnerability fails the build: the database here has a made-up one
 	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
 
+check: TESTMODE = -race -p 2
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
-	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- -race $(TESTFLAGS) -p 2
-	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots TESTFLAGS='$(TESTFLAGS) -p 2'
+	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- $(TESTMODE) $(TESTFLAGS)
+	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots TESTMODE='$(TESTMODE)'
 	@$(MAKE) proofs
 
 # The long proofs are the lines of .ci/proofs: make long-NAME does one of them whole.
