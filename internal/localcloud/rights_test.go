@@ -153,10 +153,15 @@ func TestDeniedMediaHasStatus403AndNoCode(t *testing.T) {
 
 func TestTheCertificatesPolicyAsAWSsGuideHasIt(t *testing.T) {
 	t.Parallel()
-	retained := publishPacket("anything/at/all", 1, func(p *packets.PublishPacket) { p.Retain = true })
-	retainedWill := connectPacket("any-client", func(p *packets.ConnectPacket) {
-		p.WillFlag, p.WillTopic, p.WillRetain, p.WillMessage = true, "a", true, []byte("x")
-	})
+	// Each row has a packet of its own: to write one changes it.
+	retained := func() packets.ControlPacket {
+		return publishPacket("anything/at/all", 1, func(p *packets.PublishPacket) { p.Retain = true })
+	}
+	retainedWill := func() packets.ControlPacket {
+		return connectPacket("any-client", func(p *packets.ConnectPacket) {
+			p.WillFlag, p.WillTopic, p.WillRetain, p.WillMessage = true, "a", true, []byte("x")
+		})
+	}
 	for name, row := range map[string]struct {
 		allow  []string
 		packet packets.ControlPacket
@@ -165,10 +170,10 @@ func TestTheCertificatesPolicyAsAWSsGuideHasIt(t *testing.T) {
 		"any client id":           {nil, connectPacket("any-client", nil), "CONNACK 0"},
 		"any topic":               {nil, publishPacket("anything/at/all", 1, nil), "PUBACK"},
 		"any filter":              {nil, subscribePacket(1, "#"), "SUBACK 01"},
-		"retained":                {nil, retained, "closed"},
-		"retained, allowed":       {[]string{"iot:RetainPublish"}, retained, "PUBACK"},
-		"a retained will":         {nil, retainedWill, "closed"},
-		"a retained will allowed": {[]string{"iot:RetainPublish"}, retainedWill, "CONNACK 0"},
+		"retained":                {nil, retained(), "closed"},
+		"retained, allowed":       {[]string{"iot:RetainPublish"}, retained(), "PUBACK"},
+		"a retained will":         {nil, retainedWill(), "closed"},
+		"a retained will allowed": {[]string{"iot:RetainPublish"}, retainedWill(), "CONNACK 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
