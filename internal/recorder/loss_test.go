@@ -212,8 +212,9 @@ func TestTheEndOfALossySession(t *testing.T) {
 	t.Parallel()
 	tap := new(wiretap)
 	camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Wire: tap.hook(every(25), nil)}})
-	// The hole before the last packets is still open when the session ends: they wait for the missing ones.
-	const hole, lastCome = 55, 60
+	// The hole before the last packets is still open when the session ends: they wait for the missing ones. It comes after the
+	// session's first moments, whose frames are held back until more of them come.
+	const hole, lastCome = 300, 305
 	proxy := lossy.New(t, hostOf(t, camera), byFrame(tap, func(n uint64) bool { return n >= hole && n < hole+3 || n > lastCome }))
 	r := record(t, camera, through(t, proxy, camera.URL()), overUDP)
 	r.await("frames", func() bool { return sent(camera) > lastCome+10 })
