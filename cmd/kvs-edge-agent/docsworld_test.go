@@ -25,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // docsWorld is a local cloud, a camera and perhaps an agent, for the blocks of pages.
@@ -103,9 +104,7 @@ func writePrograms(t *testing.T, scripts map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, script := range scripts {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		testtools.WriteProgram(t, filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755)
 	}
 	return dir
 }

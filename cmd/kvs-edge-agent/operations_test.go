@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // command runs the program beside the agent, as its user does, and returns what it printed and its exit code.
@@ -269,9 +270,7 @@ func (s *site) plantedTools(key string) (dir string) {
 		"timedatectl": "echo NTP service: active, http://u:plantedClock@h/\necho 'no bus for rtsp://u:plantedBus@h/' >&2\nexit 1\n",
 	} {
 		script := "#!/bin/sh\nPATH=/bin:/usr/bin\n" + text
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
-			s.t.Fatal(err)
-		}
+		testtools.WriteProgram(s.t, filepath.Join(dir, name), []byte(script), 0o700)
 	}
 	return dir
 }

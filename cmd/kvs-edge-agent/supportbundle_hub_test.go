@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 func TestTheEndOfAnOutputStartsWithALine(t *testing.T) {
@@ -39,9 +41,7 @@ func TestAProgramOfTheBundleIsStoppedInTime(t *testing.T) {
 	t.Parallel()
 	tool := filepath.Join(t.TempDir(), "tool")
 	const script = "#!/bin/sh\ntrap 'echo the first part; exit 0' INT\necho started\nwhile :; do /bin/sleep 0.01; done\n"
-	if err := os.WriteFile(tool, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testtools.WriteProgram(t, tool, []byte(script), 0o700)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	text, err := outputOf(ctx, nil, tool)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/deploy/systemd/filter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // underFilter writes a script that executes the agent as a systemd of that version would, with its
@@ -51,9 +52,7 @@ func underFilter(t *testing.T, dir, version string, words []string) string {
 	}
 	script := filepath.Join(dir, "agent")
 	text := fmt.Sprintf("#!/bin/sh\nexec %s %s %s \"$@\"\n", launcher, strings.Join(calls, ","), agent)
-	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testtools.WriteProgram(t, script, []byte(text), 0o755)
 	return script
 }
 

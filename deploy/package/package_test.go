@@ -263,9 +263,7 @@ func TestSetupInstallsTheDropInFromVersion231On(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		fake := "#!/bin/sh\necho '" + version + "'\necho '+PAM -SECCOMP'\n"
-		if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(fake), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		testtools.WriteProgram(t, filepath.Join(dir, "systemctl"), []byte(fake), 0o755)
 		env := []string{"PATH=" + dir + ":" + os.Getenv("PATH")}
 		file := filepath.Join(dir, "unit.d", "10-system-calls.conf")
 		run(t, env, "sh", "-c", script, "setup", "drop-in", filepath.Dir(file))

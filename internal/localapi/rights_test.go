@@ -167,7 +167,11 @@ func TestAnotherUserMayReadOnly(t *testing.T) {
 	go func() { ended <- s.Run(ctx) }()
 	program := filepath.Join(dir, "test")
 	data, err := os.ReadFile("/proc/self/exe")
-	if err := errors.Join(err, os.WriteFile(program, data, 0o755), os.Chown(socket, 0, group), os.Chmod(dir, 0o755)); err != nil {
+	if err != nil {
+		t.Fatal(err)
+	}
+	testtools.WriteProgram(t, program, data, 0o755)
+	if err := errors.Join(os.Chown(socket, 0, group), os.Chmod(dir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestAnotherUserMayReadOnly$", "-test.v")
