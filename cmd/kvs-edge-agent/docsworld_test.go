@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -59,12 +58,7 @@ func startDocsWorld(t *testing.T, seed, thing string) *docsWorld {
 	}
 	t.Cleanup(func() { _ = w.cloud.Close() })
 	w.lines = environmentLines(w.cloud, thing)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.port = free.Addr().String()
-	_ = free.Close()
+	w.port = testtools.HeldAddress(t, "127.0.0.1")
 	w.env = []string{
 		"PATH=" + w.programs(t) + ":" + os.Getenv("PATH"), "HOME=" + dir, "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
 		"AWS_KVS_EDGE_STATE_DIRECTORY=" + filepath.Join(dir, "state"),

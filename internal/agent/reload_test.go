@@ -134,14 +134,6 @@ func copyOf(t *testing.T, path string) string {
 // ownHost is a loopback address from which no connection of a test takes a port meanwhile.
 const ownHost = "127.0.0.2"
 
-func freeAddress(t *testing.T, host string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", host+":0")
-	must(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // TestEachVariableTakesEffectAsItSays changes every variable that there is, reloads, and looks. It
 // is not parallel, as a rig is not.
 func TestEachVariableTakesEffectAsItSays(t *testing.T) {
@@ -157,7 +149,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	s := h.service()
 	s.await("both streams are configured", func() bool { return len(s.agent.streams.names()) == 2 })
 	a := s.agent
-	address := freeAddress(t, ownHost)
+	address := testtools.HeldAddress(t, ownHost)
 	ca := h.Env[settings.EnvCACert]
 	key, cert := copyOf(t, h.Env[settings.EnvCorePrivateKey]), copyOf(t, h.Env[settings.EnvCoreCert])
 	logs := filepath.Join(h.Dir, "other-log")
@@ -272,7 +264,7 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { _ = taken.Close() }()
-	h.Env[settings.EnvMetricsAddress] = freeAddress(t, ownHost)
+	h.Env[settings.EnvMetricsAddress] = testtools.HeldAddress(t, ownHost)
 	s := h.service()
 	notDir := copyOf(t, h.Env[settings.EnvCACert])
 	before := s.agent.settings()
@@ -326,7 +318,7 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 
 func TestTheMetricsAddressMovesWithinItsOwnPort(t *testing.T) {
 	h := newRig(t)
-	h.Env[settings.EnvMetricsAddress] = freeAddress(t, "127.0.0.1")
+	h.Env[settings.EnvMetricsAddress] = testtools.HeldAddress(t, "127.0.0.1")
 	s := h.service()
 	_, port, err := net.SplitHostPort(h.Env[settings.EnvMetricsAddress])
 	must(t, err)

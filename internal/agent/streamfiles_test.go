@@ -73,7 +73,7 @@ func TestAHubWithoutTheEdgeAPIFollowsItsFiles(t *testing.T) {
 	for _, operation := range []string{"ListEdgeAgentConfigurations", "DescribeEdgeConfiguration", "ListTagsForStream"} {
 		h.Cloud.Faults().RefuseOperation(operation, 403, "AccessDeniedException")
 	}
-	h.Env[settings.EnvDataEndpoint] = freeAddress(t, ownHost)
+	h.Env[settings.EnvDataEndpoint] = testtools.HeldAddress(t, ownHost)
 	write := h.withStreamFiles()
 	_, err := h.Cloud.CreateStream("door", 24)
 	must(t, err)

@@ -190,11 +190,6 @@ func TestEveryFailureToConnectHasItsOwnSentence(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
 	g := newGreeter(t, ca)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = closed.Close()
 	expired := ca.Server()
 	expired.Certificates[0] = ca.Issue("server", time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
 	old, err := tls.Listen("tcp", "127.0.0.1:0", expired)
@@ -220,7 +215,7 @@ func TestEveryFailureToConnectHasItsOwnSentence(t *testing.T) {
 		class    health.Class
 		says     string
 	}{
-		"nobody there":  {closed.Addr().String(), ca.Device("x"), health.SystemError, "cannot be reached on port"},
+		"nobody there":  {testtools.HeldAddress(t, "127.0.0.1"), ca.Device("x"), health.SystemError, "cannot be reached on port"},
 		"no such name":  {"hub.invalid:8883", ca.Device("x"), health.SystemError, "cannot be resolved"},
 		"wrong CA":      {g.Addr().String(), other.Device("x"), health.UserError, "AWS_IOT_CA_CERT"},
 		"expired there": {old.Addr().String(), ca.Device("x"), health.UserError, "set the clock"},

@@ -99,7 +99,7 @@ func TestACheckComparesWithThisHub(t *testing.T) {
 		"an address in use": {settings.EnvMetricsAddress, taken.Addr().String(),
 			"ports: AWS_KVS_EDGE_METRICS_ADDRESS is " + taken.Addr().String() + ", on which another process listens"},
 		"an address of others":  {settings.EnvMetricsAddress, "192.0.2.1:9464", "on which this hub cannot listen"},
-		"a free address":        {settings.EnvMetricsAddress, freeAddress(t, ownHost), ""},
+		"a free address":        {settings.EnvMetricsAddress, testtools.HeldAddress(t, ownHost), ""},
 		"a file for the socket": {settings.EnvSocket, file, "ports: AWS_KVS_EDGE_SOCKET names " + file + ", which exists and is not a socket"},
 		"another's socket": {settings.EnvSocket, stranger,
 			"agent: What answers on " + stranger + " is not this agent: stop it, or choose another AWS_KVS_EDGE_SOCKET."},
@@ -126,7 +126,7 @@ func TestACheckComparesWithThisHub(t *testing.T) {
 
 func TestARunningAgentsOwnPortIsFree(t *testing.T) {
 	h := newRig(t)
-	h.Env[settings.EnvMetricsAddress] = freeAddress(t, ownHost)
+	h.Env[settings.EnvMetricsAddress] = testtools.HeldAddress(t, ownHost)
 	h.run(agent.Options{})
 	h.awaitRunning()
 	if all, ok := h.check(); !ok {

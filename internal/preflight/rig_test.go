@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"context"
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -83,14 +82,6 @@ func (h *rig) snapshot() status.Snapshot {
 	s, err := localapi.NewClient(h.Env[settings.EnvSocket]).Status(h.t.Context())
 	must(h.t, err)
 	return s
-}
-
-func freeAddress(t *testing.T, host string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", host+":0")
-	must(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // conditions are those of one part of the running agent.

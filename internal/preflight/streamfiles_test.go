@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // countedCalls fails a test when the cloud is called.
@@ -41,7 +42,7 @@ func TestACheckOfAHubThatFollowsItsFiles(t *testing.T) {
 	for _, operation := range []string{"ListEdgeAgentConfigurations", "ListTagsForStream"} {
 		h.Cloud.Faults().RefuseOperation(operation, 403, "AccessDeniedException")
 	}
-	h.Env[settings.EnvDataEndpoint] = freeAddress(t, ownHost)
+	h.Env[settings.EnvDataEndpoint] = testtools.HeldAddress(t, ownHost)
 	_, err := h.Cloud.CreateStream("door", 24)
 	must(t, err)
 	h.doorFile()

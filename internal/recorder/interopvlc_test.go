@@ -22,30 +22,11 @@ import (
 // nobody is the user VLC runs as when the tests run as root, as it refuses to run as root.
 const nobody = 65534
 
-// heldPort is a TCP port of this machine that no other process gets: a socket is bound to it and does not listen.
-func heldPort(t *testing.T) string {
-	t.Helper()
-	held, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(held) })
-	err = syscall.SetsockoptInt(held, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
-	if err == nil {
-		err = syscall.Bind(held, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
-	}
-	name, also := syscall.Getsockname(held)
-	address, ok := name.(*syscall.SockaddrInet4)
-	if err != nil || also != nil || !ok {
-		t.Fatal(err, also)
-	}
-	return strconv.Itoa(address.Port)
-}
-
 // vlcServer has VLC send a file over RTSP, once and in real time, whether or not a client is connected. It returns the host and the path.
 func vlcServer(t *testing.T, file, output string, options ...string) string {
 	t.Helper()
-	port := heldPort(t)
+	address := testtools.HeldAddress(t, "127.0.0.1")
+	_, port, _ := net.SplitHostPort(address)
 	source, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +52,7 @@ func vlcServer(t *testing.T, file, output string, options ...string) string {
 			t.Logf("VLC said\n%s", said.String())
 		}
 	})
-	return net.JoinHostPort("127.0.0.1", port) + "/file"
+	return address + "/file"
 }
 
 // awaitAudio waits until VLC describes the audio: it begins to serve before it has found all tracks of its file.

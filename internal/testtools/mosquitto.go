@@ -20,13 +20,8 @@ func Mosquitto(tb testing.TB, caFile, certFile, keyFile string, lines ...string)
 		program = "mosquitto"
 	}
 	Need(tb, program)
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	address = probe.Addr().String()
+	address = HeldAddress(tb, "127.0.0.1")
 	_, port, _ := net.SplitHostPort(address)
-	_ = probe.Close()
 	config := filepath.Join(tb.TempDir(), "mosquitto.conf")
 	text := fmt.Sprintf("listener %s 127.0.0.1\ncafile %s\ncertfile %s\nkeyfile %s\n"+
 		"require_certificate true\nuse_identity_as_username true\nallow_anonymous false\npersistence false\nuser root\n",

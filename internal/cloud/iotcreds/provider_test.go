@@ -17,11 +17,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"go.uber.org/goleak"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -309,11 +311,6 @@ func TestWhichHostKnowsNoRoleAliases(t *testing.T) {
 
 func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 	t.Parallel()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = closed.Close()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -377,7 +374,7 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 			"not signed by a CA in AWS_IOT_CA_CERT"},
 		"no such name": {setup{handler: failing(500, ""), address: "hub.invalid:443"}, codeNetwork, health.SystemError,
 			"cannot be resolved"},
-		"nobody there": {setup{handler: failing(500, ""), address: closed.Addr().String()}, codeNetwork, health.SystemError,
+		"nobody there": {setup{handler: failing(500, ""), address: testtools.HeldAddress(t, "127.0.0.1")}, codeNetwork, health.SystemError,
 			"cannot be reached"},
 		"black hole": {setup{handler: failing(500, ""), address: silent.Addr().String(), timeout: 200 * time.Millisecond}, codeNetwork,
 			health.SystemError, "does not answer"},
