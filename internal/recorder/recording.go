@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
@@ -46,6 +47,7 @@ type openFragment struct {
 	open     bool
 	start    time.Time
 	offset   int64     // size of the segment at its start
+	gops     int       // how many have begun in it
 	before   time.Time // newest producer time of the fragments before it
 	hasAudio bool
 }
@@ -98,12 +100,18 @@ func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
 	if err := r.endFragment(); err != nil {
 		return err
 	}
-	r.fragment = openFragment{start: r.after(producer), offset: r.writer.Bytes(), before: r.newest}
+	r.fragment = openFragment{start: r.after(producer), offset: r.writer.Bytes(), before: r.newest, gops: 1}
 	if err := r.writer.BeginFragment(r.fragment.start.Sub(r.segment.start), keyframe); err != nil {
 		return err
 	}
 	r.fragment.open = true
 	return nil
+}
+
+// upTo returns the open fragment up to a frame with that producer timestamp.
+func (r *recording) upTo(producer time.Time) fragment.Open {
+	f := &r.fragment
+	return fragment.Open{Age: producer.Sub(f.start), Bytes: r.writer.Bytes() - f.offset, GOPs: f.gops}
 }
 
 func (r *recording) endFragment() error {
