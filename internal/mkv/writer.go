@@ -53,6 +53,7 @@ type openFragment struct {
 	headAt   int           // offset of its head in buffer, when inBuffer
 	sum      uint32        // without the bytes in buffer
 	cued     time.Duration // of its newest keyframe that has a cue
+	newest   gopStart      // of its newest keyframe but the first frame
 }
 
 // ErrNoFragment means that a frame was written outside of a fragment, or that a fragment got no frame.
@@ -130,6 +131,7 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 			return err
 		}
 	}
+	at := w.size + int64(len(w.buffer))
 	b := appendBlockHead(w.buffer, track, int16(relative), keyframe, size)
 	for _, p := range parts {
 		if prefix > 0 {
@@ -139,7 +141,10 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	}
 	w.buffer = b
 	if track == 1 {
-		w.cue(t.Truncate(time.Millisecond), keyframe)
+		if keyframe && w.open.Frames > 0 {
+			w.open.newest = gopStart{at, t.Truncate(time.Millisecond), w.open.Last, w.open.Frames}
+			w.cue(w.open.newest.time)
+		}
 		w.open.Frames++
 		w.buffered++
 	}
@@ -148,8 +153,8 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 }
 
 // cue notes a keyframe inside of the open fragment, as innerKeyframes finds it.
-func (w *Writer) cue(t time.Duration, isKeyframe bool) {
-	if isKeyframe && w.open.Frames > 0 && t-w.open.cued >= cueSpacing {
+func (w *Writer) cue(t time.Duration) {
+	if t-w.open.cued >= cueSpacing {
 		w.inner = append(w.inner, keyframe{w.open.Offset, t})
 		w.open.cued = t
 	}

@@ -192,6 +192,7 @@ type segmentWriter interface {
 	BeginFragment(start time.Duration, keyframe bool) error
 	WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error
 	EndFragment() (mkv.Fragment, error)
+	MoveGOP(least time.Duration) (m mkv.Moved, ok bool, err error)
 	Flush() error
 	InDoubt() bool
 	Seal() error

@@ -111,7 +111,24 @@ func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
 // upTo returns the open fragment up to a frame with that producer timestamp.
 func (r *recording) upTo(producer time.Time) fragment.Open {
 	f := &r.fragment
-	return fragment.Open{Age: producer.Sub(f.start), Bytes: r.writer.Bytes() - f.offset, GOPs: f.gops}
+	age := producer.Truncate(time.Millisecond).Sub(f.start.Truncate(time.Millisecond)) // in the file times have whole ms
+	return fragment.Open{Age: age, Bytes: r.writer.Bytes() - f.offset, GOPs: f.gops}
+}
+
+// moveGOP gives the newest GOP of the open fragment a fragment of its own, where it does not fit into one with the GOPs before it.
+func (r *recording) moveGOP() error {
+	if r.fragment.gops < 2 {
+		return nil
+	}
+	m, ok, err := r.writer.MoveGOP(fragment.Min)
+	if err != nil || !ok {
+		return err
+	}
+	r.fragment = openFragment{
+		open: true, start: r.segment.start.Add(m.Start), offset: m.Offset, gops: 1,
+		before: r.segment.start.Add(m.Completed.Last), hasAudio: m.Audio,
+	}
+	return nil
 }
 
 func (r *recording) endFragment() error {

@@ -214,10 +214,13 @@ func (s *segmenter) place(producer time.Time, c accessunit.Contents, nalus [][]b
 		return s.placeKeyframe(producer, c.Open && !c.Closed, now)
 	}
 	r := &s.recording
-	if r.writer != nil && r.fragment.open && r.upTo(producer).Full(size(nalus)) {
-		return r.beginFragment(producer, false)
+	if r.writer == nil || !r.fragment.open || !r.upTo(producer).Full(size(nalus)) {
+		return nil
 	}
-	return nil
+	if err := r.moveGOP(); err != nil || !r.upTo(producer).Full(size(nalus)) {
+		return err
+	}
+	return r.beginFragment(producer, false)
 }
 
 // size is the size of a frame's NAL units in a file.
@@ -255,7 +258,7 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 		return r.beginFragment(producer, true)
 	}
 	r.fragment.gops++
-	return nil
+	return r.ensureAudio() // if this GOP gets a fragment of its own
 }
 
 var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
