@@ -152,7 +152,8 @@ func expectMoved(t *testing.T, data []byte, frames []gopFrame, m Moved, moved bo
 			if b.Track != want.track || b.Keyframe != want.keyframe || !bytes.Equal(b.Data, want.data) {
 				t.Fatalf("block %d is %x of track %d, want %x of track %d", n, b.Data, b.Track, want.data, want.track)
 			}
-			if off := b.Time - want.at; off < 0 || off > 200*time.Millisecond || off > 0 && (want.at > newest || b.Time > newest+10*time.Millisecond) {
+			off := b.Time - want.at
+			if off < 0 || off > 200*time.Millisecond || off > 0 && (want.at > newest || b.Time > newest+10*time.Millisecond) {
 				t.Errorf("block %d at %s, want %s", n, b.Time, want.at)
 			}
 			if b.Time <= newest {

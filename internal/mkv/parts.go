@@ -140,7 +140,7 @@ type Moved struct {
 func (w *Writer) NewestGOP() int64 { return w.Size() - w.open.newest.offset + sumSize + ClusterHeadSize }
 
 // MoveGOP ends the open fragment before its newest keyframe, and moves what was written since into a fragment of its own: when it
-// turns out that both do not fit into one. The GOP is written again behind the file and synced before the first copy is covered with
+// turns out that both are too long for one. The GOP is written again behind the file and synced before the first copy is covered with
 // the head of a Void element, so that a crash may leave it twice, but not take it. ok is false, and nothing is changed, where the fragment
 // has one GOP only, or its first GOPs last less than least, or the file cannot be read.
 func (w *Writer) MoveGOP(least time.Duration) (m Moved, ok bool, err error) {
@@ -173,8 +173,8 @@ func (w *Writer) MoveGOP(least time.Duration) (m Moved, ok bool, err error) {
 	return m, true, nil
 }
 
-// loadGOP loads the blocks from a keyframe to the end of the file. Their times count from it, and are later than what precedes it. It reports
-// whether there is audio among them.
+// loadGOP loads the blocks from a keyframe to the end of the file. Their times count from it, and are later than what precedes
+// it. It reports whether there is audio among them.
 func (c *Cut) loadGOP(r io.ReaderAt, f Fragment, end int64, k gopStart) (audio bool, err error) {
 	f.Size = end - f.Offset
 	c.rewind(r, f)

@@ -173,7 +173,7 @@ func TestALengthIsChangedAtTheNextKeyframe(t *testing.T) {
 	}
 }
 
-// TestStepsOfTheClockInLongFragments neither lose frames nor make fragments that KVS does not take.
+// TestStepsOfTheClockInLongFragments neither lose frames nor make fragments that KVS refuses.
 func TestStepsOfTheClockInLongFragments(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {

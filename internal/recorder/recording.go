@@ -115,7 +115,7 @@ func (r *recording) upTo(producer time.Time) fragment.Open {
 	return fragment.Open{Age: age, Bytes: r.writer.Bytes() - f.offset, GOPs: f.gops}
 }
 
-// moveGOP gives the newest GOP of the open fragment a fragment of its own, where it does not fit into one with the GOPs before it.
+// moveGOP moves the newest GOP of the open fragment into a fragment of its own, as both are too long for one.
 func (r *recording) moveGOP() error {
 	if r.fragment.gops < 2 {
 		return nil

@@ -194,15 +194,11 @@ func (w *Writer) MoveGOP(least time.Duration) (m mkv.Moved, ok bool, err error) 
 	if !w.shown.Fits(w.mkv.FinalSize() + w.mkv.NewestGOP()) {
 		return m, false, nil
 	}
-	m, ok, err = w.mkv.MoveGOP(least)
-	w.shown.Grow(w.mkv.FinalSize())
-	if err != nil {
-		return m, false, volume.Fault(w.stream.Dir, err)
-	}
-	if ok {
+	if m, ok, err = w.mkv.MoveGOP(least); ok {
 		w.completed(m.Completed)
 	}
-	return m, ok, nil
+	w.shown.Grow(w.mkv.FinalSize())
+	return m, ok, volume.Fault(w.stream.Dir, err)
 }
 
 // completed publishes a completed fragment.
