@@ -81,7 +81,7 @@ func (d *demo) agentEnv() []string {
 		settings.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
 		settings.EnvSegmentDuration + "=" + demoSegment.String(),
 		settings.EnvFragmentDuration + "=" + fragment.Min.String(), // as soon as recorded
-		settings.EnvAudio + "=" + string(settings.AudioOn), // all that is recorded is compared with the cloud's copy
+		settings.EnvAudio + "=" + string(settings.AudioOn),         // all that is recorded is compared with the cloud's copy
 	}
 	for _, v := range d.cloud.AgentEnv(demoThing) {
 		env = append(env, v.String())

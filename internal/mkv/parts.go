@@ -137,7 +137,9 @@ type Moved struct {
 }
 
 // NewestGOP returns how many bytes MoveGOP adds to the file at most.
-func (w *Writer) NewestGOP() int64 { return w.Size() - w.open.newest.offset + sumSize + ClusterHeadSize }
+func (w *Writer) NewestGOP() int64 {
+	return w.Size() - w.open.newest.offset + sumSize + ClusterHeadSize
+}
 
 // MoveGOP ends the open fragment before its newest keyframe, and moves what was written since into a fragment of its own: when it
 // turns out that both are too long for one. The GOP is written again behind the file and synced before the first copy is covered with

@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // gopFilm sends GOPs to a segmenter, 25 frames a second.
@@ -222,5 +224,46 @@ func TestAMovedGOPHasCues(t *testing.T) {
 			t.Errorf("%d fragments, damaged: %+v, %v", len(v.Fragments), v.Damaged, err)
 		}
 		_ = r.Close()
+	}
+}
+
+// TestFragmentsOfACamera has cameras whose time passes ten times as fast as ours.
+func TestFragmentsOfACamera(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		target      time.Duration
+		least, most time.Duration // of the mean
+		audio       string
+	}{
+		"auto":            {later, 8500 * time.Millisecond, 9900 * time.Millisecond, ""},
+		"auto with sound": {later, 8500 * time.Millisecond, 9900 * time.Millisecond, fakecam.AudioMuLaw},
+		"live":            {fragment.Shortest, time.Second, 1100 * time.Millisecond, ""},
+		"5s":              {5100 * time.Millisecond, 4900 * time.Millisecond, 5100 * time.Millisecond, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := lapse{step: tick, camera: tick}
+			camera := startCamera(t, fakecam.Options{FPS: 250, Audio: row.audio, Oddities: fakecam.Oddities{Wire: l.wire}})
+			r := record(t, camera, camera.URL(), l.change, func(o *Options) {
+				o.SegmentDuration = time.Hour
+				o.FragmentTarget = func() time.Duration { return row.target }
+			})
+			r.awaitFrames(65 * 25)
+			r.settle()
+			r.expectAll()
+			var lengths []time.Duration
+			r.eachRecording(func(_ segment.Info, _ *mkv.Reader, fragments []mkv.Fragment) {
+				for i := range fragments[1:] {
+					lengths = append(lengths, fragments[i+1].Start-fragments[i].Start)
+					if !fragments[i].Keyframe {
+						t.Errorf("fragment %d does not begin with a keyframe", i)
+					}
+				}
+			})
+			if mean := meanOf(lengths); mean < row.least || mean > row.most {
+				t.Errorf("fragments last %s on average, want %s to %s: %s", mean, row.least, row.most, lengths)
+			}
+			r.mustMux()
+		})
 	}
 }
