@@ -58,13 +58,29 @@ func (l *fragmentLengths) of(stream string) (tags desired.Tags, shortest bool) {
 
 // fragmentTarget returns how long a stream's fragments may become; see fragment.Length. It is called at each keyframe.
 func (a *Agent) fragmentTarget(stream string) time.Duration {
-	tags, shortest := a.fragments.of(stream)
-	if shortest {
-		return fragment.Shortest
-	}
 	var upload desired.Upload
 	if st := a.streams.get(stream); st != nil { // else it is just being started
 		upload = st.wanted.Upload
+	}
+	length, when := a.fragmentLength(stream, upload)
+	return length.Target(when)
+}
+
+// fragmentWords says how long a stream's fragments become, and what that means for a kill.
+func (a *Agent) fragmentWords(s desired.Stream) string {
+	length, when := a.fragmentLength(s.Name, s.Upload)
+	words := length.Words(when)
+	if !a.settings().NoCloud {
+		words += "; a kill repeats at most 5 s of the upload, or two fragments where they are longer"
+	}
+	return words
+}
+
+// fragmentLength returns what decides on the length of a stream's fragments: its tag, or else the hub's setting, with the upload mode.
+func (a *Agent) fragmentLength(stream string, upload desired.Upload) (fragment.Length, fragment.Upload) {
+	tags, shortest := a.fragments.of(stream)
+	if shortest {
+		return fragment.Length{}, fragment.Live
 	}
 	if !upload.FromTags {
 		tags = upload.Tags
@@ -75,9 +91,9 @@ func (a *Agent) fragmentTarget(stream string) time.Duration {
 		length = wanted
 	}
 	if mode, _ := a.uploadMode.get(); !hub.NoCloud && modeOf(tags, mode) == settings.UploadLive {
-		return length.Target(fragment.Live)
+		return length, fragment.Live
 	}
-	return length.Target(fragment.Later)
+	return length, fragment.Later
 }
 
 // codeFragmentTag says that a stream's tag with the length of its fragments is wrong.

@@ -32,6 +32,23 @@ func TestLengths(t *testing.T) {
 	}
 }
 
+func TestLengthsInWords(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		text   string
+		upload fragment.Upload
+		want   string
+	}{
+		{"auto", fragment.Later, "as many GOPs as fit into 9.9 s"}, {"auto", fragment.Live, "up to the first keyframe after 1.0 s"},
+		{"5s", fragment.Later, "as many GOPs as fit into 5.0 s"}, {"5s", fragment.Live, "as many GOPs as fit into 5.0 s"},
+	} {
+		l, err := fragment.Parse(row.text)
+		if got := l.Words(row.upload); err != nil || got != row.want {
+			t.Errorf("%s is %q, %v; want %q", row.text, got, err, row.want)
+		}
+	}
+}
+
 // gops repeats some lengths of GOPs, for that long.
 func gops(total time.Duration, lengths ...time.Duration) (list []time.Duration) {
 	for sum := time.Duration(0); sum < total; {

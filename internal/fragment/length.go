@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
@@ -71,6 +72,18 @@ const (
 	Later Upload = iota // in windows, hourly, on request, or never
 	Live                // each fragment as soon as it is complete
 )
+
+// Words says how long fragments are, for people.
+func (l Length) Words(u Upload) string {
+	if target := l.Target(u); target == Shortest {
+		return "up to the first keyframe after " + humanize.Length(Min)
+	}
+	most := scheduled
+	if l.fixed > 0 {
+		most = l.fixed
+	}
+	return "as many GOPs as fit into " + humanize.Length(most)
+}
 
 // Target returns how long fragments may become, as far as GOPs allow it: see GOPs.End.
 func (l Length) Target(u Upload) time.Duration {
