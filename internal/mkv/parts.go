@@ -221,17 +221,12 @@ func (w *Writer) writeGOP(gop *Cut, k gopStart, whole openFragment) error {
 		ended := err != nil
 		if err := w.Flush(); err != nil || ended {
 			w.open.Last, w.open.Frames = whole.Last, whole.Frames-k.frames
-			return errors.Join(err, w.sync())
+			if synced, ok := w.file.(interface{ Sync() error }); ok && err == nil {
+				_ = synced.Sync() // the store puts a file in doubt of which a sync failed, and no frame is lost for it
+			}
+			return err
 		}
 	}
-}
-
-// sync syncs the file, where it can be synced.
-func (w *Writer) sync() error {
-	if synced, ok := w.file.(interface{ Sync() error }); ok {
-		return synced.Sync()
-	}
-	return nil
 }
 
 // coverGOP completes a fragment, and covers the first copy of the GOP behind it.
