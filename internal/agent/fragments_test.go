@@ -5,6 +5,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -66,6 +67,29 @@ func TestWhatDecidesOnTheLengthOfFragments(t *testing.T) {
 		a.fragments.begin("door")
 		if _, short := a.fragments.of("door"); short {
 			t.Errorf("%s: another upload knows what the earlier one did", name)
+		}
+	}
+}
+
+// TestALengthRestartsNoJob wherever it is changed.
+func TestALengthRestartsNoJob(t *testing.T) {
+	t.Parallel()
+	seven, err := fragment.Parse("7s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(tag string, length fragment.Length) (jobspec.Record, jobspec.Upload) {
+		s := desired.Stream{Name: "door", Upload: desired.Upload{Tags: desired.Tags{Camera: "yard", Fragment: tag}}}
+		hub := settings.Settings{Record: settings.Record{FragmentDuration: length}}
+		return jobspec.RecordOf(s, hub), jobspec.UploadOf(s, hub)
+	}
+	record, upload := of("", fragment.Length{})
+	for name, row := range map[string]struct {
+		tag string
+		hub fragment.Length
+	}{"the setting": {"", seven}, "the tag": {"5s", fragment.Length{}}} {
+		if r, u := of(row.tag, row.hub); r != record || u != upload {
+			t.Errorf("%s restarts a job", name)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package recorder
 
 import (
 	"math/rand/v2"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -264,6 +266,11 @@ func TestFragmentsOfACamera(t *testing.T) {
 				t.Errorf("fragments last %s on average, want %s to %s: %s", mean, row.least, row.most, lengths)
 			}
 			r.mustMux()
+			at := []string{"-v", "error", "-read_intervals", "5.5%+#1", "-select_streams", "v", "-show_entries", "packet=pts_time", "-of", "csv=p=0"}
+			path := r.store.Path(r.recordings()[0].Key)
+			if out, err := exec.Command("ffprobe", append(at, path)...).Output(); err != nil || !strings.HasPrefix(string(out), "5.") {
+				t.Errorf("a player that seeks to 5.5 s reads from %q on, %v; want the keyframe before", out, err)
+			}
 		})
 	}
 }
