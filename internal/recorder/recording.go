@@ -48,8 +48,24 @@ type openFragment struct {
 	start    time.Time
 	offset   int64     // size of the segment at its start
 	gops     int       // how many have begun in it
+	mark     gopMark   // of the newest keyframe at which it might have ended, or of its start
 	before   time.Time // newest producer time of the fragments before it
 	hasAudio bool
+}
+
+// gopMark is a keyframe in the open segment.
+type gopMark struct {
+	at     time.Time // producer time
+	offset int64     // size of the segment before it
+}
+
+// continueFragment notes a keyframe at which the open fragment does not end.
+func (r *recording) continueFragment(producer time.Time) error {
+	r.fragment.gops++
+	if producer.Sub(r.fragment.mark.at) >= fragment.Min {
+		r.fragment.mark = gopMark{producer, r.writer.Bytes()}
+	}
+	return r.ensureAudio() // if this GOP gets a fragment of its own
 }
 
 // beginSession sets the audio of a session; nil: it has none.
@@ -100,7 +116,8 @@ func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
 	if err := r.endFragment(); err != nil {
 		return err
 	}
-	r.fragment = openFragment{start: r.after(producer), offset: r.writer.Bytes(), before: r.newest, gops: 1}
+	start, offset := r.after(producer), r.writer.Bytes()
+	r.fragment = openFragment{start: start, offset: offset, before: r.newest, gops: 1, mark: gopMark{start, offset}}
 	if err := r.writer.BeginFragment(r.fragment.start.Sub(r.segment.start), keyframe); err != nil {
 		return err
 	}
@@ -124,8 +141,9 @@ func (r *recording) moveGOP() error {
 	if err != nil || !ok {
 		return err
 	}
+	start := r.segment.start.Add(m.Start)
 	r.fragment = openFragment{
-		open: true, start: r.segment.start.Add(m.Start), offset: m.Offset, gops: 1,
+		open: true, start: start, offset: m.Offset, gops: 1, mark: gopMark{start, m.Offset},
 		before: r.segment.start.Add(m.Completed.Last), hasAudio: m.Audio,
 	}
 	return nil
@@ -242,9 +260,9 @@ func (r *recording) full(producer time.Time) bool {
 	if producer.Sub(r.segment.start) >= r.o.SegmentDuration || r.writer.InDoubt() {
 		return true
 	}
-	// The next fragment is assumed to be as large as the last one.
+	// What follows up to the next keyframe that may end it is assumed to be as large as what came since the last one.
 	limit := r.o.MaxSegmentBytes()
-	return limit > 0 && 2*r.writer.Bytes()-r.fragment.offset > limit
+	return limit > 0 && 2*r.writer.Bytes()-r.fragment.mark.offset > limit
 }
 
 // seal finishes the open segment, if there is one.

@@ -257,8 +257,7 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 	case !open || s.gops.End(r.upTo(producer), s.o.FragmentTarget()):
 		return r.beginFragment(producer, true)
 	}
-	r.fragment.gops++
-	return r.ensureAudio() // if this GOP gets a fragment of its own
+	return r.continueFragment(producer)
 }
 
 var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
