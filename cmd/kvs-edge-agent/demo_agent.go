@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -79,7 +80,8 @@ func (d *demo) agentEnv() []string {
 		settings.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
 		settings.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
 		settings.EnvSegmentDuration + "=" + demoSegment.String(),
-		settings.EnvAudio + "=" + string(settings.AudioOn), // all that is recorded is compared with the cloud's copy
+		settings.EnvFragmentDuration + "=" + fragment.Min.String(), // as soon as recorded
+		settings.EnvAudio + "=" + string(settings.AudioOn),         // all that is recorded is compared with the cloud's copy
 	}
 	for _, v := range d.cloud.AgentEnv(demoThing) {
 		env = append(env, v.String())

@@ -117,9 +117,20 @@ func TestKilledAtAnyMomentLosesNoCompletedFragment(t *testing.T) {
 }
 
 func killedAtAnyMomentLosesNoCompletedFragment(t *testing.T, w world) {
+	for length, repeated := range map[string]time.Duration{"1s": 5 * time.Second, "auto": 2 * 9900 * time.Millisecond} {
+		t.Run(length, func(t *testing.T) {
+			t.Parallel()
+			killedAtAnyMoment(t, w, length, repeated)
+		})
+	}
+}
+
+// killedAtAnyMoment has fragments of that length, of which a kill may repeat as much as repeated says.
+func killedAtAnyMoment(t *testing.T, w world, length string, repeated time.Duration) {
 	const cameras = 4
 	kills := testtools.Proof(t, "kills", killed)
 	s := newSite(t, w)
+	start := func() { s.startAgent(settings.EnvFragmentDuration + "=" + length) }
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
 		name := fmt.Sprintf("camera-%d", i)
@@ -128,7 +139,7 @@ func killedAtAnyMomentLosesNoCompletedFragment(t *testing.T, w world) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range kills {
-		s.startAgent()
+		start()
 		s.awaitRecorded("camera-0", 30)
 		// The moment is what is random here; nothing is waited for.
 		if err := backoff.Sleep(t.Context(), time.Duration(random.IntN(2000))*time.Millisecond); err != nil {
@@ -139,13 +150,13 @@ func killedAtAnyMomentLosesNoCompletedFragment(t *testing.T, w world) {
 	for _, camera := range all {
 		camera.Unplug()
 	}
-	s.startAgent()
+	start()
 	s.status() // it is up, so that it can be stopped in order
 	for name := range all {
 		onDisk := func() (tally, error) { return localFrames(filepath.Join(s.recordings(), name)) }
 		inCloud := s.awaitAllInCloud(name, onDisk)
-		// What was in flight at a kill may come twice: the promise is at most 5 s of media for each.
-		if most := kills * 5 * 25; inCloud.repeated() > most {
+		// What was in flight at a kill may come twice: the promise is at most 5 s of media for each, or two fragments.
+		if most := kills * int(repeated/(time.Second/25)); inCloud.repeated() > most {
 			t.Errorf("%s: %d frames came twice, more than the %d that %d kills allow", name, inCloud.repeated(), most, kills)
 		}
 		t.Logf("%s: %d frames in the cloud after %d kills, %d of them twice", name, inCloud.distinct(), kills, inCloud.repeated())

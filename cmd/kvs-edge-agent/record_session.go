@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
@@ -46,6 +47,7 @@ func (s *recordSession) run(ctx context.Context, problems io.Writer) error {
 			Stream: r.stream, Store: s.store, Health: r.part, Log: zap.NewNop(),
 			SegmentDuration: set.SegmentDuration, FlushInterval: set.FlushInterval,
 			MaxSegmentBytes: func() int64 { return keeper.SegmentBytes(r.stream) },
+			FragmentTarget:  func() time.Duration { return set.FragmentDuration.Target(fragment.Later) },
 			TimestampSource: set.Camera.TimestampSource,
 			Source: camera.NewSource(camera.Options{
 				URL:       func(context.Context) (secret.String, error) { return url, nil },

@@ -145,7 +145,7 @@ func (s *site) env(more ...string) []string {
 		"AWS_KVS_EDGE_STATE_DIRECTORY=" + filepath.Join(s.dir, "state"),
 		"AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=" + filepath.Join(s.dir, "log"),
 		"AWS_KVS_EDGE_SOCKET=" + filepath.Join(s.dir, "agent.sock"),
-		"AWS_KVS_EDGE_SEGMENT_DURATION=5s",
+		"AWS_KVS_EDGE_SEGMENT_DURATION=5s", "AWS_KVS_EDGE_FRAGMENT_DURATION=1s",
 		// Whatever would leave this machine fails: loopback needs no proxy, and this one is not there.
 		"HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1",
 	}

@@ -90,6 +90,7 @@ func (s shownStream) write(w io.Writer) error {
 	row("next window", timeOrDash(s.NextWindow))
 	row("uploaded", s.Upload)
 	row("", windowText(s.UploadExpression, s.UploadSeconds))
+	row("fragments", s.Fragments)
 	row("kept", strings.TrimPrefix(s.Keep, "kept "))
 	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
 		row(name, s.Tags[name])

@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
@@ -62,6 +63,8 @@ var conditionRows = []conditiontest.Row{
 		Start: frozen},
 	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2,
 		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
+	{Code: "fragment-tag", Job: health.JobUploader, Limit: tagEvery * 3 / 2,
+		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: wrongFragmentTag},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
 	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute,
 		Reason: "points are sent again with pauses of up to a minute",
@@ -159,22 +162,35 @@ func frozen(t *testing.T) conditiontest.Case {
 
 // tagsDenied has a stream whose tags the hub may not read.
 func tagsDenied(t *testing.T) conditiontest.Case {
+	denied := &kvs.RequestError{Meaning: awserr.Classify(403, "AccessDeniedException", "")}
+	return readingTags(t, func(board *countedTags) { board.fail(denied) }, func(board *countedTags) { board.fail(nil) })
+}
+
+// wrongFragmentTag has a stream with a tag that is not a length of fragments.
+func wrongFragmentTag(t *testing.T) conditiontest.Case {
+	return readingTags(t, func(board *countedTags) { board.set(map[string]string{desired.TagFragment: "long"}) },
+		func(board *countedTags) { board.set(map[string]string{desired.TagFragment: "5s"}) })
+}
+
+// readingTags has an upload that follows the tags of its stream, with which something is wrong at first.
+func readingTags(t *testing.T, raise, repair func(*countedTags)) conditiontest.Case {
 	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
+	component := registry.Component(conditiontest.Stream, health.JobUploader)
 	m := &uploadModes{
-		component: registry.Component(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream,
-		common: newHubMode(settings.UploadLive),
-		tags:   board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+		component: component, stream: conditiontest.Stream, common: newHubMode(settings.UploadLive),
+		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+		tagged: func(tags desired.Tags) { reportFragmentTag(conditiontest.Stream, tags, component, zap.NewNop()) },
 		run: map[settings.UploadMode]func(context.Context) error{
 			settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
 		},
 	}
-	board.fail(&kvs.RequestError{Meaning: awserr.Classify(403, "AccessDeniedException", "")})
+	raise(board)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = m.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return conditiontest.Case{
-		Health: registry, Now: time.Now, Step: time.Second, Raise: func() {}, Repair: func() { board.fail(nil) },
+		Health: registry, Now: time.Now, Step: time.Second, Raise: func() {}, Repair: func() { repair(board) },
 		Ways: map[conditiontest.Way]func(){conditiontest.Reload: func() { nudged <- nudgeRights }},
 	}
 }

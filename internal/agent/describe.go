@@ -18,6 +18,7 @@ func (a *Agent) describe(s desired.Stream) status.Wanted {
 		Origin: string(s.Origin), Version: s.Version.Time(), Sync: sync.Status, SyncDetails: sync.FailedStatusDetails,
 		Media: s.Media.Kind.String(), MediaURI: shownMedia(s.Media), Record: s.Record.String(), Upload: a.uploadWords(s.Upload),
 		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: retention.Policy(s.Keep).String(), Tags: s.Upload.Tags.Map(),
+		Fragments: a.fragmentWords(s),
 	}
 	if expression, length, ok := s.Record.Windows(); ok {
 		w.RecordExpression, w.RecordSeconds = expression, length.Seconds()

@@ -87,6 +87,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) fu
 		SegmentDuration: spec.SegmentDuration,
 		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
+		FragmentTarget:  func() time.Duration { return a.fragmentTarget(stream) },
 		Continues:       continues && spec.Media.Kind != desired.Clip, // a file misses nothing meanwhile
 		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
@@ -139,7 +140,8 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	log := jobLog(a.log, stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
-		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
+		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
+		TooLong: func() { a.fragments.tooLong(stream) },
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {
@@ -155,13 +157,19 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	}
 	tags := fragmentTags{stream: stream, hub: thing, off: spec.NoFragmentTags, log: log, set: u.SetTags}
 	tags.apply(spec.Tags) // those of the stream in the cloud come later
+	a.fragments.begin(stream)
+	tagged := func(found desired.Tags) {
+		tags.apply(found)
+		a.fragments.tagged(stream, found)
+		reportFragmentTag(stream, found, component, log)
+	}
 	var source tagSource
 	if spec.FromTags {
 		source = a.kvs
 	}
 	modes := &uploadModes{
 		stream: stream, common: a.uploadMode, initial: spec.Tags, tags: source, pace: defaultTagPace(), nudged: a.nudges.of(stream),
-		component: component, tagged: tags.apply, log: log,
+		component: component, tagged: tagged, log: log,
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
 			settings.UploadLive: u.RunLive},
 	}

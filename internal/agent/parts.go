@@ -59,6 +59,7 @@ type Agent struct {
 	streams    *streams
 	onDemand   onDemand
 	nudges     nudges
+	fragments  fragmentLengths
 	config     *configuration
 	collector  *status.Collector
 	changes    *changes.Feed

@@ -196,6 +196,9 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 			mode, _ := a.uploadMode.get()
 			return mode == settings.UploadScheduled
 		}},
+		settings.EnvFragmentDuration: {value: "7s", holds: func() bool {
+			return a.fragmentTarget("door") > 7*time.Second && a.fragmentTarget("door") < 8*time.Second
+		}},
 		settings.EnvUploadMaxBitrate: {value: "2M, 22:00-06:00=20M", holds: func() bool { return a.uploadCap.String() == "2M, 22:00-06:00=20M" }},
 		settings.EnvMetricsAddress:   {value: address, holds: scraped},
 

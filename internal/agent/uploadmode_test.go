@@ -107,13 +107,20 @@ type countedTags struct {
 	mu    sync.Mutex
 	count int
 	err   error
+	tags  map[string]string
 }
 
 func (c *countedTags) Tags(context.Context, string) (map[string]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count++
-	return nil, c.err
+	return c.tags, c.err
+}
+
+func (c *countedTags) set(tags map[string]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tags = tags
 }
 
 func (c *countedTags) asked() int {

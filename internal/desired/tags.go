@@ -6,6 +6,7 @@ type Tags struct {
 	Camera        string // what the camera is called
 	Images        string // true, or what the names of generated images begin with
 	Notifications string // true
+	Fragment      string // how long fragments become, whatever the hub's setting; empty: as that
 }
 
 // The names of the tags.
@@ -14,11 +15,13 @@ const (
 	TagCamera        = "kvs-edge:camera"
 	TagImages        = "kvs-edge:image-generation"
 	TagNotifications = "kvs-edge:notification"
+	TagFragment      = "kvs-edge:fragment"
 )
 
 // TagsOf picks the options out of a stream's tags.
 func TagsOf(tags map[string]string) Tags {
-	return Tags{Upload: tags[TagUpload], Camera: tags[TagCamera], Images: tags[TagImages], Notifications: tags[TagNotifications]}
+	return Tags{Upload: tags[TagUpload], Camera: tags[TagCamera], Images: tags[TagImages], Notifications: tags[TagNotifications],
+		Fragment: tags[TagFragment]}
 }
 
 // Map has the options that are set, by the names of the tags.
@@ -26,6 +29,7 @@ func (t Tags) Map() map[string]string {
 	set := make(map[string]string)
 	for name, value := range map[string]string{
 		TagUpload: t.Upload, TagCamera: t.Camera, TagImages: t.Images, TagNotifications: t.Notifications,
+		TagFragment: t.Fragment,
 	} {
 		if value != "" {
 			set[name] = value
@@ -35,4 +39,6 @@ func (t Tags) Map() map[string]string {
 }
 
 // TagNames lists the tags that are options.
-func TagNames() []string { return []string{TagUpload, TagCamera, TagImages, TagNotifications} }
+func TagNames() []string {
+	return []string{TagUpload, TagCamera, TagImages, TagNotifications, TagFragment}
+}

@@ -57,9 +57,11 @@ var Declarations = []Declaration{
 	{"upload", Failed, "", "Upload interrupted", anchorDisk, []string{JobUploader}},
 	{"upload-refused", Degraded, SystemError, "Fragment refused or unreadable; it stays on the disk", anchorDisk, []string{JobUploader}},
 	{"upload-breaks", Degraded, SystemError, "Fragment does not get through", anchorDisk, []string{JobUploader}},
+	{"fragment-length", Info, SystemError, "Service accepts only shorter fragments", anchorDisk, []string{JobUploader}},
 	{"upload-tags", Degraded, SystemError, "Stream is uploaded without fragment tags", anchorDisk, []string{JobUploader}},
 	{"audio-not-uploaded", Info, UserError, "Audio is not uploaded", anchorDisk, []string{JobUploader}},
 	{"stream-tags", Info, UserError, "No permission to read the stream's tags", anchorConfig, []string{JobUploader}},
+	{"fragment-tag", Info, UserError, "Stream's tag has no length of fragments", anchorConfig, []string{JobUploader}},
 	{"upload-disk", Degraded, SystemError, "Recording cannot be read for the upload", anchorDisk, []string{JobUploader}},
 	// Disk and retention.
 	{"disk", Degraded, "", "Recording disk fails", anchorDisk, []string{JobRetention, JobStore}},

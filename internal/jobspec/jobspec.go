@@ -44,7 +44,9 @@ func RecordOf(s desired.Stream, hub settings.Settings) Record {
 
 // UploadOf returns the spec of a stream's upload.
 func UploadOf(s desired.Stream, hub settings.Settings) Upload {
-	return Upload{Upload: s.Upload, NoFragmentTags: hub.NoFragmentTags}
+	spec := Upload{Upload: s.Upload, NoFragmentTags: hub.NoFragmentTags}
+	spec.Tags.Fragment = "" // is followed at each keyframe, and restarts nothing
+	return spec
 }
 
 // orphanAge is how long media is kept whose stream is no longer configured: the API's default.

@@ -1,6 +1,7 @@
 package mkv
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -34,6 +35,13 @@ func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration)
 		w.err = w.complete(copied, after.sum)
 	}
 	w.fragments = append(w.fragments, copied)
+	inner, err := innerKeyframes(from, f)
+	if err != nil && !errors.Is(err, errTorn) {
+		return err
+	}
+	for _, k := range inner {
+		w.inner = append(w.inner, keyframe{copied.Offset, start + k.time - f.Start})
+	}
 	return w.err
 }
 

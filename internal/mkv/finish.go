@@ -2,7 +2,9 @@ package mkv
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
@@ -10,12 +12,12 @@ import (
 // finish completes a file: it appends the Cues at end, and then patches, in this order, the clusters in incomplete,
 // SeekHead, Duration and at last the Segment's size. A known size means that everything else is in place: a file that can be
 // synced is synced before that. It returns the file's size.
-func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplete []completion) (int64, error) {
+func finish(f io.WriterAt, at layout, end int64, all contents, incomplete []completion) (int64, error) {
 	put := func(data []byte, offset int64) error {
 		_, err := f.WriteAt(data, offset)
 		return err
 	}
-	cues := cuesOf(at, fragments)
+	cues := cuesOf(at, all)
 	if err := put(cues, end); err != nil {
 		return end, err
 	}
@@ -27,7 +29,7 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplet
 	if err := put(seekBytes(at, end, len(cues) > 0), at.segmentData); err != nil {
 		return end, err
 	}
-	if err := put(durationBytes(fragments), at.duration); err != nil {
+	if err := put(durationBytes(all.fragments), at.duration); err != nil {
 		return end, err
 	}
 	end += int64(len(cues))
@@ -38,6 +40,56 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplet
 	}
 	size := binary.BigEndian.AppendUint64(nil, element.Size8(end-at.segmentData))
 	return end, put(size, at.segmentSize)
+}
+
+// contents are what the end of a file describes.
+type contents struct {
+	fragments []Fragment
+	inner     []keyframe // in the order of the file
+}
+
+// keyframe is one inside of a cluster.
+type keyframe struct {
+	cluster int64         // offset of its cluster in the file
+	time    time.Duration // since Header.Start, whole ms
+}
+
+// cueSpacing is how far a keyframe inside of a cluster is from the previous cue at least, to have a cue of its own: where every
+// frame is a keyframe, a seek needs no more.
+const cueSpacing = 100 * time.Millisecond
+
+// innerKeyframes returns the keyframes of a fragment that have a cue, but for its first frame, from the heads of its blocks.
+func innerKeyframes(r io.ReaderAt, f Fragment) (list []keyframe, err error) {
+	var c Cut
+	c.rewind(r, f)
+	first, cued := true, f.Start
+	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
+		b, err := c.block(offset, f.Start)
+		if err != nil {
+			return list, err
+		}
+		if offset = b.to; b.track != 1 {
+			continue
+		}
+		if !first && b.keyframe && b.time-cued >= cueSpacing {
+			list, cued = append(list, keyframe{f.Offset, b.time}), b.time
+		}
+		first = false
+	}
+	return list, nil
+}
+
+// contentsOf adds the keyframes inside of fragments. Those of a fragment that is damaged are left out.
+func contentsOf(r io.ReaderAt, fragments []Fragment) (contents, error) {
+	all := contents{fragments: fragments}
+	for _, f := range fragments {
+		list, err := innerKeyframes(r, f)
+		if err != nil && !errors.Is(err, errTorn) {
+			return all, err
+		}
+		all.inner = append(all.inner, list...)
+	}
+	return all, nil
 }
 
 // completion has the bytes that complete a cluster that is in the file.
@@ -89,13 +141,20 @@ type cuePoint struct {
 
 type cuePosition struct{ CueTrack, CueClusterPosition uint64 }
 
-// cuesOf returns the positions of keyframes.
-func cuesOf(at layout, fragments []Fragment) []byte {
+// cuesOf returns the positions of keyframes: the cluster that they are in, as players search the cluster for the time.
+func cuesOf(at layout, all contents) []byte {
 	var end cuesEnd
-	for _, f := range fragments {
+	add := func(cluster int64, t time.Duration) {
+		position := cuePosition{CueTrack: 1, CueClusterPosition: uint64(cluster - at.segmentData)}
+		end.Cues.CuePoint = append(end.Cues.CuePoint, cuePoint{uint64(t.Milliseconds()), position})
+	}
+	inner := all.inner
+	for _, f := range all.fragments {
 		if f.Keyframe {
-			position := cuePosition{CueTrack: 1, CueClusterPosition: uint64(f.Offset - at.segmentData)}
-			end.Cues.CuePoint = append(end.Cues.CuePoint, cuePoint{uint64(f.Start.Milliseconds()), position})
+			add(f.Offset, f.Start)
+		}
+		for ; len(inner) > 0 && inner[0].cluster == f.Offset; inner = inner[1:] {
+			add(f.Offset, inner[0].time)
 		}
 	}
 	if len(end.Cues.CuePoint) == 0 {

@@ -25,7 +25,7 @@ func BenchmarkFinish(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := finish(discard{}, layout{segmentData: 59}, 150<<20, fragments, nil); err != nil {
+		if _, err := finish(discard{}, layout{segmentData: 59}, 150<<20, contents{fragments: fragments}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

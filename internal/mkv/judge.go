@@ -33,6 +33,7 @@ type judgement struct {
 	sum    uint32  // of the bytes that were read
 	units  suspect // video that is not NAL units, or of a track that does not exist
 	holes  suspect // video with a run of zeros, which no encoder makes
+	tails  suspect // a frame that ends in a zero, as if its end had not been written: of video, or the last one
 }
 
 // matches reports whether the checksum proves that the cluster is intact.
@@ -79,11 +80,16 @@ func (r *Reader) judge(f Fragment) (judgement, error) {
 	}
 	j.sum = addSum(0, head[clusterPrefixSize:])
 	offset := f.Offset + ClusterHeadSize
+	var last suspect // the last frame, if it ends in a zero
 	for b, err := range r.blocks(f) {
 		if err != nil {
 			return j, err
 		}
 		here := suspect{offset, b.Time, j.sum}
+		cutOff := len(b.Data) > 0 && b.Data[len(b.Data)-1] == 0
+		if last = (suspect{}); cutOff {
+			last = here
+		}
 		switch known := b.Track > 0 && int(b.Track) <= len(r.header.Tracks); {
 		case !known:
 			j.units.note(here)
@@ -93,11 +99,14 @@ func (r *Reader) judge(f Fragment) (judgement, error) {
 				j.units.note(here)
 			} else if hole {
 				j.holes.note(here)
+			} else if cutOff {
+				j.tails.note(here)
 			}
 		}
 		j.sum = addSum(j.sum, b.raw)
 		offset += int64(len(b.raw))
 	}
+	j.tails.note(last)
 	return j, nil
 }
 

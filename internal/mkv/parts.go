@@ -1,6 +1,7 @@
 package mkv
 
 import (
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -117,4 +118,127 @@ func partsAt(f Fragment, blocks []cutBlock, starts []time.Duration) []splitPart 
 		p.seen[b.track] = true
 	}
 	return parts
+}
+
+// gopStart is a keyframe in the open fragment, and what precedes it there.
+type gopStart struct {
+	offset int64         // of its block in the file; 0: there is none
+	time   time.Duration // since Header.Start, whole ms
+	last   time.Duration // greatest time of the blocks before it
+	frames int           // of video before it
+}
+
+// Moved is the result of MoveGOP.
+type Moved struct {
+	Completed Fragment      // the fragment that ended before the GOP
+	Start     time.Duration // of the fragment with the GOP, which is open, since Header.Start
+	Offset    int64         // of that fragment in the file
+	Audio     bool          // it has audio so far
+}
+
+// NewestGOP returns how many bytes MoveGOP adds to the file at most.
+func (w *Writer) NewestGOP() int64 {
+	return w.Size() - w.open.newest.offset + sumSize + ClusterHeadSize
+}
+
+// MoveGOP ends the open fragment before its newest keyframe, and moves what was written since into a fragment of its own: when it
+// turns out that both are too long for one. The GOP is written again behind the file and synced before the first copy is covered with
+// the head of a Void element, so that a crash may leave it twice, but not take it. ok is false, and nothing is changed, where the fragment
+// has one GOP only, or its first GOPs last less than least, or the file cannot be read.
+func (w *Writer) MoveGOP(least time.Duration) (m Moved, ok bool, err error) {
+	k := w.open.newest
+	from, readable := w.file.(io.ReaderAt)
+	if w.err != nil || !w.open.exists || k.offset == 0 || k.time-w.open.Start < least || !readable {
+		return m, false, w.err
+	}
+	if err := w.Flush(); err != nil {
+		return m, false, err
+	}
+	whole, end := w.open, w.size
+	m = Moved{Completed: whole.Fragment, Start: k.time, Offset: w.size + sumSize}
+	m.Completed.Size, m.Completed.Last, m.Completed.Frames = k.offset-whole.Offset, k.last, k.frames
+	var gop Cut
+	if m.Audio, err = gop.loadGOP(from, whole.Fragment, end, k); err == nil {
+		err = w.writeGOP(&gop, k, whole)
+	}
+	if err == nil {
+		err = w.coverGOP(from, m.Completed, end)
+	}
+	if err != nil {
+		w.err = err
+		return m, false, err
+	}
+	w.fragments = append(w.fragments, m.Completed)
+	if n := len(w.inner); n > 0 && w.inner[n-1] == (keyframe{whole.Offset, k.time}) {
+		w.inner = w.inner[:n-1] // it begins a cluster now
+	}
+	return m, true, nil
+}
+
+// loadGOP loads the blocks from a keyframe to the end of the file. Their times count from it, and are later than what precedes
+// it. It reports whether there is audio among them.
+func (c *Cut) loadGOP(r io.ReaderAt, f Fragment, end int64, k gopStart) (audio bool, err error) {
+	f.Size = end - f.Offset
+	c.rewind(r, f)
+	var least [maxTracks + 1]time.Duration
+	for i := range least {
+		least[i] = k.last.Truncate(time.Millisecond) + time.Millisecond
+	}
+	for offset := k.offset; offset < end; {
+		b, err := c.block(offset, f.Start.Truncate(time.Millisecond))
+		if err != nil {
+			return false, err
+		}
+		offset = b.to
+		if b.track == 0 {
+			continue
+		}
+		if b.time < least[b.track] {
+			b.time = least[b.track]
+			least[b.track] += time.Millisecond
+		}
+		audio = audio || b.track > 1
+		c.keep(b.from, b.to)
+		c.patches = append(c.patches, timePatch(b, k.time))
+	}
+	return audio, nil
+}
+
+// writeGOP writes a GOP behind the file as the open fragment, and syncs it.
+func (w *Writer) writeGOP(gop *Cut, k gopStart, whole openFragment) error {
+	w.open = openFragment{}
+	if err := w.BeginFragment(k.time, true); err != nil {
+		return err
+	}
+	for {
+		from := len(w.buffer)
+		w.buffer = slices.Grow(w.buffer, w.limit)
+		n, err := gop.Read(w.buffer[from:min(cap(w.buffer), from+w.limit)])
+		w.buffer = w.buffer[:from+n]
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		ended := err != nil
+		if err := w.Flush(); err != nil || ended {
+			w.open.Last, w.open.Frames = whole.Last, whole.Frames-k.frames
+			if synced, ok := w.file.(interface{ Sync() error }); ok && err == nil {
+				_ = synced.Sync() // the store puts a file in doubt of which a sync failed, and no frame is lost for it
+			}
+			return err
+		}
+	}
+}
+
+// coverGOP completes a fragment, and covers the first copy of the GOP behind it.
+func (w *Writer) coverGOP(from io.ReaderAt, f Fragment, end int64) error {
+	var first summing
+	data := io.NewSectionReader(from, f.Offset+clusterPrefixSize, f.Size-clusterPrefixSize)
+	if _, err := io.Copy(&first, data); err != nil {
+		return err
+	}
+	at := f.Offset + f.Size
+	if _, err := w.file.WriteAt(voidHead(end-at), at); err != nil {
+		return err
+	}
+	return w.complete(f, first.sum)
 }

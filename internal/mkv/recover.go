@@ -76,7 +76,11 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	if err := f.Truncate(found.end); err != nil {
 		return result, err
 	}
-	result.Size, err = finish(f, r.at, found.end, found.fragments, found.incomplete)
+	all, err := contentsOf(f, found.fragments)
+	if err != nil {
+		return result, err
+	}
+	result.Size, err = finish(f, r.at, found.end, all, found.incomplete)
 	return result, err
 }
 

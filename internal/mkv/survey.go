@@ -103,10 +103,12 @@ func (r *Reader) salvageAt(offset int64) (salvage, error) {
 		return salvage{}, err
 	}
 	bad, found := j.first()
-	if !found {
-		if c.complete && j.state == sumStated && !j.matches() {
+	if damaged := c.complete && j.state == sumStated && !j.matches(); damaged && !found {
+		if bad, found = j.tails, j.tails.offset > 0; !found {
 			return salvage{lost: c.Frames}, nil
 		}
+	}
+	if !found {
 		return salvage{c, j, 0}, nil
 	}
 	defer func(size int64) { r.scan.size = size }(r.scan.size)

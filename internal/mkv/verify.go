@@ -122,7 +122,14 @@ func (r *Reader) verifyEnd(list []Fragment) error {
 		}
 		return nil
 	}
-	cues := cuesOf(r.at, list)
+	all, err := contentsOf(r.scan.r, list)
+	if err != nil {
+		return err
+	}
+	cues := cuesOf(r.at, all)
+	if earlier := cuesOf(r.at, contents{fragments: list}); r.scan.size-end == int64(len(earlier)) {
+		cues = earlier // of a version that pointed to clusters only
+	}
 	for _, part := range []struct {
 		at   int64
 		want []byte

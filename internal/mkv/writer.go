@@ -41,6 +41,7 @@ type Writer struct {
 	buffered  int // frames of video in buffer
 	written   int // frames of video in the file
 	fragments []Fragment
+	inner     []keyframe // of fragments, see contents; of the open one too
 	err       error
 }
 
@@ -48,9 +49,11 @@ type Writer struct {
 type openFragment struct {
 	Fragment
 	exists   bool
-	inBuffer bool   // its head is still in buffer, so that its size can be set there
-	headAt   int    // offset of its head in buffer, when inBuffer
-	sum      uint32 // without the bytes in buffer
+	inBuffer bool          // its head is still in buffer, so that its size can be set there
+	headAt   int           // offset of its head in buffer, when inBuffer
+	sum      uint32        // without the bytes in buffer
+	cued     time.Duration // of its newest keyframe that has a cue
+	newest   gopStart      // of its newest keyframe but the first frame
 }
 
 // ErrNoFragment means that a frame was written outside of a fragment, or that a fragment got no frame.
@@ -87,7 +90,7 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	w.buffer = appendSumRoom(w.buffer)
 	w.open = openFragment{
 		Fragment: Fragment{Offset: w.size + int64(len(w.buffer)), Start: start, Last: start, Keyframe: keyframe},
-		exists:   true, inBuffer: true, headAt: len(w.buffer),
+		exists:   true, inBuffer: true, headAt: len(w.buffer), cued: start.Truncate(time.Millisecond),
 	}
 	var head [ClusterHeadSize]byte
 	putClusterHead(head[:], element.UnknownSize8, start.Milliseconds())
@@ -128,6 +131,7 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 			return err
 		}
 	}
+	at := w.size + int64(len(w.buffer))
 	b := appendBlockHead(w.buffer, track, int16(relative), keyframe, size)
 	for _, p := range parts {
 		if prefix > 0 {
@@ -137,11 +141,23 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	}
 	w.buffer = b
 	if track == 1 {
+		if keyframe && w.open.Frames > 0 {
+			w.open.newest = gopStart{at, t.Truncate(time.Millisecond), w.open.Last, w.open.Frames}
+			w.cue(w.open.newest.time)
+		}
 		w.open.Frames++
 		w.buffered++
 	}
 	w.open.Last = max(w.open.Last, t)
 	return nil
+}
+
+// cue notes a keyframe inside of the open fragment, as innerKeyframes finds it.
+func (w *Writer) cue(t time.Duration) {
+	if t-w.open.cued >= cueSpacing {
+		w.inner = append(w.inner, keyframe{w.open.Offset, t})
+		w.open.cued = t
+	}
 }
 
 // EndFragment ends the open fragment. When it returns, all its bytes are in the file. A fragment without a frame is removed,
@@ -249,16 +265,16 @@ func FrameSize(video bool, parts [][]byte) int64 {
 	return n
 }
 
-// The most that finish appends: Cues with their head, and for each fragment a CuePoint with CueTime, CueTrackPositions,
+// The most that finish appends: Cues with their head, and for each keyframe a CuePoint with CueTime, CueTrackPositions,
 // CueTrack and CueClusterPosition.
 const (
 	maxCuesHead = 4 + 8
 	maxCuePoint = 2 + (2 + 8) + 2 + 3 + (2 + 8)
 )
 
-// FinalSize returns the most that the file will have if it is closed now, with one more fragment.
+// FinalSize returns the most that the file will have if it is closed now, with one more fragment, and one more keyframe.
 func (w *Writer) FinalSize() int64 {
-	return w.Size() + sumSize + ClusterHeadSize + maxCuesHead + int64(len(w.fragments)+2)*maxCuePoint
+	return w.Size() + sumSize + ClusterHeadSize + maxCuesHead + int64(len(w.fragments)+len(w.inner)+3)*maxCuePoint
 }
 
 // Written returns the number of video frames in the file, without those still in the buffer.
@@ -269,7 +285,7 @@ func (w *Writer) Close() error {
 	if err := w.endOpen(); err != nil {
 		return err
 	}
-	size, err := finish(w.file, w.at, w.size, w.fragments, nil)
+	size, err := finish(w.file, w.at, w.size, contents{w.fragments, w.inner}, nil)
 	w.size, w.err = size, err
 	if err == nil {
 		w.err = errClosed

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -66,6 +67,9 @@ type Options struct {
 	// MaxSegmentBytes returns the size that a segment must not exceed: it ends at a keyframe before that. It is
 	// called at each keyframe, so that a change interrupts nothing. 0: no limit. Default: none.
 	MaxSegmentBytes func() int64
+	// FragmentTarget returns how long fragments may become, as far as GOPs allow it; see fragment.Length. It is called at
+	// each keyframe, so that a change interrupts nothing. Default: fragment.Shortest.
+	FragmentTarget func() time.Duration
 	// Continues: another Recorder of the camera was stopped for this one while it recorded, so
 	// that the time between the two counts as a gap.
 	Continues bool
@@ -137,6 +141,9 @@ func (o *Options) setDefaults() {
 	if o.MaxSegmentBytes == nil {
 		o.MaxSegmentBytes = func() int64 { return 0 }
 	}
+	if o.FragmentTarget == nil {
+		o.FragmentTarget = func() time.Duration { return fragment.Shortest }
+	}
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = segment.DefaultFlushInterval
 	}
@@ -185,6 +192,7 @@ type segmentWriter interface {
 	BeginFragment(start time.Duration, keyframe bool) error
 	WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error
 	EndFragment() (mkv.Fragment, error)
+	MoveGOP(least time.Duration) (m mkv.Moved, ok bool, err error)
 	Flush() error
 	InDoubt() bool
 	Seal() error

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
@@ -46,8 +47,25 @@ type openFragment struct {
 	open     bool
 	start    time.Time
 	offset   int64     // size of the segment at its start
+	gops     int       // how many have begun in it
+	mark     gopMark   // of the newest keyframe at which it might have ended, or of its start
 	before   time.Time // newest producer time of the fragments before it
 	hasAudio bool
+}
+
+// gopMark is a keyframe in the open segment.
+type gopMark struct {
+	at     time.Time // producer time
+	offset int64     // size of the segment before it
+}
+
+// continueFragment notes a keyframe at which the open fragment does not end.
+func (r *recording) continueFragment(producer time.Time) error {
+	r.fragment.gops++
+	if producer.Sub(r.fragment.mark.at) >= fragment.Min {
+		r.fragment.mark = gopMark{producer, r.writer.Bytes()}
+	}
+	return r.ensureAudio() // if this GOP gets a fragment of its own
 }
 
 // beginSession sets the audio of a session; nil: it has none.
@@ -98,11 +116,36 @@ func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
 	if err := r.endFragment(); err != nil {
 		return err
 	}
-	r.fragment = openFragment{start: r.after(producer), offset: r.writer.Bytes(), before: r.newest}
+	start, offset := r.after(producer), r.writer.Bytes()
+	r.fragment = openFragment{start: start, offset: offset, before: r.newest, gops: 1, mark: gopMark{start, offset}}
 	if err := r.writer.BeginFragment(r.fragment.start.Sub(r.segment.start), keyframe); err != nil {
 		return err
 	}
 	r.fragment.open = true
+	return nil
+}
+
+// upTo returns the open fragment up to a frame with that producer timestamp.
+func (r *recording) upTo(producer time.Time) fragment.Open {
+	f := &r.fragment
+	age := producer.Truncate(time.Millisecond).Sub(f.start.Truncate(time.Millisecond)) // in the file times have whole ms
+	return fragment.Open{Age: age, Bytes: r.writer.Bytes() - f.offset, GOPs: f.gops}
+}
+
+// moveGOP moves the newest GOP of the open fragment into a fragment of its own, as both are too long for one.
+func (r *recording) moveGOP() error {
+	if r.fragment.gops < 2 {
+		return nil
+	}
+	m, ok, err := r.writer.MoveGOP(fragment.Min)
+	if err != nil || !ok {
+		return err
+	}
+	start := r.segment.start.Add(m.Start)
+	r.fragment = openFragment{
+		open: true, start: start, offset: m.Offset, gops: 1, mark: gopMark{start, m.Offset},
+		before: r.segment.start.Add(m.Completed.Last), hasAudio: m.Audio,
+	}
 	return nil
 }
 
@@ -217,9 +260,9 @@ func (r *recording) full(producer time.Time) bool {
 	if producer.Sub(r.segment.start) >= r.o.SegmentDuration || r.writer.InDoubt() {
 		return true
 	}
-	// The next fragment is assumed to be as large as the last one.
+	// What follows up to the next keyframe that may end it is assumed to be as large as what came since the last one.
 	limit := r.o.MaxSegmentBytes()
-	return limit > 0 && 2*r.writer.Bytes()-r.fragment.offset > limit
+	return limit > 0 && 2*r.writer.Bytes()-r.fragment.mark.offset > limit
 }
 
 // seal finishes the open segment, if there is one.

@@ -8,20 +8,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
-)
-
-// Fragments on disk stay below the limits of KVS, so that uploading never has to split them: a fragment
-// ends at the next frame, and gets a header, tags and audio in addition to the frames that are counted.
-const (
-	minFragment      = kvslimit.MinFragment
-	maxFragment      = kvslimit.MaxFragment - time.Second
-	maxFragmentBytes = kvslimit.FragmentBytes / 10 * 9
 )
 
 // outcome is the result of handling an access unit.
@@ -46,6 +38,8 @@ type segmenter struct {
 	monitor   streamMonitor
 	recording recording
 	tracks    []mkv.Track // of the newest segment
+	gops      fragment.GOPs
+	bytes     int64 // of the video that was written
 
 	needKeyframe  bool // nothing can be decoded before the next keyframe
 	leading       leadingPictures
@@ -76,6 +70,7 @@ func (s *segmenter) beginSession(c accessunit.Codec, rate int, parameterSets [][
 	s.recording.beginSession(audio)
 	s.times.beginSession(rate)
 	s.monitor.forgetKeyframes()
+	s.gops.Interrupt()
 	s.inspector = accessunit.NewInspector(c, parameterSets)
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
@@ -172,6 +167,7 @@ func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time
 // redate restarts times from the hub's clock, with a new segment.
 func (s *segmenter) redate(rtpTime uint32, now time.Time) time.Time {
 	s.monitor.forgetKeyframes()
+	s.gops.Interrupt()
 	s.newSegmentDue = true
 	if s.audio != nil {
 		s.audio.timeline.Restart()
@@ -187,7 +183,7 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 		return false
 	}
 	if s.audio != nil && s.recording.fragment.open { // waiting audio belongs to the previous times
-		if err := s.writeAudio(s.recording.newest.Add(maxFragment)); err != nil {
+		if err := s.writeAudio(s.recording.newest.Add(fragment.Max)); err != nil {
 			s.o.Log.Debug("waiting audio not written", zap.Error(err)) // the segment fails with the same error
 		}
 		s.audio.dropAll()
@@ -218,11 +214,13 @@ func (s *segmenter) place(producer time.Time, c accessunit.Contents, nalus [][]b
 		return s.placeKeyframe(producer, c.Open && !c.Closed, now)
 	}
 	r := &s.recording
-	if r.writer != nil && r.fragment.open && (producer.Sub(r.fragment.start) > maxFragment ||
-		r.writer.Bytes()-r.fragment.offset+size(nalus) > maxFragmentBytes) {
-		return r.beginFragment(producer, false)
+	if r.writer == nil || !r.fragment.open || !r.upTo(producer).Full(size(nalus)) {
+		return nil
 	}
-	return nil
+	if err := r.moveGOP(); err != nil || !r.upTo(producer).Full(size(nalus)) {
+		return err
+	}
+	return r.beginFragment(producer, false)
 }
 
 // size is the size of a frame's NAL units in a file.
@@ -236,6 +234,7 @@ func size(nalus [][]byte) int64 {
 
 func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Time) error {
 	r := &s.recording
+	s.gops.Keyframe(producer, s.bytes)
 	if s.inspector.SetsChanged || s.sound.changed || r.writer == nil {
 		track, complete := s.inspector.Sets.Track()
 		if !complete {
@@ -251,14 +250,14 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 		s.tracks = tracks
 		s.inspector.SetsChanged, s.sound.changed = false, false
 	}
-	long := !r.fragment.open || producer.Sub(r.fragment.start) >= minFragment
+	open := r.fragment.open
 	switch {
-	case r.writer == nil, s.newSegmentDue, long && r.full(producer):
+	case r.writer == nil, s.newSegmentDue, (!open || r.upTo(producer).Age >= fragment.Min) && r.full(producer):
 		return s.beginSegment(producer, leading, now)
-	case long:
+	case !open || s.gops.End(r.upTo(producer), s.o.FragmentTarget()):
 		return r.beginFragment(producer, true)
 	}
-	return nil // a GOP of less than a second joins the previous one
+	return r.continueFragment(producer)
 }
 
 var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
@@ -311,6 +310,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 		return err
 	}
 	s.needKeyframe = false
+	s.bytes += int64(bytes)
 	s.times.epochs.Recorded(at)
 	s.recorded(bytes, now)
 	return s.recording.flush(now)

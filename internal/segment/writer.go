@@ -184,6 +184,25 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	if err != nil {
 		return f, volume.Fault(w.stream.Dir, err)
 	}
+	w.completed(f)
+	return f, nil
+}
+
+// MoveGOP moves the newest GOP of the open fragment into a fragment of its own; see mkv.Writer. ok is false, too, where the stream's
+// limit has no room for a second copy: nothing is deleted for it.
+func (w *Writer) MoveGOP(least time.Duration) (m mkv.Moved, ok bool, err error) {
+	if !w.shown.Fits(w.mkv.FinalSize() + w.mkv.NewestGOP()) {
+		return m, false, nil
+	}
+	if m, ok, err = w.mkv.MoveGOP(least); ok {
+		w.completed(m.Completed)
+	}
+	w.shown.Grow(w.mkv.FinalSize())
+	return m, ok, volume.Fault(w.stream.Dir, err)
+}
+
+// completed publishes a completed fragment.
+func (w *Writer) completed(f mkv.Fragment) {
 	w.shown.Complete(f)
 	w.mu.Lock()
 	w.unsynced = true
@@ -199,7 +218,6 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 		st.Catalog.Replace(i, e)
 	}
 	st.Watchers.Notify()
-	return f, nil
 }
 
 // Flush writes the frames of the open fragment that are in memory and has them synced soon, so that a power cut does not

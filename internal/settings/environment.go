@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
@@ -117,6 +118,16 @@ func (e *environment) duration(name string, otherwise, least, most time.Duration
 		e.fault("%s is %q, but must be a duration from %s to %s, such as 5m", name, text, least, most)
 	}
 	return d
+}
+
+// fragment is the length of fragments; auto without one.
+func (e *environment) fragment(name string) fragment.Length {
+	text := e.optional(name, "")
+	l, err := fragment.Parse(text)
+	if err != nil {
+		e.fault("%s is %q, but %s", name, text, err)
+	}
+	return l
 }
 
 // reserve is a size or a part of the disk; without one retention's own default applies.

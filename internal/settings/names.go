@@ -27,6 +27,7 @@ const (
 	EnvMediaDirectory     = "AWS_KVS_EDGE_MEDIA_DIRECTORY"
 	EnvSocket             = "AWS_KVS_EDGE_SOCKET"
 	EnvSegmentDuration    = "AWS_KVS_EDGE_SEGMENT_DURATION"
+	EnvFragmentDuration   = "AWS_KVS_EDGE_FRAGMENT_DURATION"
 	EnvFlushInterval      = "AWS_KVS_EDGE_FSYNC_INTERVAL"
 	EnvMinFreeDisk        = "AWS_KVS_EDGE_MIN_FREE_DISK"
 	EnvMetricsAddress     = "AWS_KVS_EDGE_METRICS_ADDRESS"

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
@@ -16,6 +17,8 @@ type Record struct {
 	Audio AudioMode
 	// SegmentDuration is when a segment file ends, at the next keyframe.
 	SegmentDuration time.Duration
+	// FragmentDuration is how long fragments become, where a stream has no length of its own.
+	FragmentDuration fragment.Length
 	// FlushInterval is how much of a recording a power cut may take.
 	FlushInterval time.Duration
 	// MinFreeDisk is what must stay free of the recording disk.
@@ -46,10 +49,11 @@ func RecordFromEnv(lookup func(string) (string, bool)) (Record, error) {
 
 func (e *environment) recordSettings() Record {
 	s := Record{
-		SegmentDuration: e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
-		FlushInterval:   e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
-		MinFreeDisk:     e.reserve(EnvMinFreeDisk),
-		Audio:           AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
+		SegmentDuration:  e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
+		FragmentDuration: e.fragment(EnvFragmentDuration),
+		FlushInterval:    e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
+		MinFreeDisk:      e.reserve(EnvMinFreeDisk),
+		Audio:            AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
 		Camera: Camera{
 			Transport: e.oneOf(EnvRTSPTransport, camera.TransportAuto, camera.TransportTCP, camera.TransportUDP,
 				camera.TransportMulticast),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -97,6 +98,10 @@ func ownVariables() Group {
 			"`, else in `/run/kvs-edge-agent`, else in `" + defaultStateDirectory + "`", AfterRestart, func(s Settings) string { return s.Socket }},
 		{EnvSegmentDuration, "When a recording file ends, at the next keyframe: " + minSegmentDuration.String() + " to " +
 			maxSegmentDuration.String() + ".", "`5m`", AtReloadByRecordings, func(s Settings) string { return s.SegmentDuration.String() }},
+		{EnvFragmentDuration, "How long [fragments](uploading.md#length-of-fragments) become, in whole GOPs: `auto`, or " +
+			fragment.Min.String() + " to " + fragment.Max.String() + ". `auto` is up to 9.9 s, and for streams that are uploaded live " +
+			"the first keyframe after 1 s. The stream's tag `kvs-edge:fragment` takes precedence.", "`auto`", AtReload,
+			func(s Settings) string { return s.FragmentDuration.String() }},
 		{EnvFlushInterval, "How much of a recording a power cut may destroy: " + minFlushInterval.String() + " to " + maxFlushInterval.String() +
 			". A longer interval reduces the wear of SD cards.", "`2s`", AtReloadByRecordings,
 			func(s Settings) string { return s.FlushInterval.String() }},

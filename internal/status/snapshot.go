@@ -80,6 +80,8 @@ type Wanted struct {
 	RecordSeconds    float64 `json:"recordSeconds,omitempty"`
 	UploadExpression string  `json:"uploadExpression,omitempty"`
 	UploadSeconds    float64 `json:"uploadSeconds,omitempty"`
+	// Fragments says how long fragments become, and how much of the upload a kill may repeat.
+	Fragments string `json:"fragments,omitempty"`
 	// NextWindow is when the recording starts next; zero when it never stops or never starts again.
 	NextWindow time.Time         `json:"nextWindow,omitzero"`
 	Keep       string            `json:"keep"` // for people

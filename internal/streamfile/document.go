@@ -16,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -303,6 +304,9 @@ func tagsOf(w *wrong, data json.RawMessage) desired.Tags {
 	}
 	if mode := strings.ToLower(strings.TrimSpace(tags[desired.TagUpload])); mode != "" && mode != "live" && mode != "scheduled" {
 		w.add(memberTags+"."+desired.TagUpload, "", "must be live or scheduled")
+	}
+	if _, err := fragment.Parse(tags[desired.TagFragment]); err != nil {
+		w.add(memberTags+"."+desired.TagFragment, "", "%s", err)
 	}
 	return desired.TagsOf(tags)
 }

@@ -147,6 +147,8 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		`{"_x":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`:   {"StreamName must be", "EdgeConfig is missing"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:upload":"often","upload":"live"}}`: {
 			"Tags.kvs-edge:upload must be live or scheduled", "Tags.upload is not known: it must be one of kvs-edge:upload, kvs-edge:camera"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:fragment":"20s"}}`: {
+			"Tags.kvs-edge:fragment must be auto, or a duration from 1s to 19s"},
 	} {
 		_, _, err := place{thing: "hub-1"}.judge([]byte(text), monday)
 		faults := wrong{}

@@ -86,8 +86,12 @@ func (e *session) judge() {
 	switch {
 	case f.Rule.Action == rules.Refuse && (f.named || e.sending.single):
 		_, f.again = u.o.Store.RefusedBefore(x.Key, x.Stored.Start)
-		if e.flight.remove(i); !f.Rule.Split || !u.split(x) {
+		e.flight.remove(i)
+		switch {
+		case !f.Rule.Split || !u.split(x):
 			u.refuse(x, f.Answer)
+		case f.Rule.IsTooLong():
+			u.tooLong(x)
 		}
 		u.progress.settle(&e.flight)
 	case f.Rule.Action == rules.Refuse:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -53,6 +54,11 @@ var conditionRows = []conditiontest.Row{
 			return func() {}
 		}),
 	},
+	{Code: codeLength, Job: health.JobUploader, Start: uploading(codeLength, func(w *rig, _ *Uploader) (repair func()) {
+		w.film(rand.New(rand.NewPCG(1, 2)), 2, 2)
+		w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4002).Skip(4).Times(1))
+		return func() {}
+	})},
 	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading("audio-not-uploaded", func(w *rig, _ *Uploader) (repair func()) {
 		w.recordWith(muLaw)
 		return func() {} // the camera is set to send none
@@ -118,11 +124,15 @@ func uploading(code string, arrange func(*rig, *Uploader) (repair func())) func(
 			u.o.Health.End() // as the end of a job does
 			u = build()
 		}
+		ways := map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart}
+		if code == codeLength { // which only a restart ends
+			ways[conditiontest.Success], ways[conditiontest.Reload] = restart, restart
+		}
 		return conditiontest.Case{
 			Health: w.health, Now: now,
 			Pass:  func() { passed.Add(int64(30 * time.Minute)); pass() },
 			Raise: func() { drainUntil(true) }, Repair: end,
-			Ways: map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart},
+			Ways: ways,
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
@@ -59,6 +60,14 @@ func (u *Uploader) refuseWhole(f queue.Fragment, a rules.Answer) {
 	}
 	u.report.refused(f, a)
 	u.report.stuck(u.poison.Stuck())
+}
+
+// tooLong notes that the service refused a fragment as too long, which is sent in parts now.
+func (u *Uploader) tooLong(f queue.Fragment) {
+	if length := f.Stored.Last - f.Stored.Start; length <= kvslimit.MaxFragment {
+		u.report.tooLong(length)
+		u.o.TooLong()
+	}
 }
 
 // split has a fragment sent in parts from now on. It reports whether that is possible.

@@ -99,6 +99,12 @@ const (
 // film records fragments of 10 s with a keyframe every 2 s, so that each can go as five.
 func (w *rig) film(random *rand.Rand, fragments, inSegment int) filmed {
 	w.t.Helper()
+	return w.filmOf(random, fragments, inSegment, lineFragment)
+}
+
+// filmOf is film with fragments of that many ms.
+func (w *rig) filmOf(random *rand.Rand, fragments, inSegment, length int) filmed {
+	w.t.Helper()
 	frames := filmed{}
 	var writer *segment.Writer
 	for n := range fragments {
@@ -107,7 +113,7 @@ func (w *rig) film(random *rand.Rand, fragments, inSegment int) filmed {
 		}
 		start := w.next.Sub(time.UnixMilli(writer.Key().Start))
 		must(w.t, writer.BeginFragment(start, true))
-		for at := 0; at < lineFragment; at += lineFrame {
+		for at := 0; at < length; at += lineFrame {
 			key := at%lineGOP == 0
 			nal := make([]byte, lineBytes*lineFrame/lineFragment)
 			for i := range nal {
@@ -125,7 +131,7 @@ func (w *rig) film(random *rand.Rand, fragments, inSegment int) filmed {
 		_, err := writer.EndFragment()
 		must(w.t, err)
 		w.want = append(w.want, w.next.UnixMilli())
-		w.next = w.next.Add(lineFragment * time.Millisecond)
+		w.next = w.next.Add(time.Duration(length) * time.Millisecond)
 		if (n+1)%inSegment == 0 || n+1 == fragments {
 			must(w.t, writer.Seal())
 		}
@@ -243,6 +249,28 @@ func TestAFragmentThatIsTooLongGoesInParts(t *testing.T) {
 	w.expectUploaded(1)
 	if got := w.store.Refused(door); len(got) != 1 || !segment.SameCode(got[0].Code, "4002") {
 		t.Errorf("refused: %+v", got)
+	}
+}
+
+// TestAStoreOfLongFragmentsArrivesWhole at a service that accepts 10 s only, as one text of AWS has it.
+func TestAStoreOfLongFragmentsArrivesWhole(t *testing.T) {
+	t.Parallel()
+	limits := roomy
+	limits.MaxFragmentDuration = 10 * time.Second
+	w := newRig(t, 24, limits)
+	frames := w.filmOf(rand.New(rand.NewPCG(8, 9)), 4, 2, 19_000)
+	shorter := 0
+	u := w.uploader(func(o *Options) { o.TooLong = func() { shorter++ } })
+	w.drain(u)
+	w.expectUploaded(0)
+	w.expectFrames(frames)
+	if n := len(w.store.Refused(door)); n > 0 || shorter == 0 || !w.reports(codeLength) {
+		t.Errorf("%d fragments are refused; shorter ones are asked for %d times, reported: %v", n, shorter, w.reports(codeLength))
+	}
+	for _, f := range w.service.Fragments(door) {
+		if f.Duration > limits.MaxFragmentDuration {
+			t.Errorf("the service has a fragment of %s", f.Duration)
+		}
 	}
 }
 

@@ -70,6 +70,9 @@ type Options struct {
 	// Audio returns which audio is sent. Its answer may change at any time and applies from the next fragment on.
 	// Default: AudioPlayable.
 	Audio func() Audio
+	// TooLong is called when the service has refused a fragment of several GOPs as too long, although the service's documents
+	// allow its length: shorter ones should be recorded. Default none.
+	TooLong func()
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.
 	Bandwidth *pace.Bandwidth
 	// Retry has the pauses after transient failures. Default 500 ms doubling to 30 s.
@@ -108,6 +111,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AskUser.Min <= 0 && o.AskUser.Max <= 0 {
 		o.AskUser = backoff.Policy{Min: time.Minute, Max: 5 * time.Minute, Floor: time.Minute, Rand: o.AskUser.Rand}
+	}
+	if o.TooLong == nil {
+		o.TooLong = func() {}
 	}
 	if o.Audio == nil {
 		o.Audio = func() Audio { return AudioPlayable }

@@ -23,8 +23,9 @@ const (
 	codeTags    = "upload-tags"    // fragments are sent without tags, as the service refuses those
 	// CodeAudio is for audio that is left out of the upload; it ends with newer media that is sent completely.
 	CodeAudio  = "audio-not-uploaded"
-	codeBreaks = "upload-breaks" // the connection repeatedly breaks before a fragment is sent completely
-	codeStore  = "upload-disk"   // recordings cannot be read, or progress cannot be written
+	codeLength = "fragment-length" // the service refused fragments as too long; ends with the job, and shorter ones with it
+	codeBreaks = "upload-breaks"   // the connection repeatedly breaks before a fragment is sent completely
+	codeStore  = "upload-disk"     // recordings cannot be read, or progress cannot be written
 )
 
 // The uploader's own scopes.
@@ -32,6 +33,7 @@ const (
 	scopeRefused health.Scope = "refused"
 	scopeTags    health.Scope = "tags"
 	scopeBreaks  health.Scope = "breaks"
+	scopeLength  health.Scope = "length"
 	// ScopeAudio is for the camera's audio that is left out of the upload.
 	ScopeAudio health.Scope = "audio"
 )
@@ -152,6 +154,16 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
 		timeText(f.At()), r.stream, a.Rule.Cause, a.Title(), a.Rule.Advice, refused.MaxTries)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
+		logevent.Condition(r.log, fault)
+	}
+}
+
+// tooLong reports that the service does not accept fragments of that length.
+func (r *report) tooLong(length time.Duration) {
+	fault := health.SystemFault(codeLength, nil, "Kinesis Video Streams does not accept fragments of %s of stream %s (4002): they are sent "+
+		"in parts, and new ones end at the first keyframe after 1 s, until the agent is restarted. Set AWS_KVS_EDGE_FRAGMENT_DURATION to "+
+		"a length that it accepts, such as 5s.", health.Varying(humanize.Length(length)), r.stream)
+	if r.health.Report(scopeLength, health.Info, fault) {
 		logevent.Condition(r.log, fault)
 	}
 }

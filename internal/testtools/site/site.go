@@ -62,6 +62,7 @@ func New(t *testing.T, change ...func(*localcloud.Options)) *Site {
 		settings.EnvStateDirectory:     filepath.Join(dir, "state"),
 		settings.EnvLogOutputDirectory: filepath.Join(dir, "log"),
 		settings.EnvSocket:             filepath.Join(dir, "agent.sock"),
+		settings.EnvFragmentDuration:   "1s", // so that nobody waits for more than a GOP
 		"AWS_EC2_METADATA_DISABLED":    "true",
 	}
 	for _, v := range s.Cloud.AgentEnv(Hub) {

@@ -74,6 +74,9 @@ func (r Rule) Title() string {
 	}
 }
 
+// IsTooLong reports whether the service said that a fragment lasts too long.
+func (r Rule) IsTooLong() bool { return r.ID == tooLong }
+
 // Class returns who can end the error: the user, or the system by itself.
 func (r Rule) Class() health.Class {
 	if r.Action == AskUser {

@@ -14,6 +14,9 @@ const (
 	adviceReport = "Please report it with the agent's log."
 )
 
+// tooLong is the id of the ERROR for a fragment that lasts longer than the service allows.
+const tooLong = 4002
+
 // ackRules are for ERROR acknowledgements (API reference, PutMedia; the retry rules of AWS's C
 // producer, but for refused fragments, which stay on the hub).
 var ackRules = []Rule{
@@ -26,7 +29,7 @@ var ackRules = []Rule{
 		Cause: "a fragment has more than 50 MB", Advice: "Lower the camera's bitrate or its key frame interval. " + adviceKept,
 	},
 	{
-		ID: 4002, Name: "MAX_FRAGMENT_DURATION_REACHED", Action: Refuse, Split: true,
+		ID: tooLong, Name: "MAX_FRAGMENT_DURATION_REACHED", Action: Refuse, Split: true,
 		Cause:  "a fragment lasts longer than the service allows",
 		Advice: "Set the camera's key frame interval to 10 s or less. " + adviceKept,
 	},

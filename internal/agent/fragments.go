@@ -1,0 +1,116 @@
+package agent
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+)
+
+// fragmentLengths has what decides on the length of the streams' fragments and is known to their uploads only. Safe for
+// concurrent use.
+type fragmentLengths struct {
+	mu       sync.Mutex
+	tags     map[string]desired.Tags // of the streams in the cloud, as far as they are known; guarded by mu
+	shortest map[string]bool         // streams whose service accepts only short ones; guarded by mu
+}
+
+// begin forgets what an earlier upload of a stream knew.
+func (l *fragmentLengths) begin(stream string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.tags, stream)
+	delete(l.shortest, stream)
+}
+
+// tagged records the tags of a stream in the cloud.
+func (l *fragmentLengths) tagged(stream string, tags desired.Tags) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tags == nil {
+		l.tags = make(map[string]desired.Tags)
+	}
+	l.tags[stream] = tags
+}
+
+// tooLong records that the service does not accept fragments as long as those of a stream.
+func (l *fragmentLengths) tooLong(stream string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shortest == nil {
+		l.shortest = make(map[string]bool)
+	}
+	l.shortest[stream] = true
+}
+
+// of returns what is known of a stream.
+func (l *fragmentLengths) of(stream string) (tags desired.Tags, shortest bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tags[stream], l.shortest[stream]
+}
+
+// fragmentTarget returns how long a stream's fragments may become; see fragment.Length. It is called at each keyframe.
+func (a *Agent) fragmentTarget(stream string) time.Duration {
+	var upload desired.Upload
+	if st := a.streams.get(stream); st != nil { // else it is just being started
+		upload = st.wanted.Upload
+	}
+	length, when := a.fragmentLength(stream, upload)
+	return length.Target(when)
+}
+
+// fragmentWords says how long a stream's fragments become, and what that means for a kill.
+func (a *Agent) fragmentWords(s desired.Stream) string {
+	length, when := a.fragmentLength(s.Name, s.Upload)
+	words := length.Words(when)
+	if !a.settings().NoCloud {
+		words += "; a kill repeats at most 5 s of the upload, or two fragments where they are longer"
+	}
+	return words
+}
+
+// fragmentLength returns what decides on the length of a stream's fragments: its tag, or else the hub's setting, with the upload mode.
+func (a *Agent) fragmentLength(stream string, upload desired.Upload) (fragment.Length, fragment.Upload) {
+	tags, shortest := a.fragments.of(stream)
+	if shortest {
+		return fragment.Length{}, fragment.Live
+	}
+	if !upload.FromTags {
+		tags = upload.Tags
+	}
+	hub := a.settings()
+	length := hub.FragmentDuration
+	if wanted, err := fragment.Parse(tags.Fragment); err == nil && tags.Fragment != "" {
+		length = wanted
+	}
+	if mode, _ := a.uploadMode.get(); !hub.NoCloud && modeOf(tags, mode) == settings.UploadLive {
+		return length, fragment.Live
+	}
+	return length, fragment.Later
+}
+
+// codeFragmentTag says that a stream's tag with the length of its fragments is wrong.
+const codeFragmentTag = "fragment-tag"
+
+const scopeFragmentTag health.Scope = "fragment-tag"
+
+// reportFragmentTag reports a tag in the cloud that is not a length: those in stream files were checked.
+func reportFragmentTag(stream string, tags desired.Tags, component *health.Component, log *zap.Logger) {
+	_, err := fragment.Parse(tags.Fragment)
+	if err == nil {
+		component.OK(scopeFragmentTag)
+		return
+	}
+	fault := health.UserFault(codeFragmentTag, nil, "The tag %s of stream %s is %q, so the hub's %s applies: it %s.",
+		desired.TagFragment, stream, tags.Fragment, settings.EnvFragmentDuration, err)
+	if component.Report(scopeFragmentTag, health.Info, fault) {
+		logevent.Condition(log, fault)
+	}
+}
