@@ -15,6 +15,7 @@ type demoOptions struct {
 	dir      string
 	duration time.Duration
 	keep     bool
+	listen   loopback
 	// streamFile configures the agent by a file, with a cloud that lets the hub do nothing but upload.
 	streamFile bool
 	// noCloud leaves even that out.
