@@ -74,6 +74,7 @@ func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
 func (d *demo) agentEnv() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
+		"GODEBUG=" + os.Getenv("GODEBUG"), // FIPS 140-3 mode, for example
 		settings.EnvRecordingDirectory + "=" + d.recordings(),
 		settings.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
 		settings.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),

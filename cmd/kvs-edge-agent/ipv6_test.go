@@ -12,7 +12,7 @@ import (
 // alone prepares a network of its own that has ::1 and nothing else, and runs a program in it.
 const alone = `ip link set lo up && ip addr del 127.0.0.1/8 dev lo && exec "$@"`
 
-// TestTheDemoRunsOverIPv6Alone where not even 127.0.0.1 exists; where such a network cannot be had, the demo's own
+// TestTheDemoRunsOverIPv6Alone where not even 127.0.0.1 exists; where no such network is available, the demo's own
 // words show that nothing is at an address of IPv4.
 func TestTheDemoRunsOverIPv6Alone(t *testing.T) {
 	t.Parallel()
@@ -49,7 +49,7 @@ func separate(t *testing.T) []string {
 			return command
 		}
 	}
-	t.Log("no network without IPv4 can be had here")
+	t.Log("no network without IPv4 is available here")
 	return nil
 }
 

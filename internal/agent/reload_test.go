@@ -187,7 +187,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvCertFile: {value: copyOf(t, ca)}, settings.EnvGreengrassRoot: {value: "/none"},
 		settings.EnvTokenExchange: {value: "http://localhost:1/"},
 		endpoint.EnvFIPS:          {value: "true"}, endpoint.EnvDualStack: {value: "true"}, endpoint.EnvIgnoreURLs: {value: "true"},
-		"AWS_ENDPOINT_URL":        {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
+		"AWS_ENDPOINT_URL": {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
 
 		settings.EnvCloudWatchEnabled: {value: "TRUE", holds: func() bool {
 			s.await("CloudWatch gets metrics", func() bool { return h.hasMetric("map[ThingName:test-hub] Alive 1") })
