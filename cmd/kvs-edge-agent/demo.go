@@ -41,6 +41,9 @@ Without --dir everything is kept in a scratch directory, which is removed at the
 Exit code: 0 only if nothing was lost and nothing was stored twice.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRegion(o.region); err != nil {
+				return err
+			}
 			if o.duration < time.Second { // of nothing recorded the last fragment would never come
 				return &exitError{exitSettings, fmt.Errorf("--duration is %s, but must be at least 1s", o.duration)}
 			}
@@ -58,6 +61,7 @@ Exit code: 0 only if nothing was lost and nothing was stored twice.`,
 	flags.StringVar(&o.dir, "dir", "", "where everything is kept (default: a scratch directory)")
 	spanVar(flags, &o.duration, "duration", 30*time.Second, "how long to record")
 	flags.Var(&o.listen, "listen", "the address for cloud and camera, one of this machine alone: [::1] for IPv6 only (default 127.0.0.1)")
+	flags.StringVar(&o.region, "region", localcloud.Region, regionUsage)
 	flags.BoolVar(&o.keep, "keep", false, "stay up afterwards and print commands to play with")
 	flags.BoolVar(&o.streamFile, "stream-file", false, "configure the agent by a stream file: the edge API, the streams' tags and MQTT are "+
 		"out of reach")
@@ -103,6 +107,7 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	}
 	if d.cloud, err = localcloud.Start(localcloud.Options{
 		Dir: filepath.Join(d.dir, "cloud"), Log: zap.NewNop(), Calls: d.calls, Address: d.options.listen.Addr,
+		Region: d.options.region,
 	}); err != nil {
 		return err
 	}

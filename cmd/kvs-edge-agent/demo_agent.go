@@ -9,7 +9,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -40,7 +39,7 @@ func (d *demo) update(ctx context.Context, secretARN string) error {
 func (d *demo) sendUpdate(ctx context.Context, secretARN string) error {
 	retention, deletes := demoRetention, false
 	err := d.user.Configure(ctx, demoStream, edgeconfig.EdgeConfig{
-		HubDeviceArn: edgeconfig.HubARN(localcloud.Region, localcloud.Account, demoThing),
+		HubDeviceArn: d.cloud.HubARN(demoThing),
 		RecorderConfig: edgeconfig.RecorderConfig{MediaSourceConfig: edgeconfig.MediaSourceConfig{
 			MediaUriSecretArn: secretARN, MediaUriType: edgeconfig.RTSP,
 		}},

@@ -16,6 +16,7 @@ type demoOptions struct {
 	duration time.Duration
 	keep     bool
 	listen   loopback
+	region   string
 	// streamFile configures the agent by a file, with a cloud that lets the hub do nothing but upload.
 	streamFile bool
 	// noCloud leaves even that out.

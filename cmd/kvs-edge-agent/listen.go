@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // loopback is a flag with an address of this machine alone, on which stand-ins listen: 127.0.0.1, or [::1] with or
@@ -39,4 +41,15 @@ func (l *loopback) String() string {
 		return ""
 	}
 	return l.Addr.String()
+}
+
+// regionUsage describes the flag --region of the stand-ins.
+const regionUsage = "the region to play, from which the partition of all ARNs follows: cn-north-1 or us-gov-west-1 for example"
+
+// checkRegion refuses what is not the name of a region.
+func checkRegion(name string) error {
+	if !settings.IsRegion(name) {
+		return &exitError{exitSettings, fmt.Errorf("--region is %q, but must be a region such as us-west-2", name)}
+	}
+	return nil
 }

@@ -49,8 +49,10 @@ type Options struct {
 	Dir string // where everything is kept; created if missing; required
 	// Address is what everything listens on, an address of this machine alone; the zero value = 127.0.0.1.
 	Address netip.Addr
-	Log     *zap.Logger // nil = none
-	Seed    *Seed       // what is to exist from the start; nil = nothing
+	// Region that the cloud is; the zero value = us-west-2. The partition of all ARNs follows from it.
+	Region string
+	Log    *zap.Logger // nil = none
+	Seed   *Seed       // what is to exist from the start; nil = nothing
 	// Now is the clock of written records and of the timeouts of configurations; nil =
 	// time.Now. Signatures and credentials use the wall clock, as clients do.
 	Now                func() time.Time
@@ -139,7 +141,7 @@ func open(o Options) (*Cloud, error) {
 	}
 	c := &Cloud{o: o, log: o.Log, stop: func() {}}
 	var err error
-	c.policies, err = iam.New(iam.Options{AsAWS: o.AsAWS, Allow: o.Allow, Deny: o.Deny, StreamARN: c.streamARN})
+	c.policies, err = iam.New(iam.Options{Home: account.Home(o.Region), AsAWS: o.AsAWS, Allow: o.Allow, Deny: o.Deny, StreamARN: c.streamARN})
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +164,7 @@ func (c *Cloud) openServices() (err error) {
 	}
 	refusals := refusal.NewLog(o.Refusals)
 	c.calls = calls.NewLog(calls.Options{Lines: o.Calls, Refusals: refusals, Failures: o.Log})
-	c.keys = sigv4.NewKeyring(c.doc.Key, o.CredentialLifetime)
+	c.keys = sigv4.NewKeyring(c.doc.Key, o.CredentialLifetime, account.Home(o.Region))
 	c.faults = newFaults(c)
 	c.credentials = iotcreds.New(iotcreds.Options{Keys: c.keys, Policies: c.policies, Revoked: c.isRevoked, Log: c.calls})
 	c.broker = iot.NewBroker(iot.Options{
@@ -171,11 +173,11 @@ func (c *Cloud) openServices() (err error) {
 		Subscribed: func(thing string) { c.kvs.Resend(thing) },
 	})
 	c.kvs = kvs.New(kvs.Options{
-		State: state.PartOf(c.store, &c.doc.Streams), Now: o.Now, Log: o.Log, Hubs: c.broker, Endpoint: c.Endpoint,
+		Home: account.Home(o.Region), State: state.PartOf(c.store, &c.doc.Streams), Now: o.Now, Log: o.Log, Hubs: c.broker, Endpoint: c.Endpoint,
 		StreamDelay: o.StreamDelay, AsAWS: o.AsAWS,
 	})
 	c.secrets = secretsmanager.New(secretsmanager.Options{
-		State: state.PartOf(c.store, &c.doc.Secrets), Now: o.Now,
+		Home: account.Home(o.Region), State: state.PartOf(c.store, &c.doc.Secrets), Now: o.Now,
 		Fault: func(arn string) error { return c.faults.strike("secret " + arn) },
 	})
 	c.media, err = media.New(media.Options{
@@ -306,6 +308,11 @@ func (c *Cloud) MQTTEndpoint() string { return c.local(c.ports.MQTT) }
 
 // CredentialEndpoint is host:port of the credentials endpoint.
 func (c *Cloud) CredentialEndpoint() string { return c.local(c.ports.Credentials) }
+
+// HubARN is the HubDeviceArn of a thing.
+func (c *Cloud) HubARN(thing string) string {
+	return account.Home(c.o.Region).ARN("iot", "thing/"+thing)
+}
 
 // Dir is where everything is kept.
 func (c *Cloud) Dir() string { return c.o.Dir }

@@ -71,6 +71,9 @@ var (
 	urlPattern       = regexp.MustCompile(`^https?://[^/\s]+(/\S*)?$`)
 )
 
+// IsRegion reports whether a name is that of a region, by its form.
+func IsRegion(name string) bool { return regionPattern.MatchString(name) }
+
 // FromEnv reads the settings. The error is a *Error that names every fault.
 func FromEnv(lookup func(string) (string, bool)) (Settings, error) {
 	return fromEnv(lookup, liteDirectory)
