@@ -94,12 +94,9 @@ changelog: ## CHANGELOG.md, from the entries in changelog/
 demo: build ## the main job without an AWS account
 	bin/kvs-edge-agent demo $(DEMO_FLAGS)
 
-# The race detector needs a C compiler; without one the tests still run.
-RACE = $(shell command -v gcc >/dev/null && echo -race)
-
 # Most tests wait for cameras and clouds, not for the processor: several at once, and the packages
 # that take longest first. What fails beside the others is judged alone, as decision 22 says.
-TESTFLAGS = -p 2 -parallel 8 -timeout 20m
+TESTFLAGS = -p 4 -parallel 8 -timeout 20m
 GOTEST    = $(GO) tool gotestsum --format standard-quiet --rerun-fails=2 --rerun-fails-max-failures=6 --rerun-fails-abort-on-data-race
 TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./internal/agent ./internal/camera ./internal/preflight ./...
 
@@ -108,11 +105,11 @@ TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./internal/agent ./internal
 SDKTESTED = $$($(GO) list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Deps " "}}{{end}}' ./... | sed -n 's,^\([^ ]*\) .*aws-sdk-go-v2/service.*,\1,p' | sort -u)
 
 test-roots: ## the tests of all packages that import the AWS SDK, with SSL_CERT_FILE in place of AWS_CA_BUNDLE
-	env -u AWS_CA_BUNDLE KVS_EDGE_TEST_CA=ssl-cert-file $(GOTEST) --packages="$(SDKTESTED)" -- $(RACE) $(TESTFLAGS)
+	env -u AWS_CA_BUNDLE KVS_EDGE_TEST_CA=ssl-cert-file $(GOTEST) --packages="$(SDKTESTED)" -- $(TESTFLAGS)
 
-test: ## all tests; on Debian it first installs what they check with, elsewhere they skip what is missing
+test: ## all tests, without the race detector that `make check` has; on Debian it first installs what they check with, elsewhere they skip what is missing
 	@.ci/tools || echo "going on without: the tests that need them are skipped"
-	$(GOTEST) --packages="$(TESTED)" -- $(RACE) $(TESTFLAGS)
+	$(GOTEST) --packages="$(TESTED)" -- $(TESTFLAGS)
 
 lint: ## gofmt, go vet, staticcheck
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
@@ -126,8 +123,8 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
 
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
-	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- -race $(TESTFLAGS)
-	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots
+	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- -race $(TESTFLAGS) -p 2
+	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots TESTFLAGS='$(TESTFLAGS) -p 2'
 	@$(MAKE) proofs
 
 # The long proofs are the lines of .ci/proofs: make long-NAME does one of them whole.
