@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
+.PHONY: help build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -14,6 +14,15 @@ help: ## this list
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
+
+# `make dist GOFIPS140=v1.0.0` builds a whole release so.
+FIPS140 ?= v1.0.0
+build-fips: ## the same with Go's cryptographic module of FIPS 140-3, FIPS140=v1.0.0, at bin/kvs-edge-agent-fips
+	GOFIPS140=$(FIPS140) $(BUILD) -o bin/kvs-edge-agent-fips $(MAIN)
+
+test-fips: build-fips ## the main job with that build, which says that it is one
+	bin/kvs-edge-agent-fips version --json | grep '"fips140":true'
+	bin/kvs-edge-agent-fips demo --duration 10s
 
 # A release is the same bytes wherever it is built from the same commit with the same Go.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,9 @@ Without --dir everything is kept in a scratch directory, which is removed at the
 Exit code: 0 only if nothing was lost and nothing was stored twice.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRegion(o.region); err != nil {
+				return err
+			}
 			if o.duration < time.Second { // of nothing recorded the last fragment would never come
 				return &exitError{exitSettings, fmt.Errorf("--duration is %s, but must be at least 1s", o.duration)}
 			}
@@ -56,6 +60,8 @@ Exit code: 0 only if nothing was lost and nothing was stored twice.`,
 	flags.StringVar(&o.camera, "camera", "", "record this camera (rtsp://…) instead of the fake one")
 	flags.StringVar(&o.dir, "dir", "", "where everything is kept (default: a scratch directory)")
 	spanVar(flags, &o.duration, "duration", 30*time.Second, "how long to record")
+	flags.Var(&o.listen, "listen", "the address for cloud and camera, one of this machine alone: [::1] for IPv6 only (default 127.0.0.1)")
+	flags.StringVar(&o.region, "region", localcloud.Region, regionUsage)
 	flags.BoolVar(&o.keep, "keep", false, "stay up afterwards and print commands to play with")
 	flags.BoolVar(&o.streamFile, "stream-file", false, "configure the agent by a stream file: the edge API, the streams' tags and MQTT are "+
 		"out of reach")
@@ -99,14 +105,19 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if d.dir, err = demoDirectory(d.options.dir); err != nil {
 		return err
 	}
-	if d.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(d.dir, "cloud"), Log: zap.NewNop(), Calls: d.calls}); err != nil {
+	if d.cloud, err = localcloud.Start(localcloud.Options{
+		Dir: filepath.Join(d.dir, "cloud"), Log: zap.NewNop(), Calls: d.calls, Address: d.options.listen.Addr,
+		Region: d.options.region,
+	}); err != nil {
 		return err
 	}
 	d.say("local cloud at %s", d.cloud.Endpoint())
 	url := d.options.camera
 	if url == "" {
 		// Frames of a run before, with the same --dir, have other numbers.
-		if d.camera, err = fakecam.Start(fakecam.Options{User: "demo", Pass: "p@ss:word/1", Start: uint64(d.began.Unix()) << 20}); err != nil {
+		if d.camera, err = fakecam.Start(fakecam.Options{
+			Addr: d.at(0), User: "demo", Pass: "p@ss:word/1", Start: uint64(d.began.Unix()) << 20,
+		}); err != nil {
 			return err
 		}
 		url = d.camera.URL()
@@ -134,6 +145,15 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	return d.update(ctx, secretARN)
+}
+
+// at is a port of the address that cloud and camera have; 0 = any.
+func (d *demo) at(port uint16) string {
+	address := d.options.listen.Addr
+	if !address.IsValid() {
+		address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.AddrPortFrom(address, port).String()
 }
 
 func (d *demo) startAgent(more ...string) error {

@@ -10,7 +10,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -41,7 +40,7 @@ func (d *demo) update(ctx context.Context, secretARN string) error {
 func (d *demo) sendUpdate(ctx context.Context, secretARN string) error {
 	retention, deletes := demoRetention, false
 	err := d.user.Configure(ctx, demoStream, edgeconfig.EdgeConfig{
-		HubDeviceArn: edgeconfig.HubARN(localcloud.Region, localcloud.Account, demoThing),
+		HubDeviceArn: d.cloud.HubARN(demoThing),
 		RecorderConfig: edgeconfig.RecorderConfig{MediaSourceConfig: edgeconfig.MediaSourceConfig{
 			MediaUriSecretArn: secretARN, MediaUriType: edgeconfig.RTSP,
 		}},
@@ -75,6 +74,7 @@ func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
 func (d *demo) agentEnv() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
+		"GODEBUG=" + os.Getenv("GODEBUG"), // FIPS 140-3 mode, for example
 		settings.EnvRecordingDirectory + "=" + d.recordings(),
 		settings.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
 		settings.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),

@@ -15,6 +15,8 @@ type demoOptions struct {
 	dir      string
 	duration time.Duration
 	keep     bool
+	listen   loopback
+	region   string
 	// streamFile configures the agent by a file, with a cloud that lets the hub do nothing but upload.
 	streamFile bool
 	// noCloud leaves even that out.

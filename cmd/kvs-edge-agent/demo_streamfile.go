@@ -23,8 +23,8 @@ import (
 // refusedToDemo is what AWS grants on request only, or what a hub of stream files need not be granted.
 var refusedToDemo = []string{"ListEdgeAgentConfigurations", "DescribeEdgeConfiguration", "ListTagsForStream"}
 
-// nowhere is an address at which nobody listens: port 1 is that of tcpmux.
-const nowhere = "127.0.0.1:1"
+// nowhere is a port on which nobody listens: that of tcpmux.
+const nowhere = 1
 
 // demoOld is how old a recording is that retention is to delete.
 const demoOld = 2 * time.Hour
@@ -51,7 +51,7 @@ func (d *demo) setUpStreamFile(url string) error {
 		return err
 	}
 	d.say("stream file %s written", filepath.Join(dir, demoStream+".json"))
-	more := []string{settings.EnvStreamsDirectory + "=" + dir, settings.EnvDataEndpoint + "=" + nowhere}
+	more := []string{settings.EnvStreamsDirectory + "=" + dir, settings.EnvDataEndpoint + "=" + d.at(nowhere)}
 	if d.options.noCloud {
 		more = append(more, settings.EnvCloud+"=off")
 		if err := d.recordLongAgo(); err != nil {

@@ -19,6 +19,8 @@ type localCloudOptions struct {
 	seed    string
 	envFile string
 	thing   string
+	listen  loopback
+	region  string
 
 	asAWS      bool
 	allow      []string
@@ -31,7 +33,8 @@ func newLocalCloudCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "localcloud",
 		Short: "Run a local stand-in for AWS, to try agents and integrations without an account",
-		Long: `Serves the parts of AWS that the agent needs on 127.0.0.1, with the real protocols: Kinesis Video Streams,
+		Long: `Serves the parts of AWS that the agent needs on 127.0.0.1, or with --listen '[::1]' on IPv6 only,
+with the real protocols: Kinesis Video Streams,
 IoT Core messages and credentials, Secrets Manager, CloudWatch metrics and STS. Prints the environment
 of the agent and of the user, one NAME=value a line, and runs until it is stopped.
 
@@ -55,6 +58,8 @@ continues where it stopped.`,
 	flags.StringVar(&o.seed, "seed", "", "JSON file with streams, secrets, things and edge_configs that are to exist")
 	flags.StringVar(&o.envFile, "env-file", "", "write the environment lines here too")
 	flags.StringVar(&o.thing, "thing", demoThing, "the hub whose agent the environment lines are for")
+	flags.Var(&o.listen, "listen", "the address to listen on, one of this machine alone (default 127.0.0.1)")
+	flags.StringVar(&o.region, "region", localcloud.Region, regionUsage)
 	flags.BoolVar(&o.asAWS, "as-aws", false, "answer nothing that AWS would not answer, with the rights of AWS's guide")
 	flags.StringArrayVar(&o.allow, "allow", nil, "an action that hubs may perform besides, as IAM names it: iot:RetainPublish for "+
 		"example; may be repeated")
@@ -66,7 +71,7 @@ continues where it stopped.`,
 
 // options checks the flags and turns them into those of the cloud.
 func (o localCloudOptions) options(complaints io.Writer) (localcloud.Options, error) {
-	options := localcloud.Options{Dir: o.dir, AsAWS: o.asAWS, Allow: o.allow, Refusals: complaints}
+	options := localcloud.Options{Dir: o.dir, Address: o.listen.Addr, Region: o.region, AsAWS: o.asAWS, Allow: o.allow, Refusals: complaints}
 	if o.printCalls {
 		options.Calls = complaints
 	}
@@ -86,6 +91,9 @@ func (o localCloudOptions) options(complaints io.Writer) (localcloud.Options, er
 
 func runLocalCloud(ctx context.Context, out, complaints io.Writer, o localCloudOptions) (err error) {
 	options, err := o.options(complaints)
+	if err == nil {
+		err = checkRegion(o.region)
+	}
 	if err != nil {
 		return &exitError{exitSettings, err}
 	}

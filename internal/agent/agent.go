@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -158,7 +159,10 @@ func (a *Agent) connect() error {
 	if a.onDemand.noCloud = s.NoCloud; s.NoCloud {
 		return a.newStreamsAndConfiguration(nil)
 	}
-	credentials, err := hub.Credentials(s.IoT, device, iotcreds.Options{
+	if s, err = hub.WithEndpoints(s); err != nil {
+		return err
+	}
+	credentials, err := hub.Credentials(s, device, iotcreds.Options{
 		Health: a.health.Component("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
 	})
 	if err != nil {
@@ -237,9 +241,10 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 	row precedence.Row, err error) {
 	s := a.settings()
 	changes, _ := a.health.Watch() // for the life of the agent
+	_, refused := a.aws.Endpoints().Given(endpoint.IoTData, s.IoT.DataEndpoint)
 	var syncer *kvsconfig.Syncer
 	mqtt, err := iotconfig.New(iotconfig.Options{
-		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Version: a.o.Version,
+		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Refused: refused, Version: a.o.Version,
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Needless:  func() bool { return source.Others() && !syncer.Any() },
 		Connected: func() { syncer.RequestListing() }, Lost: func() { syncer.MessagesLost() },

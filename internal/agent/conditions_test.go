@@ -65,6 +65,7 @@ var conditionRows = []conditiontest.Row{
 		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
 	{Code: "fragment-tag", Job: health.JobUploader, Limit: tagEvery * 3 / 2,
 		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: wrongFragmentTag},
+	{Code: "endpoint", Job: health.JobMetrics, Start: reporting(health.UserFault("endpoint", nil, "It has no FIPS endpoint."))},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
 	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute,
 		Reason: "points are sent again with pauses of up to a minute",

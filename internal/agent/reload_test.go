@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
@@ -177,7 +178,8 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvAccountID: {value: "999999999999"}, settings.EnvCABundle: {value: copyOf(t, ca)},
 		settings.EnvCertFile: {value: copyOf(t, ca)}, settings.EnvGreengrassRoot: {value: "/none"},
 		settings.EnvTokenExchange: {value: "http://localhost:1/"},
-		"AWS_ENDPOINT_URL":        {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
+		endpoint.EnvFIPS:          {value: "true"}, endpoint.EnvDualStack: {value: "true"}, endpoint.EnvIgnoreURLs: {value: "true"},
+		"AWS_ENDPOINT_URL": {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
 
 		settings.EnvCloudWatchEnabled: {value: "TRUE", holds: func() bool {
 			s.await("CloudWatch gets metrics", func() bool { return h.hasMetric("map[ThingName:test-hub] Alive 1") })

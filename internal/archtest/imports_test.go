@@ -22,14 +22,14 @@ const (
 // layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
 // import each other.
 var layers = [][]string{
-	{"internal/hubclock", "internal/signal"},
+	{"internal/hubclock", "internal/signal", "internal/arn"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
 		"internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam",
 		"bench/keep", "bench/proc"},
 	{"internal/logevent"},
-	{"internal/testtools/faultdisk", "internal/camera/address",
+	{"internal/testtools/faultdisk", "internal/camera/address", "internal/cloud/endpoint",
 		"internal/fragment", "internal/mkv", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
 	{"internal/audio"},
@@ -57,7 +57,7 @@ var layers = [][]string{
 // use them, and they may use only what is listed: a stand-in that shared the agent's code could
 // share its mistakes.
 var standIns = map[string][]string{
-	"internal/localcloud/...": {"internal/edgeconfig", "internal/signal"},
+	"internal/localcloud/...": {"internal/arn", "internal/edgeconfig", "internal/signal"},
 	"internal/fakecam/...":    {},
 }
 

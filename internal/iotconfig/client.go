@@ -32,6 +32,8 @@ type Options struct {
 	// DataEndpoint is the IoT data endpoint, host[:port]. Without a port 8883 is tried, then 443
 	// with ALPN. Required with TLS.
 	DataEndpoint string
+	// Refused says why DataEndpoint must not be used: a *health.Fault. Default: it may be.
+	Refused error
 	// Version of the agent, for agent/status. Default "unknown".
 	Version string
 	// TLS holds the device certificate and the roots of DataEndpoint. Without it there is no connection,
@@ -105,6 +107,7 @@ func New(o Options) (*Client, error) {
 		if c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy); err != nil {
 			return nil, err
 		}
+		c.dialer.refused = o.Refused
 	}
 	return c, nil
 }

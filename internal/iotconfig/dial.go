@@ -34,6 +34,7 @@ const writeTimeout = 10 * time.Second
 type dialer struct {
 	host    string
 	ports   []string // to be tried in this order; the one that worked last is first
+	refused error    // why there must be no connection, or nil: a *health.Fault
 	config  *tls.Config
 	proxy   func(*http.Request) (*url.URL, error)
 	dialTCP func(ctx context.Context, network, address string) (net.Conn, error)
@@ -56,7 +57,10 @@ func newDialer(endpoint string, config *tls.Config, proxy func(*http.Request) (*
 // dial opens a TLS connection to the first port that lets it; each gets the given time. The error
 // is a *health.Fault, that of the first port.
 func (d *dialer) dial(ctx context.Context, each time.Duration) (net.Conn, error) {
-	proxy, err := d.proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: d.host}})
+	if d.refused != nil {
+		return nil, d.refused
+	}
+	proxy, err := d.proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: net.JoinHostPort(d.host, portHTTPS)}})
 	if err != nil {
 		return nil, health.UserFault(CodeMQTT, err, "The proxy in HTTPS_PROXY is not a URL: correct it.")
 	}

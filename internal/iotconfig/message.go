@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/arn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
@@ -138,14 +139,14 @@ func parseEnvelope(payload []byte) (edgeconfig.StreamConfig, json.RawMessage, er
 	return config, e.EdgeConfig, nil
 }
 
-// arnIsOf reports whether arn is a stream's and has that name in it:
+// arnIsOf reports whether text is the ARN of a stream and has that name in it:
 // arn:aws:kinesisvideo:us-west-2:123456789012:stream/name/1600000000000.
-func arnIsOf(arn, name string) bool {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "kinesisvideo" {
+func arnIsOf(text, name string) bool {
+	stream, ok := arn.Parse(text)
+	if !ok || stream.Service != "kinesisvideo" {
 		return false
 	}
-	kind, rest, _ := strings.Cut(parts[5], "/")
+	kind, rest, _ := strings.Cut(stream.Resource, "/")
 	got, _, _ := strings.Cut(rest, "/")
 	return kind == "stream" && got == name
 }

@@ -17,6 +17,7 @@ type ProbeOptions struct {
 	ThingName    string
 	ClientID     string // default ThingName
 	DataEndpoint string // host[:port]
+	Refused      error  // as in Options
 	Version      string // of the agent, for agent/status
 	TLS          *tls.Config
 	// DialOnly stops after the TLS handshake: a thing has one MQTT connection, and a second one
@@ -59,7 +60,9 @@ func newProbe(o ProbeOptions) (*Client, error) {
 		ThingName: o.ThingName, ClientID: o.ClientID, DataEndpoint: o.DataEndpoint, Version: o.Version, TLS: o.TLS, Proxy: o.Proxy,
 	}.withDefaults())
 	var err error
-	c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy)
+	if c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy); err == nil {
+		c.dialer.refused = o.Refused
+	}
 	return c, err
 }
 

@@ -32,7 +32,7 @@ func connectAWSProducer(t *testing.T, c *Cloud, stream, timecodes string, start 
 	t.Helper()
 	conn, in := dialRaw(t, c)
 	key := c.keys.Issue(hub, time.Now())
-	host, _, _ := strings.Cut(local(c.ports.API), ":")
+	host, _, _ := strings.Cut(c.local(c.ports.API), ":")
 	q := rawRequest{
 		path: "/putMedia", payload: emptyPayload, key: key,
 		// In the order of their names, as the producer keeps them; libcurl adds Accept and Expect.
@@ -220,7 +220,7 @@ func TestAWSProducerWithAnotherSignatureIsRefused(t *testing.T) {
 	q := rawRequest{
 		path: "/putMedia", payload: emptyPayload, key: key, claimed: header{"transfer-encoding", "identity"},
 		lines: []header{
-			{"host", local(c.ports.API)}, {"transfer-encoding", "chunked"}, {"x-amz-date", time.Now().UTC().Format(signedLayout)},
+			{"host", c.local(c.ports.API)}, {"transfer-encoding", "chunked"}, {"x-amz-date", time.Now().UTC().Format(signedLayout)},
 			{"x-amz-security-token", key.Token}, {"x-amzn-fragment-timecode-type", "ABSOLUTE"},
 			{"x-amzn-producer-start-timestamp", "1700000000.0"}, {"x-amzn-stream-name", "cam"},
 		},

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,9 +46,13 @@ const RoleAlias = account.RoleAlias
 
 // Options of a Cloud.
 type Options struct {
-	Dir  string      // where everything is kept; created if missing; required
-	Log  *zap.Logger // nil = none
-	Seed *Seed       // what is to exist from the start; nil = nothing
+	Dir string // where everything is kept; created if missing; required
+	// Address is what everything listens on, an address of this machine alone; the zero value = 127.0.0.1.
+	Address netip.Addr
+	// Region that the cloud is; the zero value = us-west-2. The partition of all ARNs follows from it.
+	Region string
+	Log    *zap.Logger // nil = none
+	Seed   *Seed       // what is to exist from the start; nil = nothing
 	// Now is the clock of written records and of the timeouts of configurations; nil =
 	// time.Now. Signatures and credentials use the wall clock, as clients do.
 	Now                func() time.Time
@@ -125,12 +130,18 @@ func open(o Options) (*Cloud, error) {
 	if o.AsAWS {
 		o.Strictness = media.AsStored
 	}
+	if !o.Address.IsValid() {
+		o.Address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if !o.Address.IsLoopback() {
+		return nil, fmt.Errorf("the local cloud listens on addresses of this machine only, and %s is not one", o.Address)
+	}
 	if o.CredentialLifetime == 0 {
 		o.CredentialLifetime = time.Hour
 	}
 	c := &Cloud{o: o, log: o.Log, stop: func() {}}
 	var err error
-	c.policies, err = iam.New(iam.Options{AsAWS: o.AsAWS, Allow: o.Allow, Deny: o.Deny, StreamARN: c.streamARN})
+	c.policies, err = iam.New(iam.Options{Home: account.Home(o.Region), AsAWS: o.AsAWS, Allow: o.Allow, Deny: o.Deny, StreamARN: c.streamARN})
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +159,12 @@ func open(o Options) (*Cloud, error) {
 
 func (c *Cloud) openServices() (err error) {
 	o := c.o
-	if c.pki, err = pki.Open(filepath.Join(o.Dir, "pki")); err != nil {
+	if c.pki, err = pki.Open(filepath.Join(o.Dir, "pki"), o.Address); err != nil {
 		return err
 	}
 	refusals := refusal.NewLog(o.Refusals)
 	c.calls = calls.NewLog(calls.Options{Lines: o.Calls, Refusals: refusals, Failures: o.Log})
-	c.keys = sigv4.NewKeyring(c.doc.Key, o.CredentialLifetime)
+	c.keys = sigv4.NewKeyring(c.doc.Key, o.CredentialLifetime, account.Home(o.Region))
 	c.faults = newFaults(c)
 	c.credentials = iotcreds.New(iotcreds.Options{Keys: c.keys, Policies: c.policies, Revoked: c.isRevoked, Log: c.calls})
 	c.broker = iot.NewBroker(iot.Options{
@@ -162,11 +173,11 @@ func (c *Cloud) openServices() (err error) {
 		Subscribed: func(thing string) { c.kvs.Resend(thing) },
 	})
 	c.kvs = kvs.New(kvs.Options{
-		State: state.PartOf(c.store, &c.doc.Streams), Now: o.Now, Log: o.Log, Hubs: c.broker, Endpoint: c.Endpoint,
+		Home: account.Home(o.Region), State: state.PartOf(c.store, &c.doc.Streams), Now: o.Now, Log: o.Log, Hubs: c.broker, Endpoint: c.Endpoint,
 		StreamDelay: o.StreamDelay, AsAWS: o.AsAWS,
 	})
 	c.secrets = secretsmanager.New(secretsmanager.Options{
-		State: state.PartOf(c.store, &c.doc.Secrets), Now: o.Now,
+		Home: account.Home(o.Region), State: state.PartOf(c.store, &c.doc.Secrets), Now: o.Now,
 		Fault: func(arn string) error { return c.faults.strike("secret " + arn) },
 	})
 	c.media, err = media.New(media.Options{
@@ -186,7 +197,7 @@ func (c *Cloud) openServices() (err error) {
 func (c *Cloud) serve() error {
 	var listeners [3]*gate
 	for i, port := range []int{c.doc.Ports.API, c.doc.Ports.Credentials, c.doc.Ports.MQTT} {
-		listener, err := listen(port)
+		listener, err := c.listen(port)
 		if err != nil {
 			for _, opened := range listeners[:i] {
 				_ = opened.Close()
@@ -233,15 +244,16 @@ func (c *Cloud) dataEndpoint(l net.Listener) *devicetls.Endpoint {
 }
 
 // listen takes the port that was used before, so that settings stay right, or else any.
-func listen(port int) (*net.TCPListener, error) {
+func (c *Cloud) listen(port int) (*net.TCPListener, error) {
+	ip := net.IP(c.o.Address.AsSlice())
 	if port != 0 {
-		if l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}); err == nil {
+		if l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: ip, Port: port}); err == nil {
 			return l, nil
 		}
 	}
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: ip})
 	if err != nil {
-		return nil, fmt.Errorf("the local cloud cannot listen on 127.0.0.1: %w", err)
+		return nil, fmt.Errorf("the local cloud cannot listen on %s: %w", c.o.Address, err)
 	}
 	return l, nil
 }
@@ -284,16 +296,23 @@ func (c *Cloud) Close() error {
 	return errors.Join(append(errs, c.metrics.Close(), c.store.Close())...)
 }
 
-func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func (c *Cloud) local(port int) string {
+	return net.JoinHostPort(c.o.Address.String(), strconv.Itoa(port))
+}
 
 // Endpoint is the URL of everything that AWS serves over HTTPS.
-func (c *Cloud) Endpoint() string { return "https://" + local(c.ports.API) }
+func (c *Cloud) Endpoint() string { return "https://" + c.local(c.ports.API) }
 
 // MQTTEndpoint is host:port of the message broker.
-func (c *Cloud) MQTTEndpoint() string { return local(c.ports.MQTT) }
+func (c *Cloud) MQTTEndpoint() string { return c.local(c.ports.MQTT) }
 
 // CredentialEndpoint is host:port of the credentials endpoint.
-func (c *Cloud) CredentialEndpoint() string { return local(c.ports.Credentials) }
+func (c *Cloud) CredentialEndpoint() string { return c.local(c.ports.Credentials) }
+
+// HubARN is the HubDeviceArn of a thing.
+func (c *Cloud) HubARN(thing string) string {
+	return account.Home(c.o.Region).ARN("iot", "thing/"+thing)
+}
 
 // Dir is where everything is kept.
 func (c *Cloud) Dir() string { return c.o.Dir }

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/logevent"
 )
@@ -29,7 +30,7 @@ func (c *Cloud) AgentEnv(thing string) []EnvVar {
 		logevent.CertificateNotCreated.Log(c.log, zap.String("thing", thing), zap.Error(err))
 	}
 	return []EnvVar{
-		{"AWS_REGION", Region},
+		{"AWS_REGION", account.Home(c.o.Region).Region()},
 		{"AWS_IOT_CA_CERT", c.pki.CAFile()},
 		{"AWS_IOT_CORE_CERT", c.pki.CertFile(thing)},
 		{"AWS_IOT_CORE_PRIVATE_KEY", c.pki.KeyFile(thing)},
@@ -61,8 +62,8 @@ func (c *Cloud) UserEnv() []EnvVar {
 		{"AWS_CA_BUNDLE", c.pki.CAFile()},
 		{"AWS_ACCESS_KEY_ID", key.ID},
 		{"AWS_SECRET_ACCESS_KEY", key.Secret},
-		{"AWS_REGION", Region},
-		{"AWS_DEFAULT_REGION", Region},
+		{"AWS_REGION", account.Home(c.o.Region).Region()},
+		{"AWS_DEFAULT_REGION", account.Home(c.o.Region).Region()},
 		{"AWS_ACCOUNT_ID", Account},
 	}
 }

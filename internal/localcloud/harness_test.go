@@ -117,7 +117,7 @@ func edgeConfig() *types.EdgeConfig {
 	return &types.EdgeConfig{
 		HubDeviceArn: aws.String(hubARN),
 		RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
-			MediaUriSecretArn: aws.String(secretsmanager.ARN("camera")), MediaUriType: types.MediaUriTypeRtspUri,
+			MediaUriSecretArn: aws.String(secretsmanager.ARN("", "camera")), MediaUriType: types.MediaUriTypeRtspUri,
 		}},
 	}
 }

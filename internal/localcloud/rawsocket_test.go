@@ -68,7 +68,7 @@ func (q rawRequest) head() string {
 // dialRaw connects to the HTTPS endpoint, with a deadline for all that follows.
 func dialRaw(t *testing.T, c *Cloud) (*tls.Conn, *bufio.Reader) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", local(c.ports.API), &tls.Config{RootCAs: c.pki.Pool(), NextProtos: []string{"http/1.1"}})
+	conn, err := tls.Dial("tcp", c.local(c.ports.API), &tls.Config{RootCAs: c.pki.Pool(), NextProtos: []string{"http/1.1"}})
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	must(t, conn.SetDeadline(time.Now().Add(patience)))
@@ -127,7 +127,7 @@ func TestSignaturesOfHeadersThatNetHTTPTakesAway(t *testing.T) {
 			conn, in := dialRaw(t, c)
 			q := rawRequest{
 				path: "/describeStream", payload: sigv4.Hash([]byte(describeCam)), key: c.keys.User(), claimed: row.claimed,
-				lines:  append([]header{{"Host", local(c.ports.API)}, {"X-Amz-Date", time.Now().UTC().Format(signedLayout)}}, row.lines...),
+				lines:  append([]header{{"Host", c.local(c.ports.API)}, {"X-Amz-Date", time.Now().UTC().Format(signedLayout)}}, row.lines...),
 				signed: append([]string{"host", "x-amz-date"}, strings.Fields(row.signed)...),
 			}
 			text := q.head()

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
@@ -104,6 +105,9 @@ func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
 			"sends H.264, 1920×1080, ", " frames/s, ", " Mbit/s, a keyframe every 1.0 s",
 			"true door retention: Kinesis Video Streams keeps the stream for 24 hours",
 			"disk: There is room for 8", " GB a day",
+			"host: Kinesis Video Streams: 127.0.0.1:", "host: Secrets Manager: 127.0.0.1:", "host: STS: 127.0.0.1:", " (from AWS_ENDPOINT_URL).",
+			"host: AWS IoT (credentials): 127.0.0.1:", " (from AWS_IOT_CORE_CREDENTIAL_ENDPOINT).", "host: AWS IoT (MQTT): 127.0.0.1:",
+			"true door host: Kinesis Video Streams (media): 127.0.0.1:", " (from GetDataEndpoint).",
 		} {
 			if !strings.Contains(all.String(), want) {
 				t.Errorf("beside an agent %v: the findings lack %q", beside, want)
@@ -177,6 +181,16 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 			says: []string{"endpoint: Kinesis Video Streams at", "clock: The hub's clock cannot be compared"}},
 		"the name is wrong": {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://kvs.invalid") },
 			says: []string{"cannot be resolved"}},
+		"no host is a FIPS one": {breaks: func() func() { return set(endpoint.EnvFIPS, "true") },
+			says: []string{"host: AWS_ENDPOINT_URL is " + strings.TrimPrefix(h.Cloud.Endpoint(), "https://"),
+				"which is not the name of a FIPS endpoint of Kinesis Video Streams", "host: AWS_IOT_CORE_DATA_ATS_ENDPOINT is ",
+				"host: AWS_IOT_CORE_CREDENTIAL_ENDPOINT is ", "credentials: AWS_IOT_CORE_CREDENTIAL_ENDPOINT is "}},
+		"no host is known": {breaks: func() func() {
+			ignore, dual := set(endpoint.EnvIgnoreURLs, "true"), set(endpoint.EnvDualStack, "true")
+			region := set(settings.EnvRegion, "xx-nowhere-1")
+			return func() { ignore(); dual(); region() }
+		}, says: []string{"host: Kinesis Video Streams has no dual-stack endpoint in xx-nowhere-1 that is known here: unset " +
+			"AWS_USE_DUALSTACK_ENDPOINT, or name one in AWS_ENDPOINT_URL_KINESIS_VIDEO."}},
 		"listing is not allowed": {breaks: func() func() {
 			h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 403, "AccessDeniedException")
 			return func() { h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -19,10 +20,11 @@ type checker struct {
 	ok        bool
 	questions *questions
 	settings  settings.Settings
-	device    *tls.Config      // nil without a device certificate
-	running   *status.Snapshot // nil when no agent runs, or none answers
-	files     int              // stream files that are right
-	mayRun    bool             // an agent may run, whose connections a second one would end
+	device    *tls.Config                // nil without a device certificate
+	running   *status.Snapshot           // nil when no agent runs, or none answers
+	files     int                        // stream files that are right
+	mayRun    bool                       // an agent may run, whose connections a second one would end
+	refused   map[*endpoint.Service]bool // whose hosts are not used
 	aws       awsclient.Config
 	kvs       *kvs.Client
 	secrets   *secrets.Client
@@ -42,7 +44,11 @@ func (c *checker) connect() error {
 	if c.settings.NoCloud {
 		return nil
 	}
-	provider, err := hub.Credentials(c.settings.IoT, c.device, iotcreds.Options{Now: c.o.Now, Version: c.o.Version})
+	var err error
+	if c.settings, err = hub.WithEndpoints(c.settings); err != nil {
+		return err
+	}
+	provider, err := hub.Credentials(c.settings, c.device, iotcreds.Options{Now: c.o.Now, Version: c.o.Version})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
@@ -17,7 +18,7 @@ import (
 
 // checkEndpoints probes every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
-	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass would count a probe as a refused request
+	if c.settings.IoT.TokenExchange.URL == "" && !c.refused[endpoint.IoTCredentials] { // Greengrass would count a probe as a refused request
 		device := awsclient.Device(c.device, stepTimeout, c.o.Version, nil)
 		c.probeEndpoint(ctx, hub.Service{
 			Name: "credentials", URL: "https://" + c.settings.IoT.CredentialEndpoint, Setting: settings.EnvCredentialEndpoint, Device: true,
@@ -25,10 +26,13 @@ func (c *checker) checkEndpoints(ctx context.Context) {
 	}
 	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
 	compared := false
-	for _, service := range hub.Services(c.aws.SDK(), c.settings) {
-		if date := c.probeEndpoint(ctx, service, c.aws.HTTP()); !date.IsZero() && !compared {
+	for _, host := range hub.Hosts(c.settings) {
+		if host.Refused != nil {
+			continue // checkHosts said so
+		}
+		if date := c.probeEndpoint(ctx, host.Service(), c.aws.HTTP()); !date.IsZero() && !compared {
 			now := c.o.Now()
-			compare = func() { c.checkClock(service.Name, date, now) }
+			compare = func() { c.checkClock(host.Place.Service.Name, date, now) }
 			compared = true
 		}
 	}
@@ -84,6 +88,9 @@ func (c *checker) checkBroker(ctx context.Context) {
 	if c.device == nil {
 		c.good(check, iotconfig.WithoutMQTT(c.settings.IoT.NoCertificate, kvsconfig.ListOnlyWithin))
 		return
+	}
+	if c.refused[endpoint.IoTData] {
+		return // checkHosts said so
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*stepTimeout)
 	defer cancel()

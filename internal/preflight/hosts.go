@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/arn"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -13,9 +15,19 @@ import (
 // The names of the endpoints of AWS IoT, with their region.
 // Source: AWS General Reference, "AWS IoT Core endpoints"; IoT API, DescribeEndpoint.
 var (
-	credentialsHost = regexp.MustCompile(`^[a-z0-9-]+\.credentials\.iot(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::\d+)?$`)
-	dataHost        = regexp.MustCompile(`^[a-z0-9-]+\.iot(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::\d+)?$`)
+	credentialsHost = regexp.MustCompile(`^[a-z0-9-]+\.credentials\.iot(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `(?::\d+)?$`)
+	dataHost        = regexp.MustCompile(`^[a-z0-9-]+\.iot(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `(?::\d+)?$`)
+	suffixes        = suffixPattern()
 )
+
+// suffixPattern takes the suffixes of all partitions.
+func suffixPattern() string {
+	var list []string
+	for _, p := range arn.Partitions() {
+		list = append(list, regexp.QuoteMeta(p.Suffix), regexp.QuoteMeta(p.DualStack))
+	}
+	return "(?:" + strings.Join(list, "|") + ")"
+}
 
 // regionOf returns the region in the name of an endpoint, "" when the name is not of that kind.
 func regionOf(host string, kind *regexp.Regexp) string {
@@ -80,7 +92,26 @@ func (c *checker) checkHosts() bool {
 	for _, text := range faults {
 		c.bad("endpoint", text)
 	}
+	c.showHosts()
 	return len(faults) == 0
+}
+
+// showHosts reports each host that the agent will use, and why this one.
+func (c *checker) showHosts() {
+	const check = "host"
+	c.refused = make(map[*endpoint.Service]bool)
+	for _, host := range append(hub.Hosts(c.settings), hub.GivenHosts(c.settings)...) {
+		if host.Refused != nil {
+			c.refused[host.Place.Service] = true
+			c.bad(check, sentence(host.Refused))
+			continue
+		}
+		c.good(check, fmt.Sprintf("%s: %s (%s).", host.Place.Service.Name, host.Host(), host.Why))
+	}
+	if exchange := c.settings.IoT.TokenExchange.URL; exchange != "" {
+		c.good(check, fmt.Sprintf("Credentials of Greengrass: %s (from %s).", exchange, settings.EnvTokenExchange))
+	}
+	c.good(check, "Kinesis Video Streams (media): the host that GetDataEndpoint returns for each stream.")
 }
 
 // checkAccount compares the account of the settings with that of the hub's credentials. It reports whether the hub's

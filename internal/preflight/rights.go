@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -62,7 +63,7 @@ func (c *checker) checkStreamRights(ctx context.Context, s *checkedStream) {
 		_, err := c.kvs.Tags(ctx, s.name)
 		c.judge(s, "read the tags of", "kinesisvideo:ListTagsForStream", err)
 	}
-	_, err := c.kvs.DataEndpoint(ctx, s.name)
+	media, err := c.kvs.DataEndpoint(ctx, s.name)
 	allowed := c.judge(s, "find the endpoint for", "kinesisvideo:GetDataEndpoint", err)
 	text := "The hub's role may upload the stream and read its tags."
 	switch {
@@ -75,6 +76,13 @@ func (c *checker) checkStreamRights(ctx context.Context, s *checkedStream) {
 	}
 	if err == nil && len(s.findings) == before {
 		s.add(check, true, "%s", text)
+	}
+	var refused *health.Fault
+	switch {
+	case err == nil:
+		s.add("host", true, "%s: %s (from %s).", endpoint.Media.Name, endpoint.Place{URL: media}.Host(), endpoint.Media.Variable)
+	case errors.As(err, &refused) && refused.Code == endpoint.Code:
+		s.add("host", false, "%s", refused.Text)
 	}
 }
 

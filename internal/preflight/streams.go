@@ -10,11 +10,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/arn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -83,20 +85,24 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		c.checkSource(ctx, s, url)
 		return
 	}
-	arn := s.wanted.Media.SecretARN
+	secretARN := s.wanted.Media.SecretARN
 	done := c.questions.begin("Secrets Manager, for the secret of stream " + s.name)
-	url, err := c.secrets.MediaURI(ctx, arn)
+	url, err := c.secrets.MediaURI(ctx, secretARN)
 	done()
 	if err != nil {
 		if right := secretRight(err); right != "" {
 			s.deny("secret", right, c.withPolicy(sentence(rootFault(err)), err), fmt.Sprintf("The hub's role may not read the secret %s either.",
-				arn))
+				secretARN))
 		} else {
 			s.add("secret", false, "%s", sentence(rootFault(err)))
 		}
 		return
 	}
-	s.add("secret", true, "%s holds the URL of the source.", arn)
+	s.add("secret", true, "%s holds the URL of the source.", secretARN)
+	if name, _ := arn.Parse(secretARN); name.Region != c.settings.Region {
+		place, _ := c.aws.Endpoints().Of(endpoint.SecretsManager, name.Region) // it answered
+		s.add("host", true, "%s: %s (%s of the secret's region).", place.Service.Name, place.Host(), place.Why)
+	}
 	c.checkSource(ctx, s, url)
 }
 

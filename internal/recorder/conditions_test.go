@@ -42,6 +42,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "credentials-trust", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-trust", nil, "Another CA."))},
 	{Code: "credentials-service", Job: health.JobRecorder, Start: withoutURL(health.SystemFault("credentials-service", nil, "HTTP 500."))},
 	{Code: "credentials-token", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-token", nil, "An old token."))},
+	{Code: "endpoint", Job: health.JobRecorder, Start: withoutURL(health.UserFault("endpoint", nil, "It has no FIPS endpoint."))},
 	{Code: "recording", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(1) }, func(s *source) { s.disk.Store(0) })},
 	{Code: "internal-error", Job: health.JobRecorder,
 		Start: fromSource(func(s *source) { s.disk.Store(2) }, func(s *source) { s.disk.Store(0) })},

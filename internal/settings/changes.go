@@ -10,6 +10,7 @@ import (
 func (s Settings) Reloadable(next Settings) Settings {
 	wanted := next.StateDirectory
 	next.Region, next.IoT, next.AccountID, next.CABundle, next.CertFile = s.Region, s.IoT, s.AccountID, s.CABundle, s.CertFile
+	next.Endpoints = s.Endpoints
 	if next.NoCloud != s.NoCloud {
 		next.CloudWatch = s.CloudWatch // that, too, begins or ends with the restart
 	}

@@ -11,12 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
-// endpointPattern is host or host:port.
-var endpointPattern = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`)
+// endpointPattern is host or host:port; an address of IPv6 is in brackets.
+var endpointPattern = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$`)
 
 // environment reads variables and gathers what is wrong with them.
 type environment struct {
@@ -48,6 +49,21 @@ func (e *environment) endpoint(name, howToFind string) string {
 	value := e.required(name, "the host that `"+howToFind+"` shows")
 	e.match(name, value, endpointPattern, "a host name, without https:// and without a path")
 	return value
+}
+
+// endpoints reads which hosts of AWS are used, as every SDK does.
+func (e *environment) endpoints() endpoint.Options {
+	set := func(name string) bool { return e.optional(name, "") != "" }
+	o := endpoint.Options{
+		Choices: endpoint.Choices{FIPS: e.boolean(endpoint.EnvFIPS, false), DualStack: e.boolean(endpoint.EnvDualStack, false),
+			IgnoreURLs: e.boolean(endpoint.EnvIgnoreURLs, false)},
+		Set: endpoint.Choices{FIPS: set(endpoint.EnvFIPS), DualStack: set(endpoint.EnvDualStack), IgnoreURLs: set(endpoint.EnvIgnoreURLs)},
+	}
+	o.Environment.All = e.optional(endpoint.EnvURL, "")
+	for _, s := range endpoint.Services() {
+		*o.Environment.Of(s) = e.optional(s.Variable, "")
+	}
+	return o
 }
 
 func (e *environment) match(name, value string, pattern *regexp.Regexp, what string) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -52,6 +53,7 @@ var greengrassSettings = map[string]string{
 	EnvRoleAlias:          nucleus + "iotRoleAlias",
 	EnvCredentialEndpoint: nucleus + "iotCredEndpoint",
 	EnvDataEndpoint:       nucleus + "iotDataEndpoint",
+	endpoint.EnvFIPS:      nucleus + "fipsMode",
 }
 
 // greengrassVariables are what a component knows without that configuration, which only root may

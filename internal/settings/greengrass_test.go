@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 )
 
 // effectiveConfig is what Greengrass writes, shortened.
@@ -43,6 +45,19 @@ func greengrassRoot(t *testing.T, env map[string]string, replace ...string) stri
 	must(t, os.MkdirAll(filepath.Join(root, "config"), 0o750))
 	must(t, os.WriteFile(filepath.Join(root, greengrassConfig), []byte(text), 0o600))
 	return root
+}
+
+// TestGreengrassDecidesAboutFIPS where the environment does not.
+func TestGreengrassDecidesAboutFIPS(t *testing.T) {
+	t.Parallel()
+	env := goodEnvironment(t)
+	root := greengrassRoot(t, env, "      iotCredEndpoint:", "      fipsMode: \"true\"\n      iotCredEndpoint:")
+	for value, want := range map[string]bool{"": true, "true": true, "false": false} {
+		s, err := FromEnv(lookupIn(map[string]string{EnvGreengrassRoot: root, EnvRoleAlias: "alias", endpoint.EnvFIPS: value}))
+		if err != nil || s.Endpoints.FIPS != want {
+			t.Errorf("with %q FIPS is %v (%v), want %v", value, s.Endpoints.FIPS, err, want)
+		}
+	}
 }
 
 func TestGreengrassGivesWhatTheEnvironmentLacks(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 )
 
 // settingPrefixes begin the names of variables that are meant for an edge agent.
@@ -35,7 +37,7 @@ func MisspeltNames(names []string) []Misspelt {
 	for _, v := range allVariables() {
 		known[v.Name] = true
 	}
-	for _, name := range append(slices.Clone(sdkEndpoints), envTokenExchangeToken, envGreengrassThing) {
+	for _, name := range append(endpoint.URLVariables(), envTokenExchangeToken, envGreengrassThing) {
 		known[name] = true
 	}
 	var list []Misspelt

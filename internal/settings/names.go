@@ -63,11 +63,5 @@ const (
 	mediaName              = "media" // of the default media directory, beside the state
 )
 
-// sdkEndpoints are the variables that the SDK reads, for each service that is asked.
-var sdkEndpoints = []string{
-	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_KINESIS_VIDEO", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-	"AWS_ENDPOINT_URL_STS",
-}
-
 // LogLevels are the values of AWS_KVS_EDGE_LOG_LEVEL, as AWS's agent has them.
 var LogLevels = []string{"OFF", "ALL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}

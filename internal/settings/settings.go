@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
@@ -46,6 +47,8 @@ type Settings struct {
 	UploadCap *pace.Bandwidth
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
+	// Endpoints say which hosts of AWS are used.
+	Endpoints endpoint.Options
 	// CertFile has roots towards AWS services beside those of the system's directories (SSL_CERT_FILE).
 	CertFile string
 	Record
@@ -60,13 +63,16 @@ type Log struct {
 }
 
 var (
-	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
+	regionPattern    = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d+$`)
 	accountPattern   = regexp.MustCompile(`^\d{12}$`)
 	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`) // IoT API, CreateThing
 	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
 	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
 	urlPattern       = regexp.MustCompile(`^https?://[^/\s]+(/\S*)?$`)
 )
+
+// IsRegion reports whether a name is that of a region, by its form.
+func IsRegion(name string) bool { return regionPattern.MatchString(name) }
 
 // FromEnv reads the settings. The error is a *Error that names every fault.
 func FromEnv(lookup func(string) (string, bool)) (Settings, error) {
@@ -102,6 +108,7 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
 		CertFile:           e.optional(EnvCertFile, ""),
+		Endpoints:          e.endpoints(),
 		Record:             e.recordSettings(),
 	}
 	if s.UploadCap, err = pace.ParseBandwidth(e.optional(EnvUploadMaxBitrate, "")); err != nil {
@@ -126,7 +133,7 @@ func (e *environment) check(s Settings) {
 	if tz, ok := e.lookup("TZ"); ok && scheduler.CheckZone(tz) != nil {
 		e.fault("TZ is %q, but must be a time zone such as Europe/Berlin", tz)
 	}
-	for _, name := range sdkEndpoints {
+	for _, name := range endpoint.URLVariables() {
 		e.match(name, e.optional(name, ""), urlPattern, "a URL such as https://localhost:4566")
 	}
 	e.match(EnvAccountID, s.AccountID, accountPattern, "an account number of 12 digits")

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -41,6 +42,30 @@ func TestDefaultsAreThoseOfAWSsAgent(t *testing.T) {
 	}
 	if _, err := s.IoT.TLS(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestEndpointsAreChosenAsInEverySDK(t *testing.T) {
+	t.Parallel()
+	env := goodEnvironment(t)
+	env[endpoint.EnvFIPS], env[endpoint.EnvDualStack], env[endpoint.EnvIgnoreURLs] = "true", "True", "false"
+	env["AWS_ENDPOINT_URL"], env["AWS_ENDPOINT_URL_STS"] = "https://[::1]:4566", "https://sts.example"
+	env[EnvDataEndpoint], env[EnvCredentialEndpoint] = "[::1]:8883", "[fe80::1]"
+	s, err := FromEnv(lookupIn(env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := endpoint.Options{Choices: endpoint.Choices{FIPS: true, DualStack: true},
+		Set:         endpoint.Choices{FIPS: true, DualStack: true, IgnoreURLs: true},
+		Environment: endpoint.Addresses{All: "https://[::1]:4566", STS: "https://sts.example"}}
+	if s.Endpoints != want {
+		t.Errorf("got  %+v\nwant %+v", s.Endpoints, want)
+	}
+	for _, region := range []string{"cn-north-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "ap-southeast-7"} {
+		env[EnvRegion] = region
+		if s, err := FromEnv(lookupIn(env)); err != nil || s.Region != region {
+			t.Errorf("%s is refused: %v", region, err)
+		}
 	}
 }
 
@@ -86,6 +111,9 @@ func TestWrongSettings(t *testing.T) {
 		{"CA bundle", EnvCABundle, notPEM, "no PEM certificate"},
 		{"CA bundle missing", EnvCABundle, "/nowhere/ca.pem", "no such file"},
 		{"endpoint of the SDK", "AWS_ENDPOINT_URL", "localhost:4566", "a URL such as https://"},
+		{"FIPS", endpoint.EnvFIPS, "yes", "TRUE or FALSE"},
+		{"dual-stack", endpoint.EnvDualStack, "1", "TRUE or FALSE"},
+		{"ignored endpoints", endpoint.EnvIgnoreURLs, "on", "TRUE or FALSE"},
 		{"endpoint of a service", "AWS_ENDPOINT_URL_STS", "no url", "a URL such as https://"},
 		{"time zone", "TZ", "Mars/Base", "a time zone such as Europe/Berlin"},
 		{"segment duration", EnvSegmentDuration, "5", "such as 5m"},

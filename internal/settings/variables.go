@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -149,8 +150,15 @@ func sdkVariables() Group {
 			func(s Settings) string { return s.CABundle }},
 		{EnvCertFile, "File with root CAs in addition to those of the system's directory, also for `rtsps://` cameras; `AWS_CA_BUNDLE` takes " +
 			"precedence for AWS.", "the system's", AfterRestart, func(s Settings) string { return s.CertFile }},
-		{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and " +
-			"similar ones for a single service.", "AWS's", AfterRestart, nil},
+		{endpoint.EnvFIPS, "`true` uses [FIPS endpoints](aws-setup.md#endpoints) alone: any other host that is set or answered is an " +
+			"error.", "`false`, or what Greengrass says", AfterRestart, func(s Settings) string { return fmt.Sprint(s.Endpoints.FIPS) }},
+		{endpoint.EnvDualStack, "`true` uses endpoints that answer over IPv6 too.", "`false`", AfterRestart,
+			func(s Settings) string { return fmt.Sprint(s.Endpoints.DualStack) }},
+		{endpoint.EnvURL, "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO`, " +
+			"`AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_CLOUDWATCH` for a single service, such as its " +
+			"VPC endpoint.", "AWS's", AfterRestart, nil},
+		{endpoint.EnvIgnoreURLs, "`true` ignores all of these addresses.", "`false`", AfterRestart,
+			func(s Settings) string { return fmt.Sprint(s.Endpoints.IgnoreURLs) }},
 		{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", AfterRestart, nil},
 		{"NO_PROXY", "Hosts that are reached without the proxy.", "none", AfterRestart, nil},
 	}}

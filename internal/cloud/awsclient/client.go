@@ -18,6 +18,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
@@ -46,6 +47,8 @@ type Options struct {
 	Version string
 	// CABundle is a file with the roots to trust in place of the system's (AWS_CA_BUNDLE).
 	CABundle string
+	// Endpoints say which hosts are used. Default: the standard ones.
+	Endpoints endpoint.Options
 	// Clock is notified of the Date of every answer that came over verified TLS. Default: none is.
 	Clock *hubclock.Clock
 	// CertFile is a file with roots to trust beside those of the system's directories
@@ -56,13 +59,14 @@ type Options struct {
 // Config is an aws.Config with the agent's HTTP client. The zero value has one too: it trusts the
 // system's roots, and has neither region nor credentials.
 type Config struct {
-	sdk     aws.Config
-	base    *http.Transport
-	version string
-	clock   *hubclock.Clock // nil: none is notified
+	sdk       aws.Config
+	base      *http.Transport
+	version   string
+	clock     *hubclock.Clock // nil: none is notified
+	endpoints endpoint.Options
 }
 
-// Load sets the SDK up. It reads AWS_ENDPOINT_URL* from the process's environment.
+// Load sets the SDK up.
 func Load(ctx context.Context, o Options) (Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithRegion(o.Region), config.WithCredentialsProvider(o.Credentials), config.WithAppID(product))
@@ -78,13 +82,13 @@ func Load(ctx context.Context, o Options) (Config, error) {
 	if o.Version != "" {
 		cfg.APIOptions = append(cfg.APIOptions, middleware.AddUserAgentKeyValue(product, o.Version))
 	}
-	return Config{sdk: cfg, base: newTransport(roots), version: o.Version, clock: o.Clock}, nil
+	return Config{sdk: cfg, base: newTransport(roots), version: o.Version, clock: o.Clock, endpoints: o.Endpoints}, nil
 }
 
 // Of completes a configuration of the SDK. Its HTTP client, if it has one, is taken over with its
-// roots, its proxy and its time-outs.
+// roots, its proxy and its time-outs; its BaseEndpoint is the host of all services.
 func Of(cfg aws.Config) Config {
-	c := Config{sdk: cfg}
+	c := Config{sdk: cfg, endpoints: endpoint.Options{Fixed: aws.ToString(cfg.BaseEndpoint)}}
 	switch client := cfg.HTTPClient.(type) {
 	case interface{ GetTransport() *http.Transport }: // the SDK's own
 		c.base = client.GetTransport()
@@ -95,15 +99,6 @@ func Of(cfg aws.Config) Config {
 		c.base = newTransport(nil)
 	}
 	return c
-}
-
-// SDK is the configuration for the clients of the SDK.
-func (c Config) SDK() aws.Config {
-	cfg := c.sdk.Copy()
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = c.HTTP()
-	}
-	return cfg
 }
 
 // HTTP is the client for requests that the SDK does not make.

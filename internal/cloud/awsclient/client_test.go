@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"go.uber.org/goleak"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 )
 
@@ -69,7 +70,7 @@ func TestThereIsAlwaysAClient(t *testing.T) {
 	for name, c := range map[string]Config{
 		"loaded": loaded, "zero": {}, "of nothing": Of(aws.Config{}), "of the default client": Of(aws.Config{HTTPClient: http.DefaultClient}),
 	} {
-		if c.HTTP() == nil || c.SDK().HTTPClient == nil {
+		if c.HTTP() == nil || c.SDK(endpoint.STS).HTTPClient == nil {
 			t.Errorf("%s: no client", name)
 			continue
 		}
@@ -110,7 +111,7 @@ func TestTheRootsToTrust(t *testing.T) {
 			t.Parallel()
 			c, err := Load(t.Context(), Options{Region: "us-west-2", Credentials: keys, CABundle: row.bundle, CertFile: row.file})
 			must(t, err)
-			sdk := c.SDK()
+			sdk := c.SDK(endpoint.STS)
 			sdk.BaseEndpoint, sdk.RetryMaxAttempts = &server.URL, 1
 			_, err = sts.NewFromConfig(sdk).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 			if (err == nil) != row.trusted {
@@ -164,7 +165,7 @@ func TestEveryRequestHasTheAgentsName(t *testing.T) {
 	must(t, err)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	sdk := c.SDK()
+	sdk := c.SDK(endpoint.STS)
 	sdk.BaseEndpoint = &server.URL
 	get := func(client *http.Client) func(context.Context) error {
 		return func(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
@@ -66,7 +67,7 @@ func TestTheDateOfAnAnswer(t *testing.T) {
 					return err
 				},
 				"the SDK": func(c Config) error {
-					sdk := c.SDK()
+					sdk := c.SDK(endpoint.STS)
 					sdk.BaseEndpoint, sdk.RetryMaxAttempts = &server.URL, 1
 					_, err := sts.NewFromConfig(sdk).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 					return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -56,7 +57,9 @@ type Point struct {
 type Client struct{ api *cloudwatch.Client }
 
 // New returns a Client with the credentials, region and endpoint of cfg.
-func New(cfg awsclient.Config) *Client { return &Client{api: cloudwatch.NewFromConfig(cfg.SDK())} }
+func New(cfg awsclient.Config) *Client {
+	return &Client{api: cloudwatch.NewFromConfig(cfg.SDK(endpoint.CloudWatch))}
+}
 
 // Put sends at most MaxPoints points in one call, compressed. An error is a *health.Fault.
 func (c *Client) Put(ctx context.Context, namespace string, points []Point) error {

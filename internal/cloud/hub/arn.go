@@ -8,13 +8,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // Account asks STS (GetCallerIdentity, which needs no permission) for the account of cfg's credentials.
 func Account(ctx context.Context, cfg awsclient.Config) (string, error) {
-	out, err := sts.NewFromConfig(cfg.SDK()).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	out, err := sts.NewFromConfig(cfg.SDK(endpoint.STS)).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", fmt.Errorf("cannot learn the hub's AWS account from STS (or set %s): %w", settings.EnvAccountID, err)
 	}

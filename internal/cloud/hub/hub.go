@@ -9,20 +9,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// Credentials builds the provider of the hub's AWS credentials; device is what s.TLS returned. The
+// Credentials builds the provider of the hub's AWS credentials; device is what s.IoT.TLS returned. The
 // hub's identity is added to o.
-func Credentials(s settings.IoT, device *tls.Config, o iotcreds.Options) (*iotcreds.Provider, error) {
+func Credentials(s settings.Settings, device *tls.Config, o iotcreds.Options) (*iotcreds.Provider, error) {
 	o.TLS = device
-	if s.TokenExchange.URL != "" {
-		return iotcreds.NewTokenExchange(s.TokenExchange, o)
+	if s.IoT.TokenExchange.URL != "" {
+		return iotcreds.NewTokenExchange(s.IoT.TokenExchange, o)
 	}
-	o.Endpoint, o.RoleAlias, o.ThingName = s.CredentialEndpoint, s.RoleAlias, s.ThingName
+	o.Endpoint, o.RoleAlias, o.ThingName = s.IoT.CredentialEndpoint, s.IoT.RoleAlias, s.IoT.ThingName
+	_, o.Refused = s.Endpoints.Given(endpoint.IoTCredentials, o.Endpoint)
 	return iotcreds.New(o)
+}
+
+// WithEndpoints completes the settings with what the SDK's configuration file says about endpoints, so that all
+// services are given the same.
+func WithEndpoints(s settings.Settings) (settings.Settings, error) {
+	var err error
+	s.Endpoints, err = awsclient.WithFile(context.Background(), s.Endpoints, s.Region)
+	return s, err
 }
 
 // CredentialsProvider provides the hub's credentials, and others when a service refuses those.
@@ -35,5 +45,6 @@ type CredentialsProvider interface {
 func Load(s settings.Settings, provider CredentialsProvider, version string, clock *hubclock.Clock) (awsclient.Config, error) {
 	return awsclient.Load(context.Background(), awsclient.Options{
 		Region: s.Region, Credentials: provider, Version: version, CABundle: s.CABundle, CertFile: s.CertFile, Clock: clock,
+		Endpoints: s.Endpoints,
 	})
 }

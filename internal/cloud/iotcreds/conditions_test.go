@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	hosts "github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
@@ -33,6 +34,8 @@ var conditionRows = []conditiontest.Row{
 		Start: refusing(health.UserFault(codeTrust, nil, "Another CA."))},
 	{Code: "credentials-service", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
 		Start: refusing(health.SystemFault(codeService, nil, "HTTP 500."))},
+	{Code: "endpoint", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(hosts.Code, nil, "Another host."))},
 	{Code: "credentials-token", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
 		Start: refusing(health.UserFault(codeToken, nil, "An old token."))},
 }

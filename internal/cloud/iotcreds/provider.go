@@ -44,6 +44,8 @@ const scope health.Scope = "credentials"
 type Options struct {
 	// Endpoint of the credentials provider, host[:port]. Required.
 	Endpoint string
+	// Refused says why Endpoint must not be used: a *health.Fault. Default: it may be.
+	Refused error
 	// RoleAlias names the role that the hub takes on. Required.
 	RoleAlias string
 	// ThingName of the hub, sent so that policies can refer to it. Required.

@@ -28,6 +28,9 @@ type answer struct {
 }
 
 func (p *Provider) fetch(ctx context.Context) (answer, error) {
+	if p.o.Refused != nil {
+		return answer{}, p.o.Refused
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
 	if err != nil {
 		return answer{}, health.UserFault(codeService, err, "The credentials endpoint %q is not a host name: correct "+

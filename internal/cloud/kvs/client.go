@@ -5,6 +5,7 @@ package kvs
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	location "github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
@@ -68,7 +70,7 @@ func New(o Options) *Client {
 		config: o.Config, region: o.Config.Region(), transport: o.Config.Media(), userAgent: o.Config.UserAgent(),
 		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
 	}
-	cfg := o.Config.SDK()
+	cfg := o.Config.SDK(location.KinesisVideo)
 	// A provider that can be made to ask again keeps them itself. The SDK's cache around it would see
 	// when they end by the wall clock alone, and keep them for hours too long when that is set back.
 	if _, keeps := cfg.Credentials.(invalidator); !keeps && cfg.Credentials != nil {
@@ -94,6 +96,9 @@ func (c *Client) DataEndpoint(ctx context.Context, stream string) (string, error
 		return "", callError("GetDataEndpoint", stream, err)
 	}
 	url := aws.ToString(out.DataEndpoint)
+	if _, err := c.config.Endpoints().Given(location.Media, url); err != nil {
+		return "", fmt.Errorf("stream %s is not sent: %w", stream, err)
+	}
 	c.mu.Lock()
 	c.endpoints[stream] = endpoint{url: url, fetched: c.now()}
 	c.mu.Unlock()

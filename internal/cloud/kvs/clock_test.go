@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	location "github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
@@ -44,9 +45,9 @@ func TestSignaturesOfAHubWhoseClockIsOff(t *testing.T) {
 			}))
 			defer server.Close()
 			url = server.URL
-			t.Setenv("AWS_ENDPOINT_URL", url)
 			config, err := awsclient.Load(t.Context(), awsclient.Options{
-				Region: "us-west-2", Clock: hubclock.New(hubclock.Options{Synchronised: func() bool { return false }}),
+				Region: "us-west-2", Endpoints: location.Options{Environment: location.Addresses{All: url}},
+				Clock:       hubclock.New(hubclock.Options{Synchronised: func() bool { return false }}),
 				Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("id", "secret", "")),
 			})
 			must(t, err)

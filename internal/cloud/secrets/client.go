@@ -11,9 +11,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/arn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -34,38 +36,48 @@ const (
 )
 
 // Client reads secrets. Safe for concurrent use.
-type Client struct{ api *secretsmanager.Client }
+type Client struct {
+	config awsclient.Config
+	api    *secretsmanager.Client // in the hub's region
+}
 
 // New returns a Client with the credentials, region and endpoint of cfg.
-func New(cfg awsclient.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg.SDK())} }
+func New(cfg awsclient.Config) *Client {
+	return &Client{config: cfg, api: secretsmanager.NewFromConfig(cfg.SDK(endpoint.SecretsManager))}
+}
 
-// MediaURI reads the camera's URL from the secret with this ARN: the value of its key MediaURI
+// MediaURI reads the camera's URL from the secret with this name, an ARN: the value of its key MediaURI
 // (in exactly this spelling), or of RTSPStreamUrl. An error is a *health.Fault that shows no part
 // of the value.
-func (c *Client) MediaURI(ctx context.Context, arn string) (secret.String, error) {
+func (c *Client) MediaURI(ctx context.Context, name string) (secret.String, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	out, err := c.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn}, inRegionOf(arn))
+	out, err := c.in(regionOf(name)).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 	if err != nil {
-		return secret.String{}, requestFault(arn, err)
+		return secret.String{}, requestFault(name, err)
 	}
 	content := out.SecretBinary
 	if out.SecretString != nil {
 		content = []byte(*out.SecretString)
 	}
-	return urlIn(arn, content)
+	return urlIn(name, content)
 }
 
-// inRegionOf asks the region that holds the secret, which need not be the hub's.
-func inRegionOf(arn string) func(*secretsmanager.Options) {
-	return func(o *secretsmanager.Options) {
-		if parts := strings.SplitN(arn, ":", 5); len(parts) == 5 && parts[3] != "" {
-			o.Region = parts[3]
-		}
+// in is the client for a region, which need not be the hub's; "" is the hub's.
+func (c *Client) in(region string) *secretsmanager.Client {
+	if region == "" || region == c.config.Region() {
+		return c.api
 	}
+	return secretsmanager.NewFromConfig(c.config.SDKIn(endpoint.SecretsManager, region))
 }
 
-func requestFault(arn string, err error) error {
+// regionOf is the region that holds a secret; "" when its name does not say so.
+func regionOf(name string) string {
+	parsed, _ := arn.Parse(name)
+	return parsed.Region
+}
+
+func requestFault(name string, err error) error {
 	var fault *health.Fault // of the credentials, for example: it says more than we can
 	if errors.As(err, &fault) {
 		return fault
@@ -73,37 +85,37 @@ func requestFault(arn string, err error) error {
 	switch answer := awserr.Of(err); {
 	case answer.Kind == awserr.Unusable:
 		return health.UserFault(codeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, "+
-			"or correct MediaUriSecretArn.", arn)
+			"or correct MediaUriSecretArn.", name)
 	case answer.Kind == awserr.Malformed:
-		return health.UserFault(codeNotFound, err, "%s is not a valid ARN of a secret: correct MediaUriSecretArn.", arn)
+		return health.UserFault(codeNotFound, err, "%s is not a valid ARN of a secret: correct MediaUriSecretArn.", name)
 	case answer.Kind == awserr.NotFound:
-		return health.UserFault(codeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
+		return health.UserFault(codeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", name)
 	case answer.Kind == awserr.Undecryptable, answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
-		return decryptFault(arn, err)
+		return decryptFault(name, err)
 	case answer.RightMissing():
-		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
+		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", name)
 	case answer.CredentialsRefused():
 		return health.SystemFault(CodeDenied, err, "Secrets Manager refuses the hub's credentials: check the role alias and the hub's clock.")
 	case answer.Kind == awserr.Unreachable:
 		return health.SystemFault(codeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet "+
-			"connection and firewall (port 443).", arn)
+			"connection and firewall (port 443).", name)
 	default:
 		return health.SystemFault(codeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent "+
-			"keeps trying.", answer.Status, arn)
+			"keeps trying.", answer.Status, name)
 	}
 }
 
-func decryptFault(arn string, err error) error {
-	return health.UserFault(CodeDenied, err, "The hub's role may not decrypt the secret %s: allow it kms:Decrypt with the secret's key.", arn)
+func decryptFault(name string, err error) error {
+	return health.UserFault(CodeDenied, err, "The hub's role may not decrypt the secret %s: allow it kms:Decrypt with the secret's key.", name)
 }
 
 // urlIn finds the URL in the secret's content. No part of the content gets into an error, hence
 // none has a cause.
-func urlIn(arn string, content []byte) (secret.String, error) {
+func urlIn(name string, content []byte) (secret.String, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(content, &fields) != nil || fields == nil {
 		return secret.String{}, health.UserFault(codeContent, nil,
-			`The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
+			`The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, name)
 	}
 	for _, key := range urlKeys {
 		raw, ok := fields[key] // a map, so that the case counts
@@ -113,24 +125,24 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 		var value string
 		if json.Unmarshal(raw, &value) != nil {
 			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.",
-				key, arn)
+				key, name)
 		}
 		value = address.Tidy(value)
 		if !isCameraURL(value) {
 			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin "+
 				"with rtsp:// or rtsps:// and a host, with rtsph:// or rtspsh:// where RTSP goes through HTTP, or for FILE_URI with file:///.",
-				key, arn)
+				key, name)
 		}
 		return secret.New(value), nil
 	}
 	for _, key := range urlKeys {
 		for found := range fields {
 			if strings.EqualFold(found, key) {
-				return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has the key %s, which must be spelled %s.", arn, found, key)
+				return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has the key %s, which must be spelled %s.", name, found, key)
 			}
 		}
 	}
-	return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", arn, urlKeys[0])
+	return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", name, urlKeys[0])
 }
 
 // isCameraURL checks scheme and host only: the recorder parses the rest, as passwords may have odd

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:camera-1-a1B2c3"
+const secretARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:camera-1-a1B2c3"
 
 func client(t *testing.T, h http.HandlerFunc) *Client {
 	t.Helper()
@@ -41,7 +41,7 @@ func client(t *testing.T, h http.HandlerFunc) *Client {
 
 func value(s string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"ARN": arn, "Name": "camera-1", "SecretString": s})
+		_ = json.NewEncoder(w).Encode(map[string]any{"ARN": secretARN, "Name": "camera-1", "SecretString": s})
 	}
 }
 
@@ -69,7 +69,7 @@ func TestTheURLIsReadFromEitherKey(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
-			got, err := client(t, value(content)).MediaURI(t.Context(), arn)
+			got, err := client(t, value(content)).MediaURI(t.Context(), secretARN)
 			if err != nil || got.Reveal() != want {
 				t.Errorf("got %q, %v", got.Reveal(), err)
 			}
@@ -81,7 +81,7 @@ func TestBinarySecretsAreReadToo(t *testing.T) {
 	t.Parallel()
 	got, err := client(t, func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"SecretBinary": []byte(`{"MediaURI":"rtsp://cam/"}`)})
-	}).MediaURI(t.Context(), arn)
+	}).MediaURI(t.Context(), secretARN)
 	if err != nil || got.Reveal() != "rtsp://cam/" {
 		t.Errorf("got %q, %v", got.Reveal(), err)
 	}
@@ -94,12 +94,12 @@ func TestTheRequestIsForTheSecretInItsRegion(t *testing.T) {
 		data, _ := io.ReadAll(r.Body)
 		target, authorization, body = r.Header.Get("X-Amz-Target"), r.Header.Get("Authorization"), string(data)
 		value(`{"MediaURI":"rtsp://cam/"}`)(w, r)
-	}).MediaURI(t.Context(), arn)
+	}).MediaURI(t.Context(), secretARN)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if target != "secretsmanager.GetSecretValue" || !strings.Contains(authorization, "/eu-central-1/secretsmanager/") ||
-		!strings.Contains(body, arn) {
+		!strings.Contains(body, secretARN) {
 		t.Errorf("asked %s, %s, %s", target, authorization, body)
 	}
 }
@@ -139,7 +139,7 @@ func TestEveryFailureHasItsOwnSentenceWithoutTheValue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := client(t, row.handler).MediaURI(t.Context(), arn)
+			_, err := client(t, row.handler).MediaURI(t.Context(), secretARN)
 			var fault *health.Fault
 			if !errors.As(err, &fault) {
 				t.Fatalf("got %v, want a fault", err)
@@ -168,7 +168,7 @@ func TestAnUnreachableServiceIsASystemFaultWithinTheDeadline(t *testing.T) {
 	}))
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err = c.MediaURI(ctx, arn)
+	_, err = c.MediaURI(ctx, secretARN)
 	if f := health.FaultOf(err, ""); f == nil || f.Code != codeUnreachable || f.Class != health.SystemError {
 		t.Errorf("got %v, want %s", err, codeUnreachable)
 	}
@@ -181,7 +181,7 @@ func TestAFaultOfTheCredentialsIsShownAsItIs(t *testing.T) {
 		Region: "us-west-2", BaseEndpoint: aws.String("https://127.0.0.1:1"), RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, want }),
 	}))
-	if _, err := c.MediaURI(t.Context(), arn); !errors.Is(err, want) {
+	if _, err := c.MediaURI(t.Context(), secretARN); !errors.Is(err, want) {
 		t.Errorf("got %v, want the credentials' fault", err)
 	}
 }

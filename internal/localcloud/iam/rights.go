@@ -15,6 +15,7 @@ import (
 
 // Options of Policies.
 type Options struct {
+	Home  account.Home
 	AsAWS bool // devices have the rights of AWS's guide only
 	// Allow are additional rights of the devices, and Deny those that they do not have even if others
 	// allow them, as IAM names actions.
@@ -192,11 +193,11 @@ func (who Caller) String() string {
 }
 
 // ARN is the Caller's, as STS names it.
-func (who Caller) ARN() string {
+func (who Caller) ARN(home account.Home) string {
 	if who.Thing == "" {
-		return fmt.Sprintf("arn:aws:iam::%s:user/local", account.ID)
+		return home.Global("iam", "user/local")
 	}
-	return fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account.ID, account.RoleAlias, who.Thing)
+	return home.Global("sts", "assumed-role/"+account.RoleAlias+"/"+who.Thing)
 }
 
 // Authorize refuses what the Caller's role does not allow.
@@ -217,8 +218,8 @@ func (p *Policies) Denied(who Caller, service, action, resource string) *awsapi.
 	}
 	e := &awsapi.Error{
 		Status: http.StatusForbidden, Name: "AccessDeniedException", Where: "the right " + action,
-		Message: fmt.Sprintf("User: %s is not authorized to perform: %s%s because no identity-based policy allows the %s action", who.ARN(),
-			action, on, action),
+		Message: fmt.Sprintf("User: %s is not authorized to perform: %s%s because no identity-based policy allows the %s action",
+			who.ARN(p.o.Home), action, on, action),
 	}
 	switch {
 	case service == awsapi.SecretsManager:
@@ -244,10 +245,10 @@ func (p *Policies) resourceARN(service, resource string) string {
 	case strings.HasPrefix(resource, "arn:"):
 		return resource
 	case resource == "":
-		return fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/*", account.Region, account.ID)
+		return p.o.Home.ARN(awsapi.KVS, "stream/*")
 	}
 	if arn, ok := p.o.StreamARN(resource); ok {
 		return arn
 	}
-	return fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/*", account.Region, account.ID, resource)
+	return p.o.Home.ARN(awsapi.KVS, "stream/"+resource+"/*")
 }

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
@@ -28,6 +29,7 @@ var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
 
 // Options of a ControlPlane.
 type Options struct {
+	Home  account.Home
 	State state.Part[Streams]
 	Now   func() time.Time
 	Log   *zap.Logger

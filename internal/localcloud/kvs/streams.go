@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
@@ -84,11 +83,10 @@ func (c *ControlPlane) newStream(in createStreamInput) (*streamRecord, error) {
 	now := c.o.Now().UTC().Truncate(time.Millisecond)
 	key := in.KmsKeyId
 	if key == "" {
-		key = fmt.Sprintf("arn:aws:kms:%s:%s:alias/aws/kinesisvideo", account.Region, account.ID)
+		key = c.o.Home.ARN("kms", "alias/aws/kinesisvideo")
 	}
 	s := &streamRecord{
-		Name: in.StreamName, ARN: fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", account.Region, account.ID, in.StreamName,
-			now.UnixMilli()),
+		Name: in.StreamName, ARN: c.o.Home.ARN("kinesisvideo", fmt.Sprintf("stream/%s/%d", in.StreamName, now.UnixMilli())),
 		Version: newVersion(), Created: now, RetentionHours: in.DataRetentionInHours,
 		DeviceName: in.DeviceName, MediaType: in.MediaType, KmsKeyID: key, Tags: in.Tags,
 	}

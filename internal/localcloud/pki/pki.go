@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,8 +43,9 @@ type Authority struct {
 	mu sync.Mutex // one certificate is made at a time
 }
 
-// Open reads the authority in dir, or makes one.
-func Open(dir string) (*Authority, error) {
+// Open reads the authority in dir, or makes one. The server's certificate is for that address of this machine too: one
+// that an earlier version made may not be, and is replaced.
+func Open(dir string, address netip.Addr) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the directory of certificates: %w", err)
 	}
@@ -56,16 +58,28 @@ func Open(dir string) (*Authority, error) {
 		return nil, err
 	}
 	p.pool.AddCert(p.ca.Leaf)
-	if p.server, err = p.obtain("server", func() *x509.Certificate {
+	template := func() *x509.Certificate {
 		return &x509.Certificate{
-			Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+			Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, address.AsSlice()},
+			KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		}
-	}); err != nil {
+	}
+	if p.server, err = p.obtain(server, template); err != nil {
 		return nil, err
 	}
-	return p, nil
+	if p.server.Leaf.VerifyHostname(address.String()) == nil {
+		return p, nil
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, server+".pem")), os.Remove(filepath.Join(dir, server+".key"))); err != nil {
+		return nil, fmt.Errorf("cannot replace the server's certificate: %w", err)
+	}
+	p.server, err = p.obtain(server, template)
+	return p, err
 }
+
+// server is the name of the server's certificate.
+const server = "server"
 
 // Device makes the certificate of a thing unless there is one.
 func (p *Authority) Device(thing string) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
@@ -19,6 +20,7 @@ const Target = "secretsmanager."
 
 // Options of a Manager.
 type Options struct {
+	Home  account.Home
 	State state.Part[Secrets]
 	Now   func() time.Time
 	// Fault returns the error that reading the value of a secret is to be answered with; nil = none.
@@ -141,7 +143,7 @@ func (m *Manager) createSecret(in createSecretInput) (any, error) {
 		s, missing := d.find(in.Name, now)
 		switch {
 		case missing != nil:
-			if s, err = newSecret(in.Name, now); err != nil {
+			if s, err = m.newSecret(in.Name, now); err != nil {
 				return err
 			}
 			s.Description, s.KmsKeyID, s.Tags = in.Description, in.KmsKeyId, in.Tags
@@ -314,7 +316,7 @@ func (m *Manager) deleteSecret(in deleteSecretInput) (any, error) {
 		switch {
 		case err != nil && in.ForceDeleteWithoutRecovery && in.SecretId != "":
 			// Source: API reference: forcing the deletion of a secret that does not exist is not an error.
-			s = &secret{Name: in.SecretId, ARN: ARN(in.SecretId)}
+			s = &secret{Name: in.SecretId, ARN: ARN(m.o.Home, in.SecretId)}
 		case err != nil:
 			return err
 		case in.ForceDeleteWithoutRecovery:

@@ -153,9 +153,9 @@ func (s *secret) stages() map[string][]string {
 
 // ARN of a secret ends in six characters, as Secrets Manager's do. They follow from the name, so that a
 // secret has the same ARN in every local cloud.
-func ARN(name string) string {
+func ARN(home account.Home, name string) string {
 	sum := sha256.Sum256([]byte(name))
-	return fmt.Sprintf("arn:aws:secretsmanager:%s:%s:secret:%s-%s", account.Region, account.ID, name, hex.EncodeToString(sum[:3]))
+	return home.ARN("secretsmanager", "secret:"+name+"-"+hex.EncodeToString(sum[:3]))
 }
 
 // find takes a name, an ARN, or an ARN without the six characters. A secret whose recovery
@@ -189,7 +189,7 @@ func (m *Manager) Put(name, json string) (arn string, err error) {
 		now := m.now()
 		s, missing := d.find(name, now)
 		if missing != nil {
-			if s, err = newSecret(name, now); err != nil {
+			if s, err = m.newSecret(name, now); err != nil {
 				return err
 			}
 			d[name] = s
@@ -207,11 +207,11 @@ func (m *Manager) Put(name, json string) (arn string, err error) {
 	return arn, nil
 }
 
-func newSecret(name string, now time.Time) (*secret, error) {
+func (m *Manager) newSecret(name string, now time.Time) (*secret, error) {
 	if len(name) > maxSecretName || !namePattern.MatchString(name) {
 		return nil, errorf("InvalidParameterException", "Name",
 			"Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@, and at most %d of them",
 			maxSecretName)
 	}
-	return &secret{Name: name, ARN: ARN(name), Created: now, Changed: now, Versions: map[string]*version{}}, nil
+	return &secret{Name: name, ARN: ARN(m.o.Home, name), Created: now, Changed: now, Versions: map[string]*version{}}, nil
 }

@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 )
 
 // Keyring issues access keys and knows them again. Secrets are derived and Identity tokens are
@@ -17,6 +19,8 @@ import (
 type Keyring struct {
 	key      []byte
 	lifetime time.Duration
+	// Home is the region that requests are signed for.
+	Home account.Home
 }
 
 // AccessKey is what a client signs with.
@@ -35,8 +39,8 @@ type Identity struct {
 const sealSize = sha256.Size
 
 // NewKeyring returns the keys that are derived from one; lifetime is that of the devices' keys.
-func NewKeyring(key []byte, lifetime time.Duration) Keyring {
-	return Keyring{key: key, lifetime: lifetime}
+func NewKeyring(key []byte, lifetime time.Duration, home account.Home) Keyring {
+	return Keyring{key: key, lifetime: lifetime, Home: home}
 }
 
 func (k Keyring) mac(purpose, text string) []byte {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
@@ -73,7 +72,7 @@ func (k Keyring) Verify(r *http.Request, service string, payloads ...string) (Id
 		return Identity{}, awsapi.Forbidden(awsapi.UnknownKey, awsapi.InAuthorization, "The security token included in the request is invalid.")
 	case !who.Expires.IsZero() && now.After(who.Expires):
 		return Identity{}, awsapi.Forbidden(awsapi.ExpiredToken, inToken, "The security token included in the request is expired")
-	case a.region != account.Region:
+	case a.region != k.Home.Region():
 		return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, awsapi.InAuthorization,
 			"Credential should be scoped to a valid region, not '%s'.", a.region)
 	case a.Service != service:

@@ -51,5 +51,5 @@ func callerIdentity(keys sigv4.Keyring, r *http.Request) ([]byte, error) {
 		UserID    string   `xml:"GetCallerIdentityResult>UserId"`
 		Account   string   `xml:"GetCallerIdentityResult>Account"`
 		RequestID string   `xml:"ResponseMetadata>RequestId"`
-	}{Namespace: namespace, ARN: who.ARN(), UserID: user, Account: account.ID, RequestID: calls.Of(r.Context()).ID})
+	}{Namespace: namespace, ARN: who.ARN(keys.Home), UserID: user, Account: account.ID, RequestID: calls.Of(r.Context()).ID})
 }

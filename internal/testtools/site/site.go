@@ -17,7 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -144,7 +143,7 @@ func (s *Site) Configure(stream, secretARN string, change ...func(*types.EdgeCon
 func (s *Site) Update(stream, secretARN string, change ...func(*types.EdgeConfig)) {
 	s.t.Helper()
 	c := &types.EdgeConfig{
-		HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, Hub)),
+		HubDeviceArn: aws.String(s.Cloud.HubARN(Hub)),
 		RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
 			MediaUriSecretArn: &secretARN, MediaUriType: types.MediaUriTypeRtspUri,
 		}},
