@@ -139,7 +139,8 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	log := jobLog(a.log, stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
-		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
+		Counted: a.counted.Stream(stream),
+		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {

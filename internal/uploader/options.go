@@ -47,6 +47,22 @@ type cloud interface {
 	InvalidateCredentials()
 }
 
+// Counted counts what is paid for; see tally.Stream.
+type Counted interface {
+	// Call is called when a PutMedia session was opened.
+	Call()
+	// Persisted is called for each fragment that the service has stored: when its first and its last frame were recorded, and
+	// the size of its cluster in bytes.
+	Persisted(start, last time.Time, bytes int64)
+}
+
+// uncounted counts nothing.
+type uncounted struct{}
+
+func (uncounted) Call() {}
+
+func (uncounted) Persisted(time.Time, time.Time, int64) {}
+
 // Audio is which audio is sent with the video.
 type Audio = queue.Audio
 
@@ -70,6 +86,8 @@ type Options struct {
 	// Audio returns which audio is sent. Its answer may change at any time and applies from the next fragment on.
 	// Default: AudioPlayable.
 	Audio func() Audio
+	// Counted counts what is uploaded. nil = nobody does.
+	Counted Counted
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.
 	Bandwidth *pace.Bandwidth
 	// Retry has the pauses after transient failures. Default 500 ms doubling to 30 s.
@@ -108,6 +126,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AskUser.Min <= 0 && o.AskUser.Max <= 0 {
 		o.AskUser = backoff.Policy{Min: time.Minute, Max: 5 * time.Minute, Floor: time.Minute, Rand: o.AskUser.Rand}
+	}
+	if o.Counted == nil {
+		o.Counted = uncounted{}
 	}
 	if o.Audio == nil {
 		o.Audio = func() Audio { return AudioPlayable }
