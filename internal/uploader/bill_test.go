@@ -121,7 +121,7 @@ func TestTheBillOfADay(t *testing.T) {
 		})
 	}
 	reckon("waiting")
-	w.drain(w.uploader(func(o *Options) { o.Counted = counted.Stream(door) }))
+	must(t, w.uploader(func(o *Options) { o.Counted = counted.Stream(door) }).Drain(t.Context())) // as long as it takes
 	reckon("uploaded")
 	must(t, w.store.DeleteStream(t.Context(), door))
 	reckon("deleted")
