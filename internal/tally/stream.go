@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// joined is the distance of frames up to which two fragments are continuous.
-	joined = time.Second
+	// joined is the distance of frames up to which two fragments are continuous: segment.GapAfter, of a higher layer.
+	joined = 2 * time.Second
 	// sequences is how many runs of continuous fragments are followed at once: a live upload sends older media in between.
 	sequences = 4
 	// recentFragments is of how many fragments Recent is the mean, and leastRecent how many it needs.

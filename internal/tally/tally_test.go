@@ -75,6 +75,12 @@ func TestTheLengthOfFragments(t *testing.T) {
 				live, old = feed(s, live, 1, time.Second), feed(s, old, 1, time.Second)
 			}
 		}, 2 * 9960 * time.Millisecond},
+		"a frame each 2 s": {func(s *Stream) {
+			for i := range 5 {
+				start := noon.Add(time.Duration(i) * 10 * time.Second)
+				s.Persisted(start, start.Add(8*time.Second), 1)
+			}
+		}, 48 * time.Second},
 		"sent again": {func(s *Stream) { feed(s, noon, 2, time.Second); feed(s, noon, 2, time.Second) }, 2 * 1960 * time.Millisecond},
 		"backwards":  {func(s *Stream) { s.Persisted(noon, noon.Add(-time.Second), 1) }, 0},
 	} {

@@ -16,8 +16,6 @@ const (
 	// maxRead is how many segments of a stream are read for their fragments: a day of 5 minutes each, and some. Of more
 	// segments as many are read, spread evenly, and the others are reckoned from those.
 	maxRead = 300
-	// joined is the distance of frames up to which two fragments are continuous.
-	joined = time.Second
 	// tolerance is the part that the tally may lack of the uploaded media on the disk.
 	tolerance = 0.02
 )
@@ -153,9 +151,9 @@ func (d *onDisk) read(ctx context.Context, store Store, info segment.Info) (sum 
 		for i, f := range list {
 			length := f.Last - f.Start // and its last frame
 			switch {
-			case i+1 < len(list) && list[i+1].Start-f.Last <= joined:
+			case i+1 < len(list) && list[i+1].Start-f.Last <= segment.GapAfter:
 				length = list[i+1].Start - f.Start
-			case i > 0 && f.Start-list[i-1].Last <= joined: // as that before
+			case i > 0 && f.Start-list[i-1].Last <= segment.GapAfter: // as that before
 				length += f.Start - list[i-1].Last
 			case f.Frames > 1: // as its frames
 				length += length / time.Duration(f.Frames-1)

@@ -149,6 +149,33 @@ func TestWhatIsCountedAndWhatWaits(t *testing.T) {
 	}
 }
 
+// TestASlowCamera has a frame each 2 s: its fragments are continuous all the same, on the disk and in the count, and the two
+// limits are the same.
+func TestASlowCamera(t *testing.T) {
+	t.Parallel()
+	store, counted := openStore(t), newTally(t)
+	w, err := store.Create("door", mkv.Header{Start: midnight, Title: "door", Tracks: []mkv.Track{
+		{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, CodecPrivate: []byte("sps"), Width: 16, Height: 16},
+	}})
+	must(t, err)
+	for i := range 10 {
+		start := time.Duration(i) * 2 * segment.GapAfter
+		must(t, errors.Join(w.BeginFragment(start, true), w.WriteFrame(1, start, true, [][]byte{{1}}),
+			w.WriteFrame(1, start+segment.GapAfter, false, [][]byte{{1}})))
+		_, err := w.EndFragment()
+		must(t, err)
+	}
+	must(t, w.Seal())
+	want := (20 * segment.GapAfter).Seconds()
+	if u := of(t, store, nil, 1); u.MediaSeconds != want {
+		t.Errorf("on the disk are %v s, want %v", u.MediaSeconds, want)
+	}
+	count(counted, w.Key(), upload(t, store, w.Key(), 10))
+	if u := of(t, store, counted, 1); math.Abs(u.MediaSeconds-want) > segment.GapAfter.Seconds() { // the last frame is not over
+		t.Errorf("counted are %v s, want %v", u.MediaSeconds, want)
+	}
+}
+
 // TestTheSpanBeginsWithTheFirstMedia, also when that is deleted.
 func TestTheSpanBeginsWithTheFirstMedia(t *testing.T) {
 	t.Parallel()
