@@ -66,6 +66,7 @@ continues where it stopped.`,
 	flags.StringVar(&o.media, "media", "", "what is refused of uploaded media: strict (what a player cannot play) or service (what AWS "+
 		"does not store);\ndefault strict, with --as-aws service")
 	flags.BoolVar(&o.printCalls, "print-calls", false, "print a line for each request and MQTT packet on standard error")
+	cmd.AddCommand(newLocalCloudBillCommand())
 	return cmd
 }
 

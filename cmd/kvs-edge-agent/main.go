@@ -78,6 +78,7 @@ func newRootCommand() *cobra.Command {
 		newSegmentsCommand(),
 		newExportCommand(),
 		newVerifyCommand(),
+		newCostCommand(),
 		newLogLevelCommand(),
 		newReloadCommand(),
 		newSupportBundleCommand(),

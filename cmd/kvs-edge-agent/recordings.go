@@ -23,17 +23,23 @@ import (
 type storeFlags struct {
 	timeFlags
 	dir, socket, stream string
-	note                string           // how the service's directory differs from this shell's, or ""
-	problems            func() io.Writer // the standard error
+	uploads             func(dir string) localapi.Uploads // beside the recordings; nil: nothing is known
+	note                string                            // how the service's directory differs from this shell's, or ""
+	problems            func() io.Writer                  // the standard error
 }
 
 func (f *storeFlags) add(cmd *cobra.Command) {
+	f.addPlace(cmd)
+	f.timeFlags.add(cmd, "the earliest time (default the first recording)", "the latest time (default now)")
+}
+
+// addPlace adds the flags that say where the recordings are, and of which stream.
+func (f *storeFlags) addPlace(cmd *cobra.Command) {
 	f.problems = cmd.ErrOrStderr
 	cmd.Flags().StringVar(&f.dir, "dir", "",
 		"the recording directory (default: that of the service, or $AWS_KVS_EDGE_RECORDING_DIRECTORY, or .)")
 	cmd.Flags().StringVar(&f.socket, "socket", "", "have the agent on this socket read (default: the one that has the directory, if it runs)")
 	cmd.Flags().StringVar(&f.stream, "stream", "", "the stream (default all)")
-	f.timeFlags.add(cmd, "the earliest time (default the first recording)", "the latest time (default now)")
 	completeStreams(cmd, func() []string { return f.recordedStreams() })
 }
 
@@ -138,7 +144,11 @@ func (f *storeFlags) served(ctx context.Context, r *recordings) (names []string,
 	if err != nil {
 		return nil, err
 	}
-	r.Client, r.close = localapi.Offline(store)
+	var uploads localapi.Uploads
+	if f.uploads != nil {
+		uploads = f.uploads(dir)
+	}
+	r.Client, r.close = localapi.OfflineWith(store, uploads)
 	return store.Streams(), nil
 }
 

@@ -41,7 +41,8 @@ running.`,
 			if i < 0 {
 				return fmt.Errorf("no stream %s is configured for this hub: `kvs-edge-agent streams` lists those that are", args[0])
 			}
-			shown := shownStream{Stream: args[0], Wanted: snapshot.Streams[i].Wanted, Conditions: ofConfiguration(snapshot.Streams[i])}
+			st := snapshot.Streams[i]
+			shown := shownStream{Stream: args[0], Wanted: st.Wanted, StorageTier: st.StorageTier, Conditions: ofConfiguration(st)}
 			if asJSON {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
 				encoder.SetIndent("", "  ")
@@ -59,7 +60,8 @@ running.`,
 type shownStream struct {
 	Stream string `json:"stream"`
 	status.Wanted
-	Conditions []string `json:"conditions,omitempty"`
+	StorageTier string   `json:"storageTier,omitempty"` // HOT or WARM, empty while it is not known
+	Conditions  []string `json:"conditions,omitempty"`
 }
 
 // ofConfiguration are the sentences about a stream's configuration.
@@ -91,6 +93,9 @@ func (s shownStream) write(w io.Writer) error {
 	row("uploaded", s.Upload)
 	row("", windowText(s.UploadExpression, s.UploadSeconds))
 	row("fragments", s.Fragments)
+	if s.StorageTier != "" {
+		row("storage tier", s.StorageTier)
+	}
 	row("kept", strings.TrimPrefix(s.Keep, "kept "))
 	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
 		row(name, s.Tags[name])

@@ -112,14 +112,17 @@ func TestTheTemplateGrantsWhatHubsNeed(t *testing.T) {
 	}
 	for _, right := range []string{
 		"kinesisvideo:ListEdgeAgentConfigurations", "kinesisvideo:GetDataEndpoint", "kinesisvideo:PutMedia", "kinesisvideo:DescribeStream",
-		"kinesisvideo:ListTagsForStream", "secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "cloudwatch:PutMetricData",
+		"kinesisvideo:DescribeStreamStorageConfiguration", "kinesisvideo:ListTagsForStream",
+		"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "cloudwatch:PutMetricData",
 		"iot:Connect", "iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive", "iot:AssumeRoleWithCertificate",
 	} {
 		if !strings.Contains(string(text), right) {
 			t.Errorf("hubs.yaml does not grant %s", right)
 		}
 	}
-	for _, right := range []string{"ListEdgeAgentConfigurations", "ListTagsForStream", "iot:RetainPublish", "kms:GenerateDataKey"} {
+	for _, right := range []string{
+		"ListEdgeAgentConfigurations", "ListTagsForStream", "DescribeStreamStorageConfiguration", "iot:RetainPublish", "kms:GenerateDataKey",
+	} {
 		if !strings.Contains(string(page), right) {
 			t.Errorf("docs/aws-setup.md does not name %s", right)
 		}

@@ -125,7 +125,7 @@ func (a *Agent) serve() (err error) {
 	a.changes = changes.New(changes.Options{Snapshot: brief.Snapshot, Watch: a.health.Watch, Now: time.Now})
 	a.api, err = localapi.NewServer(localapi.Options{
 		Socket: a.settings().Socket, Component: a.health.Component("", health.JobAPI), Log: a.log,
-		Agent: a.served(), Store: a.store,
+		Agent: a.served(), Store: a.store, Uploads: a.uploads(),
 	})
 	return err
 }
@@ -184,6 +184,7 @@ func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
 		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
+		storage:    a.storage,
 	})
 	a.config, err = a.newConfiguration(device)
 	if err != nil {
@@ -203,6 +204,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	if err := dir.Sweep(); err != nil {
 		logevent.StateNotCleaned.Log(a.log, zap.Error(err))
 	}
+	a.countUploads(dir)
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
 		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health, Log: a.log,
@@ -334,12 +336,16 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
 		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
+		a.supervised("Counting uploads", health.JobStore, a.counted.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.supervised("The systemd watchdog notification", health.JobAPI, a.systemd.run),
 		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),
+	}
+	if a.tiers != nil {
+		list = append(list, a.supervised("Reading the storage tiers", health.JobCloud, a.tiers.Run))
 	}
 	if a.o.ReloadRequests != nil {
 		list = append(list, a.supervised("Reloading the settings", health.JobSettings, a.reloadOnRequest))
@@ -372,7 +378,7 @@ func (a *Agent) metricStreams() []metrics.Stream {
 	infos := a.streams.infos()
 	list := make([]metrics.Stream, 0, len(infos))
 	for _, info := range infos {
-		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes})
+		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes, StorageTier: info.StorageTier})
 	}
 	return list
 }

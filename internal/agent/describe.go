@@ -2,13 +2,18 @@ package agent
 
 import (
 	"strings"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
+	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
 )
 
 // describe says what is in force of a stream, without a secret.
@@ -65,4 +70,32 @@ func shownMedia(m desired.Media) string {
 		query = "?" + secret.Redacted
 	}
 	return scheme + "://" + user + at.Host + string(secret.Scrub([]byte(at.URL.EscapedPath()))) + query
+}
+
+// countUploads opens what is known of uploads and of how the cloud stores them.
+func (a *Agent) countUploads(dir statefile.Dir) {
+	a.counted = tally.Open(tally.Options{Dir: dir, Now: time.Now, Log: a.log})
+	if a.kvs == nil {
+		return
+	}
+	a.tiers = tier.Open(tier.Options{
+		Cloud: a.kvs, Streams: a.streams.names, Health: a.health, Dir: dir, Log: a.log,
+		Lengths: func(stream string) tier.Lengths {
+			return tier.Lengths{Day: a.counted.LastDay(stream).Mean(), Recent: a.counted.Stream(stream).Recent()}
+		},
+	})
+}
+
+// storage is how the cloud stores a stream's media, as far as that is known.
+func (a *Agent) storage(stream string) (tierName string, retentionHours *int) {
+	if a.tiers == nil {
+		return "", nil
+	}
+	s := a.tiers.Of(stream)
+	return s.Tier, s.RetentionHours
+}
+
+// uploads is what the local API shows of them.
+func (a *Agent) uploads() localapi.Uploads {
+	return localapi.Uploads{Counted: a.counted, Storage: a.storage}
 }

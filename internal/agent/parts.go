@@ -21,6 +21,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
+	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
@@ -60,6 +62,8 @@ type Agent struct {
 	onDemand   onDemand
 	nudges     nudges
 	fragments  fragmentLengths
+	counted    *tally.Tally // uploads
+	tiers      *tier.Watch  // nil without the cloud
 	config     *configuration
 	collector  *status.Collector
 	changes    *changes.Feed

@@ -46,6 +46,7 @@ type workers struct {
 	secretRead func(secretARN string) time.Time // when it was last read
 	changed    func(name string)                // called when a running stream has a newer configuration
 	describe   func(desired.Stream) status.Wanted
+	storage    func(name string) (tier string, retentionHours *int)
 	completed  func(name, job string) // notified of a job that did its work until its configuration went
 }
 
@@ -260,6 +261,9 @@ func (s *streams) infos() []status.StreamInfo {
 		info := status.StreamInfo{
 			Name: name, LimitBytes: wanted.Keep.MaxBytes, SecretRead: s.workers.secretRead(wanted.Media.SecretARN),
 			Wanted: s.workers.describe(wanted),
+		}
+		if s.workers.storage != nil {
+			info.StorageTier, _ = s.workers.storage(name)
 		}
 		infos = append(infos, info)
 	}

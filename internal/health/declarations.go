@@ -62,6 +62,7 @@ var Declarations = []Declaration{
 	{"audio-not-uploaded", Info, UserError, "Audio is not uploaded", anchorDisk, []string{JobUploader}},
 	{"stream-tags", Info, UserError, "No permission to read the stream's tags", anchorConfig, []string{JobUploader}},
 	{"fragment-tag", Info, UserError, "Stream's tag has no length of fragments", anchorConfig, []string{JobUploader}},
+	{"fragment-cost", Info, UserError, "Fragments are short for the WARM storage tier", anchorDisk, []string{JobUploader}},
 	{"upload-disk", Degraded, SystemError, "Recording cannot be read for the upload", anchorDisk, []string{JobUploader}},
 	// Disk and retention.
 	{"disk", Degraded, "", "Recording disk fails", anchorDisk, []string{JobRetention, JobStore}},

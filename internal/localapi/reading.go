@@ -26,8 +26,11 @@ var ErrOlder = errors.New("the running agent is of an earlier version, which ser
 
 // Offline returns a client of what the local API has of a store that no agent serves, and a function that ends it. Where
 // an agent would answer from memory of its own, the client fails.
-func Offline(store *segment.Store) (c *Client, stop func()) {
-	s := newServer(Options{Store: store, Log: zap.NewNop()})
+func Offline(store *segment.Store) (c *Client, stop func()) { return OfflineWith(store, Uploads{}) }
+
+// OfflineWith is Offline with what is known of past uploads.
+func OfflineWith(store *segment.Store, uploads Uploads) (c *Client, stop func()) {
+	s := newServer(Options{Store: store, Uploads: uploads, Log: zap.NewNop()})
 	s.stall = endless // the reader is the same program
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
 )
 
 // The paths of the local API.
@@ -27,6 +28,7 @@ const (
 	pathChanges      = "/v1/changes"
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
+	pathUsage        = "/v1/usage"
 )
 
 // Right is what a peer needs for a request. Each right includes the previous ones.
@@ -127,6 +129,10 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathMedia, Type: typeMatroska, serve: ofStore((*Server).getMedia), Most: readers,
 			Params: []Param{paramStream, paramFrom, paramTo},
 			Doc:    "The media of a time range as one Matroska file, cut at fragments and sent as fast as it is read."},
+		{Method: http.MethodGet, Path: pathUsage, Answer: []usage.Stream{}, serve: ofStore((*Server).getUsage), Most: scans,
+			Params: []Param{paramAnyStream, paramFrom, paramTo},
+			Doc: "What each stream has uploaded, and is to upload, of the media of whole days (UTC) in a time range, by default the last 7 " +
+				"days and today: what [`cost`](cost.md) is reckoned from."},
 		{Method: http.MethodGet, Path: pathVerification, Answer: Verification{}, Type: typeNDJSON, serve: ofStore((*Server).getVerification),
 			Most: verifiers, Params: []Param{paramAnyStream, paramFrom, paramTo},
 			Doc: "Reads every byte of recordings: a line for each segment with what is damaged."},

@@ -46,6 +46,8 @@ type Options struct {
 	Agent Agent
 	// Store has the recordings. nil: there are none to serve.
 	Store *segment.Store
+	// Uploads is what is known beside the recordings.
+	Uploads Uploads
 	// Component reports of the local API.
 	Component *health.Component
 	Log       *zap.Logger

@@ -103,3 +103,46 @@ func readBack(t *testing.T, c *Cloud, dir string, frames int) {
 		t.Errorf("ffmpeg complains: %s", out)
 	}
 }
+
+// The AWS CLI reads and changes the storage tier.
+func TestTheAWSCLIReadsTheStorageTier(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{StreamDelay: -1, Seed: &Seed{Streams: []SeedStream{{Name: "cam", RetentionHours: 24}}}})
+	dir := t.TempDir()
+	var settings []string
+	for _, v := range c.UserEnv() {
+		settings = append(settings, v.Name+"="+v.Value)
+	}
+	cli := func(args ...string) string {
+		t.Helper()
+		command := append(append([]string{"-i", "PATH=" + os.Getenv("PATH"), "HOME=" + dir}, settings...), "aws", "kinesisvideo")
+		return strings.TrimSpace(string(foreign(t, nil, dir, "env", append(command, args...)...)))
+	}
+	if help := cli("describe-stream", "--stream-name", "cam", "--query", "StreamInfo.Status", "--output", "text"); help != "ACTIVE" {
+		t.Fatalf("the stream is %q", help)
+	}
+	if !hasTier(t) {
+		t.Skip("this AWS CLI is older than the storage tiers")
+	}
+	tier := func() string {
+		return cli("describe-stream-storage-configuration", "--stream-name", "cam", "--query", "StreamStorageConfiguration.DefaultStorageTier",
+			"--output", "text")
+	}
+	if got := tier(); got != "HOT" {
+		t.Errorf("the tier is %q", got)
+	}
+	version := cli("describe-stream", "--stream-name", "cam", "--query", "StreamInfo.Version", "--output", "text")
+	cli("update-stream-storage-configuration", "--stream-name", "cam", "--current-version", version,
+		"--stream-storage-configuration", "DefaultStorageTier=WARM")
+	if got := tier(); got != "WARM" {
+		t.Errorf("after the update the tier is %q", got)
+	}
+}
+
+// hasTier reports whether the AWS CLI knows the operation.
+func hasTier(t *testing.T) bool {
+	ctx, cancel := context.WithTimeout(t.Context(), foreignPatience)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, "aws", "kinesisvideo", "describe-stream-storage-configuration", "help").CombinedOutput()
+	return !strings.Contains(string(out), "Invalid choice") && !strings.Contains(string(out), "invalid choice")
+}

@@ -111,4 +111,9 @@ const (
 	ProgressUnreadable   Event = "upload-progress-unreadable"
 	StreamTagsReadable   Event = "stream-tags-readable"
 	FragmentTagsRejected Event = "fragment-tags-rejected"
+	TallyNotRead         Event = "upload-tally-not-read"
+	TallyNotSaved        Event = "upload-tally-not-saved"
+	StorageTierDenied    Event = "storage-tier-denied"
+	StorageTierReadable  Event = "storage-tier-readable"
+	FragmentCostEnded    Event = "fragment-cost-ended"
 )

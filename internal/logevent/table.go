@@ -165,4 +165,11 @@ var uploadRows = []Row{
 		"The service may receive fragments twice. Check the disk."},
 	{StreamTagsReadable, info, "tags of the stream can be read again", "Ends `stream-tags`."},
 	{FragmentTagsRejected, warning, "fragment tags not changed", "The error says which limit the stream's tags exceed: change the tags."},
+	{TallyNotRead, warning, "count of uploads per day unreadable; it is started again",
+		"`cost` knows less of the past days. Check the disk of the state directory."},
+	{TallyNotSaved, warning, "count of uploads per day not saved", "It is tried again; `advice` says what to do."},
+	{StorageTierDenied, info, "no permission to read the storage tier of streams",
+		"`status` does not show it. Allow `kinesisvideo:DescribeStreamStorageConfiguration` if it should; it is asked for again once a day."},
+	{StorageTierReadable, info, "storage tier of streams can be read", "The permission was granted."},
+	{FragmentCostEnded, info, "length of fragments suits the storage tier", "Ends `fragment-cost`."},
 }

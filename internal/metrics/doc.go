@@ -9,6 +9,8 @@ import "github.com/kvs-edge/kvs-edge-agent/internal/segment"
 type Stream struct {
 	Name       string
 	LimitBytes int64 // MaxLocalMediaSizeInMB in bytes; 0 without a limit
+	// StorageTier is HOT or WARM, empty while it is not known.
+	StorageTier string
 }
 
 // Store is the part of the segment store that metrics need. Its answers are kept sums, never walks.

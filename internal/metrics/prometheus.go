@@ -119,6 +119,8 @@ var (
 		"activity")
 	descCondition = desc("condition", "1 for each thing that is out of the ordinary; status has the sentence.", "stream", "job", "code",
 		"severity")
+	descTier = desc("storage_tier", "1 for the tier in which Kinesis Video Streams stores the stream's media: HOT or WARM; none while it "+
+		"is not known.", "stream", "tier")
 	descFree    = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
 	descTotal   = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
 	descDropped = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
@@ -136,7 +138,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range usageGauges {
 		to <- g.desc
 	}
-	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descFree, descTotal, descDropped} {
+	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descTier, descFree, descTotal, descDropped} {
 		to <- d
 	}
 }
@@ -166,6 +168,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		usage := c.o.Store.Usage(s.Name)
 		for _, g := range usageGauges {
 			put(g.desc, prometheus.GaugeValue, g.value(usage, s), s.Name)
+		}
+		if s.StorageTier != "" {
+			put(descTier, prometheus.GaugeValue, 1, s.Name, s.StorageTier)
 		}
 		for _, t := range c.o.Jobs {
 			if name, ok := activities[ActivityOf(components[health.Key{Stream: s.Name, Job: t.Name}])]; ok {

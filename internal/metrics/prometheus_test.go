@@ -128,3 +128,16 @@ func TestAWrongAddressIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStorageTierIsALabel(t *testing.T) {
+	t.Parallel()
+	o := promOptions()
+	o.Streams = func() []Stream { return []Stream{{Name: "cold", StorageTier: "WARM"}, {Name: "new"}} }
+	text := scrape(t, o)
+	if want := `kvs_edge_storage_tier{stream="cold",tier="WARM"} 1`; !strings.Contains(text, want) {
+		t.Errorf("%s is missing in\n%s", want, text)
+	}
+	if strings.Contains(text, `kvs_edge_storage_tier{stream="new"`) {
+		t.Errorf("a tier that is not known is shown in\n%s", text)
+	}
+}

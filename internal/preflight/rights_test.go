@@ -17,7 +17,10 @@ import (
 )
 
 // hubRights are what deploy/aws/hubs.yaml grants beside the role and the policy of AWS's guide.
-var hubRights = []string{"kinesisvideo:ListEdgeAgentConfigurations", "kinesisvideo:ListTagsForStream", "iot:RetainPublish"}
+var hubRights = []string{
+	"kinesisvideo:ListEdgeAgentConfigurations", "kinesisvideo:ListTagsForStream", "kinesisvideo:DescribeStreamStorageConfiguration",
+	"iot:RetainPublish",
+}
 
 var rightName = regexp.MustCompile(`\b(?:iot|kinesisvideo|secretsmanager|cloudwatch|kms|sts):[A-Z]\w+`)
 
@@ -66,6 +69,23 @@ func TestACheckNamesExactlyTheRightThatIsMissing(t *testing.T) {
 				t.Errorf("where to add it is not said:\n%s", all.bad())
 			}
 		})
+	}
+}
+
+// TestACheckNamesTheStorageTier, or the right to read it, which nothing needs.
+func TestACheckNamesTheStorageTier(t *testing.T) {
+	for want, deny := range map[string][]string{
+		"Kinesis Video Streams stores the stream in the HOT tier.": nil,
+		"kinesisvideo:DescribeStreamStorageConfiguration":          {"kinesisvideo:DescribeStreamStorageConfiguration"},
+	} {
+		h := newRig(t, func(o *localcloud.Options) { o.AsAWS, o.Allow, o.Deny = true, hubRights, deny })
+		camera := h.Camera(fakecam.Options{})
+		camera.Unplug() // a look at it takes seconds
+		h.Configure("door", h.Secret("door", camera.URL()))
+		all, _ := h.check()
+		if !strings.Contains(all.String(), want) || strings.Contains(all.bad(), "torage tier") {
+			t.Errorf("it lacks %q:\n%s", want, all)
+		}
 	}
 }
 

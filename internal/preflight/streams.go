@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
@@ -73,6 +74,7 @@ func (c *checker) checkStream(ctx context.Context, w wantedStream) checkedStream
 	c.checkCamera(ctx, &s)
 	if !c.settings.NoCloud {
 		c.checkRetention(ctx, &s)
+		c.checkTier(ctx, &s)
 		c.checkStreamRights(ctx, &s)
 	}
 	return s
@@ -216,6 +218,25 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 			"UpdateDataRetention.", s.name)
 	default:
 		s.add(check, true, "Kinesis Video Streams keeps the stream for %s.", humanize.Count(hours, "hour"))
+	}
+}
+
+// checkTier names the storage tier of a stream. Nothing depends on it, so nothing about it is wrong: retention reports what
+// keeps Kinesis Video Streams from answering.
+func (c *checker) checkTier(ctx context.Context, s *checkedStream) {
+	const check = "storage tier"
+	defer c.questions.begin("Kinesis Video Streams, about the storage tier of stream " + s.name)()
+	tier, err := c.kvs.StorageTier(ctx, s.name)
+	var answer *kvs.RequestError
+	switch {
+	case err == nil && tier == cost.Warm:
+		s.add(check, true, "Kinesis Video Streams stores the stream in the WARM tier, which charges fragments: `kvs-edge-agent cost` "+
+			"compares lengths.")
+	case err == nil:
+		s.add(check, true, "Kinesis Video Streams stores the stream in the %s tier.", tier)
+	case errors.As(err, &answer) && answer.Meaning.RightMissing():
+		s.add(check, true, "The hub's role may not read the storage tier of the stream, which nothing needs; "+
+			"%s allows it.", answer.Meaning.Permission("kinesisvideo:DescribeStreamStorageConfiguration"))
 	}
 }
 

@@ -21,6 +21,12 @@ func (s Settings) PoliciesFile() string { return filepath.Join(s.StateDirectory,
 // LossesFile is the path of the file that remembers what was deleted before its upload.
 func (s Settings) LossesFile() string { return filepath.Join(s.StateDirectory, lossesFile) }
 
+// StatePath is the state directory of an agent that is started in the current directory. The settings need not be valid.
+func StatePath(lookup func(string) (string, bool)) string {
+	e := environment{lookup: lookup}
+	return cmp.Or(e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, "")), defaultStateDirectory)
+}
+
 // OwnPlaces are the files and directories of the agent beside the recordings.
 func (s Settings) OwnPlaces() []string {
 	places := []string{s.StateDirectory, s.Log.Directory, s.MediaDirectory, s.Socket, filepath.Dir(s.Socket)}
@@ -40,7 +46,7 @@ type Path struct {
 // be valid: what a service's sandbox hides cannot be read either.
 func PathsFromEnv(lookup func(string) (string, bool)) (list []Path) {
 	e := environment{lookup: lookup}
-	state := cmp.Or(e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, "")), defaultStateDirectory)
+	state := StatePath(lookup)
 	media := e.optional(EnvMediaDirectory, "")
 	for _, p := range []Path{
 		{EnvRecordingDirectory, e.optional(EnvRecordingDirectory, defaultRecordings), true},

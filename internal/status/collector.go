@@ -21,6 +21,8 @@ type StreamInfo struct {
 	Name       string
 	LimitBytes int64     // MaxLocalMediaSizeInMB in bytes; 0 without a limit
 	SecretRead time.Time // when the secret with the camera's URL was last read; zero for never
+	// StorageTier is HOT or WARM, empty while it is not known.
+	StorageTier string
 	// Wanted is its configuration in force.
 	Wanted Wanted
 }
@@ -128,6 +130,7 @@ func (c *Collector) stream(info StreamInfo, components map[health.Key]health.Com
 			DeletedBeforeUpload: ret.Numbers[health.DeletedBeforeUpload],
 		},
 	}
+	st.StorageTier = info.StorageTier
 	if st.Wanted = info.Wanted; !slices.Contains(c.Jobs, health.UploaderJob) { // what is only on the disk waits for nothing
 		st.Uploader.State, st.Uploader.BacklogSeconds, st.Uploader.BacklogBytes, st.Uploader.BacklogSince = StateOff, 0, 0, time.Time{}
 	}

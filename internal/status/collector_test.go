@@ -81,6 +81,29 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	}
 }
 
+// TestTheStorageTierOfOneStream is a line below its table. With several streams it is in JSON only.
+func TestTheStorageTierOfOneStream(t *testing.T) {
+	t.Parallel()
+	c, _ := newCollector("door", "yard")
+	of := c.Streams
+	c.Streams = func() []StreamInfo {
+		list := of()
+		list[0].StorageTier = "WARM"
+		return list
+	}
+	const line = "· door uploader: storage tier WARM\n"
+	all := c.Snapshot()
+	if text := table(t, all); strings.Contains(text, line) || all.Streams[0].StorageTier != "WARM" || all.Streams[1].StorageTier != "" {
+		t.Errorf("of all streams it shows\n%s", text)
+	}
+	for stream, shown := range map[string]bool{"door": true, "yard": false} {
+		one, _ := all.Only(stream)
+		if text := table(t, one); strings.Contains(text, line) != shown {
+			t.Errorf("of %s it shows\n%s", stream, text)
+		}
+	}
+}
+
 // A hub that booted in 1970 has not been up for decades once its clock is set.
 func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 	t.Parallel()

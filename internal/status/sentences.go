@@ -42,6 +42,11 @@ func sentences(s Snapshot) []sentence {
 			list = append(list, sentence{health.Info, "deletion", st.Name, fmt.Sprintf("%s %s retention: %s", mark(health.Info), st.Name, text)})
 		}
 	}
+	if len(s.Streams) == 1 && s.Streams[0].StorageTier != "" {
+		st := s.Streams[0]
+		list = append(list, sentence{health.Info, "storage-tier", st.Name, fmt.Sprintf("%s %s uploader: storage tier %s", mark(health.Info),
+			st.Name, st.StorageTier)})
+	}
 	for _, o := range s.Orphans {
 		for _, c := range o.Conditions {
 			add(o.Name, c)

@@ -93,11 +93,13 @@ type Stream struct {
 	Name   string `json:"name"`
 	Wanted Wanted `json:"wanted"`
 	// Jobs are all jobs of the stream, in the order in which they stop; Recorder and Uploader say more of two of them.
-	Jobs       []NamedJob  `json:"jobs"`
-	Recorder   Recorder    `json:"recorder"`
-	Uploader   Uploader    `json:"uploader"`
-	Space      Space       `json:"space"`
-	Conditions []Condition `json:"conditions,omitempty"`
+	Jobs     []NamedJob `json:"jobs"`
+	Recorder Recorder   `json:"recorder"`
+	Uploader Uploader   `json:"uploader"`
+	Space    Space      `json:"space"`
+	// StorageTier is where Kinesis Video Streams stores the media of this stream: HOT or WARM, empty while it is not known.
+	StorageTier string      `json:"storageTier,omitempty"`
+	Conditions  []Condition `json:"conditions,omitempty"`
 }
 
 // NamedJob is one of a stream's jobs.

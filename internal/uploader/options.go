@@ -47,6 +47,22 @@ type cloud interface {
 	InvalidateCredentials()
 }
 
+// Counted counts what is paid for; see tally.Stream.
+type Counted interface {
+	// Call is called when a PutMedia session was opened.
+	Call()
+	// Persisted is called for each fragment that the service has stored: when its first and its last frame were recorded, and
+	// the size of its cluster in bytes.
+	Persisted(start, last time.Time, bytes int64)
+}
+
+// uncounted counts nothing.
+type uncounted struct{}
+
+func (uncounted) Call() {}
+
+func (uncounted) Persisted(time.Time, time.Time, int64) {}
+
 // Audio is which audio is sent with the video.
 type Audio = queue.Audio
 
@@ -73,6 +89,8 @@ type Options struct {
 	// TooLong is called when the service has refused a fragment of several GOPs as too long, although the service's documents
 	// allow its length: shorter ones should be recorded. Default none.
 	TooLong func()
+	// Counted counts what is uploaded. nil = nobody does.
+	Counted Counted
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.
 	Bandwidth *pace.Bandwidth
 	// Retry has the pauses after transient failures. Default 500 ms doubling to 30 s.
@@ -114,6 +132,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.TooLong == nil {
 		o.TooLong = func() {}
+	}
+	if o.Counted == nil {
+		o.Counted = uncounted{}
 	}
 	if o.Audio == nil {
 		o.Audio = func() Audio { return AudioPlayable }

@@ -77,16 +77,18 @@ type report struct {
 	now      func() time.Time // the wall clock
 	numbers  numbers
 	forecast forecast
+	counted  Counted
 	soundAt  time.Time // when the newest fragment was recorded that decided on CodeAudio
 }
 
 func newReport(o Options) report {
-	return report{stream: o.Stream, store: o.Store, health: o.Health, log: o.Log, now: o.Now, numbers: numbersOf(o.Health)}
+	return report{stream: o.Stream, store: o.Store, health: o.Health, log: o.Log, now: o.Now, numbers: numbersOf(o.Health), counted: o.Counted}
 }
 
 // opened reports that a session was opened.
 func (r *report) opened() {
 	r.numbers.sessions.Add(1)
+	r.counted.Call()
 	r.health.SetState(stateUploading)
 }
 
@@ -119,6 +121,7 @@ func (r *report) interrupted(a rules.Answer, err error, failures int) {
 func (r *report) passed(f inflight) {
 	now := r.now()
 	r.numbers.bytes.Add(f.size)
+	r.counted.Persisted(f.Began(), f.Ended(), f.size)
 	r.numbers.lastTime.Set(now.UnixMilli())
 	// Media that was sent while its times were ahead is not newer than the media recorded since.
 	media := max(r.numbers.lastMedia.Load(), f.Ended().UnixMilli())

@@ -172,6 +172,37 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+func TestStorageTier(t *testing.T) {
+	t.Parallel()
+	_, cfg := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ StreamName string }
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		if r.URL.Path != "/describeStreamStorageConfiguration" {
+			t.Errorf("asked is %s", r.URL.Path)
+		}
+		switch in.StreamName {
+		case "door":
+			fmt.Fprint(w, `{"StreamName":"door","StreamStorageConfiguration":{"DefaultStorageTier":"WARM"}}`)
+		case "empty":
+			fmt.Fprint(w, `{}`)
+		default:
+			w.Header().Set("X-Amzn-ErrorType", "AccessDeniedException")
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	c := New(Options{Config: awsclient.Of(cfg)})
+	if tier, err := c.StorageTier(t.Context(), "door"); err != nil || tier != "WARM" {
+		t.Errorf("got %q, %v", tier, err)
+	}
+	if tier, err := c.StorageTier(t.Context(), "empty"); err == nil {
+		t.Errorf("an empty answer is the tier %q", tier)
+	}
+	var answer *RequestError
+	if _, err := c.StorageTier(t.Context(), "yard"); !errors.As(err, &answer) || !answer.Meaning.RightMissing() || answer.Stream != "yard" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // countingProvider hands out other credentials each time.
 type countingProvider struct{ n int }
 

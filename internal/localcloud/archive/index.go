@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -36,6 +38,21 @@ func openIndex[T any](path string, see func(T)) (*index, error) {
 		return nil, err
 	}
 	return &index{f: f}, nil
+}
+
+// ReadFragments lists the fragments in a directory, which a local cloud may be using. There are none where nothing was ever
+// stored.
+func ReadFragments(dir string) (list []Fragment, err error) {
+	f, err := os.Open(filepath.Join(dir, indexName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	_, err = readIndex(f, func(l line) { list = append(list, l.fragment()) })
+	return list, err
 }
 
 func readIndex[T any](f *os.File, see func(T)) (whole int64, err error) {

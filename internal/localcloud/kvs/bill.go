@@ -16,9 +16,10 @@ const (
 	warmPerGBMonth           = 0.0125
 )
 
+// AWS's examples of that page divide MB by 1,024 and have months of 30 days.
 const (
-	bytesPerGB    = 1e9
-	hoursPerMonth = 730
+	bytesPerGB    = 1 << 30
+	hoursPerMonth = 720
 	// warmMinimum is how long what is stored in WARM is paid for at least.
 	warmMinimum = 30 * 24 * time.Hour
 )
@@ -28,7 +29,8 @@ type TierBill struct {
 	Fragments int
 	Bytes     int64   // of the fragments, as the data plane stored them
 	Ingestion float64 // HOT by bytes, WARM by fragments
-	Storage   float64 // of the media stored until now
+	GBHours   float64 // that its media was stored until now, and at least
+	Storage   float64 // of these
 }
 
 // Bill is what a stream costs since it was created. What was taken in before a change of the
@@ -45,19 +47,20 @@ func (b Bill) Total() float64 {
 }
 
 // Bill of a stream until now; fragments are those that are stored of it.
-func (c *ControlPlane) Bill(stream string, fragments []media.Fragment) (Bill, error) {
-	var s streamRecord
-	if err := c.view(func(d Streams) error {
-		found, err := d.find(streamID{StreamName: stream})
-		if err == nil {
-			s = *found
-		}
+func (c *ControlPlane) Bill(stream string, fragments []media.Fragment) (b Bill, err error) {
+	err = c.view(func(d Streams) error {
+		b, err = d.Bill(stream, fragments, c.o.Now())
 		return err
-	}); err != nil {
-		return Bill{}, fmt.Errorf("there is no bill of stream %s: %w", stream, err)
+	})
+	return b, err
+}
+
+// Bill of a stream until now; fragments are those that are stored of it.
+func (d Streams) Bill(stream string, fragments []media.Fragment, now time.Time) (b Bill, err error) {
+	s, err := d.find(streamID{StreamName: stream})
+	if err != nil {
+		return b, fmt.Errorf("there is no bill of stream %s: %w", stream, err)
 	}
-	var b Bill
-	now := c.o.Now()
 	for _, f := range fragments {
 		if f.Server.Before(s.Created) {
 			continue // of a stream of that name that was deleted
@@ -74,7 +77,9 @@ func (c *ControlPlane) Bill(stream string, fragments []media.Fragment) (Bill, er
 		b.Bytes += f.Bytes
 		tier.Fragments++
 		tier.Bytes += f.Bytes
-		tier.Storage += float64(f.Bytes) / bytesPerGB * max(stored, 0).Hours() / hoursPerMonth * perMonth
+		gbHours := float64(f.Bytes) / bytesPerGB * max(stored, 0).Hours()
+		tier.GBHours += gbHours
+		tier.Storage += gbHours / hoursPerMonth * perMonth
 	}
 	b.Hot.Ingestion = float64(b.Hot.Bytes) / bytesPerGB * hotPerGB
 	b.Warm.Ingestion = float64(b.Warm.Fragments) / 1000 * warmPerThousandFragments

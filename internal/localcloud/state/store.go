@@ -48,6 +48,9 @@ func Open(dir string, doc any) (s *Store, found bool, err error) {
 	return s, found, nil
 }
 
+// Peek reads the document of a directory, which a local cloud may be using.
+func Peek(dir string, doc any) (found bool, err error) { return (&Store{dir: dir, doc: doc}).read() }
+
 // Path is where a file of the directory is.
 func (s *Store) Path(name string) string { return filepath.Join(s.dir, name) }
 

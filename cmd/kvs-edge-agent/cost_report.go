@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
+	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
+)
+
+// costReport is what cost prints.
+type costReport struct {
+	From   time.Time   `json:"from"`
+	To     time.Time   `json:"to"`
+	Days   int         `json:"days"`
+	Prices cost.Prices `json:"prices"`
+	// MonthDays and BytesPerGB are what a month and a GB are in all that follows.
+	MonthDays  int          `json:"monthDays"`
+	BytesPerGB int64        `json:"bytesPerGB"`
+	Streams    []costStream `json:"streams"`
+	// Total has the bills of all streams as they are, in either tier.
+	Total cost.Bills `json:"total"`
+}
+
+// costStream is a stream of the report.
+type costStream struct {
+	usage.Stream
+	GB float64 `json:"gb"` // of the span
+	// MeanSeconds is the mean length of its fragments, 0 without one.
+	MeanSeconds float64 `json:"meanFragmentSeconds"`
+	// ReckonedHours is the retention that the bill is for, and RetentionSource where it comes from: flag, cloud or assumed.
+	ReckonedHours   int    `json:"reckonedRetentionHours"`
+	RetentionSource string `json:"retentionSource"`
+	// Month is nil where there is nothing to reckon from.
+	Month *cost.Estimate `json:"month,omitempty"`
+	// Cheapest says in one sentence what is cheapest.
+	Cheapest string `json:"cheapest"`
+}
+
+// The sources of a retention.
+const (
+	retentionOfFlag  = "flag"
+	retentionOfCloud = "cloud"
+	retentionAssumed = "assumed"
+)
+
+// assumedHours is the retention where it is not known: that for which WARM is paid at least.
+const assumedHours = 30 * 24
+
+// add reckons the bills of a stream, for a retention or, where that is assumed, for that of the cloud if it is known.
+func (r *costReport) add(u usage.Stream, hours int, source string) {
+	s := costStream{Stream: u, GB: float64(u.Bytes) / cost.BytesPerGB, ReckonedHours: hours, RetentionSource: source}
+	if source == retentionAssumed && u.RetentionHours != nil {
+		s.ReckonedHours, s.RetentionSource = *u.RetentionHours, retentionOfCloud
+	}
+	measured := cost.Usage{
+		Span: u.To.Sub(u.From), Media: time.Duration(u.MediaSeconds * float64(time.Second)),
+		Bytes: u.Bytes, Fragments: u.Fragments, Calls: u.Calls,
+	}
+	s.MeanSeconds = measured.Mean().Seconds()
+	month := cost.Of(measured, time.Duration(s.ReckonedHours)*time.Hour, r.Prices)
+	if s.Cheapest = "No media of these days was uploaded or waits for its upload."; len(month.Lengths) > 0 {
+		s.Month = &month
+		s.Cheapest = cheapestText(month, u.StorageTier, r.Prices.Currency)
+		r.Total.Hot = sum(r.Total.Hot, month.Bill.Hot)
+		r.Total.Warm = sum(r.Total.Warm, month.Bill.Warm)
+	}
+	r.Streams = append(r.Streams, s)
+}
+
+func sum(a, b cost.Bill) cost.Bill {
+	return cost.Bill{Ingest: a.Ingest + b.Ingest, Storage: a.Storage + b.Storage, Requests: a.Requests + b.Requests, Total: a.Total + b.Total}
+}
+
+// cheapestText is the sentence about what costs least. tier is the present one, empty while it is not known.
+func cheapestText(e cost.Estimate, tier, currency string) string {
+	c := e.Cheapest
+	price := money(c.Total, currency) + " a month"
+	fragments := fmt.Sprintf("fragments of %s", seconds(c.Seconds))
+	now, known := e.Bill.Of(tier)
+	switch {
+	case c.Present && known && c.Tier == tier:
+		return fmt.Sprintf("The cheapest is what it is now, the %s tier with %s: %s.", c.Tier, fragments, price)
+	case c.Present:
+		fragments = "fragments as they are"
+	}
+	text := fmt.Sprintf("The cheapest is the %s tier with %s: %s", c.Tier, fragments, price)
+	if known {
+		text += fmt.Sprintf(", %s less than now", money(now.Total-c.Total, currency))
+	}
+	switch {
+	case c.Present && !known:
+		return text + "."
+	case c.Present:
+		return text + "; `aws kinesisvideo update-stream-storage-configuration` changes the tier."
+	case known && c.Tier == tier:
+		return text + fmt.Sprintf("; AWS_KVS_EDGE_FRAGMENT_DURATION=%.0fs or the stream's tag kvs-edge:fragment sets the length.", c.Seconds)
+	}
+	return text + fmt.Sprintf("; `aws kinesisvideo update-stream-storage-configuration` changes the tier, and "+
+		"AWS_KVS_EDGE_FRAGMENT_DURATION=%.0fs or the stream's tag kvs-edge:fragment the length.", c.Seconds)
+}
+
+// seconds is the length of a fragment.
+func seconds(s float64) string {
+	if s == float64(int(s)) {
+		return fmt.Sprintf("%.0f s", s)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
+
+// money is an amount: cents or, where it is less than some, four places.
+func money(amount float64, currency string) string {
+	places := 2
+	if amount < 0.1 && amount > 0 {
+		places = 4
+	}
+	if currency == "USD" {
+		return fmt.Sprintf("$%.*f", places, amount)
+	}
+	return fmt.Sprintf("%.*f %s", places, amount, currency)
+}

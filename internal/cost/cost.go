@@ -1,0 +1,177 @@
+// Package cost owns what uploads of a stream cost in Kinesis Video Streams: prices, the bill of a month in each storage
+// tier, and that with fragments of other lengths. It is pure: it must not know where its numbers were counted.
+package cost
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// BytesPerGB is what AWS charges as a GB. Its price examples divide MB by 1,024. Source: AWS, Kinesis Video Streams
+	// pricing, pricing examples.
+	BytesPerGB = 1 << 30
+	// Month is what a bill is for: the same examples have months of 30 days.
+	Month = 30 * 24 * time.Hour
+)
+
+// The storage tiers. Source: KVS API, StreamStorageConfiguration.
+const (
+	Hot  = "HOT"
+	Warm = "WARM"
+)
+
+// lengths are those of fragments that an estimate compares, from the least that the service takes to the longest that
+// the agent makes.
+var lengths = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 19 * time.Second}
+
+// Usage is what was uploaded, or waits for its upload, of the media of a span.
+type Usage struct {
+	Span      time.Duration // from its start, or the stream's first media, to its end
+	Media     time.Duration // recorded in it
+	Bytes     int64
+	Fragments int64
+	Calls     int64 // of PutMedia
+}
+
+// Mean is the mean length of a fragment, 0 without one.
+func (u Usage) Mean() time.Duration {
+	if u.Fragments <= 0 {
+		return 0
+	}
+	return time.Duration(float64(u.Media) / float64(u.Fragments))
+}
+
+// Bill is what a month costs, in the currency of the prices.
+type Bill struct {
+	Ingest   float64 `json:"ingest"`
+	Storage  float64 `json:"storage"`
+	Requests float64 `json:"requests"`
+	Total    float64 `json:"total"`
+}
+
+// Bills are those of the storage tiers.
+type Bills struct {
+	Hot  Bill `json:"HOT"`
+	Warm Bill `json:"WARM"`
+}
+
+// Of is the bill of a tier; false for a tier without prices.
+func (b Bills) Of(tier string) (Bill, bool) {
+	switch tier {
+	case Hot:
+		return b.Hot, true
+	case Warm:
+		return b.Warm, true
+	default:
+		return Bill{}, false
+	}
+}
+
+// Length is what a month costs with fragments of a length.
+type Length struct {
+	Seconds float64 `json:"seconds"`
+	// Present says that it is the mean length as it is.
+	Present   bool    `json:"present,omitempty"`
+	Fragments float64 `json:"fragments"` // in a month
+	Bills
+}
+
+// Cheapest is the tier and the length of fragments that cost least.
+type Cheapest struct {
+	Tier    string  `json:"tier"`
+	Seconds float64 `json:"seconds"`
+	Present bool    `json:"present,omitempty"` // the length is the present one
+	Total   float64 `json:"total"`
+}
+
+// Estimate is what a month costs if it is as the measured span.
+type Estimate struct {
+	GB        float64  `json:"gb"` // ingested in a month
+	Fragments float64  `json:"fragments"`
+	Calls     float64  `json:"calls"`
+	Bill      Bills    `json:"bill"`
+	Lengths   []Length `json:"lengths"`
+	Cheapest  Cheapest `json:"cheapest"`
+}
+
+// Of reckons the month of a stream that keeps its media for so long. The storage is that of a stream that is as old as
+// its retention. Without fragments all is 0, and there are no lengths.
+func Of(u Usage, retention time.Duration, p Prices) Estimate {
+	var e Estimate
+	if u.Span <= 0 || u.Fragments <= 0 {
+		return e
+	}
+	months := float64(Month) / float64(u.Span)
+	e.GB = float64(u.Bytes) / BytesPerGB * months
+	e.Fragments, e.Calls = float64(u.Fragments)*months, float64(u.Calls)*months
+	bills := func(fragments float64) Bills {
+		bill := func(t TierPrices) Bill {
+			b := Bill{
+				Ingest:   e.GB*t.IngestPerGB + fragments/1000*t.IngestPerThousandFragments,
+				Storage:  e.GB * t.kept(retention) * t.StoragePerGBMonth,
+				Requests: e.Calls / 1000 * p.PerThousandCalls,
+			}
+			b.Total = b.Ingest + b.Storage + b.Requests
+			return b
+		}
+		return Bills{Hot: bill(p.Hot), Warm: bill(p.Warm)}
+	}
+	media := float64(u.Media) * months
+	e.Bill = bills(e.Fragments)
+	e.Lengths = append(e.Lengths, Length{Seconds: u.Mean().Seconds(), Present: true, Fragments: e.Fragments, Bills: e.Bill})
+	for _, length := range lengths {
+		fragments := media / float64(length)
+		e.Lengths = append(e.Lengths, Length{Seconds: length.Seconds(), Fragments: fragments, Bills: bills(fragments)})
+	}
+	slices.SortStableFunc(e.Lengths, func(a, b Length) int {
+		switch {
+		case a.Seconds < b.Seconds:
+			return -1
+		case a.Seconds > b.Seconds:
+			return 1
+		default:
+			return 0
+		}
+	})
+	e.Cheapest = cheapest(e.Lengths)
+	return e
+}
+
+// kept is for how many months what comes in is paid for.
+func (t TierPrices) kept(retention time.Duration) float64 {
+	if retention <= 0 {
+		return 0
+	}
+	const day = 24 * time.Hour
+	return max(float64(retention), t.MinimumStorageDays*float64(day)) / float64(Month)
+}
+
+// cheapest finds what costs least. Of equal ones the present length comes first, then the shortest, and HOT.
+func cheapest(list []Length) (c Cheapest) {
+	const cent = 0.005 // a smaller difference does not matter
+	first := true
+	consider := func(l Length) {
+		for _, tier := range []string{Hot, Warm} {
+			if b, _ := l.Of(tier); first || b.Total < c.Total-cent {
+				c, first = Cheapest{Tier: tier, Seconds: l.Seconds, Present: l.Present, Total: b.Total}, false
+			}
+		}
+	}
+	for _, present := range []bool{true, false} {
+		for _, l := range list {
+			if l.Present == present {
+				consider(l)
+			}
+		}
+	}
+	return c
+}
+
+// PerMonthOfMedia is what the fragments of 30 days of media cost in the WARM tier, when each has that mean length.
+func PerMonthOfMedia(mean time.Duration, p Prices) float64 {
+	if mean <= 0 {
+		return 0
+	}
+	return float64(Month) / float64(mean) / 1000 * p.Warm.IngestPerThousandFragments
+}

@@ -1,0 +1,258 @@
+// Package tally owns how much was uploaded of each stream on each day, beyond the life of the process and of the
+// recordings: what is deleted after its upload has been paid for all the same. It must not know what that costs, nor how
+// uploading is done.
+package tally
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+)
+
+const (
+	// file is the tally's in the state directory.
+	file = "uploaded.json"
+	// keepDays is how many days of a stream are kept: more than a month.
+	keepDays = 40
+	// maxStreams bounds the streams: those that were uploaded longest ago go first.
+	maxStreams = 1000
+	// saveEvery is how often changes are written, to spare the flash. A power cut loses as much of the tally.
+	saveEvery = 10 * time.Minute
+)
+
+// Day is what was uploaded of the media that was recorded on a day (UTC).
+type Day struct {
+	Bytes     int64 `json:"bytes"`     // of clusters, as they were sent
+	Fragments int64 `json:"fragments"` // that the service acknowledged as persisted
+	MediaMS   int64 `json:"mediaMs"`   // how long they are together
+	Calls     int64 `json:"calls"`     // of PutMedia, on the day on which they were made
+}
+
+// Add sums up.
+func (d Day) Add(other Day) Day {
+	return Day{d.Bytes + other.Bytes, d.Fragments + other.Fragments, d.MediaMS + other.MediaMS, d.Calls + other.Calls}
+}
+
+// Mean is the mean length of the fragments, 0 without one.
+func (d Day) Mean() time.Duration {
+	if d.Fragments <= 0 {
+		return 0
+	}
+	return time.Duration(d.MediaMS) * time.Millisecond / time.Duration(d.Fragments)
+}
+
+// counted is a stream's part of the file.
+type counted struct {
+	FirstMS int64          `json:"firstMs"` // when the earliest of its media was recorded
+	Days    map[string]Day `json:"days"`    // by their date
+}
+
+// Options of a Tally.
+type Options struct {
+	Dir statefile.Dir // required
+	Now func() time.Time
+	Log *zap.Logger
+}
+
+// Tally counts. Safe for concurrent use.
+type Tally struct {
+	o Options
+
+	mu       sync.Mutex
+	streams  map[string]*counted // guarded by mu, as all below
+	counters map[string]*Stream
+	changed  bool // since the last save
+	failing  bool // the last save failed
+}
+
+// Open reads the tally. One that is damaged or unreadable is started again.
+func Open(o Options) *Tally {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	t := &Tally{o: o, counters: make(map[string]*Stream)}
+	if err := t.read(o.Dir.Read); err != nil {
+		logevent.TallyNotRead.Log(o.Log, zap.Error(err))
+	}
+	return t
+}
+
+// Read returns the tally of an agent, which may run, as it was last saved. With an error it is empty.
+func Read(dir statefile.Dir) (*Tally, error) {
+	t := &Tally{o: Options{Dir: dir, Now: time.Now, Log: zap.NewNop()}, counters: make(map[string]*Stream)}
+	return t, t.read(dir.ReadOnly)
+}
+
+// read fills the tally. Where there is no file it is empty.
+func (t *Tally) read(from func(name string, state any) error) error {
+	err := from(file, &t.streams)
+	if err != nil || t.streams == nil {
+		t.streams = make(map[string]*counted)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for name, c := range t.streams {
+		if c == nil || !c.plausible() {
+			delete(t.streams, name)
+		}
+	}
+	return err
+}
+
+// plausible reports whether a stream's part of the file can be true.
+func (c *counted) plausible() bool {
+	for date, day := range c.Days {
+		if _, err := time.Parse(time.DateOnly, date); err != nil || min(day.Bytes, day.Fragments, day.MediaMS, day.Calls) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Run saves changes now and then until ctx ends, and then those that are left. It returns nil.
+func (t *Tally) Run(ctx context.Context) error {
+	ticker := time.NewTicker(saveEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			t.save()
+		case <-ctx.Done():
+			t.save()
+			return nil
+		}
+	}
+}
+
+// save writes what has changed, and logs once that it cannot.
+func (t *Tally) save() {
+	t.mu.Lock()
+	if !t.changed && (len(t.streams) == 0 || !t.o.Dir.Missing(file)) {
+		t.mu.Unlock()
+		return
+	}
+	t.prune()
+	document := make(map[string]counted, len(t.streams))
+	for name, c := range t.streams {
+		document[name] = counted{c.FirstMS, maps.Clone(c.Days)}
+	}
+	t.changed = false
+	t.mu.Unlock()
+	err := t.o.Dir.Write(file, document)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil && !t.failing {
+		logevent.TallyNotSaved.Log(t.o.Log, zap.Error(err), zap.String("advice", t.o.Dir.Advice(file, err)))
+	}
+	if t.failing = err != nil; t.failing {
+		t.changed = true
+	}
+}
+
+// prune bounds the tally. Called with mu held.
+func (t *Tally) prune() {
+	newest := make(map[string]string, len(t.streams))
+	for name, c := range t.streams {
+		c.prune()
+		if len(c.Days) == 0 {
+			delete(t.streams, name)
+			continue
+		}
+		newest[name] = slices.Max(slices.Collect(maps.Keys(c.Days)))
+	}
+	if len(t.streams) <= maxStreams {
+		return
+	}
+	names := slices.SortedFunc(maps.Keys(t.streams), func(a, b string) int {
+		if newest[a] != newest[b] {
+			if newest[a] < newest[b] {
+				return -1
+			}
+			return 1
+		}
+		return slices.Compare([]byte(a), []byte(b))
+	})
+	for _, name := range names[:len(names)-maxStreams] {
+		delete(t.streams, name)
+	}
+}
+
+// prune keeps the newest days.
+func (c *counted) prune() {
+	if len(c.Days) <= keepDays {
+		return
+	}
+	dates := slices.Sorted(maps.Keys(c.Days))
+	for _, date := range dates[:len(dates)-keepDays] {
+		delete(c.Days, date)
+	}
+}
+
+// add counts on a day.
+func (t *Tally) add(stream string, at time.Time, d Day) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.streams[stream]
+	if c == nil {
+		c = &counted{}
+		t.streams[stream] = c
+	}
+	if c.Days == nil {
+		c.Days = make(map[string]Day)
+	}
+	if ms := at.UnixMilli(); d.Fragments > 0 && (c.FirstMS == 0 || ms < c.FirstMS) {
+		c.FirstMS = ms
+	}
+	date := at.UTC().Format(time.DateOnly)
+	c.Days[date] = c.Days[date].Add(d)
+	t.changed = true
+	if len(c.Days) > keepDays+1 {
+		c.prune()
+	}
+}
+
+// Days returns a copy of a stream's days, by date, and when the earliest of its media was recorded, zero where
+// that is not known.
+func (t *Tally) Days(stream string) (days map[string]Day, first time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.streams[stream]
+	if c == nil {
+		return nil, time.Time{}
+	}
+	if c.FirstMS > 0 {
+		first = time.UnixMilli(c.FirstMS).UTC()
+	}
+	return maps.Clone(c.Days), first
+}
+
+// Streams lists those of which anything is known, in order.
+func (t *Tally) Streams() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Sorted(maps.Keys(t.streams))
+}
+
+// LastDay is what was uploaded of the media of today or, until that is an hour, of yesterday and today.
+func (t *Tally) LastDay(stream string) Day {
+	days, _ := t.Days(stream)
+	now := t.o.Now().UTC()
+	today := days[now.Format(time.DateOnly)]
+	if today.MediaMS >= time.Hour.Milliseconds() {
+		return today
+	}
+	return today.Add(days[now.AddDate(0, 0, -1).Format(time.DateOnly)])
+}

@@ -1,0 +1,259 @@
+package tally
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+)
+
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+func dirOf(t *testing.T) statefile.Dir {
+	t.Helper()
+	return statefile.At(filepath.Join(t.TempDir(), "state"), atomicfile.OS{})
+}
+
+func at(now time.Time) func() time.Time { return func() time.Time { return now } }
+
+// feed counts n fragments of a length, whose frames are 40 ms apart.
+func feed(s *Stream, from time.Time, n int, length time.Duration) (end time.Time) {
+	for range n {
+		s.Persisted(from, from.Add(length-40*time.Millisecond), 1000)
+		from = from.Add(length)
+	}
+	return from
+}
+
+func TestFragmentsCountOnTheDayOfTheirMedia(t *testing.T) {
+	t.Parallel()
+	tally := Open(Options{Dir: dirOf(t), Now: at(noon)})
+	s := tally.Stream("door")
+	s.Call()
+	feed(s, noon.Add(-13*time.Hour), 3600+7200, time.Second) // over midnight
+	days, first := tally.Days("door")
+	if !first.Equal(noon.Add(-13 * time.Hour)) {
+		t.Errorf("the first media is of %v", first)
+	}
+	want := map[string]Day{
+		"2026-11-27": {Bytes: 3600_000, Fragments: 3600, MediaMS: 3600_000},
+		"2026-11-28": {Bytes: 7200_000, Fragments: 7200, MediaMS: 7200_000 - 40, Calls: 1}, // the last frame is not over
+	}
+	if fmt.Sprint(days) != fmt.Sprint(want) {
+		t.Errorf("the days are %v, want %v", days, want)
+	}
+	if got := tally.LastDay("door"); got != want["2026-11-28"] {
+		t.Errorf("the last day is %v", got)
+	}
+}
+
+// TestTheLengthOfFragments: with gaps, interleaved with older media, sent again, and with clocks that go back.
+func TestTheLengthOfFragments(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		feed  func(s *Stream)
+		media time.Duration
+	}{
+		"one": {func(s *Stream) { feed(s, noon, 1, time.Second) }, 960 * time.Millisecond},
+		"a gap": {func(s *Stream) {
+			feed(s, noon, 2, time.Second)
+			feed(s, noon.Add(time.Minute), 2, time.Second)
+		}, 2 * 1960 * time.Millisecond},
+		"live beside a backlog": {func(s *Stream) {
+			live, old := noon, noon.Add(-time.Hour)
+			for range 10 {
+				live, old = feed(s, live, 1, time.Second), feed(s, old, 1, time.Second)
+			}
+		}, 2 * 9960 * time.Millisecond},
+		"a frame each 2 s": {func(s *Stream) {
+			for i := range 5 {
+				start := noon.Add(time.Duration(i) * 10 * time.Second)
+				s.Persisted(start, start.Add(8*time.Second), 1)
+			}
+		}, 48 * time.Second},
+		"sent again": {func(s *Stream) { feed(s, noon, 2, time.Second); feed(s, noon, 2, time.Second) }, 2 * 1960 * time.Millisecond},
+		"backwards":  {func(s *Stream) { s.Persisted(noon, noon.Add(-time.Second), 1) }, 0},
+	} {
+		tally := Open(Options{Dir: dirOf(t), Now: at(noon)})
+		row.feed(tally.Stream("door"))
+		days, _ := tally.Days("door")
+		var sum Day
+		for _, day := range days {
+			sum = sum.Add(day)
+		}
+		if sum.MediaMS != row.media.Milliseconds() {
+			t.Errorf("%s: %d ms of media, want %v", name, sum.MediaMS, row.media)
+		}
+	}
+}
+
+func TestRecentFollowsAChange(t *testing.T) {
+	t.Parallel()
+	tally := Open(Options{Dir: dirOf(t), Now: at(noon)})
+	s := tally.Stream("door")
+	end := feed(s, noon, leastRecent, time.Second)
+	if got := s.Recent(); got != 0 {
+		t.Errorf("after %d fragments the mean is %v", leastRecent, got)
+	}
+	end = feed(s, end, 100, time.Second)
+	if got := tally.Stream("door").Recent(); got != time.Second {
+		t.Errorf("the mean is %v", got)
+	}
+	feed(s, end, recentFragments+1, 10*time.Second)
+	if got := s.Recent(); got != 10*time.Second {
+		t.Errorf("after the change the mean is %v", got)
+	}
+}
+
+func TestTheLastDay(t *testing.T) {
+	t.Parallel()
+	morning := time.Date(2026, 11, 28, 0, 30, 0, 0, time.UTC)
+	tally := Open(Options{Dir: dirOf(t), Now: at(morning)})
+	feed(tally.Stream("door"), morning.Add(-time.Hour), 3600, time.Second) // half an hour on each day
+	if got := tally.LastDay("door"); got.Fragments != 3600 || got.Mean().Round(time.Millisecond) != time.Second {
+		t.Errorf("the last day has %v, mean %v", got, got.Mean())
+	}
+	if got := tally.LastDay("yard"); got != (Day{}) || got.Mean() != 0 {
+		t.Errorf("a stream that was never uploaded has %v", got)
+	}
+}
+
+// TestTheTallyOutlivesTheProcess: it is saved at times and at the end, and what is damaged starts again.
+func TestTheTallyOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := dirOf(t)
+		tally := Open(Options{Dir: dir})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = tally.Run(ctx) })
+		feed(tally.Stream("door"), time.Now(), 2, time.Second)
+		time.Sleep(saveEvery + time.Second)
+		synctest.Wait()
+		fragments := func() int64 {
+			read, err := Read(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return read.LastDay("door").Fragments
+		}
+		if got := fragments(); got != 2 {
+			t.Errorf("after %v %d fragments are saved", saveEvery, got)
+		}
+		if err := os.Remove(filepath.Join(dir.Path(), file)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(saveEvery)
+		synctest.Wait()
+		if got := fragments(); got != 2 {
+			t.Errorf("a removed file is not written again: %d", got)
+		}
+		feed(tally.Stream("door"), time.Now(), 3, time.Second)
+		cancel()
+		running.Wait()
+		if got := fragments(); got != 5 {
+			t.Errorf("at the end %d fragments are saved", got)
+		}
+		if again := Open(Options{Dir: dir}); again.LastDay("door").Fragments != 5 || len(again.Streams()) != 1 {
+			t.Errorf("the next start has %v", again.LastDay("door"))
+		}
+	})
+}
+
+func TestADamagedTallyStartsAgain(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(dir statefile.Dir) error{
+		"not JSON": func(dir statefile.Dir) error {
+			return os.WriteFile(filepath.Join(dir.Path(), file), []byte("{"), 0o600)
+		},
+		"another shape": func(dir statefile.Dir) error { return dir.Write(file, []int{1}) },
+	} {
+		dir := dirOf(t)
+		if err := os.MkdirAll(dir.Path(), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(dir); err == nil {
+			t.Errorf("%s: a reader sees no error", name)
+		}
+		core, logged := observer.New(zap.DebugLevel)
+		tally := Open(Options{Dir: dir, Now: at(noon), Log: zap.New(core)})
+		if len(tally.Streams()) != 0 || logged.Len() != 1 {
+			t.Errorf("%s: %v, logged %d lines", name, tally.Streams(), logged.Len())
+		}
+		tally.Stream("door").Call()
+		if tally.save(); tally.failing {
+			t.Errorf("%s: it is not saved again", name)
+		}
+	}
+	dir := dirOf(t)
+	if err := dir.Write(file, map[string]any{
+		"null": nil, "negative": counted{Days: map[string]Day{"2026-11-28": {Bytes: -1}}}, "date": counted{Days: map[string]Day{"x": {}}},
+		"good": counted{Days: map[string]Day{"2026-11-28": {Bytes: 1}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if tally, err := Read(dir); err != nil || fmt.Sprint(tally.Streams()) != "[good]" {
+		t.Errorf("of a file with impossible streams remain %v, %v", tally.Streams(), err)
+	}
+}
+
+// TestADiskThatFailsCostsOneLine, and all is saved when it works again.
+func TestADiskThatFailsCostsOneLine(t *testing.T) {
+	t.Parallel()
+	dir := dirOf(t)
+	if err := os.WriteFile(dir.Path(), nil, 0o600); err != nil { // in the place of the directory
+		t.Fatal(err)
+	}
+	core, logged := observer.New(zap.DebugLevel)
+	tally := &Tally{o: Options{Dir: dir, Now: at(noon), Log: zap.New(core)}, streams: map[string]*counted{}, counters: map[string]*Stream{}}
+	tally.Stream("door").Call()
+	tally.save()
+	tally.save()
+	if logged.Len() != 1 {
+		t.Errorf("%d lines are logged: %v", logged.Len(), logged.All())
+	}
+	if err := os.Remove(dir.Path()); err != nil {
+		t.Fatal(err)
+	}
+	tally.save()
+	if read, err := Read(dir); err != nil || len(read.Streams()) != 1 {
+		t.Errorf("afterwards it has %v, %v", read.Streams(), err)
+	}
+}
+
+func TestTheTallyIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := dirOf(t)
+	tally := Open(Options{Dir: dir, Now: at(noon)})
+	for i := range 3 * keepDays {
+		tally.Stream("door").Persisted(noon.AddDate(0, 0, i), noon.AddDate(0, 0, i), 1)
+	}
+	for i := range maxStreams {
+		tally.Stream(fmt.Sprintf("s%04d", i)).Persisted(noon.AddDate(0, 0, -1), noon, 1)
+	}
+	tally.save()
+	days, _ := tally.Days("door")
+	if len(days) != keepDays || days[noon.AddDate(0, 0, 3*keepDays-1).Format(time.DateOnly)].Fragments != 1 {
+		t.Errorf("%d days are kept", len(days))
+	}
+	if names := tally.Streams(); len(names) != maxStreams || names[0] != "door" || names[1] != "s0001" {
+		t.Errorf("%d streams are kept, from %v on", len(names), names[:2])
+	}
+	info, err := os.Stat(filepath.Join(dir.Path(), file))
+	if err != nil || info.Size() > 1<<20 {
+		t.Errorf("the file has %d bytes, %v", info.Size(), err)
+	}
+}

@@ -1,0 +1,235 @@
+// Package tier owns which storage tier and which retention the streams have in Kinesis Video Streams, and says where the
+// length of fragments is dear in that tier. It must not know how fragments are made or sent.
+package tier
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+)
+
+const (
+	// every is how often a stream is asked about, up to jitter less often, and deniedEvery how often after the service has
+	// denied it.
+	every       = time.Hour
+	deniedEvery = 24 * time.Hour
+	jitter      = 0.2
+	// spread is the time over which the first questions are spread, and those about a new stream.
+	spread = 5 * time.Minute
+	// spacing is the least time between two streams: at most 5 are asked about in a second, where an account has 50 calls/s.
+	// Source: KVS Developer Guide, quotas, DescribeStreamStorageConfiguration.
+	spacing = 200 * time.Millisecond
+	// judgeEvery is how often the streams are listed and the length of their fragments is judged.
+	judgeEvery = 30 * time.Second
+	// retryMax bounds the waits after calls that failed.
+	retryMax = 5 * time.Minute
+	// file is in the state directory.
+	file = "storage-tiers.json"
+	// maxTier bounds the name of a tier in the file.
+	maxTier = 32
+)
+
+// Storage is how the cloud stores the media of a stream.
+type Storage struct {
+	Tier string `json:"tier,omitempty"` // HOT or WARM; empty while it is not known
+	// RetentionHours is how long media is kept; nil while it is not known.
+	RetentionHours *int `json:"retentionHours,omitempty"`
+}
+
+// Cloud is Kinesis Video Streams; see kvs.Client.
+type Cloud interface {
+	StorageTier(ctx context.Context, stream string) (string, error)
+	Retention(ctx context.Context, stream string) (hours int, err error)
+}
+
+// Options of a Watch. Those without a default are required.
+type Options struct {
+	Cloud   Cloud
+	Streams func() []string // those that are configured
+	Health  *health.Registry
+	Lengths func(stream string) Lengths // of fragments
+	Dir     statefile.Dir               // remembers what is known, for the next start
+	Log     *zap.Logger                 // default: none
+	Now     func() time.Time            // default time.Now
+	Rand    func() float64              // from 0 to 1; default at random
+}
+
+// Watch asks for the tier and the retention of streams now and then. Safe for concurrent use.
+type Watch struct {
+	o      Options
+	denied map[string]bool     // streams of which it may not be read; for Run only
+	asked  map[string]schedule // by stream; for Run only
+
+	mu    sync.Mutex
+	known map[string]Storage // by stream; guarded by mu
+}
+
+// schedule is when a stream is asked about next.
+type schedule struct {
+	due  time.Time
+	wait *backoff.Backoff
+}
+
+// Open returns a Watch that knows what an earlier one has learned.
+func Open(o Options) *Watch {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	return &Watch{o: o, asked: make(map[string]schedule), denied: make(map[string]bool), known: Read(o.Dir, o.Log)}
+}
+
+// Read returns what the state directory has, by stream.
+func Read(dir statefile.Dir, log *zap.Logger) map[string]Storage {
+	known := make(map[string]Storage)
+	if err := dir.ReadOnly(file, &known); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			log.Debug("storage tiers of the last start unreadable", zap.Error(err))
+		}
+		return make(map[string]Storage)
+	}
+	for name, s := range known {
+		if len(s.Tier) > maxTier || s.RetentionHours != nil && *s.RetentionHours < 0 {
+			delete(known, name)
+		}
+	}
+	return known
+}
+
+// Of is what is known of a stream.
+func (w *Watch) Of(stream string) Storage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.known[stream]
+}
+
+// Run asks until ctx ends. It returns nil.
+func (w *Watch) Run(ctx context.Context) error {
+	for {
+		next := w.o.Now().Add(judgeEvery)
+		streams := w.o.Streams()
+		w.forget(streams)
+		for _, stream := range streams {
+			due := w.due(stream)
+			if due.After(w.o.Now()) {
+				if due.Before(next) {
+					next = due
+				}
+				continue
+			}
+			w.ask(ctx, stream)
+			if backoff.Sleep(ctx, spacing) != nil {
+				return nil
+			}
+		}
+		for _, stream := range streams {
+			w.judge(stream)
+		}
+		if backoff.Sleep(ctx, max(spacing, next.Sub(w.o.Now()))) != nil {
+			return nil
+		}
+	}
+}
+
+// due is when a stream is to be asked about.
+func (w *Watch) due(stream string) time.Time {
+	s, ok := w.asked[stream]
+	if now := w.o.Now(); !ok || s.due.Sub(now) > 2*deniedEvery { // or the clock was set back
+		s = schedule{due: now.Add(w.part(spread)), wait: backoff.New(backoff.Policy{Min: time.Second, Max: retryMax})}
+		w.asked[stream] = s
+	}
+	return s.due
+}
+
+// part is a part of a time, at random.
+func (w *Watch) part(of time.Duration) time.Duration { return time.Duration(w.o.Rand() * float64(of)) }
+
+// forget removes the streams that are not configured any more.
+func (w *Watch) forget(streams []string) {
+	configured := make(map[string]bool, len(streams))
+	for _, stream := range streams {
+		configured[stream] = true
+	}
+	for stream := range w.asked {
+		if !configured[stream] {
+			delete(w.asked, stream)
+			delete(w.denied, stream)
+		}
+	}
+}
+
+// ask asks about a stream, and decides when it does so again.
+func (w *Watch) ask(ctx context.Context, stream string) {
+	s := w.asked[stream]
+	hours, err := w.o.Cloud.Retention(ctx, stream)
+	if err == nil {
+		w.learn(stream, func(s *Storage) { s.RetentionHours = &hours })
+	} else if ctx.Err() == nil {
+		w.o.Log.Debug("retention of the stream unknown", zap.String("stream", stream), zap.Error(err))
+	}
+	tier, err := w.o.Cloud.StorageTier(ctx, stream)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case isDenied(err):
+		if len(w.denied) == 0 { // one line is enough for all streams
+			logevent.StorageTierDenied.Log(w.o.Log, zap.String("stream", stream))
+		}
+		w.denied[stream] = true
+		s.due = w.o.Now().Add(deniedEvery + w.part(time.Duration(jitter*float64(deniedEvery))))
+		w.learn(stream, func(s *Storage) { s.Tier = "" })
+	case err != nil:
+		w.o.Log.Debug("storage tier of the stream unknown", zap.String("stream", stream), zap.Error(err))
+		s.due = w.o.Now().Add(s.wait.Next())
+	default:
+		if had := w.denied[stream]; had {
+			if delete(w.denied, stream); len(w.denied) == 0 {
+				logevent.StorageTierReadable.Log(w.o.Log)
+			}
+		}
+		s.wait.Reset()
+		s.due = w.o.Now().Add(every + w.part(time.Duration(jitter*float64(every))))
+		w.learn(stream, func(s *Storage) { s.Tier = health.Clean(tier, maxTier) })
+	}
+	w.asked[stream] = s
+}
+
+// isDenied reports whether the hub's role lacks a right.
+func isDenied(err error) bool {
+	var answer *kvs.RequestError
+	return errors.As(err, &answer) && answer.Meaning.RightMissing()
+}
+
+// learn changes what is known of a stream, and keeps it for the next start. A disk that fails only costs that.
+func (w *Watch) learn(stream string, change func(*Storage)) {
+	w.mu.Lock()
+	s := w.known[stream]
+	change(&s)
+	w.known[stream] = s
+	document := make(map[string]Storage, len(w.known))
+	for name, s := range w.known {
+		if _, configured := w.asked[name]; configured {
+			document[name] = s
+		}
+	}
+	w.mu.Unlock()
+	if err := w.o.Dir.Write(file, document); err != nil {
+		w.o.Log.Debug("storage tiers not saved", zap.Error(err))
+	}
+}
