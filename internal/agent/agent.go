@@ -373,16 +373,6 @@ func (a *Agent) release() {
 	}
 }
 
-// metricStreams lists the streams as metrics sees them.
-func (a *Agent) metricStreams() []metrics.Stream {
-	infos := a.streams.infos()
-	list := make([]metrics.Stream, 0, len(infos))
-	for _, info := range infos {
-		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes, StorageTier: info.StorageTier})
-	}
-	return list
-}
-
 // launcher returns a function that runs a task as one of the group's until its stop is called. A task
 // that fails ends the group.
 func (a *Agent) launcher(ctx context.Context, group *errgroup.Group) launch {

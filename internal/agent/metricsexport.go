@@ -120,3 +120,13 @@ func (m *metricsExport) close() {
 		m.server = nil
 	}
 }
+
+// metricStreams lists the streams as metrics sees them.
+func (a *Agent) metricStreams() []metrics.Stream {
+	infos := a.streams.infos()
+	list := make([]metrics.Stream, 0, len(infos))
+	for _, info := range infos {
+		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes, StorageTier: info.StorageTier})
+	}
+	return list
+}
