@@ -14,7 +14,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
@@ -25,14 +28,25 @@ const (
 	keepDays = 40
 	// maxStreams bounds the streams: those that were uploaded longest ago go first.
 	maxStreams = 1000
-	// saveEvery is how often changes are written, to spare the flash. A power cut loses as much of the tally.
+	// saveEvery is how often changes are written, to spare the flash.
 	saveEvery = 10 * time.Minute
+	// saveMedia is after how much media of a stream they are written earlier: a backlog of a day may be uploaded within minutes.
+	// A kill or a power cut loses as much of the count.
+	saveMedia = 5 * time.Minute
+	// saveSpacing is the least time between two writes.
+	saveSpacing = 5 * time.Second
+	// future is how far ahead of the hub's clock media may be dated.
+	future = 24 * time.Hour
+	// maxCount bounds what the file may say of a day: 100 years of bytes at 12.5 MB/s would be below.
+	maxCount = 1e17
+	// maxFirst is the last time that has a date in JSON, in ms since 1970.
+	maxFirst = 253402300799999
 )
 
-// Day is what was uploaded of the media that was recorded on a day (UTC).
+// Day is what was uploaded of the media that was recorded on a day (UTC). What the service received twice counts twice.
 type Day struct {
 	Bytes     int64 `json:"bytes"`     // of clusters, as they were sent
-	Fragments int64 `json:"fragments"` // that the service acknowledged as persisted
+	Fragments int64 `json:"fragments"` // that the service acknowledged as persisted or received
 	MediaMS   int64 `json:"mediaMs"`   // how long they are together
 	Calls     int64 `json:"calls"`     // of PutMedia, on the day on which they were made
 }
@@ -52,8 +66,10 @@ func (d Day) Mean() time.Duration {
 
 // counted is a stream's part of the file.
 type counted struct {
-	FirstMS int64          `json:"firstMs"` // when the earliest of its media was recorded
-	Days    map[string]Day `json:"days"`    // by their date
+	// FirstMS is from when on Days is complete: when the earliest of its media was recorded or, where earlier days are no longer
+	// kept, the start of the oldest one that is.
+	FirstMS int64          `json:"firstMs"`
+	Days    map[string]Day `json:"days"` // by their date
 }
 
 // Options of a Tally.
@@ -70,8 +86,10 @@ type Tally struct {
 	mu       sync.Mutex
 	streams  map[string]*counted // guarded by mu, as all below
 	counters map[string]*Stream
-	changed  bool // since the last save
-	failing  bool // the last save failed
+	changed  bool             // since the last save
+	failing  bool             // the last save failed
+	unsaved  map[string]int64 // ms of media since then, by stream
+	due      signal.Signal    // of a stream saveMedia is unsaved
 }
 
 // Open reads the tally. One that is damaged or unreadable is started again.
@@ -82,7 +100,7 @@ func Open(o Options) *Tally {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	t := &Tally{o: o, counters: make(map[string]*Stream)}
+	t := newTally(o)
 	if err := t.read(o.Dir.Read); err != nil {
 		logevent.TallyNotRead.Log(o.Log, zap.Error(err))
 	}
@@ -91,8 +109,12 @@ func Open(o Options) *Tally {
 
 // Read returns the tally of an agent, which may run, as it was last saved. With an error it is empty.
 func Read(dir statefile.Dir) (*Tally, error) {
-	t := &Tally{o: Options{Dir: dir, Now: time.Now, Log: zap.NewNop()}, counters: make(map[string]*Stream)}
+	t := newTally(Options{Dir: dir, Now: time.Now, Log: zap.NewNop()})
 	return t, t.read(dir.ReadOnly)
+}
+
+func newTally(o Options) *Tally {
+	return &Tally{o: o, streams: make(map[string]*counted), counters: make(map[string]*Stream), unsaved: make(map[string]int64), due: signal.New()}
 }
 
 // read fills the tally. Where there is no file it is empty.
@@ -115,23 +137,28 @@ func (t *Tally) read(from func(name string, state any) error) error {
 // plausible reports whether a stream's part of the file can be true.
 func (c *counted) plausible() bool {
 	for date, day := range c.Days {
-		if _, err := time.Parse(time.DateOnly, date); err != nil || min(day.Bytes, day.Fragments, day.MediaMS, day.Calls) < 0 {
+		if _, err := time.Parse(time.DateOnly, date); err != nil || min(day.Bytes, day.Fragments, day.MediaMS, day.Calls) < 0 ||
+			max(day.Bytes, day.Fragments, day.MediaMS, day.Calls) > maxCount {
 			return false
 		}
 	}
-	return true
+	return c.FirstMS >= 0 && c.FirstMS <= maxFirst
 }
 
 // Run saves changes now and then until ctx ends, and then those that are left. It returns nil.
 func (t *Tally) Run(ctx context.Context) error {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
+	defer t.save()
 	for {
 		select {
 		case <-ticker.C:
-			t.save()
+		case <-t.due.C():
 		case <-ctx.Done():
-			t.save()
+			return nil
+		}
+		t.save()
+		if backoff.Sleep(ctx, saveSpacing) != nil {
 			return nil
 		}
 	}
@@ -150,6 +177,7 @@ func (t *Tally) save() {
 		document[name] = counted{c.FirstMS, maps.Clone(c.Days)}
 	}
 	t.changed = false
+	clear(t.unsaved)
 	t.mu.Unlock()
 	err := t.o.Dir.Write(file, document)
 	t.mu.Lock()
@@ -196,13 +224,27 @@ func (c *counted) prune() {
 		return
 	}
 	dates := slices.Sorted(maps.Keys(c.Days))
-	for _, date := range dates[:len(dates)-keepDays] {
+	surplus := len(dates) - keepDays
+	for _, date := range dates[:surplus] {
 		delete(c.Days, date)
 	}
+	if oldest, err := time.Parse(time.DateOnly, dates[surplus]); err == nil {
+		c.FirstMS = max(c.FirstMS, oldest.UnixMilli())
+	}
+}
+
+// dated is the time on whose day media counts: that of its recording or, where a wrong clock makes that impossible, now.
+func (t *Tally) dated(at time.Time) time.Time {
+	now := t.o.Now()
+	if !hubclock.Unset(now) && (hubclock.Unset(at) || at.After(now.Add(future))) {
+		return now
+	}
+	return at
 }
 
 // add counts on a day.
 func (t *Tally) add(stream string, at time.Time, d Day) {
+	at = t.dated(at)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.streams[stream]
@@ -219,13 +261,16 @@ func (t *Tally) add(stream string, at time.Time, d Day) {
 	date := at.UTC().Format(time.DateOnly)
 	c.Days[date] = c.Days[date].Add(d)
 	t.changed = true
+	if t.unsaved[stream] += d.MediaMS; t.unsaved[stream] >= saveMedia.Milliseconds() {
+		t.due.Set()
+	}
 	if len(c.Days) > keepDays+1 {
 		c.prune()
 	}
 }
 
-// Days returns a copy of a stream's days, by date, and when the earliest of its media was recorded, zero where
-// that is not known.
+// Days returns a copy of a stream's days, by date, and from when on they are complete, zero where that is not known: see
+// counted.FirstMS.
 func (t *Tally) Days(stream string) (days map[string]Day, first time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

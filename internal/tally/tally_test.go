@@ -201,7 +201,9 @@ func TestADamagedTallyStartsAgain(t *testing.T) {
 	dir := dirOf(t)
 	if err := dir.Write(file, map[string]any{
 		"null": nil, "negative": counted{Days: map[string]Day{"2026-11-28": {Bytes: -1}}}, "date": counted{Days: map[string]Day{"x": {}}},
-		"good": counted{Days: map[string]Day{"2026-11-28": {Bytes: 1}}},
+		"huge": counted{Days: map[string]Day{"2026-11-28": {Bytes: 1 << 62}}}, "before 1970": counted{FirstMS: -1},
+		"after 9999": counted{FirstMS: 1 << 60, Days: map[string]Day{"2026-11-28": {Bytes: 1}}},
+		"good":       counted{Days: map[string]Day{"2026-11-28": {Bytes: 1}}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +220,7 @@ func TestADiskThatFailsCostsOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	core, logged := observer.New(zap.DebugLevel)
-	tally := &Tally{o: Options{Dir: dir, Now: at(noon), Log: zap.New(core)}, streams: map[string]*counted{}, counters: map[string]*Stream{}}
+	tally := newTally(Options{Dir: dir, Now: at(noon), Log: zap.New(core)})
 	tally.Stream("door").Call()
 	tally.save()
 	tally.save()
@@ -237,17 +239,22 @@ func TestADiskThatFailsCostsOneLine(t *testing.T) {
 func TestTheTallyIsBounded(t *testing.T) {
 	t.Parallel()
 	dir := dirOf(t)
-	tally := Open(Options{Dir: dir, Now: at(noon)})
+	now := noon
+	tally := Open(Options{Dir: dir, Now: func() time.Time { return now }})
 	for i := range 3 * keepDays {
-		tally.Stream("door").Persisted(noon.AddDate(0, 0, i), noon.AddDate(0, 0, i), 1)
+		now = noon.AddDate(0, 0, i)
+		tally.Stream("door").Persisted(now, now, 1)
 	}
 	for i := range maxStreams {
 		tally.Stream(fmt.Sprintf("s%04d", i)).Persisted(noon.AddDate(0, 0, -1), noon, 1)
 	}
 	tally.save()
-	days, _ := tally.Days("door")
-	if len(days) != keepDays || days[noon.AddDate(0, 0, 3*keepDays-1).Format(time.DateOnly)].Fragments != 1 {
+	days, first := tally.Days("door")
+	if len(days) != keepDays || days[now.Format(time.DateOnly)].Fragments != 1 {
 		t.Errorf("%d days are kept", len(days))
+	}
+	if want := now.AddDate(0, 0, 1-keepDays).Truncate(24 * time.Hour); !first.Equal(want) {
+		t.Errorf("they are complete from %v on, want %v", first, want)
 	}
 	if names := tally.Streams(); len(names) != maxStreams || names[0] != "door" || names[1] != "s0001" {
 		t.Errorf("%d streams are kept, from %v on", len(names), names[:2])
@@ -255,5 +262,58 @@ func TestTheTallyIsBounded(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir.Path(), file))
 	if err != nil || info.Size() > 1<<20 {
 		t.Errorf("the file has %d bytes, %v", info.Size(), err)
+	}
+}
+
+// TestABacklogIsSavedAsItIsUploaded: after so much media, however little time that took, so that a kill loses no more.
+func TestABacklogIsSavedAsItIsUploaded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := dirOf(t)
+		tally := Open(Options{Dir: dir})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = tally.Run(ctx) })
+		media, saved := 19*time.Second, func() time.Duration {
+			read, err := Read(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return time.Duration(read.LastDay("door").MediaMS) * time.Millisecond
+		}
+		begin := time.Now().Add(-20 * time.Hour)
+		next := begin
+		for range 200 { // five fragments a second
+			next = feed(tally.Stream("door"), next, 1, media)
+			time.Sleep(200 * time.Millisecond)
+			synctest.Wait()
+			if lost, most := next.Sub(begin)-saved(), saveMedia+25*media+time.Second; lost > most {
+				t.Fatalf("a kill would lose %v, more than %v", lost, most)
+			}
+		}
+		cancel()
+		running.Wait()
+		if got := saved(); got < 199*media {
+			t.Errorf("at the end %v are saved", got)
+		}
+	})
+}
+
+// TestMediaWithAWrongDateCountsToday: that of a clock that was never set, or was ahead.
+func TestMediaWithAWrongDateCountsToday(t *testing.T) {
+	t.Parallel()
+	for name, date := range map[string]time.Time{"never set": time.Unix(100, 0), "ahead": noon.AddDate(3, 0, 0)} {
+		tally := Open(Options{Dir: dirOf(t), Now: at(noon)})
+		feed(tally.Stream("door"), date, 10, time.Second)
+		days, first := tally.Days("door")
+		if len(days) != 1 || days["2026-11-28"].Fragments != 10 || days["2026-11-28"].Mean().Round(100*time.Millisecond) != time.Second ||
+			!first.Equal(noon) {
+			t.Errorf("%s: %v, complete from %v on", name, days, first)
+		}
+	}
+	unset := Open(Options{Dir: dirOf(t), Now: at(time.Unix(5, 0))})
+	feed(unset.Stream("door"), noon, 1, time.Second)
+	if days, _ := unset.Days("door"); days["2026-11-28"].Fragments != 1 {
+		t.Errorf("while the clock is not set the media's date counts: %v", days)
 	}
 }
