@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,7 +99,7 @@ func (f *costFlags) report(ctx context.Context, now time.Time) (*costReport, err
 	if err != nil {
 		return nil, err
 	}
-	report := &costReport{Days: f.days, MonthDays: int(cost.Month / day), BytesPerGB: cost.BytesPerGB, Prices: prices}
+	report := newCostReport(f.days, prices)
 	report.From, report.To = costSpan(f.days, to.UTC(), now)
 	if !report.From.Before(report.To) {
 		return nil, &exitError{exitSettings, fmt.Errorf("--to is %q, but that is in the future", f.until)}
@@ -141,7 +142,7 @@ func readPrices(path string) (cost.Prices, error) {
 	defer func() { _ = file.Close() }()
 	prices, err := cost.ReadPrices(file)
 	if err != nil {
-		return prices, fmt.Errorf("the file of prices %s cannot be used: %w; docs/cost.md has its form", path, err)
+		return prices, fmt.Errorf("the file of prices %s cannot be used: %w; docs/cost.md has its form", shownName(path), err)
 	}
 	return prices, nil
 }
@@ -169,6 +170,8 @@ func (f *costFlags) usage(ctx context.Context, span localapi.Span) ([]usage.Stre
 func (f *costFlags) uploadsOf(dir string) localapi.Uploads {
 	var service storeFlags
 	if recorded, err := service.directory(serviceSettings); err != nil || !sameDirectory(dir, recorded) {
+		fmt.Fprintf(f.problems(), "note: %s is not the directory that the service records to, so only what is on the disk counts; --socket "+
+			"names another agent\n", shownName(dir))
 		return localapi.Uploads{}
 	}
 	state := statefile.At(settings.StatePath(os.LookupEnv), atomicfile.OS{})
@@ -178,7 +181,15 @@ func (f *costFlags) uploadsOf(dir string) localapi.Uploads {
 			shownName(state.Path()))
 	}
 	known := tier.Read(state, zap.NewNop())
-	return localapi.Uploads{Counted: counted, Storage: func(stream string) (string, *int) {
-		return known[stream].Tier, known[stream].RetentionHours
-	}}
+	is := func(variable, value string) bool {
+		return strings.EqualFold(strings.TrimSpace(os.Getenv(variable)), value)
+	}
+	plan := usage.Plan{ // without an agent the streams' own tags and schedules are not known
+		OnRequest: is(settings.EnvCloud, "off"), Live: is(settings.EnvUploadMode, string(settings.UploadLive)),
+		AllAudio: is(settings.EnvAudio, string(settings.AudioOn)),
+	}
+	return localapi.Uploads{
+		Counted: counted, Plan: func(string) usage.Plan { return plan },
+		Storage: func(stream string) (string, *int) { return known[stream].Tier, known[stream].RetentionHours },
+	}
 }

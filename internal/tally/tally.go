@@ -114,7 +114,9 @@ func Read(dir statefile.Dir) (*Tally, error) {
 }
 
 func newTally(o Options) *Tally {
-	return &Tally{o: o, streams: make(map[string]*counted), counters: make(map[string]*Stream), unsaved: make(map[string]int64), due: signal.New()}
+	return &Tally{
+		o: o, streams: make(map[string]*counted), counters: make(map[string]*Stream), unsaved: make(map[string]int64), due: signal.New(),
+	}
 }
 
 // read fills the tally. Where there is no file it is empty.
