@@ -54,8 +54,8 @@ type sample struct {
 	length time.Duration // of its segments
 }
 
-// readDisk reads segments for their fragments, and reckons those that are too many to be read.
-func readDisk(ctx context.Context, store Store, span Stream) (*onDisk, error) {
+// readDisk reads segments for their fragments, and reckons those that are too many to be read. counted are the days of the tally.
+func readDisk(ctx context.Context, store Store, span Stream, counted map[string]tally.Day) (*onDisk, error) {
 	d := &onDisk{
 		store: store, span: span, uploaded: make(map[string]tally.Day), waiting: make(map[string]tally.Day),
 		refused: make(map[fragmentID]bool), tolerance: tolerance,
@@ -63,18 +63,19 @@ func readDisk(ctx context.Context, store Store, span Stream) (*onDisk, error) {
 	for _, r := range store.Refused(span.Stream) {
 		d.refused[fragmentID{r.Key, r.Fragment.Start}] = true
 	}
-	list := store.Segments(span.Stream, span.From, span.To)
+	list := needed(store.Segments(span.Stream, span.From, span.To), counted)
 	var rest []segment.Info
 	var read sample
-	for i, info := range list {
+	for i, one := range list {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		info := one.Info
 		if len(list) > maxRead && info.State != segment.Writing && !chosen(i, len(list), maxRead) {
 			rest = append(rest, info)
 			continue
 		}
-		sum, err := d.read(ctx, info, chosen(i, len(list), maxGOPs))
+		sum, err := d.read(ctx, one)
 		if err != nil {
 			return nil, err
 		}
@@ -90,12 +91,44 @@ func readDisk(ctx context.Context, store Store, span Stream) (*onDisk, error) {
 	return d, nil
 }
 
+// toRead is a segment, and whether a fragment of it is read for its keyframes.
+type toRead struct {
+	segment.Info
+	keyframes bool
+}
+
+// needed leaves out the uploaded segments of days of which no more can be on the disk than was counted: in the usual case nearly
+// nothing is read.
+func needed(all []segment.Info, counted map[string]tally.Day) (list []toRead) {
+	most := make(map[string]time.Duration) // that may be uploaded on the disk, by day
+	days := func(info segment.Info) [2]string {
+		return [2]string{info.RecordedFrom.UTC().Format(time.DateOnly), info.RecordedTo.UTC().Format(time.DateOnly)}
+	}
+	for _, info := range all {
+		waits := min(1, float64(info.PendingBytes)/float64(max(info.Bytes, 1)))
+		length, on := time.Duration((1-waits)*float64(info.RecordedTo.Sub(info.RecordedFrom))), days(info)
+		if most[on[0]] += length; on[1] != on[0] {
+			most[on[1]] += length
+		}
+	}
+	complete := func(date string) bool {
+		return float64(counted[date].MediaMS) >= (1-tolerance)*float64(most[date].Milliseconds())
+	}
+	for i, info := range all {
+		keyframes, on := chosen(i, len(all), maxGOPs), days(info)
+		if keyframes || info.State != segment.Uploaded || !complete(on[0]) || !complete(on[1]) {
+			list = append(list, toRead{info, keyframes})
+		}
+	}
+	return list
+}
+
 // chosen reports whether the i-th of n is one of most that are spread evenly.
 func chosen(i, n, most int) bool { return n <= most || i*most/n != (i+1)*most/n }
 
 // read counts the fragments of a segment. One that is deleted meanwhile has none, and neither has one that is damaged.
-func (d *onDisk) read(ctx context.Context, info segment.Info, keyframes bool) (sum tally.Day, err error) {
-	r, err := d.store.OpenSegmentWhile(ctx, info.Key)
+func (d *onDisk) read(ctx context.Context, one toRead) (sum tally.Day, err error) {
+	r, err := d.store.OpenSegmentWhile(ctx, one.Key)
 	if err == nil {
 		defer func() { _ = r.Close() }()
 		var list []mkv.Fragment
@@ -103,16 +136,16 @@ func (d *onDisk) read(ctx context.Context, info segment.Info, keyframes bool) (s
 		unsent := d.unsent(r, list)
 		for i, f := range list {
 			length := lengthOf(list, i)
-			one := tally.Day{
+			fragment := tally.Day{
 				Bytes:     max(mkv.ClusterHeadSize, f.Size-int64(unsent*length.Seconds())),
 				Fragments: 1, MediaMS: length.Milliseconds(),
 			}
-			sum = sum.Add(one)
-			if !d.refused[fragmentID{info.Key, f.Start}] {
-				d.add(r.RecordedAt(f.Start), d.store.Done(info.Key, f.Start), one)
+			sum = sum.Add(fragment)
+			if !d.refused[fragmentID{one.Key, f.Start}] {
+				d.add(r.RecordedAt(f.Start), d.store.Done(one.Key, f.Start), fragment)
 			}
 		}
-		if keyframes && len(list) > 0 {
+		if one.keyframes && len(list) > 0 {
 			d.gops.read(r, list[len(list)/2], lengthOf(list, len(list)/2))
 		}
 	}

@@ -84,10 +84,6 @@ func (s Source) Of(ctx context.Context, stream string, from, to time.Time) (Stre
 	if s.Plan != nil {
 		u.Plan = s.Plan(stream)
 	}
-	disk, err := readDisk(ctx, s.Store, u)
-	if err != nil {
-		return Stream{}, err
-	}
 	var days map[string]tally.Day
 	first := s.Store.Usage(stream).Oldest
 	if s.Counted != nil {
@@ -95,6 +91,10 @@ func (s Source) Of(ctx context.Context, stream string, from, to time.Time) (Stre
 		if days, firstCounted = s.Counted.Days(stream); first.IsZero() || !firstCounted.IsZero() && firstCounted.Before(first) {
 			first = firstCounted
 		}
+	}
+	disk, err := readDisk(ctx, s.Store, u, days)
+	if err != nil {
+		return Stream{}, err
 	}
 	if first.After(from) {
 		u.From = first

@@ -365,3 +365,46 @@ func TestTheDistanceOfKeyframes(t *testing.T) {
 		t.Errorf("without recordings they are %v s apart", u.KeyframeSeconds)
 	}
 }
+
+// watched counts the segments that are opened.
+type watched struct {
+	*segment.Store
+	opened int
+}
+
+func (w *watched) OpenSegmentWhile(ctx context.Context, k segment.Key) (*segment.Reader, error) {
+	w.opened++
+	return w.Store.OpenSegmentWhile(ctx, k)
+}
+
+// TestWhatWasCountedIsNotRead from the disk, but for a few keyframes: a hub with many streams would take minutes.
+func TestWhatWasCountedIsNotRead(t *testing.T) {
+	t.Parallel()
+	store, counted := &watched{Store: openStore(t)}, newTally(t)
+	const segments, most = 100, 20
+	var last segment.Key
+	for i := range segments {
+		last = record(t, store.Store, midnight.Add(time.Duration(i)*time.Minute), 3, 10*time.Second)
+		list := upload(t, store.Store, last, 3)
+		for n, f := range list {
+			start := last.StartTime().Add(f.Start)
+			if n == 0 {
+				start = start.Add(time.Millisecond) // a millisecond more or less does not matter
+			}
+			counted.Stream("door").Persisted(start, last.StartTime().Add(f.Last), f.Size)
+		}
+	}
+	record(t, store.Store, midnight.Add(3*time.Hour), 3, 10*time.Second)
+	usageOf := func(counted usage.Counted) usage.Stream {
+		store.opened = 0
+		u, err := usage.Source{Store: store, Counted: counted}.Of(t.Context(), "door", midnight, midnight.Add(day))
+		must(t, err)
+		return u
+	}
+	if u := usageOf(counted); store.opened > most || u.Fragments != 3*segments+3 || u.WaitingFragments != 3 || u.KeyframeSeconds < 9 {
+		t.Errorf("%d segments are read, at most %d are needed: %+v", store.opened, most, u)
+	}
+	if u := usageOf(newTally(t)); store.opened <= segments || u.Fragments != 3*segments+3 || u.WaitingFragments != 3 {
+		t.Errorf("without a count %d segments are read: %+v", store.opened, u)
+	}
+}
