@@ -30,11 +30,13 @@ const (
 	maxStreams = 1000
 	// saveEvery is how often changes are written, to spare the flash.
 	saveEvery = 10 * time.Minute
-	// saveMedia is after how much media of a stream they are written earlier: a backlog of a day may be uploaded within minutes.
-	// A kill or a power cut loses as much of the count.
-	saveMedia = 5 * time.Minute
+	// saveMedia is after how much media of a stream they are written earlier, and saveBacklog of media older than backlogAge: a backlog
+	// of a day may be uploaded within minutes. A kill or a power cut loses as much of the count.
+	saveMedia   = 5 * time.Minute
+	saveBacklog = time.Minute
+	backlogAge  = time.Hour
 	// saveSpacing is the least time between two writes.
-	saveSpacing = 5 * time.Second
+	saveSpacing = time.Second
 	// future is how far ahead of the hub's clock media may be dated.
 	future = 24 * time.Hour
 	// maxCount bounds what the file may say of a day: 100 years of bytes at 12.5 MB/s would be below.
@@ -88,7 +90,7 @@ type Tally struct {
 	counters map[string]*Stream
 	changed  bool             // since the last save
 	failing  bool             // the last save failed
-	unsaved  map[string]int64 // ms of media since then, by stream
+	unsaved  map[string]int64 // ms of media since then, by stream; backlog weighs more
 	due      signal.Signal    // of a stream saveMedia is unsaved
 }
 
@@ -263,7 +265,11 @@ func (t *Tally) add(stream string, at time.Time, d Day) {
 	date := at.UTC().Format(time.DateOnly)
 	c.Days[date] = c.Days[date].Add(d)
 	t.changed = true
-	if t.unsaved[stream] += d.MediaMS; t.unsaved[stream] >= saveMedia.Milliseconds() {
+	weight := int64(1)
+	if t.o.Now().Sub(at) > backlogAge {
+		weight = int64(saveMedia / saveBacklog)
+	}
+	if t.unsaved[stream] += d.MediaMS * weight; t.unsaved[stream] >= saveMedia.Milliseconds() {
 		t.due.Set()
 	}
 	if len(c.Days) > keepDays+1 {
