@@ -98,7 +98,8 @@ func TestTheStorageTier(t *testing.T) {
 	}
 	for stream, shown := range map[string]bool{"door": true, "yard": false} {
 		one, _ := all.Only(stream)
-		if text := table(t, one); strings.Contains(text, "· door uploader: storage tier WARM\n") != shown || shown != strings.Contains(text, "tier") {
+		if text := table(t, one); strings.Contains(text, "· door uploader: storage tier WARM\n") != shown ||
+			shown != strings.Contains(text, "tier") {
 			t.Errorf("of %s it shows\n%s", stream, text)
 		}
 	}
