@@ -139,14 +139,17 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.1f s", s)
 }
 
-// money is an amount: cents or, where it is less than some, four places.
+// money is an amount: cents or, where it is less than some, four places. What nobody pays keeps its place in a table.
 func money(amount float64, currency string) string {
-	places := 2
-	if amount < 0.1 && amount > 0 {
-		places = 4
+	text := fmt.Sprintf("%.2f", amount)
+	switch {
+	case amount >= 1e9:
+		text = fmt.Sprintf("%.3g", amount)
+	case amount < 0.1 && amount > 0:
+		text = fmt.Sprintf("%.4f", amount)
 	}
 	if currency == "USD" {
-		return fmt.Sprintf("$%.*f", places, amount)
+		return "$" + text
 	}
-	return fmt.Sprintf("%.*f %s", places, amount, currency)
+	return text + " " + currency
 }
