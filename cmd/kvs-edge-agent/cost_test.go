@@ -180,8 +180,8 @@ func TestAReportOfNothingIsAListAllTheSame(t *testing.T) {
 
 func TestAmounts(t *testing.T) {
 	t.Parallel()
-	got := []string{money(0, "USD"), money(0.00123, "USD"), money(0.25, "EUR"), money(1234.567, "USD"), money(1.469e14, "EUR"), grouped(0), grouped(999),
-		grouped(1000), grouped(1234567), seconds(19), seconds(1.0004), seconds(1.26), gigabytes(0.5), gigabytes(12.34)}
+	got := []string{money(0, "USD"), money(0.00123, "USD"), money(0.25, "EUR"), money(1234.567, "USD"), money(1.469e14, "EUR"), grouped(0),
+		grouped(999), grouped(1000), grouped(1234567), seconds(19), seconds(1.0004), seconds(1.26), gigabytes(0.5), gigabytes(12.34)}
 	want := []string{"$0.00", "$0.0012", "0.25 EUR", "$1234.57", "1.47e+14 EUR", "0", "999", "1,000",
 		"1,234,567", "19 s", "1.0 s", "1.3 s", "0.5000 GB", "12.3 GB"}
 	if !reflect.DeepEqual(got, want) {
