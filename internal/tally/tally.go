@@ -17,7 +17,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
-	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
@@ -28,15 +27,10 @@ const (
 	keepDays = 40
 	// maxStreams bounds the streams: those that were uploaded longest ago go first.
 	maxStreams = 1000
-	// saveEvery is how often changes are written, to spare the flash.
+	// saveEvery is how often changes are written and synced, to spare the flash. In between they go to the journal.
 	saveEvery = 10 * time.Minute
-	// saveMedia is after how much media of a stream they are written earlier, and saveBacklog of media older than backlogAge: a backlog
-	// of a day may be uploaded within minutes. A kill or a power cut loses as much of the count.
-	saveMedia   = 5 * time.Minute
-	saveBacklog = time.Minute
-	backlogAge  = time.Hour
-	// saveSpacing is the least time between two writes.
-	saveSpacing = time.Second
+	// readTries is how often the file is read while the agent saves it between the reading of file and journal.
+	readTries = 3
 	// future is how far ahead of the hub's clock media may be dated.
 	future = 24 * time.Hour
 	// maxCount bounds what the file may say of a day: 100 years of bytes at 12.5 MB/s would be below.
@@ -88,10 +82,9 @@ type Tally struct {
 	mu       sync.Mutex
 	streams  map[string]*counted // guarded by mu, as all below
 	counters map[string]*Stream
-	changed  bool             // since the last save
-	failing  bool             // the last save failed
-	unsaved  map[string]int64 // ms of media since then, by stream; backlog weighs more
-	due      signal.Signal    // of a stream saveMedia is unsaved
+	changed  bool // since the last save
+	failing  bool // the last save failed
+	journal  journal
 }
 
 // Open reads the tally. One that is damaged or unreadable is started again.
@@ -110,15 +103,18 @@ func Open(o Options) *Tally {
 }
 
 // Read returns the tally of an agent, which may run, as it was last saved. With an error it is empty.
-func Read(dir statefile.Dir) (*Tally, error) {
-	t := newTally(Options{Dir: dir, Now: time.Now, Log: zap.NewNop()})
-	return t, t.read(dir.ReadOnly)
+func Read(dir statefile.Dir) (t *Tally, err error) {
+	for range readTries {
+		t = newTally(Options{Dir: dir, Now: time.Now, Log: zap.NewNop()})
+		if err = t.read(dir.ReadOnly); err != nil || !t.journal.stale {
+			break
+		}
+	}
+	return t, err
 }
 
 func newTally(o Options) *Tally {
-	return &Tally{
-		o: o, streams: make(map[string]*counted), counters: make(map[string]*Stream), unsaved: make(map[string]int64), due: signal.New(),
-	}
+	return &Tally{o: o, streams: make(map[string]*counted), counters: make(map[string]*Stream), journal: newJournal()}
 }
 
 // read fills the tally. Where there is no file it is empty.
@@ -127,22 +123,31 @@ func (t *Tally) read(from func(name string, state any) error) error {
 	if err != nil || t.streams == nil {
 		t.streams = make(map[string]*counted)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	t.journal.base = idOf(t.streams)
 	for name, c := range t.streams {
 		if c == nil || !c.plausible() {
 			delete(t.streams, name)
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		t.changed = t.replay()
+	}
 	return err
+}
+
+// plausible reports whether a day can be true.
+func (d Day) plausible(date string) bool {
+	_, err := time.Parse(time.DateOnly, date)
+	return err == nil && min(d.Bytes, d.Fragments, d.MediaMS, d.Calls) >= 0 && max(d.Bytes, d.Fragments, d.MediaMS, d.Calls) <= maxCount
 }
 
 // plausible reports whether a stream's part of the file can be true.
 func (c *counted) plausible() bool {
 	for date, day := range c.Days {
-		if _, err := time.Parse(time.DateOnly, date); err != nil || min(day.Bytes, day.Fragments, day.MediaMS, day.Calls) < 0 ||
-			max(day.Bytes, day.Fragments, day.MediaMS, day.Calls) > maxCount {
+		if !day.plausible(date) {
 			return false
 		}
 	}
@@ -153,16 +158,18 @@ func (c *counted) plausible() bool {
 func (t *Tally) Run(ctx context.Context) error {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
+	t.save() // what the journal of an earlier process has
 	defer t.save()
 	for {
 		select {
 		case <-ticker.C:
-		case <-t.due.C():
+			t.save()
+		case <-t.journal.due.C():
+			if backoff.Sleep(ctx, journalEvery) != nil {
+				return nil
+			}
+			t.note()
 		case <-ctx.Done():
-			return nil
-		}
-		t.save()
-		if backoff.Sleep(ctx, saveSpacing) != nil {
 			return nil
 		}
 	}
@@ -176,12 +183,12 @@ func (t *Tally) save() {
 		return
 	}
 	t.prune()
-	document := make(map[string]counted, len(t.streams))
+	document := make(map[string]*counted, len(t.streams))
 	for name, c := range t.streams {
-		document[name] = counted{c.FirstMS, maps.Clone(c.Days)}
+		document[name] = &counted{c.FirstMS, maps.Clone(c.Days)}
 	}
 	t.changed = false
-	clear(t.unsaved)
+	pending := t.journal.take()
 	t.mu.Unlock()
 	err := t.o.Dir.Write(file, document)
 	t.mu.Lock()
@@ -191,7 +198,10 @@ func (t *Tally) save() {
 	}
 	if t.failing = err != nil; t.failing {
 		t.changed = true
+		t.journal.putBack(pending)
+		return
 	}
+	t.journal.base, t.journal.size = idOf(document), 0
 }
 
 // prune bounds the tally. Called with mu held.
@@ -246,11 +256,8 @@ func (t *Tally) dated(at time.Time) time.Time {
 	return at
 }
 
-// add counts on a day.
-func (t *Tally) add(stream string, at time.Time, d Day) {
-	at = t.dated(at)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// of is a stream's part, made if it is missing. Called with mu held.
+func (t *Tally) of(stream string) *counted {
 	c := t.streams[stream]
 	if c == nil {
 		c = &counted{}
@@ -259,19 +266,22 @@ func (t *Tally) add(stream string, at time.Time, d Day) {
 	if c.Days == nil {
 		c.Days = make(map[string]Day)
 	}
+	return c
+}
+
+// add counts on a day.
+func (t *Tally) add(stream string, at time.Time, d Day) {
+	at = t.dated(at)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.of(stream)
 	if ms := at.UnixMilli(); d.Fragments > 0 && (c.FirstMS == 0 || ms < c.FirstMS) {
 		c.FirstMS = ms
 	}
 	date := at.UTC().Format(time.DateOnly)
 	c.Days[date] = c.Days[date].Add(d)
 	t.changed = true
-	weight := int64(1)
-	if t.o.Now().Sub(at) > backlogAge {
-		weight = int64(saveMedia / saveBacklog)
-	}
-	if t.unsaved[stream] += d.MediaMS * weight; t.unsaved[stream] >= saveMedia.Milliseconds() {
-		t.due.Set()
-	}
+	t.journal.add(entry{stream, date, c.FirstMS, d})
 	if len(c.Days) > keepDays+1 {
 		c.prune()
 	}

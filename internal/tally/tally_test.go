@@ -265,38 +265,126 @@ func TestTheTallyIsBounded(t *testing.T) {
 	}
 }
 
-// TestABacklogIsSavedAsItIsUploaded: after so much media, however little time that took, so that a kill loses no more.
-func TestABacklogIsSavedAsItIsUploaded(t *testing.T) {
+// TestAKillLosesASecondOfTheCount, however much media that is, before and after the file is saved, and several times.
+func TestAKillLosesASecondOfTheCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := dirOf(t)
-		tally := Open(Options{Dir: dir})
-		ctx, cancel := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { _ = tally.Run(ctx) })
-		media, saved := 19*time.Second, func() time.Duration {
+		next := time.Now()
+		want := Day{}
+		for kill := range 4 {
+			// A killed process saves nothing more: its directory is copied before its end.
+			tally := Open(Options{Dir: dir})
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { _ = tally.Run(ctx) })
+			for range 40 + 3000*(kill%2) { // five fragments a second, as many as the service takes
+				next = feed(tally.Stream("door"), next, 1, time.Second)
+				want = want.Add(Day{Bytes: 1000, Fragments: 1})
+				time.Sleep(200 * time.Millisecond)
+			}
+			tally.Stream("door").Call()
+			want.Calls++
+			time.Sleep(journalEvery + time.Millisecond)
+			synctest.Wait()
+			killed := dirOf(t)
+			if err := os.CopyFS(killed.Path(), os.DirFS(dir.Path())); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			running.Wait()
+			dir = killed
 			read, err := Read(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return time.Duration(read.LastDay("door").MediaMS) * time.Millisecond
-		}
-		begin := time.Now().Add(-20 * time.Hour)
-		next := begin
-		for range 200 { // five fragments a second, as many as the service takes
-			next = feed(tally.Stream("door"), next, 1, media)
-			time.Sleep(200 * time.Millisecond)
-			synctest.Wait()
-			if lost, most := next.Sub(begin)-saved(), saveBacklog+6*media; lost > most {
-				t.Fatalf("a kill would lose %v, more than %v", lost, most)
+			days, first := read.Days("door")
+			var sum Day
+			for _, day := range days {
+				sum = sum.Add(day)
+			}
+			if sum.MediaMS = 0; sum != want || first.IsZero() {
+				t.Fatalf("after kill %d %+v is left, want %+v", kill, sum, want)
 			}
 		}
-		cancel()
-		running.Wait()
-		if got := saved(); got < 199*media {
-			t.Errorf("at the end %v are saved", got)
-		}
 	})
+}
+
+// TestAJournalIsNotAddedTwice: neither to a later file, nor to one that was set aside, and a torn line ends it.
+func TestAJournalIsNotAddedTwice(t *testing.T) {
+	t.Parallel()
+	of := func(dir statefile.Dir) int64 {
+		read, _ := Read(dir)
+		days, _ := read.Days("door")
+		return days["2026-11-28"].Fragments
+	}
+	dir := dirOf(t)
+	tally := Open(Options{Dir: dir, Now: at(noon)})
+	feed(tally.Stream("door"), noon, 1, time.Second)
+	tally.save() // makes the directory
+	feed(tally.Stream("door"), noon.Add(time.Minute), 2, time.Second)
+	tally.note()
+	if got := of(dir); got != 3 {
+		t.Errorf("with its journal it has %d", got)
+	}
+	path := filepath.Join(dir.Path(), journalFile)
+	journal, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, torn := range []string{
+		`{"stream":"door","da`, "\x00\x00\x00", `{"stream":"door","date":"x"}`, `{"stream":"door","date":"2026-11-28","bytes":-1}`,
+	} {
+		if err := os.WriteFile(path, append(append([]byte{}, journal...), torn...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := of(dir); got != 3 {
+			t.Errorf("with the torn line %q it has %d", torn, got)
+		}
+	}
+	if err := os.WriteFile(path, journal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tally.save()
+	if got := of(dir); got != 3 {
+		t.Errorf("saved it has %d", got)
+	}
+	feed(tally.Stream("door"), noon.Add(time.Hour), 4, time.Second)
+	tally.note()
+	if got := of(dir); got != 7 {
+		t.Errorf("with the next journal it has %d", got)
+	}
+	again := Open(Options{Dir: dir, Now: at(noon)})
+	again.save()
+	if got := of(dir); got != 7 || Open(Options{Dir: dir}).changed {
+		t.Errorf("after a start it has %d", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir.Path(), file), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if days, _ := Open(Options{Dir: dir}).Days("door"); len(days) != 0 {
+		t.Errorf("without its file the journal is %v", days)
+	}
+}
+
+// TestAJournalIsBounded on a disk on which the file cannot be saved, and nothing follows what is missing.
+func TestAJournalIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := dirOf(t)
+	tally := Open(Options{Dir: dir, Now: at(noon)})
+	tally.Stream("door").Call()
+	tally.save()
+	tally.journal.size = maxJournal - 10
+	for range 2 {
+		tally.Stream("door").Call()
+		tally.note()
+	}
+	if _, err := os.Stat(filepath.Join(dir.Path(), journalFile)); err == nil || tally.journal.size != maxJournal {
+		t.Errorf("it is written beyond its bound: %d, %v", tally.journal.size, err)
+	}
+	if days, _ := tally.Days("door"); days["2026-11-28"].Calls != 3 {
+		t.Errorf("it counts %v", days)
+	}
 }
 
 // TestMediaWithAWrongDateCountsToday: that of a clock that was never set, or was ahead.
