@@ -141,10 +141,16 @@ func (r *recording) moveGOP() error {
 	if err != nil || !ok {
 		return err
 	}
-	start := r.segment.start.Add(m.Start)
+	start := r.segment.start.Add(m.Open.Start)
 	r.fragment = openFragment{
-		open: true, start: start, offset: m.Offset, gops: 1, mark: gopMark{start, m.Offset},
-		before: r.segment.start.Add(m.Completed.Last), hasAudio: m.Audio,
+		open: true, start: start, offset: m.Open.Offset, gops: 1, mark: gopMark{start, m.Open.Offset},
+		before: r.segment.start.Add(m.Completed.Last), hasAudio: m.LastAudio > 0,
+	}
+	if last := r.segment.start.Add(m.Open.Last); last.After(r.newest) {
+		r.newest = last
+	}
+	if last := r.segment.start.Add(m.LastAudio); r.fragment.hasAudio && last.After(r.lastAudio) {
+		r.lastAudio = last
 	}
 	return nil
 }
