@@ -66,7 +66,7 @@ func (f *gopFilm) expectFragments() (lengths []time.Duration) {
 		if list[i+1].Start < list[i].Start {
 			continue // of another segment
 		}
-		if lengths = append(lengths, length); length < kvslimit.MinFragment || length > kvslimit.MaxFragment {
+		if lengths = append(lengths, length); length < fragment.Least || length > kvslimit.MaxFragment {
 			f.t.Errorf("fragment %d lasts %s", i, length)
 		}
 	}
@@ -94,6 +94,10 @@ func TestFragmentLengths(t *testing.T) {
 		"0.5 s":                    {gops: []time.Duration{520 * ms}, auto: 9880 * ms, live: 1040 * ms},
 		"1 s":                      {gops: []time.Duration{s}, auto: 9 * s, live: s},
 		"1 s, open GOPs":           {gops: []time.Duration{s}, open: true, auto: 9 * s, live: s},
+		"1 s, with jitter":         {gops: []time.Duration{960 * ms, 1040 * ms, s, 1040 * ms, 960 * ms}},
+		"a short and a long one":   {gops: []time.Duration{880 * ms, 18960 * ms}, live: 19840 * ms},
+		"1 s and 9 s":              {gops: []time.Duration{s, 9 * s}},
+		"30 half seconds, a 15 s":  {gops: append(slices.Repeat([]time.Duration{480 * ms}, 30), 15*s)},
 		"4 s":                      {gops: []time.Duration{4 * s}, auto: 8 * s, live: 4 * s},
 		"5 s":                      {gops: []time.Duration{5 * s}, auto: 5 * s, live: 5 * s},
 		"9.6 s":                    {gops: []time.Duration{9600 * ms}, auto: 9600 * ms, live: 9600 * ms},
@@ -121,7 +125,8 @@ func TestFragmentLengths(t *testing.T) {
 					}
 				}
 				mean := meanOf(lengths)
-				if name == "1 s" && (mode == "auto" && mean < 8500*time.Millisecond || mode == "live" && mean > 1100*time.Millisecond) {
+				short := mode == "auto" && mean < 8500*time.Millisecond || mode == "live" && mean > 1100*time.Millisecond
+				if short && (name == "1 s" || name == "1 s, with jitter") {
 					t.Errorf("fragments last %s on average", mean)
 				}
 			})
