@@ -279,3 +279,30 @@ func TestFragmentsOfACamera(t *testing.T) {
 		})
 	}
 }
+
+// TestLiveFragmentsOfOtherClocks last a second, although the times of a camera with a keyframe a second are slewed to the hub's clock, and
+// its frames arrive late at random.
+func TestLiveFragmentsOfOtherClocks(t *testing.T) {
+	t.Parallel()
+	for _, ppm := range []int{-20_000, -2_000, -200, -20, 0, 20, 200, 2_000, 20_000} {
+		f := gopFilm{segmenterRig: newSegmenterRig(t)}
+		random := rand.New(rand.NewPCG(uint64(ppm+1_000_000), 13))
+		for n := range 25 * 300 {
+			nal := slice1
+			if n%25 == 0 {
+				nal = idr
+			}
+			at := time.Duration(n) * tick
+			late := time.Duration(random.IntN(80)) * time.Millisecond
+			if random.IntN(500) == 0 {
+				late += time.Duration(random.IntN(900)) * time.Millisecond
+			}
+			f.frame(at, at+at/1_000_000*time.Duration(ppm)+late, nal)
+			f.frames++
+		}
+		lengths := f.expectFragments()
+		if mean := meanOf(lengths); mean < 970*time.Millisecond || mean > 1100*time.Millisecond {
+			t.Errorf("%d ppm: fragments last %s on average", ppm, mean)
+		}
+	}
+}
