@@ -30,7 +30,7 @@ var layers = [][]string{
 		"bench/keep", "bench/proc"},
 	{"internal/logevent"},
 	{"internal/testtools/faultdisk", "internal/camera/address", "internal/cloud/endpoint",
-		"internal/fragment", "internal/mkv", "internal/statefile", "internal/supervise", "internal/timeline",
+		"internal/fragment", "internal/localapi/socket", "internal/mkv", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
 	{"internal/audio"},
 	{"internal/tally"},
