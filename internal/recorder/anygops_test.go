@@ -62,6 +62,8 @@ func (c *wildCamera) happen() {
 		c.long++ // the next frame ends what the pause made too long
 	case 2: // the camera's timestamps jump
 		c.rtp += time.Duration(c.random.IntN(20_000)-10_000) * time.Millisecond
+	case 4, 5: // they step a little
+		c.rtp += time.Duration(c.random.IntN(3000)-1500) * time.Millisecond
 	case 3: // audio only
 		pause := time.Duration(c.random.IntN(60_000)) * time.Millisecond
 		for end := c.at + pause; c.at < end; c.at += 64 * time.Millisecond {
