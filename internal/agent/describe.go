@@ -110,14 +110,14 @@ func (a *Agent) uploadPlan(stream string) usage.Plan {
 		return usage.Plan{OnRequest: true}
 	}
 	upload, hub := st.wanted.Upload, a.settings()
-	tags, shortest := a.fragments.of(stream)
+	tags, longest := a.fragments.of(stream)
 	if !upload.FromTags {
 		tags = upload.Tags
 	}
 	mode, _ := a.uploadMode.get()
 	live := !hub.NoCloud && modeOf(tags, mode) == settings.UploadLive
 	plan := usage.Plan{
-		OnRequest: !live && (hub.NoCloud || upload.Schedule.IsNever()), Live: live, ShortOnly: shortest,
+		OnRequest: !live && (hub.NoCloud || upload.Schedule.IsNever()), Live: live, ShortOnly: longest > 0,
 		AllAudio: hub.Audio.Uploaded() == uploader.AudioAll,
 	}
 	if _, err := fragment.Parse(tags.Fragment); err == nil {

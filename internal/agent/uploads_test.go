@@ -89,7 +89,7 @@ func TestHowAStreamIsUploaded(t *testing.T) {
 		a.streams = &streams{running: map[string]*stream{"door": {wanted: desired.Stream{Name: "door", Upload: row.upload}}}}
 		a.fragments.tagged("door", row.cloud)
 		if row.tooLong {
-			a.fragments.tooLong("door")
+			a.fragments.tooLong("door", 10*time.Second)
 		}
 		if got := a.uploadPlan("door"); got != row.want {
 			t.Errorf("%s: it is %+v, want %+v", name, got, row.want)

@@ -187,6 +187,6 @@ func TestLinesAreAppended(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := d.Lines(name); !errors.Is(err, ErrCorrupt) || d.Append(name, nil) == nil {
-		t.Errorf("a directory in its place: %v", err)
+		t.Errorf("a directory that replaces it: %v", err)
 	}
 }

@@ -56,7 +56,7 @@ type journalKey struct{ stream, date string }
 // journal has what is to be appended. Guarded by Tally.mu.
 type journal struct {
 	base    string // the id of the file
-	stale   bool   // what was read of it continues another file
+	stale   bool   // the journal that was read continues another file
 	size    int    // of the journal in bytes; 0: it is not begun since the file was saved
 	pending map[journalKey]entry
 	due     signal.Signal // something is pending
