@@ -152,8 +152,8 @@ func expectIntact(t *testing.T, b *segmenterRig) {
 	}
 }
 
-// TestAudioWithoutVideo has a camera whose video stops for a while, and whose audio continues: what no fragment takes is counted, and all of
-// the video is recorded.
+// TestAudioWithoutVideo has a camera whose video stops for a while, and whose audio continues: what no fragment takes is counted, and all
+// of the video is recorded.
 func TestAudioWithoutVideo(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
