@@ -85,6 +85,10 @@ var budgets = []budget{
 		v, ok := r.upload["ours to curl without a limit"]
 		return v, ok
 	}},
+	{"rate of 16 curl, to 16 streams with fragments of several GOPs", 1.11, "×", func(r results) (float64, bool) {
+		v, ok := r.upload["16 streams to as many curl"]
+		return 1 / v, ok
+	}},
 	{"CPU of a GB without its G.711, to the same whole", 1.3, "×", func(r results) (float64, bool) {
 		v, ok := r.upload["G.711 left out to whole, 1 Mbit/s"]
 		return v, ok

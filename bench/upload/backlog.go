@@ -29,21 +29,23 @@ const (
 type backlog struct {
 	streams   int
 	fragments int
-	size      int // of a fragment, in bytes of media
-	gop       time.Duration
+	size      int           // of a fragment, in bytes of media
+	length    time.Duration // of a fragment
+	keyframes int           // of a fragment, evenly spread; 0 = 1
 	begin     time.Time
 	smooth    bool // 25 pictures a second, instead of framesPer a fragment
 	sound     bool // G.711 between the pictures
+	warm      int  // the first fragments of each stream, which are not measured
 }
 
 // newBacklog is one that was recorded until now.
-func newBacklog(streams, fragments, size int, gop time.Duration) backlog {
-	begin := time.Now().Add(-time.Duration(fragments+1) * gop).Truncate(time.Second)
-	return backlog{streams: streams, fragments: fragments, size: size, gop: gop, begin: begin}
+func newBacklog(streams, fragments, size int, length time.Duration) backlog {
+	begin := time.Now().Add(-time.Duration(fragments+1) * length).Truncate(time.Second)
+	return backlog{streams: streams, fragments: fragments, size: size, length: length, begin: begin, warm: warmUp}
 }
 
 // at is when a fragment begins.
-func (b backlog) at(fragment int) time.Time { return b.begin.Add(time.Duration(fragment) * b.gop) }
+func (b backlog) at(fragment int) time.Time { return b.begin.Add(time.Duration(fragment) * b.length) }
 
 var track = mkv.Track{
 	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 1920, Height: 1080,
@@ -83,7 +85,7 @@ func (b backlog) fill(dir string) error {
 				return err
 			}
 			for n := range min(segmentLength, b.fragments-done) {
-				if err := b.fragment(w, time.Duration(n)*b.gop, random); err != nil {
+				if err := b.fragment(w, time.Duration(n)*b.length, random); err != nil {
 					return err
 				}
 			}
@@ -98,7 +100,7 @@ func (b backlog) fill(dir string) error {
 // frames of a fragment.
 func (b backlog) frames() int {
 	if b.smooth {
-		return 25 * int(b.gop/time.Second)
+		return 25 * int(b.length/time.Second)
 	}
 	return framesPer
 }
@@ -109,16 +111,17 @@ func (b backlog) fragment(w *segment.Writer, at time.Duration, random []byte) er
 		return err
 	}
 	for f := range b.frames() {
-		t := at + time.Duration(f)*b.gop/time.Duration(b.frames())
+		t := at + time.Duration(f)*b.length/time.Duration(b.frames())
 		for n := 0; b.sound && n < 2; n++ {
 			if err := w.WriteFrame(2, t+time.Duration(n)*20*time.Millisecond, true, [][]byte{random[:160]}); err != nil {
 				return err
 			}
 		}
-		if random[0] = 0x41; f == 0 {
+		keyframe := f%max(1, b.frames()/max(1, b.keyframes)) == 0
+		if random[0] = 0x41; keyframe {
 			random[0] = 0x65
 		}
-		if err := w.WriteFrame(1, t, f == 0, [][]byte{random}); err != nil {
+		if err := w.WriteFrame(1, t, keyframe, [][]byte{random}); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,8 @@ const (
 	allowedBytes     = 12.5e6 // a second
 )
 
-// warmUp fragments of each stream are not measured: connections are set up, and buckets full.
+// warmUp fragments of each stream are not measured where the backlog does not say otherwise: connections are set
+// up, and buckets full.
 const warmUp = 20
 
 // allowed is how many fragments a second the service takes of a stream: whichever limit binds.
@@ -27,8 +28,8 @@ func (b backlog) allowed() float64 { return min(allowedFragments, allowedBytes/f
 
 // catchUp uploads a backlog and measures how fast, and whether each fragment came once.
 func catchUp(dir string, b backlog) ([]figure, error) {
-	if b.fragments < 5*warmUp {
-		return nil, fmt.Errorf("%d fragments of each stream are too few to be measured; at least %d", b.fragments, 5*warmUp)
+	if b.fragments < 5*b.warm {
+		return nil, fmt.Errorf("%d fragments of each stream are too few to be measured; at least %d", b.fragments, 5*b.warm)
 	}
 	recordings := filepath.Join(dir, "recordings")
 	if err := b.fill(recordings); err != nil {
@@ -49,11 +50,12 @@ func catchUp(dir string, b backlog) ([]figure, error) {
 		return nil, err
 	}
 	cloudCPU := cpuOfThis() - cloudBefore
-	var all, least speed
+	var all, least, most speed
 	least = speed{b.allowed(), b.allowed()}
 	for _, s := range speeds {
 		all.whole, all.end = all.whole+s.whole, all.end+s.end
 		least.whole, least.end = min(least.whole, s.whole), min(least.end, s.end)
+		most.whole, most.end = max(most.whole, s.whole), max(most.end, s.end)
 	}
 	throttled := time.Duration(0)
 	var found census
@@ -67,6 +69,8 @@ func catchUp(dir string, b backlog) ([]figure, error) {
 			b.streams, b.fragments, total)},
 		{What: "share of the allowed rate", Value: 100 * all.whole / total, Unit: "%", Beside: "95 % wanted"},
 		{What: "share of the slowest stream", Value: 100 * least.whole / b.allowed(), Unit: "%"},
+		{What: "fastest stream to the slowest", Value: most.whole / least.whole, Unit: "×"},
+		{What: perSecond, Value: all.whole * float64(b.size) / 1e6, Unit: "MB/s"},
 		{What: "share in the last tenth", Value: 100 * all.end / total, Unit: "%"},
 		{What: "held back by the service", Value: throttled.Seconds(), Unit: "s"},
 		{What: "sent twice", Value: float64(found.repeated), Unit: "fragments"},
@@ -106,7 +110,7 @@ type speed struct{ whole, end float64 }
 
 // watch waits for all fragments of a stream.
 func (b backlog) watch(ctx context.Context, cloud *localcloud.Cloud, stream int) (s speed, err error) {
-	marks := []int{warmUp, b.fragments - b.fragments/10, b.fragments}
+	marks := []int{b.warm, b.fragments - b.fragments/10, b.fragments}
 	var at []time.Time
 	for _, n := range marks {
 		if err := cloud.Media().AwaitFragments(ctx, streamName(stream), n); err != nil {

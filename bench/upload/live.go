@@ -20,26 +20,56 @@ import (
 
 const hub = "bench-hub"
 
+// liveRounds of each of two binaries are added up, in turns, so that other load of the machine affects both.
+const liveRounds = 3
+
 // live measures, with the agent in live mode, how long frames take from the camera until their
-// fragment is persisted.
+// fragment is persisted; where two binaries are named, of both in turns.
 func live(o options) ([]figure, error) {
+	if o.beside == "" {
+		d, err := liveDelays(o)
+		return d.figures(o.cameras), err
+	}
+	var ours, others delays
+	other := o
+	other.agent = o.beside
+	for range liveRounds {
+		for _, one := range []struct {
+			o   options
+			sum *delays
+		}{{other, &others}, {o, &ours}} {
+			d, err := liveDelays(one.o)
+			if err != nil {
+				return nil, err
+			}
+			*one.sum = one.sum.and(d)
+			if err := os.RemoveAll(o.dir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return append(prefixed("beside", others.figures(o.cameras)), prefixed("agent", ours.figures(o.cameras))...), nil
+}
+
+// liveDelays measures one binary.
+func liveDelays(o options) (all delays, err error) {
 	seed := &localcloud.Seed{Things: []string{hub}}
 	for i := range o.cameras {
 		camera, err := fakecam.Start(fakecam.Options{})
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		defer func() { _ = camera.Close() }()
 		addCamera(seed, streamName(i), camera.URL())
 	}
 	cloud, err := localcloud.Start(localcloud.Options{Dir: filepath.Join(o.dir, "cloud"), Seed: seed})
 	if err != nil {
-		return nil, err
+		return all, err
 	}
 	defer func() { _ = cloud.Close() }()
 	stop, err := startAgent(o, cloud)
 	if err != nil {
-		return nil, err
+		return all, err
 	}
 	defer stop()
 
@@ -49,25 +79,36 @@ func live(o options) ([]figure, error) {
 	for i := range o.cameras {
 		go func() { results <- watchDelays(ctx, cloud.Media(), streamName(i)) }()
 	}
-	var all delays
 	for range o.cameras {
-		d := <-results
-		all.frames, all.ends, all.lengths = append(all.frames, d.frames...), append(all.ends, d.ends...), append(all.lengths, d.lengths...)
+		all = all.and(<-results)
 	}
 	if len(all.frames) == 0 {
-		return nil, fmt.Errorf("nothing arrived; see %s", filepath.Join(o.dir, "agent.log"))
+		return all, fmt.Errorf("nothing arrived; see %s", filepath.Join(o.dir, "agent.log"))
+	}
+	return all, nil
+}
+
+// figures of a measurement.
+func (d delays) figures(cameras int) []figure {
+	if len(d.frames) == 0 {
+		return nil
 	}
 	at := func(list []time.Duration, p float64) float64 {
 		slices.Sort(list)
 		return list[int(p*float64(len(list)-1))].Seconds() * 1000
 	}
-	beside := fmt.Sprintf("%d cameras, %d frames, fragments of %.1f s", o.cameras, len(all.frames), at(all.lengths, 0.5)/1000)
+	beside := fmt.Sprintf("%d cameras, %d frames, fragments of %.1f s", cameras, len(d.frames), at(d.lengths, 0.5)/1000)
 	return []figure{
-		{What: "camera to persisted, p50 of frames", Value: at(all.frames, 0.5), Unit: "ms", Beside: beside},
-		{What: "camera to persisted, p99 of frames", Value: at(all.frames, 0.99), Unit: "ms", Beside: "a fragment + 500 ms allowed"},
-		{What: "last frame of a fragment to persisted, p50", Value: at(all.ends, 0.5), Unit: "ms"},
-		{What: "last frame of a fragment to persisted, p99", Value: at(all.ends, 0.99), Unit: "ms"},
-	}, nil
+		{What: "camera to persisted, p50 of frames", Value: at(d.frames, 0.5), Unit: "ms", Beside: beside},
+		{What: "camera to persisted, p99 of frames", Value: at(d.frames, 0.99), Unit: "ms", Beside: "a fragment + 500 ms allowed"},
+		{What: "last frame of a fragment to persisted, p50", Value: at(d.ends, 0.5), Unit: "ms"},
+		{What: "last frame of a fragment to persisted, p99", Value: at(d.ends, 0.99), Unit: "ms"},
+	}
+}
+
+// and is what two measurements found.
+func (d delays) and(e delays) delays {
+	return delays{append(d.frames, e.frames...), append(d.ends, e.ends...), append(d.lengths, e.lengths...)}
 }
 
 // addCamera has the hub record a camera.

@@ -20,12 +20,14 @@ import (
 // options of a run.
 type options struct {
 	agent     string
+	beside    string
 	parts     string
 	streams   int
 	fragments int
 	size      int
 	day       time.Duration
-	gop       time.Duration
+	length    time.Duration
+	waiting   time.Duration
 	megabytes int
 	cameras   int
 	measure   time.Duration
@@ -59,12 +61,14 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary, for the live part")
-	flag.StringVar(&o.parts, "parts", "rate,cost,filter,memory,live", "what is measured, in this order; also: day")
+	flag.StringVar(&o.beside, "beside", "", "live: another binary of the agent, measured in turns with the first")
+	flag.StringVar(&o.parts, "parts", "rate,long,cost,filter,memory,live", "what is measured, in this order; also: day")
 	flag.IntVar(&o.streams, "streams", 16, "rate, day: number of streams with a backlog")
 	flag.IntVar(&o.fragments, "fragments", 150, "rate: fragments of each")
 	flag.IntVar(&o.size, "size", 100_000, "rate: bytes of a fragment; above 2500000 they bound the rate")
 	flag.DurationVar(&o.day, "day", 24*time.Hour, "day: how much media waits for its upload")
-	flag.DurationVar(&o.gop, "gop", 10*time.Second, "day: length of a fragment")
+	flag.DurationVar(&o.length, "length", 10*time.Second, "day: length of a fragment")
+	flag.DurationVar(&o.waiting, "waiting", 30*time.Minute, "long: how much media of one stream waits; of each of several: a fifth of it")
 	flag.IntVar(&o.megabytes, "megabytes", 1000, "cost: how much is sent; filter: a quarter of it")
 	flag.IntVar(&o.cameras, "cameras", 4, "live: number of cameras")
 	flag.DurationVar(&o.measure, "measure", 30*time.Second, "live: how long")
@@ -84,8 +88,9 @@ func run(o options) error {
 	}
 	defer remove()
 	o.dir = dir
-	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "filter": filter, "memory": memory,
-		"live": live}
+	parts := map[string]func(options) ([]figure, error){
+		"rate": rate, "long": long, "day": day, "cost": cost, "filter": filter, "memory": memory, "live": live,
+	}
 	var all []figure
 	for _, name := range strings.Split(o.parts, ",") {
 		part, ok := parts[name]

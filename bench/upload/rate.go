@@ -17,5 +17,5 @@ const dayFragment = 16_000
 // day is rate after a day without a network. Only the number of fragments is a day's: their size is
 // what a disk has room for.
 func day(o options) ([]figure, error) {
-	return catchUp(o.dir, newBacklog(o.streams, int(o.day/o.gop), dayFragment, o.gop))
+	return catchUp(o.dir, newBacklog(o.streams, int(o.day/o.length), dayFragment, o.length))
 }

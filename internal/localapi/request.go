@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
@@ -82,6 +83,16 @@ func refused(err error) error {
 	}
 	return &Error{http.StatusBadRequest, code, err.Error()}
 }
+
+// busyAnswer is the answer to a connection beyond the bound. Source: RFC 9112.
+var busyAnswer = strings.ReplaceAll(`HTTP/1.1 503 Service Unavailable
+Content-Type: text/plain; charset=utf-8
+`+errorHeader+`: `+codeBusy+`
+Retry-After: 5
+Connection: close
+
+too many connections are open: try again in some seconds
+`, "\n", "\r\n")
 
 // writeError answers with an error.
 func writeError(w http.ResponseWriter, err error) {

@@ -14,36 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
-
-func TestRightOfUser(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		uid    int
-		groups []uint32
-		own    owner
-		want   Right
-	}{
-		{0, nil, owner{998, 997}, Operate},
-		{998, []uint32{997}, owner{998, 997}, Operate},
-		{1000, nil, owner{998, 997}, Read},
-		{1000, []uint32{27, 1000}, owner{998, 997}, Read},
-		{1000, []uint32{27, 997, 1000}, owner{998, 997}, Operate},
-		{1000, []uint32{997}, owner{998, 997}, Operate},
-		{65534, []uint32{65534}, owner{998, 997}, Read},
-		{65534, []uint32{65534, 997}, owner{998, 997}, Operate},
-		{65534, []uint32{65534}, owner{998, 65534}, Read},
-		{0, []uint32{0}, owner{0, 0}, Operate},
-		{1000, []uint32{1000}, owner{0, 0}, Read},
-		{-1, nil, owner{998, 997}, Read},
-	} {
-		if got := tc.own.rightOf(tc.uid, tc.groups); got != tc.want {
-			t.Errorf("user %d in groups %v, of an agent that runs as %v: %v, want %v", tc.uid, tc.groups, tc.own, got, tc.want)
-		}
-	}
-}
 
 // whole is an agent that does all that the table has.
 func whole(done func(what string)) Agent {
@@ -189,18 +163,18 @@ func TestAnotherUserMayReadOnly(t *testing.T) {
 // TestConnectionsAreBounded holds as many connections as a right has, and one more.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	socket := filepath.Join(shortDir(t), "agent.sock")
-	stop := serve(t, socket, status.Snapshot{Thing: "hub"})
+	path := filepath.Join(shortDir(t), "agent.sock")
+	stop := serve(t, path, status.Snapshot{Thing: "hub"})
 	defer func() { _ = stop() }()
 	var held []net.Conn
-	for range maxConnections {
-		conn, err := net.Dial("unix", socket)
+	for range socket.MaxConnections {
+		conn, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		held = append(held, conn)
 	}
-	_, err := NewClient(socket).Status(t.Context())
+	_, err := NewClient(path).Status(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "503") {
 		t.Errorf("one more: %v", err)
 	}
@@ -208,7 +182,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		_ = conn.Close()
 	}
 	testtools.Eventually(t, time.Minute, func() error {
-		_, err := NewClient(socket).Status(t.Context())
+		_, err := NewClient(path).Status(t.Context())
 		return err
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
 )
@@ -31,24 +32,14 @@ const (
 	pathUsage        = "/v1/usage"
 )
 
-// Right is what a peer needs for a request. Each right includes the previous ones.
-type Right int
+// Right is what a peer needs for a request.
+type Right = socket.Right
 
-// The rights.
+// The rights, see there.
 const (
-	// Read is what everybody has who may open the socket: the agent's group.
-	Read Right = iota
-	// Operate changes recordings, uploads or settings: root and the agent's own user have it.
-	Operate
+	Read    = socket.Read
+	Operate = socket.Operate
 )
-
-// String returns the right's name as the documentation shows it.
-func (r Right) String() string {
-	if r == Operate {
-		return "operate"
-	}
-	return "read"
-}
 
 // Route is a row of the local API: all that is known of a request is here, and nowhere else.
 type Route struct {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -56,7 +57,7 @@ type Options struct {
 // Server serves the local API on a unix socket.
 type Server struct {
 	o        Options
-	listener *socket
+	listener *socket.Socket
 	http     *http.Server
 	now      func() time.Time
 	stall    time.Duration // see stallTimeout
@@ -75,15 +76,9 @@ type running struct {
 	right Right
 }
 
-// NewServer binds the socket. A socket file left by an agent that died is replaced; one that
-// answers belongs to a running agent and is an error, and so is a file that is not a socket: a wrong path must
-// not cost a file.
+// NewServer binds the socket, see socket.Listen.
 func NewServer(o Options) (*Server, error) {
-	if len(o.Socket) > maxSocketPath {
-		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter "+
-			"one", o.Socket, maxSocketPath)
-	}
-	listener, err := listen(o.Socket)
+	listener, err := socket.Listen(o.Socket)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +95,7 @@ func newServer(o Options) *Server {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			return context.WithValue(ctx, rightKey{}, rightOf(conn))
+			return context.WithValue(ctx, rightKey{}, socket.RightOf(conn))
 		},
 	}
 	return s
@@ -114,6 +109,9 @@ func (s *Server) handler() http.Handler {
 	}
 	return wholeBodies(mux, bodyTimeout)
 }
+
+// rightKey is the key of a connection's right in its context.
+type rightKey struct{}
 
 // bodyKey is the key of a request's body in its context.
 type bodyKey struct{}
@@ -205,7 +203,7 @@ func (s *Server) finish(one running) {
 func (s *Server) Run(ctx context.Context) error {
 	watching, end := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { s.listener.watch(watching, s.o.Component, s.o.Log) })
+	watch.Go(func() { s.listener.Watch(watching, s.o.Component, s.o.Log) })
 	defer watch.Wait()
 	defer end()
 	return s.serve(ctx, s.listener)
@@ -221,7 +219,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 			<-ended
 		}
 	}()
-	if err := s.http.Serve(newLimited(l)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(socket.Bounded(l, busyAnswer)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("the local API stopped: %w", err)
 	}
 	return nil

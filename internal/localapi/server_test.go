@@ -68,7 +68,7 @@ func TestClientReadsWhatTheAgentSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Mode().Perm() != socketMode {
+	if info.Mode().Perm() != 0o660 {
 		t.Errorf("the socket's mode is %v: others could ask", info.Mode())
 	}
 	if _, err := NewServer(options(socket, nil)); err == nil ||

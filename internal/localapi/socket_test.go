@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,12 +24,12 @@ func TestTheSocketComesBackByItself(t *testing.T) {
 		"its directory removed": func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
 		"its directory moved":   func(path string) error { return os.Rename(filepath.Dir(path), filepath.Dir(path)+".old") },
 		"by a dead socket": func(path string) error {
-			l, err := listen(path + "x")
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path + "x"})
 			if err != nil {
 				return err
 			}
-			l.current.SetUnlinkOnClose(false)
-			return errors.Join(l.current.Close(), os.Rename(path+"x", path))
+			l.SetUnlinkOnClose(false)
+			return errors.Join(l.Close(), os.Rename(path+"x", path))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

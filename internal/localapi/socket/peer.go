@@ -1,4 +1,4 @@
-package localapi
+package socket
 
 import (
 	"bufio"
@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -15,8 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rightKey is the key of a connection's right in its context.
-type rightKey struct{}
+// Right is what a peer needs for a request. Each right includes the previous ones.
+type Right int
+
+// The rights.
+const (
+	// Read is what everybody has who may open the socket: the agent's group.
+	Read Right = iota
+	// Operate changes recordings, uploads or settings: root and the agent's own user have it.
+	Operate
+)
+
+// String returns the right's name as the documentation shows it.
+func (r Right) String() string {
+	if r == Operate {
+		return "operate"
+	}
+	return "read"
+}
 
 // peerConn is a connection whose peer is known.
 type peerConn struct {
@@ -32,9 +47,9 @@ func (c *peerConn) Close() error {
 	return c.Conn.Close()
 }
 
-// rightOf is the right of a connection's peer: on a unix socket by its user, as the kernel says, elsewhere to read.
+// RightOf is the right of a connection's peer: on a unix socket by its user, as the kernel says, elsewhere to read.
 // Source: unix(7), SO_PEERCRED.
-func rightOf(conn net.Conn) Right {
+func RightOf(conn net.Conn) Right {
 	if known, ok := conn.(*peerConn); ok {
 		return known.right
 	}
@@ -89,33 +104,25 @@ func groupsOf(fd uintptr) []uint32 {
 	}
 }
 
-// maxConnections bounds the connections of those who may read, and again those of those who may operate, so that the one
+// MaxConnections bounds the connections of those who may read, and again those of those who may operate, so that the one
 // cannot keep the other out.
-const maxConnections = 64
+const MaxConnections = 64
 
-// Beyond that, at most maxRejected at once receive busyAnswer, each for at most rejectTimeout; the others are closed.
+// Beyond that, at most maxRejected at once receive the answer that the server is busy, each for at most rejectTimeout; the
+// others are closed.
 const (
 	maxRejected     = 16
 	rejectTimeout   = time.Second
 	maxRejectedHead = 64 << 10 // bytes that are read of a request
 )
 
-// busyAnswer is the answer to a connection beyond the bound. Source: RFC 9112.
-var busyAnswer = strings.ReplaceAll(`HTTP/1.1 503 Service Unavailable
-Content-Type: text/plain; charset=utf-8
-`+errorHeader+`: `+codeBusy+`
-Retry-After: 5
-Connection: close
-
-too many connections are open: try again in some seconds
-`, "\n", "\r\n")
-
 // limited is a listener that bounds its open connections.
 type limited struct {
 	net.Listener
 	most int
+	busy string // the answer to a connection beyond the bound
 
-	rejecting sync.WaitGroup // connections that receive busyAnswer
+	rejecting sync.WaitGroup // connections that receive the answer that the server is busy
 
 	mu       sync.Mutex
 	open     map[Right]int // guarded by mu
@@ -123,8 +130,9 @@ type limited struct {
 	closed   bool          // guarded by mu
 }
 
-func newLimited(l net.Listener) *limited {
-	return &limited{Listener: l, most: maxConnections, open: make(map[Right]int)}
+// Bounded is a listener that bounds its open connections: those beyond it are answered with busy, a whole HTTP answer.
+func Bounded(l net.Listener, busy string) net.Listener {
+	return &limited{Listener: l, most: MaxConnections, busy: busy, open: make(map[Right]int)}
 }
 
 // Accept implements net.Listener.
@@ -134,7 +142,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		right := rightOf(conn)
+		right := RightOf(conn)
 		if l.take(right) {
 			return &peerConn{Conn: conn, right: right, freed: func() { l.free(right) }}, nil
 		}
@@ -152,22 +160,22 @@ func (l *limited) reject(conn net.Conn) {
 	}
 	l.rejected++
 	l.rejecting.Go(func() {
-		answerBusy(conn)
+		answerBusy(conn, l.busy)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.rejected--
 	})
 }
 
-// answerBusy answers a request with busyAnswer, and closes the connection. Clients ignore an answer that comes before their
+// answerBusy answers a request with busy, and closes the connection. Clients ignore an answer that comes before their
 // request, and the rest of a request that is not read would cut off the answer.
-func answerBusy(conn net.Conn) {
+func answerBusy(conn net.Conn, busy string) {
 	defer func() { _ = conn.Close() }()
 	now := time.Now()
 	_ = conn.SetDeadline(now.Add(rejectTimeout))
 	_ = conn.SetReadDeadline(now.Add(rejectTimeout / 2))
 	_, _ = http.ReadRequest(bufio.NewReader(io.LimitReader(conn, maxRejectedHead)))
-	if _, err := conn.Write([]byte(busyAnswer)); err != nil {
+	if _, err := conn.Write([]byte(busy)); err != nil {
 		return
 	}
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {

@@ -1,4 +1,6 @@
-package localapi
+// Package socket is the unix socket on which the agent is asked: its file, which is made again when somebody removes it, with
+// which right a peer asks, and how many may at once. It must not know what is asked.
+package socket
 
 import (
 	"context"
@@ -17,16 +19,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
-// CodeSocket is the condition of a socket that somebody removed and that cannot be created again.
-const CodeSocket = "local-api"
+// Code is the condition of a socket that somebody removed and that cannot be created again.
+const Code = "local-api"
 
-const scopeSocket health.Scope = "socket"
+const scope health.Scope = "socket"
 
-// watchSocket is how often the socket's file is checked.
-const watchSocket = 2 * time.Second
+// watchEvery is how often the socket's file is checked.
+const watchEvery = 2 * time.Second
 
-// socket is a listener on a unix socket whose file is made again when somebody removes it.
-type socket struct {
+// Socket is a listener on a unix socket whose file is made again when somebody removes it.
+type Socket struct {
 	path string
 
 	mu      sync.Mutex
@@ -35,14 +37,19 @@ type socket struct {
 	closed  bool
 }
 
-// listen binds the socket; see NewServer.
-func listen(path string) (*socket, error) {
-	s := &socket{path: path}
+// Listen binds the socket. A socket file left by an agent that died is replaced; one that answers belongs to a running
+// agent and is an error, and so is a file that is not a socket: a wrong path must not cost a file.
+func Listen(path string) (*Socket, error) {
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter "+
+			"one", path, maxPath)
+	}
+	s := &Socket{path: path}
 	return s, s.bind()
 }
 
 // bind makes the socket's file, and listens on it instead of the previous one.
-func (s *socket) bind() error {
+func (s *Socket) bind() error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
 		return unusable(err)
 	}
@@ -60,7 +67,7 @@ func (s *socket) bind() error {
 	if err != nil {
 		return unusable(err)
 	}
-	err = os.Chmod(s.path, socketMode)
+	err = os.Chmod(s.path, mode)
 	file, statErr := os.Lstat(s.path)
 	if err = errors.Join(err, statErr); err != nil {
 		_ = next.Close()
@@ -81,16 +88,16 @@ func (s *socket) bind() error {
 }
 
 // inPlace reports whether the socket's file is the one that is listened on.
-func (s *socket) inPlace() bool {
+func (s *Socket) inPlace() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	info, err := os.Lstat(s.path)
 	return s.closed || err == nil && os.SameFile(info, s.file) || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// watch makes the socket again when its file is gone, until ctx ends.
-func (s *socket) watch(ctx context.Context, component *health.Component, log *zap.Logger) {
-	ticker := time.NewTicker(watchSocket)
+// Watch makes the socket again when its file is gone, until ctx ends.
+func (s *Socket) Watch(ctx context.Context, component *health.Component, log *zap.Logger) {
+	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -99,26 +106,26 @@ func (s *socket) watch(ctx context.Context, component *health.Component, log *za
 		case <-ticker.C:
 		}
 		if s.inPlace() {
-			component.OK(scopeSocket)
+			component.OK(scope)
 			continue
 		}
 		err := s.bind()
 		if err == nil {
-			component.OK(scopeSocket)
+			component.OK(scope)
 			logevent.SocketRestored.Log(log, zap.String("file", s.path))
 			continue
 		}
-		fault := health.UserFault(CodeSocket, err,
+		fault := health.UserFault(Code, err,
 			"The socket %s of the local API was removed and cannot be created again, so that kvs-edge-agent status and reload do not work: move "+
 				"the file that has its name now away, and let the agent's user write to its directory.", s.path)
-		if component.Report(scopeSocket, health.Degraded, fault) {
+		if component.Report(scope, health.Degraded, fault) {
 			logevent.Condition(log, fault, zap.String("file", s.path))
 		}
 	}
 }
 
 // Accept implements net.Listener.
-func (s *socket) Accept() (net.Conn, error) {
+func (s *Socket) Accept() (net.Conn, error) {
 	for {
 		s.mu.Lock()
 		l := s.current
@@ -137,7 +144,7 @@ func (s *socket) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener. It removes the file, if that is still the listener's own.
-func (s *socket) Close() error {
+func (s *Socket) Close() error {
 	own := s.inPlace()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,13 +154,13 @@ func (s *socket) Close() error {
 }
 
 // Addr implements net.Listener.
-func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+func (s *Socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
 
-// socketMode lets the agent's user and group speak to it, and nobody else.
-const socketMode = 0o660
+// mode lets the agent's user and group speak to it, and nobody else.
+const mode = 0o660
 
-// maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
-const maxSocketPath = 107
+// maxPath is what fits sockaddr_un on Linux, less the closing zero.
+const maxPath = 107
 
 func unusable(err error) error {
 	return fmt.Errorf("cannot open the local API: %w; set AWS_KVS_EDGE_SOCKET to a path that the agent's user may write to", err)
