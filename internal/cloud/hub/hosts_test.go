@@ -186,7 +186,8 @@ func (c chosen) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool
 func TestElsewhereHostsAreThoseOfTheSDKsRulesOrNone(t *testing.T) {
 	t.Parallel()
 	for _, region := range []string{"us-west-2", "ca-central-1", "ca-west-1", "ap-southeast-6", "cn-northwest-1", "us-gov-east-1",
-		"us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1", "xx-north-9"} {
+		"us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "eu-isoe-west-1", "us-isof-south-1",
+		"eusc-de-east-1", "xx-north-9"} {
 		for _, service := range endpoint.Services() {
 			for _, kind := range kinds {
 				rules := sdkHost(t, service, region, kind)
