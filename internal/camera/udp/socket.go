@@ -28,7 +28,7 @@ const (
 // Sockets are the sockets of a track: an even port for RTP and the next one for RTCP (RFC 3550, section 11).
 type Sockets struct{ rtp, rtcp *net.UDPConn }
 
-// Listen opens two sockets for packets to this machine's own address, local towards the camera: over IPv6 they need no address of
+// Listen opens two sockets for packets to this machine's own address, local towards the camera: over IPv6 they do without
 // IPv4, which a machine may lack.
 func Listen(local netip.Addr) (*Sockets, error) {
 	network := "udp"
