@@ -24,6 +24,18 @@ type newSource struct {
 
 	mu     sync.Mutex
 	frames int
+	last   int // after so many changes it stays; 0: never
+}
+
+// stay keeps the source that is sent now, and reports whether it has sent two pictures: the first one of a new source waits for the
+// second, also where the camera stalls.
+func (n *newSource) stay() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.last == 0 {
+		n.last = max(1, n.frames/n.every)
+	}
+	return n.frames >= n.last*n.every+2
 }
 
 // change changes the header of a packet of the video.
@@ -31,6 +43,9 @@ func (n *newSource) change(header []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	turns := n.frames / n.every
+	if n.last > 0 {
+		turns = min(turns, n.last)
+	}
 	if header[1]&0x80 != 0 { // its marker
 		n.frames++
 	}
@@ -132,6 +147,7 @@ func TestACameraMayTakeAnotherSSRC(t *testing.T) {
 				}
 				r := record(t, camera, url, change)
 				r.awaitFrames(4 * gop)
+				r.await("the second picture of the last source", video.stay)
 				end(r)
 				expectForward(t, r.expectAll())
 				if n, lost := len(camera.Sessions()), r.number(health.FramesLost); n != 1 || lost != 0 {
