@@ -63,9 +63,10 @@ type State struct {
 	Used           int64 // of Cap.Bytes
 	Level          Level
 	Start, Reset   time.Time // of the period; zero while no date was ever known
-	// Reached is when the cap will be reached at the speed of the last days; zero when it will not be before Reset, when it is
-	// reached, and when that is not known.
-	Reached time.Time
+	// Reached is when the cap will be reached at the speed of the last days, zero when that is not before Reset, which is
+	// Suffices, when it is reached, and when the speed is not known.
+	Reached  time.Time
+	Suffices bool
 	// ClockKnown is whether the period can end: the hub's clock is trusted.
 	ClockKnown bool
 }
@@ -98,7 +99,7 @@ func (m *Meter) state() State {
 	if today, ok := m.today(); ok {
 		s.Start = midnight(m.cap.start(today), m.o.Zone)
 		s.Reset = midnight(m.cap.end(today), m.o.Zone)
-		s.Reached = m.forecast(today, s)
+		s.Reached, s.Suffices = m.forecast(today, s)
 	}
 	s.Level = m.level(s)
 	return s
@@ -128,11 +129,11 @@ const (
 	leastForecast = 10 * time.Minute
 )
 
-// forecast is State.Reached. Called with mu held.
-func (m *Meter) forecast(today time.Time, s State) time.Time {
+// forecast is Reached and Suffices of a State. Called with mu held.
+func (m *Meter) forecast(today time.Time, s State) (reached time.Time, suffices bool) {
 	now, known := m.o.Clock.Time()
 	if !known || m.began.IsZero() || s.Used >= m.cap.Bytes {
-		return time.Time{}
+		return time.Time{}, false
 	}
 	days := forecastDays
 	if m.cap.Day == 0 {
@@ -145,14 +146,14 @@ func (m *Meter) forecast(today time.Time, s State) time.Time {
 		start = m.began
 	}
 	took := now.Sub(start)
-	if took < leastForecast || payload <= 0 {
-		return time.Time{}
+	if took < leastForecast {
+		return time.Time{}, false
 	}
-	left := float64(m.cap.Bytes-s.Used) / (float64(payload) * m.cap.Overhead) * float64(took)
+	left := float64(m.cap.Bytes-s.Used) / (float64(max(payload, 1)) * m.cap.Overhead) * float64(took)
 	if left >= float64(s.Reset.Sub(now)) {
-		return time.Time{}
+		return time.Time{}, true
 	}
-	return now.Add(time.Duration(left)).Round(0)
+	return now.Add(time.Duration(left)).Round(0), false
 }
 
 // judge reports which step of the cap is reached.

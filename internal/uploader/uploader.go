@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
@@ -48,7 +49,9 @@ func New(o Options) *Uploader {
 	u.queue = queue.New(queue.Options{
 		Stream: o.Stream, Store: o.Store, Isolation: u.poison, Audio: o.Audio, Unreadable: u.report.unreadable, Now: o.clock,
 	})
-	u.live = live{stream: o.Stream, store: o.Store, queue: u.queue, deferred: u.poison.Deferred}
+	u.live = live{stream: o.Stream, store: o.Store, queue: u.queue, deferred: u.poison.Deferred, capped: func(f queue.Fragment) bool {
+		return u.o.Cap.May(meter.Backlog, f.Bytes()) == meter.Refused
+	}}
 	u.refused = refused.New(refused.Options{
 		Stream: o.Stream, Store: o.Store, Now: o.Now, Log: o.Log, PassedOver: u.queue.PassedOver, Unreadable: u.report.unreadable,
 	})
