@@ -16,17 +16,16 @@ import (
 // fragmentLengths has what decides on the length of the streams' fragments and is known to their uploads only. Safe for
 // concurrent use.
 type fragmentLengths struct {
-	mu       sync.Mutex
-	tags     map[string]desired.Tags // of the streams in the cloud, as far as they are known; guarded by mu
-	shortest map[string]bool         // streams whose service accepts only short ones; guarded by mu
+	mu      sync.Mutex
+	tags    map[string]desired.Tags  // of the streams in the cloud, as far as they are known; guarded by mu
+	longest map[string]time.Duration // that the service accepts, of streams for which it accepts only short ones; guarded by mu
 }
 
-// begin forgets what an earlier upload of a stream knew.
+// begin forgets the tags that an earlier upload of a stream knew.
 func (l *fragmentLengths) begin(stream string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.tags, stream)
-	delete(l.shortest, stream)
 }
 
 // tagged records the tags of a stream in the cloud.
@@ -39,21 +38,21 @@ func (l *fragmentLengths) tagged(stream string, tags desired.Tags) {
 	l.tags[stream] = tags
 }
 
-// tooLong records that the service does not accept fragments as long as those of a stream.
-func (l *fragmentLengths) tooLong(stream string) {
+// tooLong records that the service does not accept longer fragments of a stream, until the agent ends.
+func (l *fragmentLengths) tooLong(stream string, longest time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.shortest == nil {
-		l.shortest = make(map[string]bool)
+	if l.longest == nil {
+		l.longest = make(map[string]time.Duration)
 	}
-	l.shortest[stream] = true
+	l.longest[stream] = longest
 }
 
-// of returns what is known of a stream.
-func (l *fragmentLengths) of(stream string) (tags desired.Tags, shortest bool) {
+// of returns what is known of a stream; longest is 0 where the service has refused none as too long.
+func (l *fragmentLengths) of(stream string) (tags desired.Tags, longest time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.tags[stream], l.shortest[stream]
+	return l.tags[stream], l.longest[stream]
 }
 
 // fragmentTarget returns how long a stream's fragments may become; see fragment.Length. It is called at each keyframe.
@@ -78,8 +77,8 @@ func (a *Agent) fragmentWords(s desired.Stream) string {
 
 // fragmentLength returns what decides on the length of a stream's fragments: its tag, or else the hub's setting, with the upload mode.
 func (a *Agent) fragmentLength(stream string, upload desired.Upload) (fragment.Length, fragment.Upload) {
-	tags, shortest := a.fragments.of(stream)
-	if shortest {
+	tags, longest := a.fragments.of(stream)
+	if longest > 0 {
 		return fragment.Length{}, fragment.Live
 	}
 	if !upload.FromTags {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"testing"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
@@ -51,7 +52,7 @@ func TestWhatDecidesOnTheLengthOfFragments(t *testing.T) {
 		}}
 		a.fragments.tagged("door", row.cloud)
 		if row.tooLong {
-			a.fragments.tooLong("door")
+			a.fragments.tooLong("door", 10*time.Second)
 		}
 		want := fragment.Shortest
 		if row.want != "" {
@@ -65,8 +66,8 @@ func TestWhatDecidesOnTheLengthOfFragments(t *testing.T) {
 			t.Errorf("%s: fragments become up to %s, want %s", name, got, want)
 		}
 		a.fragments.begin("door")
-		if _, short := a.fragments.of("door"); short {
-			t.Errorf("%s: another upload knows what the earlier one did", name)
+		if tags, longest := a.fragments.of("door"); tags != (desired.Tags{}) || (longest > 0) != row.tooLong {
+			t.Errorf("%s: another upload knows %+v, and %s", name, tags, longest)
 		}
 	}
 }

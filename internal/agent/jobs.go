@@ -138,11 +138,13 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	plan := spec.Schedule.Plan(hourlyOffset(thing))
 	component := a.health.Component(stream, health.JobUploader)
 	log := jobLog(a.log, stream, health.JobUploader)
+	_, longest := a.fragments.of(stream)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
 		Counted: a.counted.Stream(stream), Cap: a.meter,
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
-		TooLong: func() { a.fragments.tooLong(stream) },
+		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
+		Longest: longest,
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {

@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/hubclock", "internal/signal", "internal/arn"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
 		"internal/neterr", "internal/cost",
-		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element",
+		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/crc", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam",
 		"bench/keep", "bench/proc"},
 	{"internal/logevent"},

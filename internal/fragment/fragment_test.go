@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
@@ -62,6 +64,7 @@ func gops(total time.Duration, lengths ...time.Duration) (list []time.Duration) 
 type recorded struct {
 	length   time.Duration
 	gops     int
+	frames   int
 	keyframe bool // it begins with one
 }
 
@@ -88,13 +91,13 @@ func record(list []time.Duration, target time.Duration, size int64) (fragments [
 		} else {
 			open.gops++
 		}
-		bytes += size
+		bytes, open.frames = bytes+size, open.frames+1
 		end := now.Add(length)
 		for now = now.Add(frame); now.Before(end); now = now.Add(frame) {
-			if (fragment.Open{Age: now.Sub(began), Bytes: bytes - before, GOPs: open.gops}).Full(size) {
+			if (fragment.Open{Age: now.Sub(began), Bytes: bytes - before, GOPs: open.gops, Frames: open.frames}).Full(size) {
 				cut(false)
 			}
-			bytes += size
+			bytes, open.frames = bytes+size, open.frames+1
 		}
 		now = end
 	}
@@ -148,24 +151,48 @@ func TestFragmentsHaveAsManyGOPsAsFit(t *testing.T) {
 	}
 }
 
-// TestJitterCostsNoGOP has keyframes that come up to 20 ms early or late.
+// TestJitterCostsNoGOP has keyframes that come early or late, by up to as much as jitter says, around a second or a half.
 func TestJitterCostsNoGOP(t *testing.T) {
 	t.Parallel()
+	const ms = time.Millisecond
 	random := rand.New(rand.NewPCG(1, 2))
-	list := gops(10*time.Minute, time.Second)
-	for i := range list {
-		list[i] += time.Duration(random.IntN(20)-10) * time.Millisecond
-	}
-	for name, row := range map[string]struct{ least, most time.Duration }{
-		"auto": {8500 * time.Millisecond, 9900 * time.Millisecond}, "5s": {4900 * time.Millisecond, 5100 * time.Millisecond},
-		"19s": {17900 * time.Millisecond, 19 * time.Second},
+	for name, row := range map[string]struct {
+		setting     string
+		upload      fragment.Upload
+		gop, jitter time.Duration
+		least, most time.Duration // of the mean
+	}{
+		"auto":         {"auto", fragment.Later, 1000 * ms, 40 * ms, 8500 * ms, 9900 * ms},
+		"5 s":          {"5s", fragment.Later, 1000 * ms, 15 * ms, 4900 * ms, 5100 * ms},
+		"19 s":         {"19s", fragment.Later, 1000 * ms, 40 * ms, 17900 * ms, 19000 * ms},
+		"live":         {"auto", fragment.Live, 1000 * ms, 40 * ms, 980 * ms, 1100 * ms},
+		"live, 15 fps": {"auto", fragment.Live, 1000 * ms, 67 * ms, 980 * ms, 1100 * ms},
+		"live, 2 %":    {"auto", fragment.Live, 980 * ms, 1 * ms, 970 * ms, 1100 * ms},
+		"live, 0.5 s":  {"auto", fragment.Live, 500 * ms, 20 * ms, 980 * ms, 1100 * ms},
+		"live, 0.92 s": {"auto", fragment.Live, 920 * ms, 1 * ms, 1800 * ms, 1900 * ms}, // so the camera is set
+		"live, 0.3 s":  {"auto", fragment.Live, 300 * ms, 1 * ms, 1150 * ms, 1250 * ms},
 	} {
-		l, err := fragment.Parse(name)
+		list := gops(10*time.Minute, row.gop)
+		for i := range list {
+			list[i] += time.Duration(random.Int64N(int64(2*row.jitter))) - row.jitter
+		}
+		l, err := fragment.Parse(row.setting)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := mean(record(list, l.Target(fragment.Later), 20_000)); got < row.least || got > row.most {
+		if got := mean(record(list, l.Target(row.upload), 20_000)); got < row.least || got > row.most {
 			t.Errorf("%s: fragments last %s on average, want %s to %s", name, got, row.least, row.most)
+		}
+	}
+}
+
+// TestALongGOPAfterAShortOne is not cut: the short one cannot be a fragment by itself, and both are not longer than KVS takes.
+func TestALongGOPAfterAShortOne(t *testing.T) {
+	t.Parallel()
+	list := gops(10*time.Minute, 880*time.Millisecond, 19*time.Second)
+	for i, f := range record(list, fragment.Shortest, 20_000) {
+		if !f.keyframe || f.length > kvslimit.MaxFragment {
+			t.Errorf("fragment %d lasts %s, begins with a keyframe: %v", i, f.length, f.keyframe)
 		}
 	}
 }
@@ -186,27 +213,30 @@ func TestOneLongGOPIsRemembered(t *testing.T) {
 	}
 }
 
-// TestRandomGOPs holds what KVS demands, whatever a camera sends.
+// TestRandomGOPs holds what KVS demands, whatever a camera sends. The model cuts where a recorder would move a GOP.
 func TestRandomGOPs(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(400) {
-		random := rand.New(rand.NewPCG(seed, 7))
-		longest := time.Duration(1+random.IntN(25_000)) * time.Millisecond
-		list := make([]time.Duration, 300)
-		for i := range list {
-			list[i] = time.Duration(40+random.Int64N(longest.Milliseconds())) * time.Millisecond
-			if random.IntN(8) == 0 {
-				list[i] = longest
+	rapid.Check(t, func(t *rapid.T) {
+		longest := rapid.IntRange(1, 25_000).Draw(t, "longest")
+		of := rapid.OneOf(rapid.IntRange(40, 40+longest), rapid.Just(40+longest), rapid.IntRange(900, 1100))
+		ms := rapid.SliceOfN(of, 2, 200).Draw(t, "GOPs")
+		list := make([]time.Duration, len(ms))
+		for i := range ms {
+			list[i] = time.Duration(ms[i]) * time.Millisecond
+		}
+		text := rapid.SampledFrom([]string{"auto", "1s", "5s", "19s"}).Draw(t, "setting")
+		l, err := fragment.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		upload := rapid.SampledFrom([]fragment.Upload{fragment.Live, fragment.Later}).Draw(t, "upload")
+		size := rapid.SampledFrom([]int64{200, 20_000, 400_000}).Draw(t, "size")
+		for i, f := range record(list, l.Target(upload), size) {
+			if f.length > kvslimit.MaxFragment || f.length < fragment.Least {
+				t.Fatalf("fragment %d lasts %s", i, f.length)
 			}
 		}
-		target := []time.Duration{fragment.Shortest, 9900 * time.Millisecond, 5 * time.Second, 19 * time.Second}[seed%4]
-		size := int64([]int{200, 20_000, 400_000}[seed%3])
-		for i, f := range record(list, target, size) {
-			if f.length > kvslimit.MaxFragment || f.length < fragment.Min {
-				t.Fatalf("seed %d: fragment %d lasts %s", seed, i, f.length)
-			}
-		}
-	}
+	})
 }
 
 // TestTimesThatAreSetBack forget GOPs whose times are still to come.
@@ -219,8 +249,15 @@ func TestTimesThatAreSetBack(t *testing.T) {
 		t.Errorf("the longest GOP is %s", got)
 	}
 	g.Keyframe(start.Add(-time.Hour), 200)
+	g.Keyframe(start.Add(-time.Hour), 210)
 	if got := g.Longest(); got != 0 {
 		t.Errorf("after a step back the longest GOP is %s", got)
+	}
+	g.Interrupt()
+	g.Keyframe(start.Add(-2*time.Hour), 250)
+	g.Keyframe(start.Add(-2*time.Hour+time.Second), 260)
+	if got := g.Longest(); got != time.Second {
+		t.Errorf("after an interruption and a step back the longest GOP is %s", got)
 	}
 	g.Interrupt()
 	g.Keyframe(start.Add(time.Hour), 300)

@@ -1,18 +1,25 @@
 package fragment
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+)
 
 // Open is the fragment that is being recorded, up to the frame that comes next.
 type Open struct {
-	Age   time.Duration // from its start to that frame
-	Bytes int64         // its size in the file, without that frame
-	GOPs  int           // how many have begun in it
+	Age    time.Duration // from its start to that frame
+	Lead   time.Duration // how long before its start its first frame is shown
+	Bytes  int64         // its size in the file, without that frame
+	GOPs   int           // how many have begun in it
+	Frames int           // of video, without that frame
 }
 
 // GOPs decides at which keyframes fragments end, from the GOPs of the last minute. The zero value knows none. It allocates nothing,
 // and is for one goroutine.
 type GOPs struct {
-	last    time.Time // of the newest keyframe, by producer time; zero: the next one ends no known GOP
+	last    time.Time // of the newest keyframe, by producer time
+	between bool      // the next keyframe ends no known GOP
 	bytes   int64     // of the stream up to that keyframe
 	lengths recent    // in ns
 	sizes   recent    // in bytes
@@ -25,36 +32,42 @@ func (g *GOPs) Keyframe(at time.Time, bytes int64) {
 	case g.last.IsZero():
 	case length <= 0: // times were set back: what is known has times that are still to come
 		g.lengths, g.sizes = recent{}, recent{}
-	default:
+	case !g.between:
 		g.lengths.add(at, int64(length))
 		g.sizes.add(at, bytes-g.bytes)
 	}
-	g.last, g.bytes = at, bytes
+	g.last, g.bytes, g.between = at, bytes, false
 }
 
 // Interrupt records that the time to the next keyframe is not the length of a GOP: a session begins, or times were set.
-func (g *GOPs) Interrupt() { g.last = time.Time{} }
+func (g *GOPs) Interrupt() { g.between = true }
 
 // Longest returns how long the longest GOP of the last minute was, up to the newest keyframe; 0 while none is known.
 func (g *GOPs) Longest() time.Duration { return time.Duration(g.lengths.greatest(g.last)) }
 
-// End reports whether a fragment ends at a keyframe, which Keyframe has recorded: it may end there, and with another GOP as
-// long as the longest of the last minute it would be longer than target, or with one as large as the largest larger than MaxBytes. So
-// fragments have as many whole GOPs as fit into target, and at least one.
-func (g *GOPs) End(o Open, target time.Duration) bool {
-	return o.Age >= Min && (o.Age+g.Longest() > min(target, Max) || o.Bytes+g.sizes.greatest(g.last) > MaxBytes)
+// MayEnd reports whether a fragment may end at a keyframe, which Keyframe has recorded: it lasts Min, or nearly so where a GOP, or
+// several, last about Min. Those of a camera with a keyframe a second last a few ms more or less: its clock is not the hub's, and
+// encoders are late. Without that tolerance half of its fragments had two.
+func (g *GOPs) MayEnd(o Open) bool {
+	return o.Age >= Min || o.Age >= Least && time.Duration(o.GOPs)*g.Longest() >= nearlyMin
 }
 
-// lastRoom is what a fragment of several GOPs may have beyond Max: its last GOP may last longer than those of the minute before.
-const lastRoom = 500 * time.Millisecond
+// End reports whether a fragment ends at a keyframe: it may end there, and with another GOP as long as the longest of the last minute it
+// would be longer than target, or with one as large as the largest larger than MaxBytes. So fragments have as many whole GOPs as
+// fit into target, and at least one.
+func (g *GOPs) End(o Open, target time.Duration) bool {
+	return g.MayEnd(o) && (o.Age+g.Longest() > min(target, Max) || o.Bytes+g.sizes.greatest(g.last) > MaxBytes)
+}
 
-// Full reports whether a fragment ends before a frame of that many bytes between keyframes, as it would exceed the limits.
+// Full reports whether a fragment ends before a frame of that many bytes between keyframes, as it would exceed the limits. One of
+// several GOPs may last longer than Max, as far as KVS allows it up to the next frame: a GOP that lasts Max may follow one that is too
+// short for a fragment of its own.
 func (o Open) Full(bytes int64) bool {
 	most := Max
-	if o.GOPs > 1 {
-		most += lastRoom
+	if o.GOPs > 1 && o.Frames > 0 {
+		most = kvslimit.MaxFragment - min(o.Age/time.Duration(o.Frames), time.Second) - time.Millisecond
 	}
-	return o.Age > most || o.Bytes+bytes > MaxBytes
+	return o.Lead+o.Age > most || o.Bytes+bytes > MaxBytes
 }
 
 // minute is for how long a GOP is recent.

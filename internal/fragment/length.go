@@ -19,6 +19,11 @@ const (
 	MaxBytes = kvslimit.FragmentBytes / 10 * 9
 )
 
+// Least is the shortest fragment within a session of a camera, from its start to the next one's: see GOPs.MayEnd. KVS takes it: it
+// measures from the first frame to the last (ListFragments), by which a GOP of 1 s lasts 0.9 s at 10 frames a second, and AWS
+// recommends GOPs of 0.5 s for the least latency ("How to reduce latency with Amazon Kinesis Video Streams", part 2).
+const Least = Min - jitter
+
 const (
 	// scheduled is how long fragments become where nobody waits for them: AWS counts fragments, and its players and the API text
 	// of PutMedia want no more than 10 s.
@@ -26,6 +31,8 @@ const (
 	// jitter is by how much distances between keyframes differ: fragments of five GOPs of 1 s have 5 s, although one GOP
 	// lasts a frame longer.
 	jitter = 100 * time.Millisecond
+	// nearlyMin is how long the longest GOPs of a camera last that is set to Min, while its times are slewed by 2 %, rounded to ms.
+	nearlyMin = Min / 100 * 97
 )
 
 // Shortest is the target with which a fragment ends at the first keyframe that it may end at.

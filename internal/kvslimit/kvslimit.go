@@ -9,10 +9,12 @@ import "time"
 
 // A fragment. Ours is one cluster.
 const (
-	MinFragment   = time.Second      // the shortest (quotas)
-	MaxFragment   = 20 * time.Second // the longest (quotas)
-	FragmentBytes = 50_000_000       // the largest; quotas say 50 MB, which is read as the smaller of the two (quotas)
-	Tracks        = 3                // of a stream (quotas)
+	MinFragment = time.Second      // the shortest (quotas)
+	MaxFragment = 20 * time.Second // the longest (quotas)
+	// StatedMaxFragment is what the text of the API has as the longest (reference, PutMedia, error 4002).
+	StatedMaxFragment = 10 * time.Second
+	FragmentBytes     = 50_000_000 // the largest; quotas say 50 MB, which is read as the smaller of the two (quotas)
+	Tracks            = 3          // of a stream (quotas)
 )
 
 // What one stream may send, and how often it may begin to. Above it the service reads more slowly or refuses.

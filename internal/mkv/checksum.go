@@ -73,30 +73,11 @@ func sumBefore(r io.ReaderAt, offset int64) (uint32, sumState, error) {
 // addSum continues a checksum that started as 0.
 func addSum(sum uint32, data []byte) uint32 { return crc32.Update(sum, crc32.IEEETable, data) }
 
-// shiftedSum returns what a difference of two checksums of the same length becomes when the same n bytes follow both: the
-// product with x to the power of 8n, in the field of the CRC's polynomial, whose bit 31 is that of x to the power of 0.
-func shiftedSum(difference uint32, n int64) uint32 {
-	const one, toThe8th = 1 << 31, 1 << 23
-	power := uint32(one)
-	for square := uint32(toThe8th); n > 0; n >>= 1 {
-		if n&1 == 1 {
-			power = sumProduct(power, square)
-		}
-		square = sumProduct(square, square)
-	}
-	return sumProduct(difference, power)
-}
-
-// sumProduct multiplies in the field of the CRC's polynomial.
-func sumProduct(a, b uint32) (product uint32) {
-	for ; a != 0; a <<= 1 {
-		if a>>31 == 1 {
-			product ^= b
-		}
-		carry := b & 1
-		b = b>>1 ^ carry*crc32.IEEE
-	}
-	return product
+// sumOf returns the checksum of a cluster in a file.
+func sumOf(r io.ReaderAt, f Fragment) (uint32, error) {
+	var s summing
+	_, err := io.Copy(&s, io.NewSectionReader(r, f.Offset+clusterPrefixSize, f.Size-clusterPrefixSize))
+	return s.sum, err
 }
 
 // summing is an io.Writer that computes the checksum of the bytes written to it.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/crc"
 )
 
 // CopyFragment appends a completed fragment of another file with the same tracks: its blocks stay as they are, its time
@@ -25,7 +27,7 @@ func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration)
 	after := summing{headSum(copied)}
 	var sums io.Writer = &after
 	if state == sumStated {
-		putSum(head, sumMark, stated^shiftedSum(headSum(f)^headSum(copied), f.Size-ClusterHeadSize))
+		putSum(head, sumMark, stated^crc.Shift(headSum(f)^headSum(copied), f.Size-ClusterHeadSize))
 		sums = io.Discard
 	}
 	if w.err = w.copyBlocks(head, io.TeeReader(fragmentBlocks(from, f), sums), copied); w.err != nil {

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // What is joined of several files must be to a player as if it had been recorded in one.
@@ -117,19 +115,4 @@ func TestVerifyFindsDamage(t *testing.T) {
 			t.Error("a file that is cut off passes")
 		}
 	}
-}
-
-// TestAChecksumFollowsFromAnother: that of bytes that follow another head.
-func TestAChecksumFollowsFromAnother(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		size := rapid.IntRange(1, 30).Draw(t, "head")
-		bytesOf := func(name string, n int) []byte { return rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, name) }
-		first, second, rest := bytesOf("first", size), bytesOf("second", size), rapid.SliceOfN(rapid.Byte(), 0, 5000).Draw(t, "rest")
-		want := addSum(addSum(0, second), rest)
-		got := addSum(addSum(0, first), rest) ^ shiftedSum(addSum(0, first)^addSum(0, second), int64(len(rest)))
-		if got != want {
-			t.Fatalf("got %08x, want %08x", got, want)
-		}
-	})
 }

@@ -17,7 +17,7 @@ type gopFrame struct {
 	data     []byte
 }
 
-// gopFrames are the frames of GOPs of those lengths, 25 a second, with audio every 100 ms that is behind by as much as late says. The first
+// gopFrames are the frames of GOPs of those lengths, 25 a second, with audio every 120 ms that is behind by as much as late says. The first
 // frames after a keyframe are shown before it when leading is set.
 func gopFrames(lengths []time.Duration, leading bool, late time.Duration) (list []gopFrame) {
 	const step = 40 * time.Millisecond
@@ -40,6 +40,23 @@ func gopFrames(lengths []time.Duration, leading bool, late time.Duration) (list 
 		at += length
 	}
 	return list
+}
+
+var movedHeader = Header{Start: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), Title: "door", Tracks: []Track{
+	{Number: 1, Kind: Video, CodecID: CodecAVC}, {Number: 2, Kind: Audio, CodecID: CodecAAC, SampleRate: 8000, Channels: 1},
+}}
+
+func writeFrames(t *testing.T, w *Writer, list []gopFrame) {
+	t.Helper()
+	for _, x := range list {
+		data := x.data
+		if x.track == 1 {
+			data = data[4:]
+		}
+		if err := w.WriteFrame(x.track, x.at, x.keyframe, [][]byte{data}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestMoveGOP has a GOP that does not fit into the fragment that it began in: it gets one of its own, and no frame changes, also where a
@@ -69,30 +86,16 @@ func TestMoveGOP(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			h := Header{Start: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), Title: "door", Tracks: []Track{
-				{Number: 1, Kind: Video, CodecID: CodecAVC}, {Number: 2, Kind: Audio, CodecID: CodecAAC, SampleRate: 8000, Channels: 1},
-			}}
-			w, err := NewWriter(f, h, WriterOptions{BufferSize: row.buffer})
+			w, err := NewWriter(f, movedHeader, WriterOptions{BufferSize: row.buffer})
 			if err != nil {
 				t.Fatal(err)
 			}
 			frames := gopFrames(row.lengths, row.leading, row.late)
-			write := func(list []gopFrame) {
-				for _, x := range list {
-					data := x.data
-					if x.track == 1 {
-						data = data[4:]
-					}
-					if err := w.WriteFrame(x.track, x.at, x.keyframe, [][]byte{data}); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
 			if err := w.BeginFragment(frames[0].at, true); err != nil {
 				t.Fatal(err)
 			}
 			half := len(frames) - 20
-			write(frames[:half])
+			writeFrames(t, w, frames[:half])
 			before, most := w.Written(), w.FinalSize()+w.NewestGOP()
 			m, ok, err := w.MoveGOP(time.Second)
 			if err != nil || ok != row.moved {
@@ -105,7 +108,7 @@ func TestMoveGOP(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(frames[half:])
+			writeFrames(t, w, frames[half:])
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +140,8 @@ func expectMoved(t *testing.T, data []byte, frames []gopFrame, m Moved, moved bo
 	if err != nil || len(v.Damaged) > 0 || v.Unsummed > 0 {
 		t.Errorf("verified: %+v, %v", v, err)
 	}
-	if moved && (len(v.Fragments) != 2 || v.Fragments[0] != m.Completed || v.Fragments[1].Start != m.Start || !v.Fragments[1].Keyframe) {
+	if moved && (len(v.Fragments) != 2 || v.Fragments[0] != m.Completed || v.Fragments[1].Start != m.Open.Start ||
+		v.Fragments[1].Offset != m.Open.Offset || !v.Fragments[1].Keyframe) {
 		t.Fatalf("fragments: %+v, want %+v", v.Fragments, m)
 	}
 	n, last := 0, -time.Hour

@@ -128,12 +128,11 @@ type gopStart struct {
 	frames int           // of video before it
 }
 
-// Moved is the result of MoveGOP.
+// Moved is the result of MoveGOP. Times are since Header.Start.
 type Moved struct {
 	Completed Fragment      // the fragment that ended before the GOP
-	Start     time.Duration // of the fragment with the GOP, which is open, since Header.Start
-	Offset    int64         // of that fragment in the file
-	Audio     bool          // it has audio so far
+	Open      Fragment      // the one with the GOP, which is open, as far as it was written
+	LastAudio time.Duration // in Open; 0: it has none so far
 }
 
 // NewestGOP returns how many bytes MoveGOP adds to the file at most.
@@ -143,8 +142,8 @@ func (w *Writer) NewestGOP() int64 {
 
 // MoveGOP ends the open fragment before its newest keyframe, and moves what was written since into a fragment of its own: when it
 // turns out that both are too long for one. The GOP is written again behind the file and synced before the first copy is covered with
-// the head of a Void element, so that a crash may leave it twice, but not take it. ok is false, and nothing is changed, where the fragment
-// has one GOP only, or its first GOPs last less than least, or the file cannot be read.
+// the head of a Void element: a crash may leave both copies, of which Recover keeps one, but not take the GOP. ok is false, and nothing
+// is changed, where the fragment has one GOP only, or its first GOPs last less than least, or the file cannot be read.
 func (w *Writer) MoveGOP(least time.Duration) (m Moved, ok bool, err error) {
 	k := w.open.newest
 	from, readable := w.file.(io.ReaderAt)
@@ -155,11 +154,11 @@ func (w *Writer) MoveGOP(least time.Duration) (m Moved, ok bool, err error) {
 		return m, false, err
 	}
 	whole, end := w.open, w.size
-	m = Moved{Completed: whole.Fragment, Start: k.time, Offset: w.size + sumSize}
+	m.Completed = whole.Fragment
 	m.Completed.Size, m.Completed.Last, m.Completed.Frames = k.offset-whole.Offset, k.last, k.frames
 	var gop Cut
-	if m.Audio, err = gop.loadGOP(from, whole.Fragment, end, k); err == nil {
-		err = w.writeGOP(&gop, k, whole)
+	if m.Open, m.LastAudio, err = gop.loadGOP(from, whole.Fragment, end, k); err == nil {
+		m.Open.Offset, err = w.writeGOP(&gop, m.Open)
 	}
 	if err == nil {
 		err = w.coverGOP(from, m.Completed, end)
@@ -175,70 +174,90 @@ func (w *Writer) MoveGOP(least time.Duration) (m Moved, ok bool, err error) {
 	return m, true, nil
 }
 
-// loadGOP loads the blocks from a keyframe to the end of the file. Their times count from it, and are later than what precedes
-// it. It reports whether there is audio among them.
-func (c *Cut) loadGOP(r io.ReaderAt, f Fragment, end int64, k gopStart) (audio bool, err error) {
+// loadGOP loads the blocks from a keyframe to the end of the file, as a fragment whose times are all later than what precedes it,
+// also where a camera dated the keyframe earlier. lastAudio is 0 where it has none.
+func (c *Cut) loadGOP(r io.ReaderAt, f Fragment, end int64, k gopStart) (gop Fragment, lastAudio time.Duration, err error) {
 	f.Size = end - f.Offset
 	c.rewind(r, f)
-	var least [maxTracks + 1]time.Duration
-	for i := range least {
-		least[i] = k.last.Truncate(time.Millisecond) + time.Millisecond
-	}
+	least := k.last.Truncate(time.Millisecond) + time.Millisecond
+	start := max(k.time, least)
+	gop = Fragment{Start: start, Last: start, Keyframe: true}
 	for offset := k.offset; offset < end; {
 		b, err := c.block(offset, f.Start.Truncate(time.Millisecond))
 		if err != nil {
-			return false, err
+			return gop, 0, err
 		}
-		offset = b.to
-		if b.track == 0 {
+		if offset = b.to; b.track == 0 {
 			continue
 		}
-		if b.time < least[b.track] {
-			b.time = least[b.track]
-			least[b.track] += time.Millisecond
+		if b.time < least {
+			b.time, least = least, least+time.Millisecond
 		}
-		audio = audio || b.track > 1
+		if gop.Last = max(gop.Last, b.time); b.track == 1 {
+			gop.Frames++
+		} else {
+			lastAudio = max(lastAudio, b.time)
+		}
 		c.keep(b.from, b.to)
-		c.patches = append(c.patches, timePatch(b, k.time))
+		c.patches = append(c.patches, timePatch(b, start))
 	}
-	return audio, nil
+	return gop, lastAudio, nil
 }
 
-// writeGOP writes a GOP behind the file as the open fragment, and syncs it.
-func (w *Writer) writeGOP(gop *Cut, k gopStart, whole openFragment) error {
+// writeGOP writes a GOP behind the file as the open fragment, and syncs it. It returns its offset.
+func (w *Writer) writeGOP(data *Cut, gop Fragment) (offset int64, err error) {
 	w.open = openFragment{}
-	if err := w.BeginFragment(k.time, true); err != nil {
-		return err
+	if err := w.BeginFragment(gop.Start, true); err != nil {
+		return 0, err
 	}
 	for {
 		from := len(w.buffer)
 		w.buffer = slices.Grow(w.buffer, w.limit)
-		n, err := gop.Read(w.buffer[from:min(cap(w.buffer), from+w.limit)])
+		n, err := data.Read(w.buffer[from:min(cap(w.buffer), from+w.limit)])
 		w.buffer = w.buffer[:from+n]
 		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+			return 0, err
 		}
 		ended := err != nil
 		if err := w.Flush(); err != nil || ended {
-			w.open.Last, w.open.Frames = whole.Last, whole.Frames-k.frames
+			w.open.Last, w.open.Frames = gop.Last, gop.Frames
 			if synced, ok := w.file.(interface{ Sync() error }); ok && err == nil {
 				_ = synced.Sync() // the store puts a file in doubt of which a sync failed, and no frame is lost for it
 			}
-			return err
+			return w.open.Offset, err
 		}
 	}
 }
 
 // coverGOP completes a fragment, and covers the first copy of the GOP behind it.
 func (w *Writer) coverGOP(from io.ReaderAt, f Fragment, end int64) error {
-	var first summing
-	data := io.NewSectionReader(from, f.Offset+clusterPrefixSize, f.Size-clusterPrefixSize)
-	if _, err := io.Copy(&first, data); err != nil {
-		return err
+	sum, err := sumOf(from, f)
+	if at := f.Offset + f.Size; err == nil {
+		_, err = w.file.WriteAt(voidHead(end-at), at)
 	}
-	at := f.Offset + f.Size
-	if _, err := w.file.WriteAt(voidHead(end-at), at); err != nil {
-		return err
+	if err == nil {
+		err = w.complete(f, sum)
 	}
-	return w.complete(f, first.sum)
+	return err
+}
+
+// newestGOP returns the newest keyframe of a fragment, but for its first frame.
+func newestGOP(r io.ReaderAt, f Fragment) (k gopStart, err error) {
+	var c Cut
+	c.rewind(r, f)
+	before := gopStart{last: f.Start}
+	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
+		b, err := c.block(offset, f.Start)
+		if err != nil {
+			return k, err
+		}
+		if b.track == 1 && b.keyframe && before.frames > 0 {
+			before.offset, before.time = b.from, b.time
+			k = before
+		}
+		if offset, before.last = b.to, max(before.last, b.time); b.track == 1 {
+			before.frames++
+		}
+	}
+	return k, nil
 }

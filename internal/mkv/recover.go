@@ -1,11 +1,15 @@
 package mkv
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"slices"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
@@ -58,6 +62,10 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	if len(found.fragments) == 0 {
 		return result, ErrEmpty
 	}
+	copied, err := r.settleMoves(&found)
+	if err != nil {
+		return result, err
+	}
 	if err := r.verifyHeader(); err != nil {
 		return result, err
 	}
@@ -67,11 +75,13 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	}
 	result.Cut, result.Lost, result.Finished = size-found.end, found.lost, true
 	for _, d := range found.damage {
+		result.Damaged += d.to - d.from
+	}
+	for _, d := range append(found.damage, copied...) {
 		// Players and this package ignore it, and a person can still examine it.
 		if _, err := f.WriteAt(voidHead(d.to-d.from), d.from); err != nil {
 			return result, err
 		}
-		result.Damaged += d.to - d.from
 	}
 	if err := f.Truncate(found.end); err != nil {
 		return result, err
@@ -82,6 +92,67 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	}
 	result.Size, err = finish(f, r.at, found.end, all, found.incomplete)
 	return result, err
+}
+
+// settleMoves finishes the moves of GOPs that a crash interrupted (see Writer.MoveGOP), in what was found: of the GOP and its copy the
+// one with more frames stays. It returns what is to be covered.
+func (r *Reader) settleMoves(found *survey) (copied []extent, err error) {
+	for i := 1; i < len(found.fragments); i++ {
+		a, b := found.fragments[i-1], found.fragments[i]
+		if !b.Keyframe || b.Start <= a.Start || b.Start > a.Last+time.Millisecond {
+			continue
+		}
+		k, err := newestGOP(r.scan.r, a)
+		if err != nil || k.offset == 0 {
+			return copied, err
+		}
+		same, longer, err := r.compare(Fragment{Offset: k.offset - ClusterHeadSize, Size: a.Offset + a.Size - k.offset + ClusterHeadSize}, b)
+		open := slices.IndexFunc(found.incomplete, func(c completion) bool { return c.Offset == a.Offset })
+		switch {
+		case err != nil:
+			return copied, err
+		case !same || open < 0:
+		case longer:
+			found.remove(i)
+			copied = append(copied, extent{b.Offset, b.Offset + b.Size})
+			i--
+		default:
+			copied = append(copied, extent{k.offset, a.Offset + a.Size})
+			a.Size, a.Last, a.Frames = k.offset-a.Offset, k.last, k.frames
+			found.fragments[i-1], found.incomplete[open].Fragment = a, a
+			if found.incomplete[open].sum, err = sumOf(r.scan.r, a); err != nil {
+				return copied, err
+			}
+		}
+	}
+	return slices.DeleteFunc(copied, func(e extent) bool { return e.from >= found.end }), nil
+}
+
+// compare reports whether two fragments have the same frames, whatever their times, as far as the shorter one goes, and whether the
+// first one has more of them. The end of a last frame may not have been written.
+func (r *Reader) compare(a, b Fragment) (same, longer bool, err error) {
+	next, stop := iter.Pull2(r.blocks(b))
+	defer stop()
+	differ := false
+	for x, err := range r.blocks(a) {
+		if err != nil || differ {
+			return false, false, err
+		}
+		y, err, more := next()
+		if err != nil || !more {
+			return err == nil, true, err
+		}
+		if x.Track != y.Track || x.Keyframe != y.Keyframe || len(x.Data) != len(y.Data) {
+			return false, false, nil
+		}
+		if differ = !bytes.Equal(x.Data, y.Data); !differ {
+			continue
+		}
+		if _, err, more := next(); err != nil || !more {
+			return err == nil, true, err
+		}
+	}
+	return true, false, nil
 }
 
 // voidHead returns the head of a Void element of total bytes, whose content stays as it is.

@@ -144,7 +144,7 @@ func (s *scanner) cluster(e elementAt) (scanned, error) {
 		if err != nil {
 			return c, err
 		}
-		if b.id == element.IDCluster || b.id == element.IDCues || (b.id == element.IDVoid && b.size == sumContent) {
+		if b.id == element.IDCluster || b.id == element.IDCues || (b.id == element.IDVoid && (b.size == sumContent || s.covers(b))) {
 			// No block has such an ID: the size field is one whose patch was torn by a power cut.
 			c.complete, c.sized = true, false
 			return c, nil
@@ -157,6 +157,15 @@ func (s *scanner) cluster(e elementAt) (scanned, error) {
 		}
 		offset = b.dataEnd
 	}
+}
+
+// covers reports whether a Void element covers a GOP that was moved, see Writer.MoveGOP: a checksum follows.
+func (s *scanner) covers(e elementAt) bool {
+	if e.data-e.offset != smallestVoid || e.size < 0 {
+		return false
+	}
+	next, err := s.at(e.dataEnd)
+	return err == nil && next.id == element.IDVoid && next.size == sumContent
 }
 
 // block reads a block's own head: track, relative time, flags.

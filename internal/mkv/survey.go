@@ -2,6 +2,7 @@ package mkv
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,17 @@ type survey struct {
 
 // whole reports whether nothing is missing, damaged or to be written.
 func (s *survey) whole() bool { return len(s.incomplete) == 0 && len(s.damage) == 0 && s.lost == 0 }
+
+// remove leaves out a fragment; the last one is cut off.
+func (s *survey) remove(i int) {
+	gone := s.fragments[i]
+	s.fragments = slices.Delete(s.fragments, i, i+1)
+	s.incomplete = slices.DeleteFunc(s.incomplete, func(c completion) bool { return c.Offset == gone.Offset })
+	if i == len(s.fragments) {
+		s.end = s.fragments[i-1].Offset + s.fragments[i-1].Size
+		s.damage = slices.DeleteFunc(s.damage, func(e extent) bool { return e.from >= s.end })
+	}
+}
 
 // hasRoom reports whether the checksum of the cluster at offset, the next after those surveyed, can be written: into its
 // room, or into damage after the head of its Void element.

@@ -126,18 +126,21 @@ func (a *audioTrack) skipBefore(before time.Time) {
 	a.drop(n)
 }
 
-// writeBefore writes the audio before a time.
+// writeBefore writes the audio before a time, as far as the open fragment takes it.
 func (a *audioTrack) writeBefore(before time.Time, r *recording) error {
-	n := 0
+	n, left := 0, 0
 	for _, f := range a.waiting {
 		if !f.at.Before(before) {
 			break
 		}
-		if err := r.writeAudio(f.at, f.data); err != nil {
+		if !r.takesAudioAt(f.at) {
+			left++
+		} else if err := r.writeAudio(f.at, f.data); err != nil {
 			return err
 		}
 		n++
 	}
+	a.leftOut(left)
 	a.drop(n)
 	return nil
 }

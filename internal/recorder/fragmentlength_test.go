@@ -66,7 +66,7 @@ func (f *gopFilm) expectFragments() (lengths []time.Duration) {
 		if list[i+1].Start < list[i].Start {
 			continue // of another segment
 		}
-		if lengths = append(lengths, length); length < kvslimit.MinFragment || length > kvslimit.MaxFragment {
+		if lengths = append(lengths, length); length < fragment.Least || length > kvslimit.MaxFragment {
 			f.t.Errorf("fragment %d lasts %s", i, length)
 		}
 	}
@@ -94,6 +94,10 @@ func TestFragmentLengths(t *testing.T) {
 		"0.5 s":                    {gops: []time.Duration{520 * ms}, auto: 9880 * ms, live: 1040 * ms},
 		"1 s":                      {gops: []time.Duration{s}, auto: 9 * s, live: s},
 		"1 s, open GOPs":           {gops: []time.Duration{s}, open: true, auto: 9 * s, live: s},
+		"1 s, with jitter":         {gops: []time.Duration{960 * ms, 1040 * ms, s, 1040 * ms, 960 * ms}},
+		"a short and a long one":   {gops: []time.Duration{880 * ms, 18960 * ms}, live: 19840 * ms},
+		"1 s and 9 s":              {gops: []time.Duration{s, 9 * s}},
+		"30 half seconds, a 15 s":  {gops: append(slices.Repeat([]time.Duration{480 * ms}, 30), 15*s)},
 		"4 s":                      {gops: []time.Duration{4 * s}, auto: 8 * s, live: 4 * s},
 		"5 s":                      {gops: []time.Duration{5 * s}, auto: 5 * s, live: 5 * s},
 		"9.6 s":                    {gops: []time.Duration{9600 * ms}, auto: 9600 * ms, live: 9600 * ms},
@@ -121,7 +125,8 @@ func TestFragmentLengths(t *testing.T) {
 					}
 				}
 				mean := meanOf(lengths)
-				if name == "1 s" && (mode == "auto" && mean < 8500*time.Millisecond || mode == "live" && mean > 1100*time.Millisecond) {
+				short := mode == "auto" && mean < 8500*time.Millisecond || mode == "live" && mean > 1100*time.Millisecond
+				if short && (name == "1 s" || name == "1 s, with jitter") {
 					t.Errorf("fragments last %s on average", mean)
 				}
 			})
@@ -272,5 +277,32 @@ func TestFragmentsOfACamera(t *testing.T) {
 				t.Errorf("a player that seeks to 5.5 s reads from %q on, %v; want the keyframe before", out, err)
 			}
 		})
+	}
+}
+
+// TestLiveFragmentsOfOtherClocks last a second, although the times of a camera with a keyframe a second are slewed to the hub's clock, and
+// its frames arrive late at random.
+func TestLiveFragmentsOfOtherClocks(t *testing.T) {
+	t.Parallel()
+	for _, ppm := range []int{-20_000, -2_000, -200, -20, 0, 20, 200, 2_000, 20_000} {
+		f := gopFilm{segmenterRig: newSegmenterRig(t)}
+		random := rand.New(rand.NewPCG(uint64(ppm+1_000_000), 13))
+		for n := range 25 * 300 {
+			nal := slice1
+			if n%25 == 0 {
+				nal = idr
+			}
+			at := time.Duration(n) * tick
+			late := time.Duration(random.IntN(80)) * time.Millisecond
+			if random.IntN(500) == 0 {
+				late += time.Duration(random.IntN(900)) * time.Millisecond
+			}
+			f.frame(at, at+at/1_000_000*time.Duration(ppm)+late, nal)
+			f.frames++
+		}
+		lengths := f.expectFragments()
+		if mean := meanOf(lengths); mean < 970*time.Millisecond || mean > 1100*time.Millisecond {
+			t.Errorf("%d ppm: fragments last %s on average", ppm, mean)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
@@ -46,8 +47,11 @@ type openSegment struct {
 type openFragment struct {
 	open     bool
 	start    time.Time
+	first    time.Time // its earliest frame, or start: frames may be shown before the keyframe that it begins with
 	offset   int64     // size of the segment at its start
 	gops     int       // how many have begun in it
+	frames   int       // of video in it
+	newest   gopMark   // of its newest keyframe, or of its start
 	mark     gopMark   // of the newest keyframe at which it might have ended, or of its start
 	before   time.Time // newest producer time of the fragments before it
 	hasAudio bool
@@ -62,8 +66,9 @@ type gopMark struct {
 // continueFragment notes a keyframe at which the open fragment does not end.
 func (r *recording) continueFragment(producer time.Time) error {
 	r.fragment.gops++
-	if producer.Sub(r.fragment.mark.at) >= fragment.Min {
-		r.fragment.mark = gopMark{producer, r.writer.Bytes()}
+	r.fragment.newest = gopMark{producer, r.writer.Bytes()}
+	if producer.Sub(r.fragment.mark.at) >= fragment.Least {
+		r.fragment.mark = r.fragment.newest
 	}
 	return r.ensureAudio() // if this GOP gets a fragment of its own
 }
@@ -112,12 +117,16 @@ func (r *recording) after(producer time.Time) time.Time {
 	return producer.UTC()
 }
 
+// newFragment returns the fragment that begins there; before is the newest producer time until then.
+func newFragment(at gopMark, before time.Time) openFragment {
+	return openFragment{start: at.at, first: at.at, offset: at.offset, gops: 1, newest: at, mark: at, before: before}
+}
+
 func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
 	if err := r.endFragment(); err != nil {
 		return err
 	}
-	start, offset := r.after(producer), r.writer.Bytes()
-	r.fragment = openFragment{start: start, offset: offset, before: r.newest, gops: 1, mark: gopMark{start, offset}}
+	r.fragment = newFragment(gopMark{r.after(producer), r.writer.Bytes()}, r.newest)
 	if err := r.writer.BeginFragment(r.fragment.start.Sub(r.segment.start), keyframe); err != nil {
 		return err
 	}
@@ -129,22 +138,30 @@ func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
 func (r *recording) upTo(producer time.Time) fragment.Open {
 	f := &r.fragment
 	age := producer.Truncate(time.Millisecond).Sub(f.start.Truncate(time.Millisecond)) // in the file times have whole ms
-	return fragment.Open{Age: age, Bytes: r.writer.Bytes() - f.offset, GOPs: f.gops}
+	return fragment.Open{Age: age, Lead: f.start.Sub(f.first), Bytes: r.writer.Bytes() - f.offset, GOPs: f.gops, Frames: f.frames}
 }
 
-// moveGOP moves the newest GOP of the open fragment into a fragment of its own, as both are too long for one.
-func (r *recording) moveGOP() error {
-	if r.fragment.gops < 2 {
+// moveGOP moves the newest GOP of the open fragment into a fragment of its own, as both are too long for one with the frame of that
+// many bytes that follows. It does nothing where the GOP and that frame are too long for one as well.
+func (r *recording) moveGOP(producer time.Time, bytes int64) error {
+	f := &r.fragment
+	gop := fragment.Open{Age: producer.Sub(f.newest.at), Bytes: r.writer.Bytes() - f.newest.offset, GOPs: 1}
+	if f.gops < 2 || gop.Full(bytes) {
 		return nil
 	}
-	m, ok, err := r.writer.MoveGOP(fragment.Min)
+	m, ok, err := r.writer.MoveGOP(fragment.Least)
 	if err != nil || !ok {
 		return err
 	}
-	start := r.segment.start.Add(m.Start)
-	r.fragment = openFragment{
-		open: true, start: start, offset: m.Offset, gops: 1, mark: gopMark{start, m.Offset},
-		before: r.segment.start.Add(m.Completed.Last), hasAudio: m.Audio,
+	before := r.segment.start.Add(m.Completed.Last)
+	*f = newFragment(gopMark{r.segment.start.Add(m.Open.Start), m.Open.Offset}, before)
+	f.open, f.frames, f.hasAudio = true, m.Open.Frames, m.LastAudio > 0
+	f.first = before.Add(time.Millisecond) // at the earliest
+	if last := r.segment.start.Add(m.Open.Last); last.After(r.newest) {
+		r.newest = last
+	}
+	if last := r.segment.start.Add(m.LastAudio); f.hasAudio && last.After(r.lastAudio) {
+		r.lastAudio = last
 	}
 	return nil
 }
@@ -183,10 +200,9 @@ func (r *recording) writeVideo(
 		return producer, 0, err
 	}
 	r.segment.frames++
+	r.fragment.frames++
+	r.written(producer)
 	r.count(r.writer)
-	if producer.After(r.newest) {
-		r.newest = producer
-	}
 	return producer, bytes, nil
 }
 
@@ -202,11 +218,25 @@ func (r *recording) writeAudio(at time.Time, data []byte) error {
 		return err
 	}
 	r.lastAudio, r.fragment.hasAudio = at, true
+	r.written(at)
+	r.monitor.audio(len(data))
+	return nil
+}
+
+// written notes the time of a frame that was written.
+func (r *recording) written(at time.Time) {
 	if at.After(r.newest) {
 		r.newest = at
 	}
-	r.monitor.audio(len(data))
-	return nil
+	if at.Before(r.fragment.first) {
+		r.fragment.first = at
+	}
+}
+
+// takesAudioAt reports whether the open fragment is not too long with audio of that time: where video stops for long, and audio
+// continues, no fragment exists for it.
+func (r *recording) takesAudioAt(at time.Time) bool {
+	return at.Sub(r.fragment.first) < kvslimit.MaxFragment
 }
 
 // ensureAudio adds silence to a fragment that has no audio yet.

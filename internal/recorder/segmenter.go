@@ -214,10 +214,11 @@ func (s *segmenter) place(producer time.Time, c accessunit.Contents, nalus [][]b
 		return s.placeKeyframe(producer, c.Open && !c.Closed, now)
 	}
 	r := &s.recording
-	if r.writer == nil || !r.fragment.open || !r.upTo(producer).Full(size(nalus)) {
+	bytes := size(nalus)
+	if r.writer == nil || !r.fragment.open || !r.upTo(producer).Full(bytes) {
 		return nil
 	}
-	if err := r.moveGOP(); err != nil || !r.upTo(producer).Full(size(nalus)) {
+	if err := r.moveGOP(producer, bytes); err != nil || !r.upTo(producer).Full(bytes) {
 		return err
 	}
 	return r.beginFragment(producer, false)
@@ -252,7 +253,7 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 	}
 	open := r.fragment.open
 	switch {
-	case r.writer == nil, s.newSegmentDue, (!open || r.upTo(producer).Age >= fragment.Min) && r.full(producer):
+	case r.writer == nil, s.newSegmentDue, (!open || s.gops.MayEnd(r.upTo(producer))) && r.full(producer):
 		return s.beginSegment(producer, leading, now)
 	case !open || s.gops.End(r.upTo(producer), s.o.FragmentTarget()):
 		return r.beginFragment(producer, true)

@@ -84,6 +84,7 @@ func (e *session) judge() {
 	}
 	x := e.flight.list[i].Fragment
 	switch {
+	case f.Rule.IsTooShort() && u.accepted.strict(x):
 	case f.Rule.Action == rules.Refuse && (f.named || e.sending.single):
 		_, f.again = u.o.Store.RefusedBefore(x.Key, x.Stored.Start)
 		e.flight.remove(i)

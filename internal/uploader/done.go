@@ -62,12 +62,20 @@ func (u *Uploader) refuseWhole(f queue.Fragment, a rules.Answer) {
 	u.report.stuck(u.poison.Stuck())
 }
 
-// tooLong notes that the service refused a fragment as too long, which is sent in parts now.
+// tooLong notes that the service refused a fragment as too long, which is sent in parts now, and others of its kind from the start: each
+// would cost an ERROR and a session.
 func (u *Uploader) tooLong(f queue.Fragment) {
-	if length := f.Stored.Last - f.Stored.Start; length <= kvslimit.MaxFragment {
-		u.report.tooLong(length)
-		u.o.TooLong()
+	length := f.Stored.Last - f.Stored.Start
+	if length > kvslimit.MaxFragment {
+		return
 	}
+	longest := length - time.Millisecond
+	if length > kvslimit.StatedMaxFragment {
+		longest = kvslimit.StatedMaxFragment
+	}
+	u.accepted.longest = longest
+	u.report.tooLong(longest)
+	u.o.TooLong(longest)
 }
 
 // split has a fragment sent in parts from now on. It reports whether that is possible.

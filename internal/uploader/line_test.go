@@ -252,25 +252,51 @@ func TestAFragmentThatIsTooLongGoesInParts(t *testing.T) {
 	}
 }
 
-// TestAStoreOfLongFragmentsArrivesWhole at a service that accepts 10 s only, as one text of AWS has it.
+// TestAStoreOfLongFragmentsArrivesWhole at a service that accepts 10 s only, as one text of AWS has it. It says so once.
 func TestAStoreOfLongFragmentsArrivesWhole(t *testing.T) {
 	t.Parallel()
 	limits := roomy
 	limits.MaxFragmentDuration = 10 * time.Second
 	w := newRig(t, 24, limits)
-	frames := w.filmOf(rand.New(rand.NewPCG(8, 9)), 4, 2, 19_000)
-	shorter := 0
-	u := w.uploader(func(o *Options) { o.TooLong = func() { shorter++ } })
-	w.drain(u)
+	random := rand.New(rand.NewPCG(8, 9))
+	frames := w.filmOf(random, 9, 3, 19_000)
+	var longest []time.Duration
+	asked := func(o *Options) { o.TooLong = func(d time.Duration) { longest = append(longest, d) } }
+	w.drain(w.uploader(asked))
+	maps.Copy(frames, w.filmOf(random, 4, 2, 17_000))
+	w.health.Component(door, health.JobUploader).End()
+	w.drain(w.uploader(asked, func(o *Options) { o.Longest = longest[0] })) // of another job
 	w.expectUploaded(0)
 	w.expectFrames(frames)
-	if n := len(w.store.Refused(door)); n > 0 || shorter == 0 || !w.reports(codeLength) {
-		t.Errorf("%d fragments are refused; shorter ones are asked for %d times, reported: %v", n, shorter, w.reports(codeLength))
+	if n := len(w.store.Refused(door)); n > 0 || !slices.Equal(longest, []time.Duration{10 * time.Second}) || !w.reports(codeLength) {
+		t.Errorf("%d fragments are refused; shorter ones than %s are asked for, reported: %v", n, longest, w.reports(codeLength))
+	}
+	if s := w.service.Stats(door); s.Errors != 1 || s.Sessions > 5 {
+		t.Errorf("it took %d ERRORs and %d sessions", s.Errors, s.Sessions)
 	}
 	for _, f := range w.service.Fragments(door) {
 		if f.Duration > limits.MaxFragmentDuration {
 			t.Errorf("the service has a fragment of %s", f.Duration)
 		}
+	}
+}
+
+// TestAServiceThatIsStrictAboutTheShortest fragment refuses one that is a little shorter, and loses none.
+func TestAServiceThatIsStrictAboutTheShortest(t *testing.T) {
+	t.Parallel()
+	limits := roomy
+	limits.MinFragmentDuration = 1112 * time.Millisecond // the stand-in takes a tenth less
+	w := newRig(t, 24, limits)
+	writer := w.create(640)
+	for n := range 8 {
+		w.fragment(writer, time.Duration(950+20*n)*time.Millisecond, 300)
+	}
+	must(t, writer.Seal())
+	w.drain(w.uploader())
+	w.expectOnce()
+	w.expectUploaded(0)
+	if s := w.service.Stats(door); s.Errors != 1 || len(w.store.Refused(door)) > 0 {
+		t.Errorf("it took %d ERRORs, and %d fragments are refused", s.Errors, len(w.store.Refused(door)))
 	}
 }
 

@@ -113,9 +113,12 @@ type Options struct {
 	// Audio returns which audio is sent. Its answer may change at any time and applies from the next fragment on.
 	// Default: AudioPlayable.
 	Audio func() Audio
-	// TooLong is called when the service has refused a fragment of several GOPs as too long, although the service's documents
-	// allow its length: shorter ones should be recorded. Default none.
-	TooLong func()
+	// Longest is how long fragments may be for the service, from their first frame to the last: an earlier upload of the stream called
+	// TooLong with it. Longer ones are sent in parts where they can be. 0: as long as its documents say.
+	Longest time.Duration
+	// TooLong is called when the service has refused a fragment of several GOPs as too long, although its documents allow that
+	// length: shorter ones should be recorded. Default none.
+	TooLong func(longest time.Duration)
 	// Counted counts what is uploaded. nil = nobody does.
 	Counted Counted
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.
@@ -160,7 +163,7 @@ func (o Options) withDefaults() Options {
 		o.AskUser = backoff.Policy{Min: time.Minute, Max: 5 * time.Minute, Floor: time.Minute, Rand: o.AskUser.Rand}
 	}
 	if o.TooLong == nil {
-		o.TooLong = func() {}
+		o.TooLong = func(time.Duration) {}
 	}
 	if o.Counted == nil {
 		o.Counted = uncounted{}

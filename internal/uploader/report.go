@@ -162,11 +162,11 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 	}
 }
 
-// tooLong reports that the service does not accept fragments of that length.
-func (r *report) tooLong(length time.Duration) {
-	fault := health.SystemFault(codeLength, nil, "Kinesis Video Streams does not accept fragments of %s of stream %s (4002): they are sent "+
-		"in parts, and new ones end at the first keyframe after 1 s, until the agent is restarted. Set AWS_KVS_EDGE_FRAGMENT_DURATION to "+
-		"a length that it accepts, such as 5s.", health.Varying(humanize.Length(length)), r.stream)
+// tooLong reports that the service does not accept fragments that are longer.
+func (r *report) tooLong(longest time.Duration) {
+	fault := health.SystemFault(codeLength, nil, "Kinesis Video Streams does not accept fragments of more than %s of stream %s (4002): "+
+		"they are sent in parts, and new ones end at the first keyframe after 1 s, until the agent is restarted. Set "+
+		"AWS_KVS_EDGE_FRAGMENT_DURATION to a length that it accepts, such as 5s.", health.Varying(humanize.Length(longest)), r.stream)
 	if r.health.Report(scopeLength, health.Info, fault) {
 		logevent.Condition(r.log, fault)
 	}

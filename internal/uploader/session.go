@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
@@ -171,7 +170,7 @@ func (e *session) mustEnd(next queue.Fragment) bool {
 	last := &e.sending.last
 	return !time.Now().Before(e.until) ||
 		next.At() <= last.End() ||
-		next.At()-last.At() < kvslimit.MinFragment.Milliseconds() ||
+		next.At()-last.At() < e.u.accepted.shortest.Milliseconds() ||
 		next.ID() != last.ID() && (e.u.poison.Has(next.ID()) || e.u.poison.Has(last.ID())) || // sent alone
 		e.mode.live && e.u.live.over(e.turn, e.opened, next)
 }

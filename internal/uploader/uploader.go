@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
@@ -31,6 +33,24 @@ type Uploader struct {
 	stallTimeout stallTimeout
 	report       report
 	progress     progress
+	accepted     accepted
+}
+
+// accepted is how long fragments are that the service accepts, as far as its answers say.
+type accepted struct {
+	shortest time.Duration // from the start of one to that of the next of its session
+	longest  time.Duration // from the first frame to the last; 0: as its documents say
+}
+
+// strict notes that the service refused a fragment as too short: those that last less than its documents say are the last of their
+// sessions from now on, where they may be shorter, and so this one is sent again. It reports false for other reasons of a refusal.
+func (a *accepted) strict(f queue.Fragment) bool {
+	least := kvslimit.MinFragment
+	if a.shortest == least || f.End()-f.At() >= least.Milliseconds() {
+		return false
+	}
+	a.shortest = least
+	return true
 }
 
 // New returns an Uploader that sends nothing before one of its methods is called.
@@ -48,6 +68,7 @@ func New(o Options) *Uploader {
 	}
 	u.queue = queue.New(queue.Options{
 		Stream: o.Stream, Store: o.Store, Isolation: u.poison, Audio: o.Audio, Unreadable: u.report.unreadable, Now: o.clock,
+		Longest: func() time.Duration { return u.accepted.longest },
 	})
 	u.live = live{stream: o.Stream, store: o.Store, queue: u.queue, deferred: u.poison.Deferred, capped: func(f queue.Fragment) bool {
 		return u.o.Cap.May(meter.Backlog, f.Bytes()) == meter.Refused
@@ -56,6 +77,10 @@ func New(o Options) *Uploader {
 		Stream: o.Stream, Store: o.Store, Now: o.Now, Log: o.Log, PassedOver: u.queue.PassedOver, Unreadable: u.report.unreadable,
 	})
 	u.progress = progress{stream: o.Stream, store: o.Store, queue: u.queue, refused: u.refused, report: &u.report}
+	u.accepted = accepted{shortest: fragment.Least, longest: o.Longest}
+	if o.Longest > 0 {
+		u.report.tooLong(o.Longest)
+	}
 	return u
 }
 

@@ -30,7 +30,8 @@
 //     Only then is it judged, RECEIVED and PERSISTED.
 //   - Shortest duration: MIN_FRAGMENT_DURATION_REACHED (which has no documented ErrorId, so none is
 //     sent) comes only when the next fragment of the session begins less than 1 s after the
-//     previous one. Where a tag ended that one, it is stored and PERSISTED by then; the ERROR names it
+//     previous one, with a tolerance of 10 %; see Limits.leastDistance. Where a tag ended that one, it is
+//     stored and PERSISTED by then; the ERROR names it
 //     nevertheless, as it is too short. What AWS does there is not known. The last fragment of a
 //     session is stored however short it is: AWS's own producers end every session with whatever
 //     frames are left, and end fragments by the tag when frames stop coming.

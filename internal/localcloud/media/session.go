@@ -220,10 +220,10 @@ func (se *session) handle(event strictmkv.Event) error {
 // settle judges the fragment that was read last and stores it, as nothing more will belong to it.
 // next is the fragment whose start ends it; nil when it is ended by its tag or by the session.
 func (se *session) settle(next *fragment) error {
-	before, least := se.before, se.service.o.Limits.MinFragmentDuration
+	before, least := se.before, se.service.o.Limits.leastDistance()
 	if next != nil && before != nil && next.begin > before.begin { // else it is the next one that is at fault
 		if lasted := next.begin - before.begin; lasted < least {
-			why := fmt.Sprintf("the fragment at %d ms lasts %v; the minimum is %v", before.timecode, lasted, least)
+			why := fmt.Sprintf("the fragment at %d ms lasts %v; the minimum is %v", before.timecode, lasted, se.service.o.Limits.MinFragmentDuration)
 			return &failure{code: minFragmentDuration, of: before, why: why}
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"sort"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
@@ -38,7 +38,7 @@ func (p *Progress) SpansOf(fragments []mkv.Fragment) (spans []layout.Span) {
 }
 
 // spansApart is the least distance between two fragments with another one between them: none is shorter.
-const spansApart = int64(kvslimit.MinFragment / time.Millisecond)
+const spansApart = int64(fragment.Least / time.Millisecond)
 
 // cover adds media to spans, which are in order and do not overlap.
 func cover(spans []layout.Span, s layout.Span) []layout.Span {

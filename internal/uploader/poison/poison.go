@@ -38,8 +38,9 @@ const (
 // goroutine.
 type List struct {
 	suspects  map[queue.ID]*Suspect
-	shortLine bool // connections break before a fragment is sent completely
-	width     int  // how many may be deferred before all are tried again; it doubles while nothing passes
+	divided   map[queue.ID]*queue.Split // others that are sent in parts
+	shortLine bool                      // connections break before a fragment is sent completely
+	width     int                       // how many may be deferred before all are tried again; it doubles while nothing passes
 	pause     backoff.Policy
 	wall      func() time.Time // for reports
 }
@@ -62,7 +63,9 @@ type Suspect struct {
 // New returns an empty list. between has the pauses between sessions, whose Max must be set; wall is the wall clock.
 func New(between backoff.Policy, wall func() time.Time) *List {
 	between.Max *= pauseFactor
-	return &List{suspects: make(map[queue.ID]*Suspect), width: 1, pause: between, wall: wall}
+	return &List{
+		suspects: make(map[queue.ID]*Suspect), divided: make(map[queue.ID]*queue.Split), width: 1, pause: between, wall: wall,
+	}
 }
 
 // Has reports whether a fragment must be sent alone, so that only it can be the cause of a failure.
@@ -76,11 +79,17 @@ func (l *List) SplitOf(id queue.ID) *queue.Split {
 	if x := l.suspects[id]; x != nil {
 		return x.Split
 	}
-	return nil
+	return l.divided[id]
 }
 
-// SplitAgain replaces the split of a fragment.
-func (l *List) SplitAgain(id queue.ID, p *queue.Split) { l.suspects[id].Split = p }
+// Divide has a fragment sent in these parts. It is not suspected for that: it is known to be too long, or other tracks of it are sent.
+func (l *List) Divide(id queue.ID, p *queue.Split) {
+	if x := l.suspects[id]; x != nil {
+		x.Split = p
+		return
+	}
+	l.divided[id] = p
+}
 
 // Add has a fragment sent alone.
 func (l *List) Add(f queue.Fragment) { l.add(f) }
@@ -88,8 +97,9 @@ func (l *List) Add(f queue.Fragment) { l.add(f) }
 func (l *List) add(f queue.Fragment) *Suspect {
 	x := l.suspects[f.ID()]
 	if x == nil {
-		x = &Suspect{First: f.Whole(), Since: l.wall(), passed: true, pause: backoff.New(l.pause)}
+		x = &Suspect{First: f.Whole(), Since: l.wall(), Split: l.divided[f.ID()], passed: true, pause: backoff.New(l.pause)}
 		l.suspects[f.ID()] = x
+		delete(l.divided, f.ID())
 	}
 	if x.Split != nil {
 		x.Split.Single = true
@@ -132,7 +142,7 @@ func (l *List) Failed(f queue.Fragment, byLine, named bool, took time.Duration) 
 	}
 	x.passed = false
 	if x.blamed >= RefusedAfter {
-		delete(l.suspects, f.ID())
+		l.Forget(f.ID())
 		return true
 	}
 	deferred := l.countDeferred()
@@ -167,7 +177,7 @@ func (l *List) Passed(f queue.Fragment, whole bool) (again bool) {
 	switch {
 	case whole:
 		l.shortLine = l.shortLine && f.Split != nil
-		delete(l.suspects, f.ID())
+		l.Forget(f.ID())
 	case own != nil:
 		own.consecutive, own.breaks, own.blamed, own.deferred = 0, 0, 0, false
 		own.pause.Reset()
@@ -203,11 +213,15 @@ func (l *List) Release() (n int) {
 }
 
 // Forget removes a fragment that the upload is done with.
-func (l *List) Forget(id queue.ID) { delete(l.suspects, id) }
+func (l *List) Forget(id queue.ID) {
+	delete(l.suspects, id)
+	delete(l.divided, id)
+}
 
 // Prune forgets the fragments that are no longer pending, as they were deleted.
 func (l *List) Prune(pends func(queue.ID) bool) {
 	maps.DeleteFunc(l.suspects, func(id queue.ID, _ *Suspect) bool { return !pends(id) })
+	maps.DeleteFunc(l.divided, func(id queue.ID, _ *queue.Split) bool { return !pends(id) })
 }
 
 // Len returns how many fragments the list has.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -21,9 +22,9 @@ type Store interface {
 
 // Isolation determines which fragments are not sent in order, or not in one piece; see poison.List.
 type Isolation interface {
-	Deferred(id ID) bool        // it is passed over for now
-	SplitOf(id ID) *Split       // nil = it is sent in one piece
-	SplitAgain(id ID, p *Split) // replaces its split
+	Deferred(id ID) bool    // it is passed over for now
+	SplitOf(id ID) *Split   // nil = it is sent in one piece
+	Divide(id ID, p *Split) // has it sent in these parts
 }
 
 // Options of a Queue. All are required.
@@ -33,6 +34,9 @@ type Options struct {
 	Isolation Isolation
 	// Audio returns which audio is sent. Its answer may change at any time.
 	Audio func() Audio
+	// Longest returns how long a fragment may be that is sent in one piece, where it can be split, from its first frame to its last;
+	// 0: any length.
+	Longest func() time.Duration
 	// Unreadable is called with the error of a segment that cannot be read.
 	Unreadable func(error)
 	// Now is a monotonic clock, for the pauses of segments that cannot be read.
@@ -56,6 +60,7 @@ type opened struct {
 	final  bool // no fragment will be added to list
 	next   int  // index in list
 	part   int  // of that fragment, when it is split
+	single int  // how many fragments up to one that is too long and cannot be split
 	tracks trackChoice
 }
 
@@ -134,16 +139,35 @@ func (q *Queue) wants(f Fragment) bool {
 func (q *Queue) divide(f *Fragment) (ok bool) {
 	p := q.o.Isolation.SplitOf(f.ID())
 	if p == nil {
+		p = q.splitLong(*f)
+	}
+	if p == nil {
 		return true
 	}
 	if now := p.follow(q.open.reader, &q.open.tracks, f.Stored); now != p {
-		q.o.Isolation.SplitAgain(f.ID(), now)
+		q.o.Isolation.Divide(f.ID(), now)
 		p, q.open.part = now, 0
 	}
 	if q.open.part, ok = p.next(q.open.part); ok {
 		f.Split, f.Part = p, q.open.part
 	}
 	return ok
+}
+
+// splitLong splits a fragment that is too long to be sent in one piece; nil when it is not, or has a single GOP.
+func (q *Queue) splitLong(f Fragment) *Split {
+	o, most := &q.open, q.o.Longest()
+	if most == 0 || f.Stored.Last-f.Stored.Start <= most || o.next < o.single {
+		return nil
+	}
+	parts, err := mkv.Parts(o.reader, f.Stored, o.tracks.Selection, kvslimit.MinFragment)
+	if err != nil || len(parts) < 2 {
+		o.single = o.next + 1
+		return nil
+	}
+	p := newSplit(o.tracks.mode, parts)
+	q.o.Isolation.Divide(f.ID(), p)
+	return p
 }
 
 // Take advances the queue past the fragment that Peek returned.

@@ -77,6 +77,9 @@ func (r Rule) Title() string {
 // IsTooLong reports whether the service said that a fragment lasts too long.
 func (r Rule) IsTooLong() bool { return r.ID == tooLong }
 
+// IsTooShort reports whether the service said that a fragment lasts less than the least.
+func (r Rule) IsTooShort() bool { return r.Name == tooShort }
+
 // Class returns who can end the error: the user, or the system by itself.
 func (r Rule) Class() health.Class {
 	if r.Action == AskUser {

@@ -17,6 +17,9 @@ const (
 // tooLong is the id of the ERROR for a fragment that lasts longer than the service allows.
 const tooLong = 4002
 
+// tooShort is the name of the ERROR for a fragment that lasts less than the service demands; its id is not documented.
+const tooShort = "MIN_FRAGMENT_DURATION_REACHED"
+
 // ackRules are for ERROR acknowledgements (API reference, PutMedia; the retry rules of AWS's C
 // producer, but for refused fragments, which stay on the hub).
 var ackRules = []Rule{
@@ -102,7 +105,7 @@ var ackRules = []Rule{
 	},
 	// No id is documented for it.
 	{
-		Name: "MIN_FRAGMENT_DURATION_REACHED", Action: Refuse,
+		Name: tooShort, Action: Refuse,
 		Cause: "a fragment lasts less than 1 s", Advice: adviceKept,
 	},
 	{
