@@ -25,7 +25,7 @@ const (
 // unlimited is the word for no cap, as of the bandwidth.
 const unlimited = "unlimited"
 
-// Cap is how much the hub may send and receive within a period. The zero value is no cap.
+// Cap is how much the hub may send and receive within a period. The zero value allows everything.
 type Cap struct {
 	// Bytes on the line, which are those counted times Overhead.
 	Bytes int64
@@ -40,7 +40,7 @@ type Cap struct {
 var errCap = errors.New("is not a size per day or month, such as 1GB/day or 30GB/month, with the day on which the month is reset as " +
 	"in 30GB/month@15, and another overhead than 1.04 as in 30GB/month, overhead=1.06")
 
-// Parse reads a cap, such as "30GB/month@15, overhead=1.06". An empty text, and "unlimited", is no cap.
+// Parse reads a cap, such as "30GB/month@15, overhead=1.06". An empty text, and "unlimited", allows everything.
 func Parse(text string) (Cap, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || strings.EqualFold(text, unlimited) {

@@ -32,7 +32,7 @@ const (
 type document struct {
 	Sequence int64     `json:"sequence"` // rises with each write
 	Began    time.Time `json:"began,omitzero"`
-	Days     ledger    `json:"days"`
+	Days     history   `json:"days"`
 	// Reserved is payload beyond Days that may have been sent since.
 	Reserved int64 `json:"reserved"`
 }

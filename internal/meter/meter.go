@@ -7,7 +7,7 @@
 // loses none of it, and counts at most the rest of the reservation too much.
 //
 // A period ends with a day that the hub's clock is known to have reached. While the clock is not trusted no period ends, and
-// what is counted meanwhile belongs to both periods that it may belong to; see ledger.
+// what is counted meanwhile belongs to both periods that it may belong to; see history.
 package meter
 
 import (
@@ -79,7 +79,7 @@ type Meter struct {
 
 	mu       sync.Mutex // guards everything below
 	cap      Cap
-	days     ledger
+	days     history
 	bookedIn int64  // of received that is in days
 	bookedTo int64  // of sent that is in days
 	date     string // of the last entry of days
@@ -242,7 +242,7 @@ func (m *Meter) roll() {
 	m.wake.Set()
 }
 
-// begin determines the present period, and what was counted of it before the last entry. It reports whether it is another
+// begin determines the present period, and which part of its payload is before the last entry. It reports whether it is another
 // period than before. Called with mu held.
 func (m *Meter) begin() (another bool) {
 	period := ""

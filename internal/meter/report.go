@@ -231,7 +231,7 @@ func (m *Meter) reportSaved(name string, capped bool, err error) {
 	}
 }
 
-// reportLost reports that what was counted before the start is not known.
+// reportLost reports that the count of earlier processes is not known.
 func (m *Meter) reportLost(err error) {
 	fault := health.SystemFault(codeState, err, "What was sent in this period before %s is not known, as the files with its count were "+
 		"damaged: the count of the line's cap began again at 0. Check the disk of the state directory, and the provider's own count.",

@@ -76,7 +76,7 @@ func newRig(t *testing.T, cap, now string) *rig {
 	return r
 }
 
-// open starts another process, after whatever became of the one before.
+// open starts another process, however the previous one ended.
 func (r *rig) open(cap string) {
 	r.t.Helper()
 	c, err := Parse(cap)

@@ -11,24 +11,24 @@ func TestWhatBelongsToAPeriod(t *testing.T) {
 	t.Parallel()
 	type e = entry
 	for name, row := range map[string]struct {
-		days  ledger
+		days  history
 		start string
 		want  int64
 	}{
 		"no entry":                     {nil, "2026-11-01", 0},
-		"all of a month":               {ledger{{"2026-10-31", 1, 0}, {"2026-11-01", 2, 4}, {"2026-11-28", 8, 0}}, "2026-11-01", 14},
-		"no date was ever known":       {ledger{{"", 1, 2}}, "", 3},
-		"none is known now":            {ledger{{"2026-10-31", 1, 0}, {"2026-11-28", 2, 0}, {"", 4, 0}}, "2026-11-01", 6},
-		"unknown before the first day": {ledger{{"2026-10-31", 1, 0}, {"", 2, 0}, {"2026-11-01", 4, 0}}, "2026-11-01", 6},
-		"unknown at the very first":    {ledger{{"", 2, 0}, {"2026-11-01", 4, 0}}, "2026-11-01", 6},
-		"a wrong date ahead":           {ledger{{"2026-11-27", 1, 0}, {"2036-05-05", 2, 0}, {"2026-11-28", 4, 0}}, "2026-11-01", 7},
-		"that was in the last period": {ledger{{"2026-11-27", 1, 0}, {"2036-05-05", 2, 0}, {"2026-11-28", 4, 0}, {"2026-12-01", 8, 0}},
+		"all of a month":               {history{{"2026-10-31", 1, 0}, {"2026-11-01", 2, 4}, {"2026-11-28", 8, 0}}, "2026-11-01", 14},
+		"no date was ever known":       {history{{"", 1, 2}}, "", 3},
+		"none is known now":            {history{{"2026-10-31", 1, 0}, {"2026-11-28", 2, 0}, {"", 4, 0}}, "2026-11-01", 6},
+		"unknown before the first day": {history{{"2026-10-31", 1, 0}, {"", 2, 0}, {"2026-11-01", 4, 0}}, "2026-11-01", 6},
+		"unknown at the very first":    {history{{"", 2, 0}, {"2026-11-01", 4, 0}}, "2026-11-01", 6},
+		"a wrong date ahead":           {history{{"2026-11-27", 1, 0}, {"2036-05-05", 2, 0}, {"2026-11-28", 4, 0}}, "2026-11-01", 7},
+		"that was in the last period": {history{{"2026-11-27", 1, 0}, {"2036-05-05", 2, 0}, {"2026-11-28", 4, 0}, {"2026-12-01", 8, 0}},
 			"2026-12-01", 8},
-		"a wrong date behind": {ledger{{"2026-11-27", 1, 0}, {"2020-01-01", 2, 0}, {"2026-11-28", 4, 0}}, "2026-11-01", 7},
-		"that is shown now":   {ledger{{"2026-11-26", 1, 0}, {"2026-11-27", 2, 0}, {"2020-01-01", 4, 0}}, "2020-01-01", 7},
-		"true time reaches the wrong date": {ledger{{"2026-11-28", 1, 0}, {"2026-11-30", 2, 0}, {"2026-11-28", 4, 0}, {"2026-11-29", 8, 0},
+		"a wrong date behind": {history{{"2026-11-27", 1, 0}, {"2020-01-01", 2, 0}, {"2026-11-28", 4, 0}}, "2026-11-01", 7},
+		"that is shown now":   {history{{"2026-11-26", 1, 0}, {"2026-11-27", 2, 0}, {"2020-01-01", 4, 0}}, "2020-01-01", 7},
+		"true time reaches the wrong date": {history{{"2026-11-28", 1, 0}, {"2026-11-30", 2, 0}, {"2026-11-28", 4, 0}, {"2026-11-29", 8, 0},
 			{"2026-11-30", 16, 0}}, "2026-11-30", 16},
-		"the clock is set back at midnight": {ledger{{"2026-11-30", 1, 0}, {"2026-12-01", 2, 0}, {"2026-11-30", 4, 0}, {"2026-12-01", 8, 0}},
+		"the clock is set back at midnight": {history{{"2026-11-30", 1, 0}, {"2026-12-01", 2, 0}, {"2026-11-30", 4, 0}, {"2026-12-01", 8, 0}},
 			"2026-12-01", 14},
 	} {
 		if got := row.days[row.days.since(row.start):].payload(); got != row.want {
@@ -43,7 +43,7 @@ func TestNothingIsMissingWhateverTheClockShows(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		today := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
-		var days ledger
+		var days history
 		c := Cap{Bytes: 1, Day: rapid.IntRange(0, lastDay).Draw(t, "reset")}
 		var truth, wrong int64
 		start := c.start(today)
@@ -83,9 +83,9 @@ func TestNothingIsMissingWhateverTheClockShows(t *testing.T) {
 	})
 }
 
-func TestALedgerStaysShort(t *testing.T) {
+func TestAHistoryStaysShort(t *testing.T) {
 	t.Parallel()
-	var days ledger
+	var days history
 	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range 9 * maxEntries {
 		date := first.AddDate(0, 0, i/3).Format(time.DateOnly)

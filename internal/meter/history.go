@@ -2,7 +2,7 @@ package meter
 
 import "slices"
 
-// maxEntries bounds the ledger: more than three months, and some days on which the clock was set.
+// maxEntries bounds the history: more than three months, and some days on which the clock was set.
 const maxEntries = 110
 
 // entry is what was counted while the hub's clock showed one date.
@@ -14,11 +14,11 @@ type entry struct {
 
 func (e entry) payload() int64 { return e.Sent + e.Received }
 
-// ledger has entries in the order in which they were counted, which is the order of true time, whatever the clock showed.
-type ledger []entry
+// history has entries in the order in which they were counted, which is the order of true time, whatever the clock showed.
+type history []entry
 
 // book counts on a date, empty for one that is not known.
-func (l *ledger) book(date string, sent, received int64) {
+func (l *history) book(date string, sent, received int64) {
 	list := *l
 	n := len(list)
 	// What was counted without a date between two entries of one date was counted on that date.
@@ -42,7 +42,7 @@ func (l *ledger) book(date string, sent, received int64) {
 }
 
 // today returns the last date that was known, empty for none.
-func (l ledger) today() string {
+func (l history) today() string {
 	for _, e := range slices.Backward(l) {
 		if e.Date != "" {
 			return e.Date
@@ -54,7 +54,7 @@ func (l ledger) today() string {
 // since returns the index of the first entry that may belong to a period which began on that date and contains the last
 // known one. An entry whose date contradicts most others was counted with a wrong clock, and one without a date with none:
 // beside the start of the period they belong to it, so that nothing is missing.
-func (l ledger) since(start string) int {
+func (l history) since(start string) int {
 	believed := l.believed()
 	first := len(l)
 	for i := range l {
@@ -70,7 +70,7 @@ func (l ledger) since(start string) int {
 }
 
 // payload returns the sum of the entries.
-func (l ledger) payload() (sum int64) {
+func (l history) payload() (sum int64) {
 	for _, e := range l {
 		sum += e.payload()
 	}
@@ -79,7 +79,7 @@ func (l ledger) payload() (sum int64) {
 
 // believed returns which dates agree with each other and with the last one: the longest sequence, up to that one, in which
 // no date is before its predecessor.
-func (l ledger) believed() []bool {
+func (l history) believed() []bool {
 	length := make([]int, len(l)) // of the longest sequence that ends there
 	before := make([]int, len(l)) // the previous entry of that sequence, or -1
 	last := -1
