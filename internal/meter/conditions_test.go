@@ -87,7 +87,8 @@ var conditionRows = []conditiontest.Row{
 			r.send(1_000_000)
 		}, func() { r.disk.Arm(faultdisk.EIO, 0, 0) })
 	}},
-	{Code: "upload-cap-state", Job: health.JobCloud, Limit: 24*time.Hour + time.Minute, Reason: "a count that was lost is an event, which is shown for a day",
+	{Code: "upload-cap-state", Job: health.JobCloud, Limit: 24*time.Hour + time.Minute,
+		Reason: "a count that was lost is an event, which is shown for a day",
 		Start: func(t *testing.T) conditiontest.Case {
 			dir := filepath.Join(t.TempDir(), "state")
 			must(t, os.Mkdir(dir, 0o700))

@@ -124,7 +124,7 @@ func (m *Meter) save(closing bool) {
 
 	m.mu.Lock()
 	m.file.failing = err != nil
-	m.file.savedAt, m.file.saved, m.file.wanted = now, count, 0
+	m.file.savedAt, m.file.saved = now, count
 	if err == nil {
 		m.file.until = count + reserve
 	}
@@ -151,7 +151,9 @@ func (m *Meter) reserve(now time.Time, count int64) int64 {
 	}
 	least := max(m.cap.Bytes/leastShare, leastReserve)
 	f.reserved = min(max(f.reserved, least), max(m.cap.Bytes/mostShare, least))
-	return f.reserved + f.wanted
+	wanted := f.wanted
+	f.wanted = 0
+	return f.reserved + wanted
 }
 
 // due reports whether changes have to be written, apart from reservations. Called with mu held.

@@ -24,7 +24,8 @@ type mode struct {
 	capChanges <-chan struct{} // receives when the cap's answer may be another one
 }
 
-// class returns the class of the media that a session sends in that turn. What is not sent live is the backlog, also in the window of a schedule.
+// class returns the class of the media that a session sends in that turn. What is not sent live is the backlog, also
+// in the window of a schedule.
 func (m mode) class(t turn) meter.Class {
 	switch {
 	case m.onDemand:
