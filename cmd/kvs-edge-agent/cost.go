@@ -5,22 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
-	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
-	counts "github.com/kvs-edge/kvs-edge-agent/internal/tally"
-	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
-	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
 )
 
 // costFlags are those of cost.
@@ -98,7 +91,7 @@ func (f *costFlags) report(ctx context.Context, now time.Time) (*costReport, err
 	if err != nil {
 		return nil, err
 	}
-	report := &costReport{Days: f.days, MonthDays: int(cost.Month / day), BytesPerGB: cost.BytesPerGB, Prices: prices}
+	report := newCostReport(f.days, prices)
 	report.From, report.To = costSpan(f.days, to.UTC(), now)
 	if !report.From.Before(report.To) {
 		return nil, &exitError{exitSettings, fmt.Errorf("--to is %q, but that is in the future", f.until)}
@@ -136,49 +129,21 @@ func readPrices(path string) (cost.Prices, error) {
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return cost.Prices{}, fmt.Errorf("cannot read the prices: %w", err)
+		return cost.Prices{}, fmt.Errorf("cannot read the prices: open %s: %w", shownName(path), withoutPath(err))
 	}
 	defer func() { _ = file.Close() }()
 	prices, err := cost.ReadPrices(file)
 	if err != nil {
-		return prices, fmt.Errorf("the file of prices %s cannot be used: %w; docs/cost.md has its form", path, err)
+		return prices, fmt.Errorf("the file of prices %s cannot be used: %w; docs/cost.md has its form", shownName(path), withoutPath(err))
 	}
 	return prices, nil
 }
 
-// usage asks the agent that has the recordings or, where none runs, reads them.
-func (f *costFlags) usage(ctx context.Context, span localapi.Span) ([]usage.Stream, error) {
-	f.uploads = f.uploadsOf
-	var r recordings
-	names, err := f.served(ctx, &r)
-	if err != nil {
-		return nil, err
+// withoutPath is the reason in an error of the file system, whose path may have any bytes.
+func withoutPath(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return of.Err
 	}
-	defer r.close()
-	list, err := r.Usage(ctx, span)
-	if errors.Is(err, localapi.ErrOlder) {
-		return nil, errors.New("the running agent is of an earlier version, which does not count uploads: restart it")
-	}
-	if err != nil && f.stream != "" && !slices.Contains(names, f.stream) {
-		return nil, fmt.Errorf("there are no recordings of stream %s in %s; there are those of: %s", f.stream, r.dir, humanize.List(names))
-	}
-	return list, err
-}
-
-// uploadsOf reads what the agent that records to a directory has counted, when that is the service's.
-func (f *costFlags) uploadsOf(dir string) localapi.Uploads {
-	var service storeFlags
-	if recorded, err := service.directory(serviceSettings); err != nil || !sameDirectory(dir, recorded) {
-		return localapi.Uploads{}
-	}
-	state := statefile.At(settings.StatePath(os.LookupEnv), atomicfile.OS{})
-	counted, err := counts.Read(state)
-	if err != nil {
-		fmt.Fprintf(f.problems(), "note: the count of uploads in %s cannot be read, so only what is on the disk counts\n",
-			shownName(state.Path()))
-	}
-	known := tier.Read(state, zap.NewNop())
-	return localapi.Uploads{Counted: counted, Storage: func(stream string) (string, *int) {
-		return known[stream].Tier, known[stream].RetentionHours
-	}}
+	return err
 }

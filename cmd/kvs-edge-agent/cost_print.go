@@ -29,8 +29,12 @@ func (r *costReport) write(w io.Writer) error {
 		r.wrap(&b, fmt.Sprintf("All %d streams, with fragments as they are: %s a month in the HOT tier, %s in the WARM tier.", len(r.Streams),
 			money(r.Total.Hot.Total, currency), money(r.Total.Warm.Total, currency)))
 	}
-	r.wrap(&b, fmt.Sprintf("Prices of %s, %s (%s). A GB is 2^30 bytes, a month %d days. Playback is not part of it.", r.Prices.Region,
-		r.Prices.Date, r.Prices.Source, r.MonthDays))
+	gb := "2^30"
+	if r.Prices.BytesPerGB == cost.DecimalGB {
+		gb = "10^9"
+	}
+	r.wrap(&b, fmt.Sprintf("Prices of %s, %s (%s). A GB is %s bytes, a month %d days. Playback is not part of it.", r.Prices.Region,
+		r.Prices.Date, r.Prices.Source, gb, r.MonthDays))
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -61,6 +65,9 @@ func (r *costReport) writeStream(b *bytes.Buffer, s costStream) {
 	fmt.Fprintf(table, "measured\t%s\n", measured)
 	if s.WaitingFragments > 0 {
 		fmt.Fprintf(table, "\t%s of the fragments wait for their upload\n", grouped(s.WaitingFragments))
+	}
+	if s.OnRequest {
+		fmt.Fprintf(table, "\tnot uploaded by itself: what is only on the disk is not part of it\n")
 	}
 	fmt.Fprintf(table, "a month\t%s, %s fragments, %s calls\n", gigabytes(month.GB), rounded(month.Fragments), rounded(month.Calls))
 	fmt.Fprintf(table, "retention\t%s\nstorage tier\t%s\n\n", retention, tier)
@@ -115,6 +122,12 @@ func (r *costReport) writeLengths(b *bytes.Buffer, lengths []cost.Length) {
 func (r *costReport) wrap(b *bytes.Buffer, text string) {
 	line := ""
 	for _, word := range strings.Split(text, " ") {
+		for len([]rune(word)) > costWidth { // such as a name of 256 letters
+			if line != "" {
+				b.WriteString(line + "\n")
+			}
+			line, word = string([]rune(word)[:costWidth]), string([]rune(word)[costWidth:])
+		}
 		if line != "" && len([]rune(line))+1+len([]rune(word)) > costWidth {
 			b.WriteString(line + "\n")
 			line = word

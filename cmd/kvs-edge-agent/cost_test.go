@@ -21,10 +21,11 @@ func pageReport() *costReport {
 	from := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 	hours := 168
 	seconds := to.Sub(from).Seconds()
-	r := &costReport{From: from, To: to, Days: 7, MonthDays: 30, BytesPerGB: cost.BytesPerGB, Prices: cost.Embedded()}
+	r := newCostReport(7, cost.Embedded())
+	r.From, r.To = from, to
 	r.add(usage.Stream{
 		Stream: "front-door", From: from, To: to, MediaSeconds: seconds, Bytes: int64(seconds * 500_000), Fragments: int64(seconds), Calls: 262,
-		StorageTier: cost.Warm, RetentionHours: &hours,
+		StorageTier: cost.Warm, RetentionHours: &hours, KeyframeSeconds: 1, LongestGOPSeconds: 1,
 	}, assumedHours, retentionAssumed)
 	return r
 }
@@ -68,10 +69,12 @@ func TestTheCostPageShowsWhatCostPrints(t *testing.T) {
 func TestTheReportIsAtMost100ColumnsWide(t *testing.T) {
 	t.Parallel()
 	r := pageReport()
-	r.Prices.Currency = "EUR"
+	r.Prices.Currency, r.Prices.Source = "EUR", strings.Repeat("long", 75)
+	r.Prices.Hot.StoragePerGBMonth, r.Prices.Warm.StoragePerGBMonth, r.Prices.Hot.IngestPerGB = 1e6, 1e6, 1e6
 	for _, tier := range []string{cost.Hot, cost.Warm, ""} {
 		u := r.Streams[0].Stream
-		u.Stream, u.StorageTier, u.RetentionHours = strings.Repeat("long-name", 6), tier, nil
+		u.Stream, u.StorageTier, u.RetentionHours, u.Live = strings.Repeat("long-name", 28), tier, nil, tier == cost.Warm
+		u.FragmentTag = strings.Repeat("1", len(tier)*30)
 		u.Bytes, u.Fragments, u.Calls, u.WaitingFragments = u.Bytes*1000, u.Fragments/7*10, u.Calls*1000, u.Fragments/2
 		r.add(u, assumedHours, retentionAssumed)
 	}
@@ -126,36 +129,60 @@ func TestTheDaysOfCost(t *testing.T) {
 func TestTheSentenceOfTheCheapest(t *testing.T) {
 	t.Parallel()
 	day := 24 * time.Hour
-	of := func(length time.Duration, retention time.Duration) cost.Estimate {
-		return cost.Of(cost.Usage{Span: day, Media: day, Bytes: 43.2e9, Fragments: int64(day / length)}, retention, cost.Embedded())
-	}
+	const byTier = "`aws kinesisvideo update-stream-storage-configuration` changes the tier"
+	const byLength = "AWS_KVS_EDGE_FRAGMENT_DURATION=19s for all streams, or the tag kvs-edge:fragment=19s of this one, sets the length"
 	for name, row := range map[string]struct {
-		e    cost.Estimate
-		tier string
-		want string
+		length, retention time.Duration
+		u                 usage.Stream
+		want              string
 	}{
-		"nothing to change": {of(time.Second, day), cost.Hot, "The cheapest is what it is now, the HOT tier with fragments of 1 s: $11.18 a " +
-			"month."},
-		"the tier": {of(time.Second, day), cost.Warm, "The cheapest is the HOT tier with fragments as they are: $11.18 a month, $29.82 less " +
-			"than now; `aws kinesisvideo update-stream-storage-configuration` changes the tier."},
-		"the length": {of(time.Second, 7*day), cost.Warm, "The cheapest is the WARM tier with fragments of 19 s: $16.45 a month, $24.56 less " +
-			"than now; AWS_KVS_EDGE_FRAGMENT_DURATION=19s or the stream's tag kvs-edge:fragment sets the length."},
-		"both": {of(time.Second, 30*day), cost.Hot, "The cheapest is the WARM tier with fragments of 19 s: $16.45 a month, $21.57 less than " +
-			"now; `aws kinesisvideo update-stream-storage-configuration` changes the tier, and AWS_KVS_EDGE_FRAGMENT_DURATION=19s or the " +
-			"stream's tag kvs-edge:fragment the length."},
-		"the tier is not known": {of(time.Second, day), "", "The cheapest is the HOT tier with fragments as they are: $11.18 a month."},
+		"nothing to change": {time.Second, day, usage.Stream{StorageTier: cost.Hot},
+			"The cheapest is what it is now, the HOT tier with fragments of 1 s: $11.18 a month."},
+		"the tier": {time.Second, day, usage.Stream{StorageTier: cost.Warm},
+			"The cheapest is the HOT tier with fragments as they are: $11.18 a month, $29.82 less than now; " + byTier + "."},
+		"the length": {time.Second, 7 * day, usage.Stream{StorageTier: cost.Warm},
+			"The cheapest is the WARM tier with fragments of 19 s: $16.45 a month, $24.56 less than now; " + byLength + "."},
+		"both": {time.Second, 30 * day, usage.Stream{StorageTier: cost.Hot},
+			"The cheapest is the WARM tier with fragments of 19 s: $16.45 a month, $21.57 less than now; " + byTier + ", and " + byLength + "."},
+		"the tier is not known": {time.Second, day, usage.Stream{}, "The cheapest is the HOT tier with fragments as they are: $11.18 a month."},
+		"live": {time.Second, 7 * day, usage.Stream{StorageTier: cost.Warm, Plan: usage.Plan{Live: true}},
+			"The cheapest is the WARM tier with fragments of 19 s: $16.45 a month, $24.56 less than now; " + byLength + ". The upload is live: a " +
+				"fragment is sent when it is complete, so viewers then see the video up to 19 s later."},
+		"a tag takes precedence": {time.Second, 7 * day, usage.Stream{StorageTier: cost.Warm, Plan: usage.Plan{FragmentTag: "1s"}},
+			"The cheapest is the WARM tier with fragments of 19 s: $16.45 a month, $24.56 less than now; the stream's tag kvs-edge:fragment=19s " +
+				"(now 1s) sets the length."},
+		"keyframes each 4 s": {4 * time.Second, 30 * day, usage.Stream{StorageTier: cost.Warm, KeyframeSeconds: 4, LongestGOPSeconds: 4},
+			"The cheapest is the WARM tier with fragments of 16 s (keyframes are 4 s apart): $16.71 a month, $4.86 less than now; " +
+				byLength + "."},
+		"keyframes each 10 s": {10 * time.Second, 30 * day, usage.Stream{StorageTier: cost.Warm, KeyframeSeconds: 10, LongestGOPSeconds: 10},
+			"The cheapest is what it is now, the WARM tier with fragments of 10 s: $17.68 a month."},
+		"the service refuses longer ones": {time.Second, 30 * day, usage.Stream{StorageTier: cost.Warm, Plan: usage.Plan{ShortOnly: true}},
+			"The cheapest is the HOT tier with fragments as they are: $38.02 a month, $2.99 less than now; " + byTier + "."},
 	} {
-		if got := cheapestText(row.e, row.tier, "USD"); got != row.want {
+		report := newCostReport(1, cost.Embedded())
+		row.u.To = row.u.From.Add(day)
+		row.u.MediaSeconds, row.u.Bytes, row.u.Fragments = day.Seconds(), 43.2e9, int64(day/row.length)
+		report.add(row.u, int(row.retention/time.Hour), retentionOfFlag)
+		if got := report.Streams[0].Cheapest; got != row.want {
 			t.Errorf("%s: %s\nwant %s", name, got, row.want)
 		}
 	}
 }
 
+// TestAReportOfNothingIsAListAllTheSame, for programs.
+func TestAReportOfNothingIsAListAllTheSame(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(newCostReport(1, cost.Embedded()))
+	if err != nil || !strings.Contains(string(text), `"streams":[]`) {
+		t.Errorf("it is %s, %v", text, err)
+	}
+}
+
 func TestAmounts(t *testing.T) {
 	t.Parallel()
-	got := []string{money(0, "USD"), money(0.00123, "USD"), money(0.25, "EUR"), money(1234.567, "USD"), grouped(0), grouped(999),
-		grouped(1000), grouped(1234567), seconds(19), seconds(1.0004), seconds(1.26), gigabytes(0.5), gigabytes(12.34)}
-	want := []string{"$0.00", "$0.0012", "0.25 EUR", "$1234.57", "0", "999", "1,000",
+	got := []string{money(0, "USD"), money(0.00123, "USD"), money(0.25, "EUR"), money(1234.567, "USD"), money(1.469e14, "EUR"), grouped(0),
+		grouped(999), grouped(1000), grouped(1234567), seconds(19), seconds(1.0004), seconds(1.26), gigabytes(0.5), gigabytes(12.34)}
+	want := []string{"$0.00", "$0.0012", "0.25 EUR", "$1234.57", "1.47e+14 EUR", "0", "999", "1,000",
 		"1,234,567", "19 s", "1.0 s", "1.3 s", "0.5000 GB", "12.3 GB"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("they are %q, want %q", got, want)

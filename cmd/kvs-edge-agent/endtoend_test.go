@@ -130,7 +130,9 @@ func killedAtAnyMoment(t *testing.T, w world, length string, repeated time.Durat
 	const cameras = 4
 	kills := testtools.Proof(t, "kills", killed)
 	s := newSite(t, w)
-	start := func() { s.startAgent(settings.EnvFragmentDuration + "=" + length) }
+	start := func() { // with segments in which fragments can be as long
+		s.startAgent(settings.EnvFragmentDuration+"="+length, settings.EnvSegmentDuration+"=1m")
+	}
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
 		name := fmt.Sprintf("camera-%d", i)

@@ -69,3 +69,25 @@ func TestStandInsListenOnThisMachineAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestCamerasAreRecordedOverIPv6Alone over each transport that needs sockets of its own on the hub.
+func TestCamerasAreRecordedOverIPv6Alone(t *testing.T) {
+	t.Parallel()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const recorded = `"$1" fakecam --listen "[::1]:0" >cam & cam=$!; until grep -q rtsp: cam; do sleep 0.1; done
+"$1" record --rtsp-transport "$2" --duration 3s "$(grep -o "rtsp://.*" cam | head -1)"; code=$?; kill $cam; exit $code`
+	for _, transport := range []string{"tcp", "udp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			command := append(separate(t), "sh", "-c", recorded, "sh", path, transport)
+			cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+			cmd.Dir = t.TempDir()
+			if output, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v:\n%s", err, output)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -48,8 +49,8 @@ const regionUsage = "the region to play, from which the partition of all ARNs fo
 
 // checkRegion refuses what is not the name of a region.
 func checkRegion(name string) error {
-	if !settings.IsRegion(name) {
-		return &exitError{exitSettings, fmt.Errorf("--region is %q, but must be a region such as us-west-2", name)}
+	if wrong := settings.RegionFault(name); wrong != "" {
+		return &exitError{exitSettings, errors.New("--region " + wrong)}
 	}
 	return nil
 }

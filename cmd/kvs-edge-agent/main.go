@@ -13,6 +13,8 @@ import (
 	_ "time/tzdata" // schedules name time zones, and a hub may lack the database
 
 	"github.com/spf13/cobra"
+
+	_ "github.com/kvs-edge/kvs-edge-agent/internal/fipsmode" // says which mode is not supported
 )
 
 // gcPercent trades a little processor time for memory, of which hubs have less. With 16 cameras of

@@ -40,6 +40,15 @@ func TestTheDemoRunsInFIPSMode(t *testing.T) {
 			t.Errorf("with fips140=%s it says %s", mode, text)
 		}
 	}
+	for _, args := range [][]string{{"version"}, {"run"}, {"demo"}, {"--help"}} {
+		cmd := exec.CommandContext(t.Context(), path, args...)
+		cmd.Env = append(os.Environ(), "GODEBUG=fips140=only")
+		output, err := cmd.CombinedOutput()
+		if want := "kvs-edge-agent: GODEBUG=fips140=only is not supported"; err == nil || cmd.ProcessState.ExitCode() != exitSettings ||
+			!strings.HasPrefix(string(output), want) || strings.Count(string(output), "\n") != 1 {
+			t.Errorf("%v ended with %v and said:\n%s", args, err, output)
+		}
+	}
 	dir, err := os.MkdirTemp("", "kvs") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)

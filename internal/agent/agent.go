@@ -260,7 +260,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 	}
 	syncer, err = kvsconfig.New(kvsconfig.Options{
 		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
-		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Applier: source, OutcomeChanged: source.Changed(), Applied: source.Applied,
+		KVS: hub.ControlPlane{Client: a.kvs, Config: a.aws}, Dir: dir, Applier: source, OutcomeChanged: source.Changed(), Applied: source.Applied,
 		Inbox: mqtt.Configurations(), Others: source.Others,
 		Publish:   mqtt.PublishSync,
 		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },

@@ -8,6 +8,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
@@ -19,6 +20,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
 )
 
 // describe says what is in force of a stream, without a secret.
@@ -86,7 +89,7 @@ func (a *Agent) countUploads(dir statefile.Dir) {
 	a.tiers = tier.Open(tier.Options{
 		Cloud: a.kvs, Streams: a.streams.names, Health: a.health, Dir: dir, Log: a.log,
 		Lengths: func(stream string) tier.Lengths {
-			return tier.Lengths{Day: a.counted.LastDay(stream).Mean(), Recent: a.counted.Stream(stream).Recent()}
+			return tier.Lengths{Day: a.counted.LastDay(stream).Mean(), Recent: a.counted.Stream(stream).Recent(), Live: a.uploadPlan(stream).Live}
 		},
 	})
 }
@@ -143,5 +146,28 @@ func (a *Agent) storage(stream string) (tierName string, retentionHours *int) {
 
 // uploads is what the local API shows of them.
 func (a *Agent) uploads() localapi.Uploads {
-	return localapi.Uploads{Counted: a.counted, Storage: a.storage}
+	return localapi.Uploads{Counted: a.counted, Storage: a.storage, Plan: a.uploadPlan}
+}
+
+// uploadPlan is how a stream is uploaded, as far as that decides on what it costs.
+func (a *Agent) uploadPlan(stream string) usage.Plan {
+	st := a.streams.get(stream)
+	if st == nil {
+		return usage.Plan{OnRequest: true}
+	}
+	upload, hub := st.wanted.Upload, a.settings()
+	tags, longest := a.fragments.of(stream)
+	if !upload.FromTags {
+		tags = upload.Tags
+	}
+	mode, _ := a.uploadMode.get()
+	live := !hub.NoCloud && modeOf(tags, mode) == settings.UploadLive
+	plan := usage.Plan{
+		OnRequest: !live && (hub.NoCloud || upload.Schedule.IsNever()), Live: live, ShortOnly: longest > 0,
+		AllAudio: hub.Audio.Uploaded() == uploader.AudioAll,
+	}
+	if _, err := fragment.Parse(tags.Fragment); err == nil {
+		plan.FragmentTag = tags.Fragment
+	}
+	return plan
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -14,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
+	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
 )
 
 // TestUploadsAreCountedAndTheTierIsShown: what an earlier start has learned of the tier is shown at once, uploads are counted
@@ -52,5 +54,48 @@ func TestUploadsAreCountedAndTheTierIsShown(t *testing.T) {
 	must(t, err)
 	if day := counted.LastDay("door"); day.Fragments < 2 || day.Calls < 1 || day.MediaMS < 1000 {
 		t.Errorf("%+v is saved", day)
+	}
+}
+
+// TestHowAStreamIsUploaded decides on what it costs.
+func TestHowAStreamIsUploaded(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		mode    settings.UploadMode
+		audio   settings.AudioMode
+		upload  desired.Upload
+		cloud   desired.Tags
+		noCloud bool
+		tooLong bool
+		want    usage.Plan
+	}{
+		"hourly": {mode: settings.UploadScheduled, upload: desired.Upload{Schedule: desired.Hourly()}},
+		"on request": {mode: settings.UploadScheduled, upload: desired.Upload{Schedule: desired.Never()},
+			want: usage.Plan{OnRequest: true}},
+		"live, all the same": {mode: settings.UploadLive, upload: desired.Upload{Schedule: desired.Never()}, want: usage.Plan{Live: true}},
+		"without the cloud":  {mode: settings.UploadLive, noCloud: true, want: usage.Plan{OnRequest: true}},
+		"all audio":          {mode: settings.UploadScheduled, audio: settings.AudioOn, want: usage.Plan{AllAudio: true}},
+		"short ones only":    {mode: settings.UploadScheduled, tooLong: true, want: usage.Plan{ShortOnly: true}},
+		"a tag in the cloud": {mode: settings.UploadScheduled, upload: desired.Upload{FromTags: true}, cloud: desired.Tags{Fragment: "5s"},
+			want: usage.Plan{FragmentTag: "5s"}},
+		"a tag without a use": {mode: settings.UploadScheduled, upload: desired.Upload{FromTags: true}, cloud: desired.Tags{Fragment: "99s"}},
+		"tags of a file": {mode: settings.UploadScheduled, upload: desired.Upload{Tags: desired.Tags{Fragment: "3s", Upload: "live"}},
+			cloud: desired.Tags{Fragment: "5s"}, want: usage.Plan{Live: true, FragmentTag: "3s"}},
+	} {
+		a := &Agent{uploadMode: newHubMode(row.mode)}
+		hub := settings.Settings{NoCloud: row.noCloud}
+		hub.Audio = row.audio
+		a.current.Store(&hub)
+		a.streams = &streams{running: map[string]*stream{"door": {wanted: desired.Stream{Name: "door", Upload: row.upload}}}}
+		a.fragments.tagged("door", row.cloud)
+		if row.tooLong {
+			a.fragments.tooLong("door", 10*time.Second)
+		}
+		if got := a.uploadPlan("door"); got != row.want {
+			t.Errorf("%s: it is %+v, want %+v", name, got, row.want)
+		}
+		if got, want := a.uploadPlan("gone"), (usage.Plan{OnRequest: true}); got != want {
+			t.Errorf("a stream that is not configured: %+v", got)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []str
 	if s.memory.transport != overTCP && s.leaves(d) {
 		return nil, &besideError{}
 	}
-	now, err := d.ask(s.memory.transport)
+	now, err := d.ask(s.memory.transport, s.local)
 	if err != nil {
 		return nil, err
 	}
@@ -71,15 +71,15 @@ func (s *session) leaves(d *delivery) bool {
 	return s.over.tunnel || s.conversation.scheme == "rtsps" && !d.secure
 }
 
-// ask returns how the camera is asked for a track over a transport.
-func (d *delivery) ask(t transport) (*setting, error) {
+// ask returns how the camera is asked for a track over a transport; local is this machine's address towards it.
+func (d *delivery) ask(t transport, local netip.Addr) (*setting, error) {
 	profile := "RTP/AVP"
 	if d.secure {
 		profile = "RTP/SAVP"
 	}
 	switch t {
 	case overUDP:
-		sockets, err := udp.Listen()
+		sockets, err := udp.Listen(local)
 		if err != nil {
 			return nil, err
 		}

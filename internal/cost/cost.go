@@ -3,14 +3,16 @@
 package cost
 
 import (
+	"math"
 	"slices"
 	"time"
 )
 
 const (
-	// BytesPerGB is what AWS charges as a GB. Its price examples divide MB by 1,024. Source: AWS, Kinesis Video Streams
-	// pricing, pricing examples.
-	BytesPerGB = 1 << 30
+	// BinaryGB is what AWS charges as a GB: its price examples divide MB by 1,024. Source: AWS, Kinesis Video Streams
+	// pricing, pricing examples. DecimalGB is the other one, for prices that are meant so.
+	BinaryGB  = 1 << 30
+	DecimalGB = 1_000_000_000
 	// Month is what a bill is for: the same examples have months of 30 days.
 	Month = 30 * 24 * time.Hour
 )
@@ -32,6 +34,13 @@ type Usage struct {
 	Bytes     int64
 	Fragments int64
 	Calls     int64 // of PutMedia
+	// Keyframes and LongestGOP are the mean and the greatest distance of keyframes; 0 where they are not known: then fragments may
+	// have any length.
+	Keyframes, LongestGOP time.Duration
+	// Fixed says that no setting changes the length of fragments.
+	Fixed bool
+	// Tier is the present storage tier, empty where it is not known.
+	Tier string
 }
 
 // Mean is the mean length of a fragment, 0 without one.
@@ -40,6 +49,25 @@ func (u Usage) Mean() time.Duration {
 		return 0
 	}
 	return time.Duration(float64(u.Media) / float64(u.Fragments))
+}
+
+const (
+	// shortest and longest are the limits of the setting. Source: KVS limits, PutMedia, less a second; see fragment.Length.
+	shortest = time.Second
+	longest  = 19 * time.Second
+	// jitter is by how much a fragment may exceed the setting, as keyframes do not come exactly regularly.
+	jitter = 100 * time.Millisecond
+)
+
+// reached is how long fragments become with a setting, as they consist of whole GOPs: one ends where another one, as long as the
+// longest, would be too much.
+func (u Usage) reached(setting time.Duration) time.Duration {
+	gop := min(u.Keyframes, longest)
+	if gop <= 0 {
+		return setting
+	}
+	room := max(0, min(setting+jitter, longest)-u.LongestGOP)
+	return max((shortest+gop-1)/gop, room/gop+1) * gop
 }
 
 // Bill is what a month costs, in the currency of the prices.
@@ -80,7 +108,8 @@ type Length struct {
 // Cheapest is the tier and the length of fragments that cost least.
 type Cheapest struct {
 	Tier    string  `json:"tier"`
-	Seconds float64 `json:"seconds"`
+	Seconds float64 `json:"seconds"`           // how long fragments are then
+	Setting float64 `json:"setting,omitempty"` // the length that is to be set for that; 0: the length is the present one
 	Present bool    `json:"present,omitempty"` // the length is the present one
 	Total   float64 `json:"total"`
 }
@@ -103,7 +132,7 @@ func Of(u Usage, retention time.Duration, p Prices) Estimate {
 		return e
 	}
 	months := float64(Month) / float64(u.Span)
-	e.GB = float64(u.Bytes) / BytesPerGB * months
+	e.GB = p.GB(u.Bytes) * months
 	e.Fragments, e.Calls = float64(u.Fragments)*months, float64(u.Calls)*months
 	bills := func(fragments float64) Bills {
 		bill := func(t TierPrices) Bill {
@@ -134,7 +163,7 @@ func Of(u Usage, retention time.Duration, p Prices) Estimate {
 			return 0
 		}
 	})
-	e.Cheapest = cheapest(e.Lengths)
+	e.Cheapest = cheapest(u, e.Bill, func(length time.Duration) Bills { return bills(media / float64(length)) })
 	return e
 }
 
@@ -147,22 +176,31 @@ func (t TierPrices) kept(retention time.Duration) float64 {
 	return max(float64(retention), t.MinimumStorageDays*float64(day)) / float64(Month)
 }
 
-// cheapest finds what costs least. Of equal ones the present length comes first, then the shortest, and HOT.
-func cheapest(list []Length) (c Cheapest) {
-	const cent = 0.005 // a smaller difference does not matter
+// cheapest finds what costs least. Of equal ones the present tier and length come first, then the shortest, and HOT.
+func cheapest(u Usage, present Bills, of func(length time.Duration) Bills) (c Cheapest) {
+	const (
+		cent = 0.005 // a smaller difference does not matter
+		same = 0.03  // lengths that differ by less are the same: where segments end, fragments are shorter
+	)
+	tiers := []string{Hot, Warm}
+	if u.Tier == Warm {
+		tiers = []string{Warm, Hot}
+	}
 	first := true
-	consider := func(l Length) {
-		for _, tier := range []string{Hot, Warm} {
-			if b, _ := l.Of(tier); first || b.Total < c.Total-cent {
-				c, first = Cheapest{Tier: tier, Seconds: l.Seconds, Present: l.Present, Total: b.Total}, false
+	consider := func(candidate Cheapest, bills Bills) {
+		for _, candidate.Tier = range tiers {
+			b, _ := bills.Of(candidate.Tier)
+			if candidate.Total = b.Total; first || candidate.Total < c.Total-cent {
+				c, first = candidate, false
 			}
 		}
 	}
-	for _, present := range []bool{true, false} {
-		for _, l := range list {
-			if l.Present == present {
-				consider(l)
-			}
+	mean := u.Mean()
+	consider(Cheapest{Seconds: mean.Seconds(), Present: true}, present)
+	for _, setting := range lengths {
+		length := u.reached(setting)
+		if !u.Fixed && math.Abs(float64(length-mean)) > same*float64(mean) {
+			consider(Cheapest{Seconds: length.Seconds(), Setting: setting.Seconds()}, of(length))
 		}
 	}
 	return c

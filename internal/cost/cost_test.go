@@ -92,6 +92,26 @@ func TestTheStorage(t *testing.T) {
 	}
 }
 
+func in(tier string, u cost.Usage) cost.Usage {
+	u.Tier = tier
+	return u
+}
+
+// TestWhatASettingReaches: whole GOPs, at least one, and no more than fit.
+func TestWhatASettingReaches(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ keyframes, longest, want float64 }{
+		{0, 0, 19}, {0.5, 0.5, 19}, {1, 1, 19}, {2, 2, 18}, {4, 4, 16}, {5, 5, 15}, {9.6, 9.6, 9.6}, {9.4, 9.4, 18.8}, {10.1, 10.1, 10.1},
+		{18, 18, 18}, {25, 25, 19}, {2, 6, 14}, {0.3, 0.3, 18.9},
+	} {
+		u := around(1, time.Second)
+		u.Keyframes, u.LongestGOP = time.Duration(row.keyframes*float64(time.Second)), time.Duration(row.longest*float64(time.Second))
+		if got := cost.Of(u, 90*day, cost.Embedded()).Cheapest; math.Abs(got.Seconds-row.want) > 0.001 {
+			t.Errorf("keyframes each %v s, at most %v: fragments of %v s, want %v", row.keyframes, row.longest, got.Seconds, row.want)
+		}
+	}
+}
+
 // TestTheCheapest has a tier and a length for each reason to be cheapest.
 func TestTheCheapest(t *testing.T) {
 	t.Parallel()
@@ -105,14 +125,19 @@ func TestTheCheapest(t *testing.T) {
 	}{
 		"short retention": {around(1, time.Second), day, cost.Embedded(),
 			cost.Cheapest{Tier: cost.Hot, Seconds: 1, Present: true, Total: 11.18}},
-		"long retention": {around(1, time.Second), quarter, cost.Embedded(), cost.Cheapest{Tier: cost.Warm, Seconds: 19, Total: 46.63}},
+		"long retention": {around(1, time.Second), quarter, cost.Embedded(),
+			cost.Cheapest{Tier: cost.Warm, Seconds: 19, Setting: 19, Total: 46.63}},
+		"of equal ones the present": {in(cost.Warm, around(1, 3*time.Second)), day, free,
+			cost.Cheapest{Tier: cost.Warm, Seconds: 3, Present: true}},
+		"nearly the longest": {around(1, 18750*time.Millisecond), quarter, cost.Embedded(),
+			cost.Cheapest{Tier: cost.Warm, Seconds: 18.75, Present: true, Total: 46.64}},
 		"the longest already": {around(1, 19*time.Second), quarter, cost.Embedded(),
 			cost.Cheapest{Tier: cost.Warm, Seconds: 19, Present: true, Total: 46.63}},
 		"nothing costs anything": {around(1, 3*time.Second), day, free, cost.Cheapest{Tier: cost.Hot, Seconds: 3, Present: true}},
 	} {
 		got := cost.Of(row.u, row.retention, row.prices).Cheapest
 		if math.Abs(got.Total-row.want.Total) > 0.01 || math.Abs(got.Seconds-row.want.Seconds) > 0.01 || got.Tier != row.want.Tier ||
-			got.Present != row.want.Present {
+			got.Setting != row.want.Setting || got.Present != row.want.Present {
 			t.Errorf("%s: %+v, want %+v", name, got, row.want)
 		}
 	}
@@ -148,6 +173,13 @@ func TestPricesOfOthers(t *testing.T) {
 	if err != nil || p.Region != "eu-central-1" || p.Currency != "EUR" || p.Hot.StoragePerGBMonth != 0.03 {
 		t.Fatalf("%+v, %v", p, err)
 	}
+	if p.BytesPerGB != cost.BinaryGB {
+		t.Errorf("a GB has %d bytes", p.BytesPerGB)
+	}
+	decimal, err := cost.ReadPrices(strings.NewReader(`{` + head + `"bytesPerGB":1e9,` + tiers + `}`))
+	if err != nil || decimal.GB(3e9) != 3 || p.GB(3<<30) != 3 {
+		t.Errorf("%+v, %v", decimal, err)
+	}
 	of := func(region, date string) string {
 		return `{"region":"` + region + `","date":"` + date + `","source":"x",` + tiers + "}"
 	}
@@ -172,6 +204,8 @@ func TestPricesOfOthers(t *testing.T) {
 		with(`"HOT":{"storagePerGBMonth":-1},"WARM":{}`):    "HOT.storagePerGBMonth is -1; it must be a number from 0 to 1000000",
 		with(`"HOT":{"storagePerGBMonth":"1"},"WARM":{}`):   "HOT.storagePerGBMonth must be a number",
 		with(`"HOT":{"storagePerGBMonth":1e999},"WARM":{}`): "HOT.storagePerGBMonth must be a number",
+		with(`"bytesPerGB":1000,` + tiers):                  "bytesPerGB is 1000; it must be 1073741824 or 1000000000",
+		with(`"bytesPerGB":"GiB",` + tiers):                 "bytesPerGB must be a number",
 		with(`"perThousandCalls":2000000,` + tiers):         "perThousandCalls is 2e+06; it must be a number from 0 to 1000000",
 		with(`"HOT":7,"WARM":{}`):                           "HOT must be an object",
 		"{" + strings.Repeat(" ", 65<<10) + "}":             "it is larger than 64 kB",

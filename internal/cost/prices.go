@@ -2,6 +2,7 @@ package cost
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,8 @@ type Prices struct {
 	Date     string `json:"date"` // since when they are known: 2026-11 or 2026-11-28
 	Source   string `json:"source"`
 	Currency string `json:"currency"` // three letters; USD if it is missing
+	// BytesPerGB is BinaryGB, also if it is missing, or DecimalGB.
+	BytesPerGB int64 `json:"bytesPerGB"`
 	// PerThousandCalls is for PutMedia calls, for which AWS charges nothing.
 	PerThousandCalls float64    `json:"perThousandCalls"`
 	Hot              TierPrices `json:"HOT"`
@@ -34,6 +37,11 @@ type TierPrices struct {
 	StoragePerGBMonth          float64 `json:"storagePerGBMonth"`
 	// MinimumStorageDays are paid for whatever is stored, even if it is deleted earlier.
 	MinimumStorageDays float64 `json:"minimumStorageDays,omitempty"`
+}
+
+// GB is a size as it is charged.
+func (p Prices) GB(bytes int64) float64 {
+	return float64(bytes) / float64(cmp.Or(p.BytesPerGB, BinaryGB))
 }
 
 //go:embed prices.json
@@ -64,6 +72,7 @@ type raw struct {
 	Date             *string  `json:"date"`
 	Source           *string  `json:"source"`
 	Currency         *string  `json:"currency"`
+	BytesPerGB       *float64 `json:"bytesPerGB"`
 	PerThousandCalls *float64 `json:"perThousandCalls"`
 	Hot              *rawTier `json:"HOT"`
 	Warm             *rawTier `json:"WARM"`
@@ -162,6 +171,13 @@ func (f raw) prices() (p Prices, err error) {
 	}
 	if len(p.Currency) != 3 || strings.ContainsFunc(p.Currency, func(r rune) bool { return r < 'A' || r > 'Z' }) {
 		return Prices{}, fmt.Errorf("currency is %q; it must be three capital letters, such as USD", clean(p.Currency))
+	}
+	p.BytesPerGB = BinaryGB
+	if f.BytesPerGB != nil {
+		if *f.BytesPerGB != BinaryGB && *f.BytesPerGB != DecimalGB {
+			return Prices{}, fmt.Errorf("bytesPerGB is %g; it must be %d or %d", *f.BytesPerGB, BinaryGB, DecimalGB)
+		}
+		p.BytesPerGB = int64(*f.BytesPerGB)
 	}
 	if err := number("perThousandCalls", f.PerThousandCalls, maxPrice, &p.PerThousandCalls); err != nil {
 		return Prices{}, err

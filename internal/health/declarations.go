@@ -104,7 +104,7 @@ var Declarations = []Declaration{
 	{"credentials-service", Failed, "", "Credentials endpoint fails", anchorCredentials, cloudAndRecorder},
 	{"credentials-token", Failed, UserError, "Token is refused by Greengrass", anchorCredentials, cloudAndRecorder},
 	{"endpoint", Failed, UserError, "Host of AWS is not one that the settings allow", anchorCredentials,
-		[]string{JobCloud, JobRecorder, JobMetrics}},
+		[]string{JobCloud, JobConfig, JobRecorder, JobMetrics}},
 	{"clock-off", Degraded, UserError, "Hub's clock differs from that of AWS", anchorCredentials, []string{JobCloud}},
 	{"device-certificate", Degraded, UserError, "Replaced device certificate is not usable", anchorCredentials, []string{JobCloud}},
 	// The hub itself.

@@ -13,6 +13,7 @@ type Uploads struct {
 	Counted usage.Counted // nil: nothing was counted
 	// Storage is the tier of a stream, "" while it is not known, and for how long its media is kept, nil while that is not.
 	Storage func(stream string) (tier string, retentionHours *int)
+	Plan    func(stream string) usage.Plan // nil: nothing is known
 }
 
 const (
@@ -22,20 +23,30 @@ const (
 	maxUsageDays = 366
 )
 
+// wholeDays is a span of whole days (UTC), of which the last one ends now if it is today. A time that is zero has its default.
+func (s *Server) wholeDays(from, to time.Time) (begin, end time.Time, err error) {
+	now := s.now().UTC()
+	end = to.UTC().Add(day - 1).Truncate(day)
+	if to.IsZero() || end.After(now) {
+		end = now
+	}
+	if begin = from.UTC().Truncate(day); from.IsZero() {
+		begin = end.Truncate(day).Add(-usageDays * day)
+	}
+	if end.Sub(begin) > maxUsageDays*day || !begin.Before(end) {
+		err = badQuery("from must be before to, and at most %d days", maxUsageDays)
+	}
+	return begin, end, err
+}
+
 // getUsage answers with a line for each stream of which there was anything to upload, or with that of one stream.
 func (s *Server) getUsage(r *request) (any, error) {
-	to := r.to
-	if to.IsZero() {
-		to = s.now().UTC()
-	}
-	from := r.from.UTC().Truncate(day)
-	if r.from.IsZero() {
-		from = to.Truncate(day).Add(-usageDays * day)
-	}
-	if to.Sub(from) > maxUsageDays*day || !from.Before(to) {
-		return nil, badQuery("from must be before to, and at most %d days", maxUsageDays)
+	from, to, err := s.wholeDays(r.from, r.to)
+	if err != nil {
+		return nil, err
 	}
 	counted := s.o.Uploads.Counted
+	source := usage.Source{Store: s.o.Store, Counted: counted, Plan: s.o.Uploads.Plan}
 	names := s.o.Store.Streams()
 	if counted != nil {
 		names = append(names, counted.Streams()...)
@@ -51,7 +62,7 @@ func (s *Server) getUsage(r *request) (any, error) {
 	slices.Sort(names)
 	list := []usage.Stream{}
 	for _, name := range slices.Compact(names) {
-		u, err := usage.Of(r.Context(), s.o.Store, counted, name, from, to)
+		u, err := source.Of(r.Context(), name, from, to)
 		if err != nil {
 			return nil, err
 		}

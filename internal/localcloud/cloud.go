@@ -151,7 +151,7 @@ func open(o Options) (*Cloud, error) {
 	if c.o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, fmt.Errorf("cannot find the directory of the local cloud: %w", err)
 	}
-	if c.store, err = c.doc.open(filepath.Join(c.o.Dir, "state")); err != nil {
+	if c.store, err = c.doc.open(filepath.Join(c.o.Dir, "state"), account.Home(o.Region)); err != nil {
 		return nil, err
 	}
 	if err := c.openServices(); err != nil {

@@ -47,7 +47,7 @@ func (f *stepFile) after(n int, lost func(step int) bool) *memory {
 
 // movedGOP writes GOPs into a fragment, of which the last is moved, and frames behind it. It returns after how many steps the move began
 // and ended, and the frames.
-func movedGOP(t *testing.T, f *stepFile, leading bool, late time.Duration) (began, ended int, frames []gopFrame) {
+func movedGOP(t testing.TB, f *stepFile, leading bool, late time.Duration) (began, ended int, frames []gopFrame) {
 	t.Helper()
 	w, err := NewWriter(f, movedHeader, WriterOptions{BufferSize: 300})
 	if err != nil {

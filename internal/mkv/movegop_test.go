@@ -46,7 +46,7 @@ var movedHeader = Header{Start: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), T
 	{Number: 1, Kind: Video, CodecID: CodecAVC}, {Number: 2, Kind: Audio, CodecID: CodecAAC, SampleRate: 8000, Channels: 1},
 }}
 
-func writeFrames(t *testing.T, w *Writer, list []gopFrame) {
+func writeFrames(t testing.TB, w *Writer, list []gopFrame) {
 	t.Helper()
 	for _, x := range list {
 		data := x.data

@@ -249,7 +249,7 @@ func newestGOP(r io.ReaderAt, f Fragment) (k gopStart, err error) {
 	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
 		b, err := c.block(offset, f.Start)
 		if err != nil {
-			return k, err
+			return gopStart{}, ofDisk(err) // a damaged fragment has none
 		}
 		if b.track == 1 && b.keyframe && before.frames > 0 {
 			before.offset, before.time = b.from, b.time

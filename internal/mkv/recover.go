@@ -103,8 +103,10 @@ func (r *Reader) settleMoves(found *survey) (copied []extent, err error) {
 			continue
 		}
 		k, err := newestGOP(r.scan.r, a)
-		if err != nil || k.offset == 0 {
+		if err != nil {
 			return copied, err
+		} else if k.offset == 0 {
+			continue
 		}
 		same, longer, err := r.compare(Fragment{Offset: k.offset - ClusterHeadSize, Size: a.Offset + a.Size - k.offset + ClusterHeadSize}, b)
 		open := slices.IndexFunc(found.incomplete, func(c completion) bool { return c.Offset == a.Offset })
@@ -129,27 +131,27 @@ func (r *Reader) settleMoves(found *survey) (copied []extent, err error) {
 }
 
 // compare reports whether two fragments have the same frames, whatever their times, as far as the shorter one goes, and whether the
-// first one has more of them. The end of a last frame may not have been written.
+// first one has more of them. The end of a last frame may be zeros, if it was not written.
 func (r *Reader) compare(a, b Fragment) (same, longer bool, err error) {
 	next, stop := iter.Pull2(r.blocks(b))
 	defer stop()
 	differ := false
 	for x, err := range r.blocks(a) {
 		if err != nil || differ {
-			return false, false, err
+			return false, false, ofDisk(err)
 		}
 		y, err, more := next()
 		if err != nil || !more {
-			return err == nil, true, err
+			return err == nil, true, ofDisk(err)
 		}
-		if x.Track != y.Track || x.Keyframe != y.Keyframe || len(x.Data) != len(y.Data) {
+		if x.Track != y.Track || x.Keyframe != y.Keyframe || len(x.Data) != len(y.Data) ||
+			!bytes.HasPrefix(x.Data, bytes.TrimRight(y.Data, "\x00")) && !bytes.HasPrefix(y.Data, bytes.TrimRight(x.Data, "\x00")) {
 			return false, false, nil
 		}
-		if differ = !bytes.Equal(x.Data, y.Data); !differ {
-			continue
-		}
-		if _, err, more := next(); err != nil || !more {
-			return err == nil, true, err
+		if differ = !bytes.Equal(x.Data, y.Data); differ {
+			if _, err, more := next(); err != nil || !more {
+				return err == nil, true, ofDisk(err)
+			}
 		}
 	}
 	return true, false, nil

@@ -178,6 +178,10 @@ func FuzzRecover(f *testing.F) {
 		clear(m.data[last-sumContent : last])
 		f.Add(m.data)
 	}
+	moved := &stepFile{}
+	for n, _, _ := movedGOP(f, moved, true, 0); n <= len(moved.steps); n++ { // crashes while a GOP is moved
+		f.Add(moved.after(n, func(int) bool { return false }).data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := &memory{data: bytes.Clone(data)}
 		recovered, err := Recover(m, int64(len(data)))

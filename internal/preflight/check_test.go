@@ -189,8 +189,8 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 			ignore, dual := set(endpoint.EnvIgnoreURLs, "true"), set(endpoint.EnvDualStack, "true")
 			region := set(settings.EnvRegion, "xx-nowhere-1")
 			return func() { ignore(); dual(); region() }
-		}, says: []string{"host: Kinesis Video Streams has no dual-stack endpoint in xx-nowhere-1 that is known here: unset " +
-			"AWS_USE_DUALSTACK_ENDPOINT, or name one in AWS_ENDPOINT_URL_KINESIS_VIDEO."}},
+		}, says: []string{"host: Kinesis Video Streams has no dual-stack endpoint in xx-nowhere-1 that is known here: set " +
+			"AWS_USE_DUALSTACK_ENDPOINT=false, or name one in AWS_ENDPOINT_URL_KINESIS_VIDEO and set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false."}},
 		"listing is not allowed": {breaks: func() func() {
 			h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 403, "AccessDeniedException")
 			return func() { h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") }

@@ -163,7 +163,7 @@ func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 		notAsked("the hub's ARN")
 		return nil
 	}
-	list, err := hub.ControlPlane{Client: c.kvs}.EdgeConfigs(ctx, arn)
+	list, err := hub.ControlPlane{Client: c.kvs, Config: c.aws}.EdgeConfigs(ctx, arn)
 	if err != nil {
 		c.withoutCloud("streams", c.withPolicy(sentence(err), err))
 		return nil

@@ -24,6 +24,10 @@ func (c *checker) checkSettings() bool {
 	if err == nil {
 		c.device, err = found.IoT.TLS()
 	}
+	if err == nil {
+		c.settings = found
+		err = c.connect()
+	}
 	var wrong *settings.Error
 	switch {
 	case errors.As(err, &wrong):
@@ -32,11 +36,6 @@ func (c *checker) checkSettings() bool {
 		}
 		return false
 	case err != nil:
-		c.bad("settings", sentence(err))
-		return false
-	}
-	c.settings = found
-	if err := c.connect(); err != nil {
 		c.bad("settings", sentence(err))
 		return false
 	}

@@ -2,47 +2,24 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/arn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
-
-// The names of the endpoints of AWS IoT, with their region.
-// Source: AWS General Reference, "AWS IoT Core endpoints"; IoT API, DescribeEndpoint.
-var (
-	credentialsHost = regexp.MustCompile(`^[a-z0-9-]+\.credentials\.iot(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `(?::\d+)?$`)
-	dataHost        = regexp.MustCompile(`^[a-z0-9-]+\.iot(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `(?::\d+)?$`)
-	suffixes        = suffixPattern()
-)
-
-// suffixPattern takes the suffixes of all partitions.
-func suffixPattern() string {
-	var list []string
-	for _, p := range arn.Partitions() {
-		list = append(list, regexp.QuoteMeta(p.Suffix), regexp.QuoteMeta(p.DualStack))
-	}
-	return "(?:" + strings.Join(list, "|") + ")"
-}
-
-// regionOf returns the region in the name of an endpoint, "" when the name is not of that kind.
-func regionOf(host string, kind *regexp.Regexp) string {
-	if found := kind.FindStringSubmatch(strings.ToLower(host)); found != nil {
-		return found[1]
-	}
-	return ""
-}
 
 // hostFaults says what the names of the endpoints show to be wrong, without any question to the network.
 func hostFaults(s settings.Settings) (faults []string) {
 	const credentialType, dataType = "`aws iot describe-endpoint --endpoint-type iot:CredentialProvider`",
 		"`aws iot describe-endpoint --endpoint-type iot:Data-ATS`"
 	credentials, data := s.IoT.CredentialEndpoint, s.IoT.DataEndpoint
-	wrongCredentials, wrongData := regionOf(credentials, dataHost) != "", regionOf(data, credentialsHost) != ""
+	isCredentials, ofCredentials := endpoint.IoT(credentials)
+	isData, ofData := endpoint.IoT(data)
+	wrongCredentials, wrongData := isCredentials == endpoint.IoTData, isData == endpoint.IoTCredentials
 	switch {
 	case wrongCredentials && wrongData:
 		faults = append(faults, fmt.Sprintf("%s and %s are exchanged: each has the value of the other.", settings.EnvCredentialEndpoint,
@@ -55,13 +32,6 @@ func hostFaults(s settings.Settings) (faults []string) {
 		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of credentials: set it to what %s shows.", settings.EnvDataEndpoint, data,
 			dataType))
 	}
-	of := func(host string) string {
-		if region := regionOf(host, credentialsHost); region != "" {
-			return region
-		}
-		return regionOf(host, dataHost)
-	}
-	ofCredentials, ofData := of(credentials), of(data)
 	differs := func(region string) bool { return region != "" && region != s.Region }
 	switch {
 	case differs(ofCredentials) && ofCredentials == ofData:
@@ -126,8 +96,11 @@ func (c *checker) checkAccount(ctx context.Context) bool {
 	account, err := hub.Account(ctx, c.aws)
 	switch {
 	case err != nil:
-		c.good("account", fmt.Sprintf("%s is %s, which could not be compared, as STS does not answer.", settings.EnvAccountID,
-			c.settings.AccountID))
+		why := "STS does not answer"
+		if fault := (*health.Fault)(nil); errors.As(err, &fault) && fault.Code == endpoint.Code {
+			why = "STS may not be asked where the settings place it"
+		}
+		c.good("account", fmt.Sprintf("%s is %s, which could not be compared, as %s.", settings.EnvAccountID, c.settings.AccountID, why))
 	case account != c.settings.AccountID:
 		c.bad("account", fmt.Sprintf("%s is %s, but the hub's credentials are of the account %s: correct or remove it.", settings.EnvAccountID,
 			c.settings.AccountID, account))

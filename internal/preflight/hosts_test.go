@@ -52,6 +52,13 @@ func TestHostsSayWhichSettingIsWrong(t *testing.T) {
 			"AWS_IOT_CORE_DATA_ATS_ENDPOINT is in eu-west-1, but AWS_REGION is us-west-2: correct one of them."},
 		"the other of another": {"us-west-2", "c2k.credentials.iot.eu-west-1.amazonaws.com", dataOfOregon,
 			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT is in eu-west-1, but AWS_REGION is us-west-2: correct one of them."},
+		"exchanged, FIPS": {"us-east-1", "data.iot-fips.us-east-1.amazonaws.com", "data.credentials.iot-fips.us-east-1.amazonaws.com",
+			"are exchanged: each has the value of the other."},
+		"exchanged, with capitals and dots": {"us-west-2", strings.ToUpper(dataOfOregon[:10]) + dataOfOregon[10:] + ".",
+			credentialsOfOregon + ".",
+			"are exchanged: each has the value of the other."},
+		"VPC endpoint of another region": {"us-west-2", credentialsOfOregon, "vpce-1-2.data.iot.eu-west-1.vpce.amazonaws.com",
+			"AWS_IOT_CORE_DATA_ATS_ENDPOINT is in eu-west-1"},
 		"exchanged and elsewhere": {"eu-west-1", dataOfOregon, credentialsOfOregon,
 			"exchanged: each has the value of the other.\nAWS_REGION is eu-west-1, but both"},
 	} {

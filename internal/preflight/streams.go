@@ -103,7 +103,9 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	s.add("secret", true, "%s holds the URL of the source.", secretARN)
 	if name, _ := arn.Parse(secretARN); name.Region != c.settings.Region {
 		place, _ := c.aws.Endpoints().Of(endpoint.SecretsManager, name.Region) // it answered
-		s.add("host", true, "%s: %s (%s of the secret's region).", place.Service.Name, place.Host(), place.Why)
+		if place.Setting == endpoint.EnvRegion {                               // any other is that of the hub's region too
+			s.add("host", true, "%s: %s (%s of the secret's region).", place.Service.Name, place.Host(), place.Why)
+		}
 	}
 	c.checkSource(ctx, s, url)
 }

@@ -151,3 +151,29 @@ func expectIntact(t *testing.T, b *segmenterRig) {
 		_ = r.Close()
 	}
 }
+
+// TestAudioWithoutVideo has a camera whose video stops for a while, and whose audio continues: what no fragment takes is counted, and all
+// of the video is recorded.
+func TestAudioWithoutVideo(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		pause time.Duration
+		lost  bool
+	}{{5 * time.Second, false}, {15 * time.Second, true}, {31 * time.Second, true}, {5 * time.Minute, true}} {
+		c := wildCamera{gopFilm: gopFilm{segmenterRig: newSegmenterRig(t)}, random: rand.New(rand.NewPCG(1, 1))}
+		c.o.FragmentTarget = func() time.Duration { return later }
+		c.connect()
+		for range 8 {
+			c.wildGOP(time.Second)
+		}
+		for end := c.at + row.pause; c.at < end; c.at += 64 * time.Millisecond {
+			c.audioFrame(make([]byte, 50), uint32(c.at*wildRate/time.Second), noon.Add(c.at))
+		}
+		c.heard = c.at
+		c.wildGOP(time.Second)
+		c.expectAny()
+		if lost := c.o.numbers.audioLost.Load(); lost > 0 != row.lost {
+			t.Errorf("after %s %d frames of audio are left out", row.pause, lost)
+		}
+	}
+}

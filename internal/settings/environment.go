@@ -16,9 +16,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
-// endpointPattern is host or host:port; an address of IPv6 is in brackets.
-var endpointPattern = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$`)
-
 // environment reads variables and gathers what is wrong with them.
 type environment struct {
 	lookup func(string) (string, bool)
@@ -47,7 +44,9 @@ func (e *environment) required(name, what string) string {
 
 func (e *environment) endpoint(name, howToFind string) string {
 	value := e.required(name, "the host that `"+howToFind+"` shows")
-	e.match(name, value, endpointPattern, "a host name, without https:// and without a path")
+	if wrong := endpoint.HostFault(value); value != "" && wrong != "" {
+		e.fault("%s %s", name, wrong)
+	}
 	return value
 }
 
@@ -59,11 +58,20 @@ func (e *environment) endpoints() endpoint.Options {
 			IgnoreURLs: e.boolean(endpoint.EnvIgnoreURLs, false)},
 		Set: endpoint.Choices{FIPS: set(endpoint.EnvFIPS), DualStack: set(endpoint.EnvDualStack), IgnoreURLs: set(endpoint.EnvIgnoreURLs)},
 	}
-	o.Environment.All = e.optional(endpoint.EnvURL, "")
+	o.Environment.All = e.url(endpoint.EnvURL)
 	for _, s := range endpoint.Services() {
-		*o.Environment.Of(s) = e.optional(s.Variable, "")
+		*o.Environment.Of(s) = e.url(s.Variable)
 	}
 	return o
+}
+
+// url is the address of a service of AWS; "" when none is set.
+func (e *environment) url(name string) string {
+	value := e.optional(name, "")
+	if wrong := endpoint.URLFault(value); value != "" && wrong != "" {
+		e.fault("%s %s", name, wrong)
+	}
+	return value
 }
 
 func (e *environment) match(name, value string, pattern *regexp.Regexp, what string) {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
@@ -84,6 +86,9 @@ func withGreengrass(lookup func(string) (string, bool), lite string) (full func(
 		g.exchange = iotcreds.TokenExchange{URL: e.optional(EnvTokenExchange, ""), Token: secret.New(e.optional(envTokenExchangeToken, ""))}
 	}
 	config, path, err := greengrassValues(root, lite)
+	if mode, ok := config[greengrassSettings[endpoint.EnvFIPS]]; ok {
+		config[greengrassSettings[endpoint.EnvFIPS]] = strconv.FormatBool(isTrue(mode))
+	}
 	switch {
 	case err != nil && g.exchange.URL != "":
 		g.unreadable = fmt.Sprintf("cannot read %s: %s", path, reason(err))
@@ -103,6 +108,13 @@ func withGreengrass(lookup func(string) (string, bool), lite string) (full func(
 		}
 		return value, value != ""
 	}, g, nil
+}
+
+// isTrue takes a boolean as Greengrass does, for which every other text is false.
+// Source: aws-greengrass-nucleus, Coerce.toBoolean.
+func isTrue(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n != 0 || slices.Contains([]string{"true", "yes", "on", "t", "y"}, strings.ToLower(text))
 }
 
 // greengrassValues reads the configuration of the nucleus, or of the nucleus lite where there is no

@@ -58,6 +58,16 @@ func TestGreengrassDecidesAboutFIPS(t *testing.T) {
 			t.Errorf("with %q FIPS is %v (%v), want %v", value, s.Endpoints.FIPS, err, want)
 		}
 	}
+	for mode, want := range map[string]bool{
+		"true": true, "\"true\"": true, "True": true, "yes": true, "1": true, "false": false, "\"false\"": false, "\"\"": false, "no": false,
+		"0": false, "maybe": false,
+	} {
+		root := greengrassRoot(t, env, "      iotCredEndpoint:", "      fipsMode: "+mode+"\n      iotCredEndpoint:")
+		s, err := FromEnv(lookupIn(map[string]string{EnvGreengrassRoot: root, EnvRoleAlias: "alias"}))
+		if err != nil || s.Endpoints.FIPS != want {
+			t.Errorf("with fipsMode %s FIPS is %v (%v), want %v", mode, s.Endpoints.FIPS, err, want)
+		}
+	}
 }
 
 func TestGreengrassGivesWhatTheEnvironmentLacks(t *testing.T) {

@@ -4,6 +4,7 @@
 package settings
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -71,11 +72,20 @@ var (
 	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`) // IoT API, CreateThing
 	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
 	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
-	urlPattern       = regexp.MustCompile(`^https?://[^/\s]+(/\S*)?$`)
 )
 
-// IsRegion reports whether a name is that of a region, by its form.
-func IsRegion(name string) bool { return regionPattern.MatchString(name) }
+// RegionFault says what the name of a region must be and is not, as the end of a sentence; "" when it has the form of one.
+// Names such as fips-us-east-1 and us-east-1-fips, which older SDKs took for their FIPS endpoints, are none.
+func RegionFault(name string) string {
+	region := strings.TrimSuffix(strings.TrimPrefix(name, "fips-"), "-fips")
+	switch {
+	case !regionPattern.MatchString(region):
+		return fmt.Sprintf("is %q, but must be a region such as us-west-2", name)
+	case region != name:
+		return fmt.Sprintf("is %q, but must be %s; %s=true chooses its FIPS endpoints", name, region, endpoint.EnvFIPS)
+	}
+	return ""
+}
 
 // FromEnv reads the settings. The error is a *Error that names every fault.
 func FromEnv(lookup func(string) (string, bool)) (Settings, error) {
@@ -135,12 +145,11 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 
 // check finds what is set, but wrong.
 func (e *environment) check(s Settings) {
-	e.match(EnvRegion, s.Region, regionPattern, "a region such as us-west-2")
+	if wrong := RegionFault(s.Region); s.Region != "" && wrong != "" {
+		e.fault("%s %s", EnvRegion, wrong)
+	}
 	if tz, ok := e.lookup("TZ"); ok && scheduler.CheckZone(tz) != nil {
 		e.fault("TZ is %q, but must be a time zone such as Europe/Berlin", tz)
-	}
-	for _, name := range endpoint.URLVariables() {
-		e.match(name, e.optional(name, ""), urlPattern, "a URL such as https://localhost:4566")
 	}
 	e.match(EnvAccountID, s.AccountID, accountPattern, "an account number of 12 digits")
 	e.match(EnvThingName, s.IoT.ThingName, thingPattern, "a thing name: up to 128 letters, digits, : _ -")

@@ -154,8 +154,9 @@ func sdkVariables() Group {
 		{EnvCertFile, "File with root CAs in addition to those of the system's directory, also for `rtsps://` cameras; `AWS_CA_BUNDLE` takes " +
 			"precedence for AWS.", "the system's", AfterRestart, func(s Settings) string { return s.CertFile }},
 		{endpoint.EnvFIPS, "`true` uses [FIPS endpoints](aws-setup.md#endpoints) alone: any other host that is set or answered is an " +
-			"error.", "`false`, or what Greengrass says", AfterRestart, func(s Settings) string { return fmt.Sprint(s.Endpoints.FIPS) }},
-		{endpoint.EnvDualStack, "`true` uses endpoints that answer over IPv6 too.", "`false`", AfterRestart,
+			"error.", "`false`, or what Greengrass or the [AWS configuration file](aws-setup.md#endpoints) says", AfterRestart,
+			func(s Settings) string { return fmt.Sprint(s.Endpoints.FIPS) }},
+		{endpoint.EnvDualStack, "`true` uses endpoints that answer over IPv6 too.", "`false`, or what that file says", AfterRestart,
 			func(s Settings) string { return fmt.Sprint(s.Endpoints.DualStack) }},
 		{endpoint.EnvURL, "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO`, " +
 			"`AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_CLOUDWATCH` for a single service, such as its " +

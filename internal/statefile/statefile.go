@@ -197,6 +197,37 @@ func (d Dir) Write(name string, state any) error {
 	return atomicfile.Replace(d.files, path, data, fileMode)
 }
 
+// Begin replaces a file of lines by its first ones. Unlike Write it is not synced: the lines outlive the process, but perhaps not
+// a power cut.
+func (d Dir) Begin(name string, lines []byte) error { return d.put(name, os.O_TRUNC, lines) }
+
+// Append adds lines to a file of lines, as Begin does.
+func (d Dir) Append(name string, lines []byte) error { return d.put(name, os.O_APPEND, lines) }
+
+func (d Dir) put(name string, how int, lines []byte) error {
+	f, err := d.files.OpenFile(filepath.Join(d.path, name), os.O_WRONLY|os.O_CREATE|how, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(lines)
+	return errors.Join(err, f.Close())
+}
+
+// Lines reads a file of lines; without one there are none. Any of them may be torn.
+func (d Dir) Lines(name string) ([]byte, error) {
+	path := filepath.Join(d.path, name)
+	info, err := d.files.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular() || info.Size() > maxStateFile:
+		return nil, ErrCorrupt
+	}
+	return d.files.ReadFile(path)
+}
+
 // Sweep removes what an interrupted write left.
 func (d Dir) Sweep() error {
 	leftovers, err := filepath.Glob(filepath.Join(d.path, "*.json.new*"))

@@ -156,3 +156,37 @@ func TestTheAdviceIsThatOfTheCause(t *testing.T) {
 		t.Errorf("%v: %q", err, got)
 	}
 }
+
+// TestLinesAreAppended to a file that begins again, for the agent only.
+func TestLinesAreAppended(t *testing.T) {
+	t.Parallel()
+	d := openTestDir(t)
+	const name = "a.log"
+	read := func(want string) {
+		t.Helper()
+		if got, err := d.Lines(name); err != nil || string(got) != want {
+			t.Errorf("it has %q, %v; want %q", got, err, want)
+		}
+	}
+	read("")
+	for _, step := range []struct {
+		put  func(name string, lines []byte) error
+		line string
+		want string
+	}{{d.Begin, "a\n", "a\n"}, {d.Append, "b\n", "a\nb\n"}, {d.Begin, "c\n", "c\n"}, {d.Append, "d\n", "c\nd\n"}} {
+		if err := step.put(name, []byte(step.line)); err != nil {
+			t.Fatal(err)
+		}
+		read(step.want)
+	}
+	path := filepath.Join(d.Path(), name)
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("its mode is %v, %v", info.Mode(), err)
+	}
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Lines(name); !errors.Is(err, ErrCorrupt) || d.Append(name, nil) == nil {
+		t.Errorf("a directory that replaces it: %v", err)
+	}
+}

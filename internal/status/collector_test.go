@@ -2,6 +2,7 @@ package status
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -113,8 +114,8 @@ func TestTheCapOfALine(t *testing.T) {
 	}
 }
 
-// TestTheStorageTierOfOneStream is a line below its table. With several streams it is in JSON only.
-func TestTheStorageTierOfOneStream(t *testing.T) {
+// TestTheStorageTier is a line below the table: of one stream, or of all.
+func TestTheStorageTier(t *testing.T) {
 	t.Parallel()
 	c, _ := newCollector("door", "yard")
 	of := c.Streams
@@ -123,16 +124,23 @@ func TestTheStorageTierOfOneStream(t *testing.T) {
 		list[0].StorageTier = "WARM"
 		return list
 	}
-	const line = "· door uploader: storage tier WARM\n"
 	all := c.Snapshot()
-	if text := table(t, all); strings.Contains(text, line) || all.Streams[0].StorageTier != "WARM" || all.Streams[1].StorageTier != "" {
+	if text := table(t, all); !strings.Contains(text, "· agent uploader: storage tier WARM (door)\n") || all.Streams[1].StorageTier != "" {
 		t.Errorf("of all streams it shows\n%s", text)
 	}
 	for stream, shown := range map[string]bool{"door": true, "yard": false} {
 		one, _ := all.Only(stream)
-		if text := table(t, one); strings.Contains(text, line) != shown {
+		if text := table(t, one); strings.Contains(text, "· door uploader: storage tier WARM\n") != shown ||
+			shown != strings.Contains(text, "tier") {
 			t.Errorf("of %s it shows\n%s", stream, text)
 		}
+	}
+	streams := []Stream{{Name: "a", StorageTier: "WARM"}, {Name: "new"}}
+	for i := range 5 {
+		streams = append(streams, Stream{Name: fmt.Sprint("s", i), StorageTier: "HOT"})
+	}
+	if got, want := storageTiers(streams), "storage tier HOT (5 streams), WARM (a)"; got != want {
+		t.Errorf("of many it is %q, want %q", got, want)
 	}
 }
 

@@ -2,7 +2,9 @@ package status
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -42,10 +44,12 @@ func sentences(s Snapshot) []sentence {
 			list = append(list, sentence{health.Info, "deletion", st.Name, fmt.Sprintf("%s %s retention: %s", mark(health.Info), st.Name, text)})
 		}
 	}
-	if len(s.Streams) == 1 && s.Streams[0].StorageTier != "" {
-		st := s.Streams[0]
-		list = append(list, sentence{health.Info, "storage-tier", st.Name, fmt.Sprintf("%s %s uploader: storage tier %s", mark(health.Info),
-			st.Name, st.StorageTier)})
+	if text := storageTiers(s.Streams); text != "" {
+		subject, name := "", "agent"
+		if len(s.Streams) == 1 {
+			subject, name = s.Streams[0].Name, s.Streams[0].Name
+		}
+		list = append(list, sentence{health.Info, "storage-tier", subject, fmt.Sprintf("%s %s uploader: %s", mark(health.Info), name, text)})
 	}
 	for _, o := range s.Orphans {
 		for _, c := range o.Conditions {
@@ -54,6 +58,35 @@ func sentences(s Snapshot) []sentence {
 		list = append(list, sentence{health.Info, "orphan", o.Name, fmt.Sprintf("%s %s retention: %s", mark(health.Info), o.Name, o.sentence())})
 	}
 	return list
+}
+
+// namedPerTier is of how many streams of a storage tier the names are shown.
+const namedPerTier = 4
+
+// storageTiers says in which storage tiers the streams are, as far as that is known; "" where it is known of none.
+func storageTiers(streams []Stream) string {
+	byTier := make(map[string][]string)
+	for _, st := range streams {
+		if st.StorageTier != "" {
+			byTier[st.StorageTier] = append(byTier[st.StorageTier], st.Name)
+		}
+	}
+	var parts []string
+	for _, tier := range slices.Sorted(maps.Keys(byTier)) {
+		names := byTier[tier]
+		switch {
+		case len(streams) == 1:
+			parts = append(parts, tier)
+		case len(names) <= namedPerTier:
+			parts = append(parts, tier+" ("+humanize.List(names)+")")
+		default:
+			parts = append(parts, tier+" ("+humanize.Count(len(names), "stream")+")")
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "storage tier " + strings.Join(parts, ", ")
 }
 
 // secretRead says how old the address is of a camera that is in trouble.

@@ -14,6 +14,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
@@ -25,14 +27,22 @@ const (
 	keepDays = 40
 	// maxStreams bounds the streams: those that were uploaded longest ago go first.
 	maxStreams = 1000
-	// saveEvery is how often changes are written, to spare the flash. A power cut loses as much of the tally.
+	// saveEvery is how often changes are written and synced, to spare the flash. In between they go to the journal.
 	saveEvery = 10 * time.Minute
+	// readTries is how often the file is read while the agent saves it between the reading of file and journal.
+	readTries = 3
+	// future is how far ahead of the hub's clock media may be dated.
+	future = 24 * time.Hour
+	// maxCount bounds what the file may say of a day: 100 years of bytes at 12.5 MB/s would be below.
+	maxCount = 1e17
+	// maxFirst is the last time that has a date in JSON, in ms since 1970.
+	maxFirst = 253402300799999
 )
 
-// Day is what was uploaded of the media that was recorded on a day (UTC).
+// Day is what was uploaded of the media that was recorded on a day (UTC). What the service received twice counts twice.
 type Day struct {
 	Bytes     int64 `json:"bytes"`     // of clusters, as they were sent
-	Fragments int64 `json:"fragments"` // that the service acknowledged as persisted
+	Fragments int64 `json:"fragments"` // that the service acknowledged as persisted or received
 	MediaMS   int64 `json:"mediaMs"`   // how long they are together
 	Calls     int64 `json:"calls"`     // of PutMedia, on the day on which they were made
 }
@@ -52,8 +62,10 @@ func (d Day) Mean() time.Duration {
 
 // counted is a stream's part of the file.
 type counted struct {
-	FirstMS int64          `json:"firstMs"` // when the earliest of its media was recorded
-	Days    map[string]Day `json:"days"`    // by their date
+	// FirstMS is from when on Days is complete: when the earliest of its media was recorded or, where earlier days are no longer
+	// kept, the start of the oldest one that is.
+	FirstMS int64          `json:"firstMs"`
+	Days    map[string]Day `json:"days"` // by their date
 }
 
 // Options of a Tally.
@@ -72,6 +84,7 @@ type Tally struct {
 	counters map[string]*Stream
 	changed  bool // since the last save
 	failing  bool // the last save failed
+	journal  journal
 }
 
 // Open reads the tally. One that is damaged or unreadable is started again.
@@ -82,7 +95,7 @@ func Open(o Options) *Tally {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	t := &Tally{o: o, counters: make(map[string]*Stream)}
+	t := newTally(o)
 	if err := t.read(o.Dir.Read); err != nil {
 		logevent.TallyNotRead.Log(o.Log, zap.Error(err))
 	}
@@ -90,9 +103,18 @@ func Open(o Options) *Tally {
 }
 
 // Read returns the tally of an agent, which may run, as it was last saved. With an error it is empty.
-func Read(dir statefile.Dir) (*Tally, error) {
-	t := &Tally{o: Options{Dir: dir, Now: time.Now, Log: zap.NewNop()}, counters: make(map[string]*Stream)}
-	return t, t.read(dir.ReadOnly)
+func Read(dir statefile.Dir) (t *Tally, err error) {
+	for range readTries {
+		t = newTally(Options{Dir: dir, Now: time.Now, Log: zap.NewNop()})
+		if err = t.read(dir.ReadOnly); err != nil || !t.journal.stale {
+			break
+		}
+	}
+	return t, err
+}
+
+func newTally(o Options) *Tally {
+	return &Tally{o: o, streams: make(map[string]*counted), counters: make(map[string]*Stream), journal: newJournal()}
 }
 
 // read fills the tally. Where there is no file it is empty.
@@ -101,37 +123,53 @@ func (t *Tally) read(from func(name string, state any) error) error {
 	if err != nil || t.streams == nil {
 		t.streams = make(map[string]*counted)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	t.journal.base = idOf(t.streams)
 	for name, c := range t.streams {
 		if c == nil || !c.plausible() {
 			delete(t.streams, name)
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		t.changed = t.replay()
+	}
 	return err
+}
+
+// plausible reports whether a day can be true.
+func (d Day) plausible(date string) bool {
+	_, err := time.Parse(time.DateOnly, date)
+	return err == nil && min(d.Bytes, d.Fragments, d.MediaMS, d.Calls) >= 0 && max(d.Bytes, d.Fragments, d.MediaMS, d.Calls) <= maxCount
 }
 
 // plausible reports whether a stream's part of the file can be true.
 func (c *counted) plausible() bool {
 	for date, day := range c.Days {
-		if _, err := time.Parse(time.DateOnly, date); err != nil || min(day.Bytes, day.Fragments, day.MediaMS, day.Calls) < 0 {
+		if !day.plausible(date) {
 			return false
 		}
 	}
-	return true
+	return c.FirstMS >= 0 && c.FirstMS <= maxFirst
 }
 
 // Run saves changes now and then until ctx ends, and then those that are left. It returns nil.
 func (t *Tally) Run(ctx context.Context) error {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
+	t.save() // what the journal of an earlier process has
+	defer t.save()
 	for {
 		select {
 		case <-ticker.C:
 			t.save()
+		case <-t.journal.due.C():
+			if backoff.Sleep(ctx, journalEvery) != nil {
+				return nil
+			}
+			t.note()
 		case <-ctx.Done():
-			t.save()
 			return nil
 		}
 	}
@@ -145,11 +183,12 @@ func (t *Tally) save() {
 		return
 	}
 	t.prune()
-	document := make(map[string]counted, len(t.streams))
+	document := make(map[string]*counted, len(t.streams))
 	for name, c := range t.streams {
-		document[name] = counted{c.FirstMS, maps.Clone(c.Days)}
+		document[name] = &counted{c.FirstMS, maps.Clone(c.Days)}
 	}
 	t.changed = false
+	pending := t.journal.take()
 	t.mu.Unlock()
 	err := t.o.Dir.Write(file, document)
 	t.mu.Lock()
@@ -159,7 +198,10 @@ func (t *Tally) save() {
 	}
 	if t.failing = err != nil; t.failing {
 		t.changed = true
+		t.journal.putBack(pending)
+		return
 	}
+	t.journal.base, t.journal.size = idOf(document), 0
 }
 
 // prune bounds the tally. Called with mu held.
@@ -196,15 +238,26 @@ func (c *counted) prune() {
 		return
 	}
 	dates := slices.Sorted(maps.Keys(c.Days))
-	for _, date := range dates[:len(dates)-keepDays] {
+	surplus := len(dates) - keepDays
+	for _, date := range dates[:surplus] {
 		delete(c.Days, date)
+	}
+	if oldest, err := time.Parse(time.DateOnly, dates[surplus]); err == nil {
+		c.FirstMS = max(c.FirstMS, oldest.UnixMilli())
 	}
 }
 
-// add counts on a day.
-func (t *Tally) add(stream string, at time.Time, d Day) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// dated is the time on whose day media counts: that of its recording or, where a wrong clock makes that impossible, now.
+func (t *Tally) dated(at time.Time) time.Time {
+	now := t.o.Now()
+	if !hubclock.Unset(now) && (hubclock.Unset(at) || at.After(now.Add(future))) {
+		return now
+	}
+	return at
+}
+
+// of is a stream's part, made if it is missing. Called with mu held.
+func (t *Tally) of(stream string) *counted {
 	c := t.streams[stream]
 	if c == nil {
 		c = &counted{}
@@ -213,19 +266,29 @@ func (t *Tally) add(stream string, at time.Time, d Day) {
 	if c.Days == nil {
 		c.Days = make(map[string]Day)
 	}
+	return c
+}
+
+// add counts on a day.
+func (t *Tally) add(stream string, at time.Time, d Day) {
+	at = t.dated(at)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.of(stream)
 	if ms := at.UnixMilli(); d.Fragments > 0 && (c.FirstMS == 0 || ms < c.FirstMS) {
 		c.FirstMS = ms
 	}
 	date := at.UTC().Format(time.DateOnly)
 	c.Days[date] = c.Days[date].Add(d)
 	t.changed = true
+	t.journal.add(entry{stream, date, c.FirstMS, d})
 	if len(c.Days) > keepDays+1 {
 		c.prune()
 	}
 }
 
-// Days returns a copy of a stream's days, by date, and when the earliest of its media was recorded, zero where
-// that is not known.
+// Days returns a copy of a stream's days, by date, and from when on they are complete, zero where that is not known: see
+// counted.FirstMS.
 func (t *Tally) Days(stream string) (days map[string]Day, first time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -201,7 +201,9 @@ func TestADamagedTallyStartsAgain(t *testing.T) {
 	dir := dirOf(t)
 	if err := dir.Write(file, map[string]any{
 		"null": nil, "negative": counted{Days: map[string]Day{"2026-11-28": {Bytes: -1}}}, "date": counted{Days: map[string]Day{"x": {}}},
-		"good": counted{Days: map[string]Day{"2026-11-28": {Bytes: 1}}},
+		"huge": counted{Days: map[string]Day{"2026-11-28": {Bytes: 1 << 62}}}, "before 1970": counted{FirstMS: -1},
+		"after 9999": counted{FirstMS: 1 << 60, Days: map[string]Day{"2026-11-28": {Bytes: 1}}},
+		"good":       counted{Days: map[string]Day{"2026-11-28": {Bytes: 1}}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +220,7 @@ func TestADiskThatFailsCostsOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	core, logged := observer.New(zap.DebugLevel)
-	tally := &Tally{o: Options{Dir: dir, Now: at(noon), Log: zap.New(core)}, streams: map[string]*counted{}, counters: map[string]*Stream{}}
+	tally := newTally(Options{Dir: dir, Now: at(noon), Log: zap.New(core)})
 	tally.Stream("door").Call()
 	tally.save()
 	tally.save()
@@ -237,17 +239,22 @@ func TestADiskThatFailsCostsOneLine(t *testing.T) {
 func TestTheTallyIsBounded(t *testing.T) {
 	t.Parallel()
 	dir := dirOf(t)
-	tally := Open(Options{Dir: dir, Now: at(noon)})
+	now := noon
+	tally := Open(Options{Dir: dir, Now: func() time.Time { return now }})
 	for i := range 3 * keepDays {
-		tally.Stream("door").Persisted(noon.AddDate(0, 0, i), noon.AddDate(0, 0, i), 1)
+		now = noon.AddDate(0, 0, i)
+		tally.Stream("door").Persisted(now, now, 1)
 	}
 	for i := range maxStreams {
 		tally.Stream(fmt.Sprintf("s%04d", i)).Persisted(noon.AddDate(0, 0, -1), noon, 1)
 	}
 	tally.save()
-	days, _ := tally.Days("door")
-	if len(days) != keepDays || days[noon.AddDate(0, 0, 3*keepDays-1).Format(time.DateOnly)].Fragments != 1 {
+	days, first := tally.Days("door")
+	if len(days) != keepDays || days[now.Format(time.DateOnly)].Fragments != 1 {
 		t.Errorf("%d days are kept", len(days))
+	}
+	if want := now.AddDate(0, 0, 1-keepDays).Truncate(24 * time.Hour); !first.Equal(want) {
+		t.Errorf("they are complete from %v on, want %v", first, want)
 	}
 	if names := tally.Streams(); len(names) != maxStreams || names[0] != "door" || names[1] != "s0001" {
 		t.Errorf("%d streams are kept, from %v on", len(names), names[:2])
@@ -255,5 +262,146 @@ func TestTheTallyIsBounded(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir.Path(), file))
 	if err != nil || info.Size() > 1<<20 {
 		t.Errorf("the file has %d bytes, %v", info.Size(), err)
+	}
+}
+
+// TestAKillLosesASecondOfTheCount, however much media that is, before and after the file is saved, and several times.
+func TestAKillLosesASecondOfTheCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := dirOf(t)
+		next := time.Now()
+		want := Day{}
+		for kill := range 4 {
+			// A killed process saves nothing more: its directory is copied before its end.
+			tally := Open(Options{Dir: dir})
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { _ = tally.Run(ctx) })
+			for range 40 + 3000*(kill%2) { // five fragments a second, as many as the service takes
+				next = feed(tally.Stream("door"), next, 1, time.Second)
+				want = want.Add(Day{Bytes: 1000, Fragments: 1})
+				time.Sleep(200 * time.Millisecond)
+			}
+			tally.Stream("door").Call()
+			want.Calls++
+			time.Sleep(journalEvery + time.Millisecond)
+			synctest.Wait()
+			killed := dirOf(t)
+			if err := os.CopyFS(killed.Path(), os.DirFS(dir.Path())); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			running.Wait()
+			dir = killed
+			read, err := Read(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			days, first := read.Days("door")
+			var sum Day
+			for _, day := range days {
+				sum = sum.Add(day)
+			}
+			if sum.MediaMS = 0; sum != want || first.IsZero() {
+				t.Fatalf("after kill %d %+v is left, want %+v", kill, sum, want)
+			}
+		}
+	})
+}
+
+// TestAJournalIsNotAddedTwice: neither to a later file, nor to one that was set aside, and a torn line ends it.
+func TestAJournalIsNotAddedTwice(t *testing.T) {
+	t.Parallel()
+	of := func(dir statefile.Dir) int64 {
+		read, _ := Read(dir)
+		days, _ := read.Days("door")
+		return days["2026-11-28"].Fragments
+	}
+	dir := dirOf(t)
+	tally := Open(Options{Dir: dir, Now: at(noon)})
+	feed(tally.Stream("door"), noon, 1, time.Second)
+	tally.save() // makes the directory
+	feed(tally.Stream("door"), noon.Add(time.Minute), 2, time.Second)
+	tally.note()
+	if got := of(dir); got != 3 {
+		t.Errorf("with its journal it has %d", got)
+	}
+	path := filepath.Join(dir.Path(), journalFile)
+	journal, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, torn := range []string{
+		`{"stream":"door","da`, "\x00\x00\x00", `{"stream":"door","date":"x"}`, `{"stream":"door","date":"2026-11-28","bytes":-1}`,
+	} {
+		if err := os.WriteFile(path, append(append([]byte{}, journal...), torn...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := of(dir); got != 3 {
+			t.Errorf("with the torn line %q it has %d", torn, got)
+		}
+	}
+	if err := os.WriteFile(path, journal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tally.save()
+	if got := of(dir); got != 3 {
+		t.Errorf("saved it has %d", got)
+	}
+	feed(tally.Stream("door"), noon.Add(time.Hour), 4, time.Second)
+	tally.note()
+	if got := of(dir); got != 7 {
+		t.Errorf("with the next journal it has %d", got)
+	}
+	again := Open(Options{Dir: dir, Now: at(noon)})
+	again.save()
+	if got := of(dir); got != 7 || Open(Options{Dir: dir}).changed {
+		t.Errorf("after a start it has %d", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir.Path(), file), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if days, _ := Open(Options{Dir: dir}).Days("door"); len(days) != 0 {
+		t.Errorf("without its file the journal is %v", days)
+	}
+}
+
+// TestAJournalIsBounded on a disk on which the file cannot be saved, and nothing follows what is missing.
+func TestAJournalIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := dirOf(t)
+	tally := Open(Options{Dir: dir, Now: at(noon)})
+	tally.Stream("door").Call()
+	tally.save()
+	tally.journal.size = maxJournal - 10
+	for range 2 {
+		tally.Stream("door").Call()
+		tally.note()
+	}
+	if _, err := os.Stat(filepath.Join(dir.Path(), journalFile)); err == nil || tally.journal.size != maxJournal {
+		t.Errorf("it is written beyond its bound: %d, %v", tally.journal.size, err)
+	}
+	if days, _ := tally.Days("door"); days["2026-11-28"].Calls != 3 {
+		t.Errorf("it counts %v", days)
+	}
+}
+
+// TestMediaWithAWrongDateCountsToday: that of a clock that was never set, or was ahead.
+func TestMediaWithAWrongDateCountsToday(t *testing.T) {
+	t.Parallel()
+	for name, date := range map[string]time.Time{"never set": time.Unix(100, 0), "ahead": noon.AddDate(3, 0, 0)} {
+		tally := Open(Options{Dir: dirOf(t), Now: at(noon)})
+		feed(tally.Stream("door"), date, 10, time.Second)
+		days, first := tally.Days("door")
+		if len(days) != 1 || days["2026-11-28"].Fragments != 10 || days["2026-11-28"].Mean().Round(100*time.Millisecond) != time.Second ||
+			!first.Equal(noon) {
+			t.Errorf("%s: %v, complete from %v on", name, days, first)
+		}
+	}
+	unset := Open(Options{Dir: dirOf(t), Now: at(time.Unix(5, 0))})
+	feed(unset.Stream("door"), noon, 1, time.Second)
+	if days, _ := unset.Days("door"); days["2026-11-28"].Fragments != 1 {
+		t.Errorf("while the clock is not set the media's date counts: %v", days)
 	}
 }

@@ -19,6 +19,8 @@ const scopeDear health.Scope = "fragment-cost"
 const (
 	// dearBelow is the mean length of fragments below which they are dear in the WARM tier.
 	dearBelow = 5 * time.Second
+	// dearUntil is where that ends: a mean near the limit would else begin and end it repeatedly.
+	dearUntil = 5500 * time.Millisecond
 	// suggested is the length that the sentence compares with.
 	suggested = 10 * time.Second
 )
@@ -27,30 +29,38 @@ const (
 type Lengths struct {
 	Day    time.Duration // of the last day
 	Recent time.Duration // of the last fragments
+	Live   bool          // each fragment is uploaded as soon as it is complete
 }
 
-// dear reports whether fragments are, on the whole and now.
-func (l Lengths) dear() bool {
-	return l.Day > 0 && l.Day < dearBelow && (l.Recent == 0 || l.Recent < dearBelow)
+// below reports whether fragments are shorter than a length, on the whole and now.
+func (l Lengths) below(length time.Duration) bool {
+	return l.Day > 0 && l.Day < length && (l.Recent == 0 || l.Recent < length)
 }
 
 // judge says whether a stream's fragments are dear in its tier.
 func (w *Watch) judge(stream string) {
 	component := w.o.Health.Component(stream, health.JobUploader)
 	lengths := w.o.Lengths(stream)
-	if w.Of(stream).Tier != cost.Warm || !lengths.dear() {
+	limit := dearBelow
+	if w.dear[stream] {
+		limit = dearUntil
+	}
+	if w.dear[stream] = w.Of(stream).Tier == cost.Warm && lengths.below(limit); !w.dear[stream] {
 		if component.OK(scopeDear) {
 			logevent.FragmentCostEnded.Log(w.o.Log, zap.String("stream", stream))
 		}
 		return
 	}
-	prices := cost.Embedded()
+	prices, late := cost.Embedded(), ""
+	if lengths.Live {
+		late = " (of a live upload they arrive later by as much)"
+	}
 	fault := health.UserFault(codeDear, nil,
 		"Stream %s is stored in the WARM tier, which charges each fragment: with fragments of %s on average those of 30 days of video cost "+
-			"%s, and with %s they cost %s (prices of %s, %s). Longer ones are made with AWS_KVS_EDGE_FRAGMENT_DURATION, or the stream's tag "+
+			"%s, and with %s they cost %s (prices of %s, %s). Longer ones%s are made with AWS_KVS_EDGE_FRAGMENT_DURATION, or the stream's tag "+
 			"kvs-edge:fragment; `kvs-edge-agent cost` compares.",
 		stream, health.Varying(fmt.Sprintf("%.1f s", lengths.Day.Seconds())), health.Varying(money(cost.PerMonthOfMedia(lengths.Day, prices))),
-		fmt.Sprintf("%.0f s", suggested.Seconds()), money(cost.PerMonthOfMedia(suggested, prices)), prices.Region, prices.Date)
+		fmt.Sprintf("%.0f s", suggested.Seconds()), money(cost.PerMonthOfMedia(suggested, prices)), prices.Region, prices.Date, late)
 	if component.Report(scopeDear, health.Info, fault) {
 		logevent.Condition(w.o.Log, fault, zap.String("stream", stream))
 	}

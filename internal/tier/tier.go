@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
@@ -27,7 +28,8 @@ const (
 	jitter      = 0.2
 	// spread is the time over which the first questions are spread, and those about a new stream.
 	spread = 5 * time.Minute
-	// spacing is the least time between two streams: at most 5 are asked about in a second, where an account has 50 calls/s.
+	// spacing is the least time between two streams: at most 5 are asked about in a second, where an account has 50 calls/s for
+	// all of its hubs.
 	// Source: KVS Developer Guide, quotas, DescribeStreamStorageConfiguration.
 	spacing = 200 * time.Millisecond
 	// judgeEvery is how often the streams are listed and the length of their fragments is judged.
@@ -70,6 +72,7 @@ type Watch struct {
 	o      Options
 	denied map[string]bool     // streams of which it may not be read; for Run only
 	asked  map[string]schedule // by stream; for Run only
+	dear   map[string]bool     // streams whose fragments are dear; for Run only
 
 	mu    sync.Mutex
 	known map[string]Storage // by stream; guarded by mu
@@ -92,7 +95,9 @@ func Open(o Options) *Watch {
 	if o.Rand == nil {
 		o.Rand = rand.Float64
 	}
-	return &Watch{o: o, asked: make(map[string]schedule), denied: make(map[string]bool), known: Read(o.Dir, o.Log)}
+	return &Watch{
+		o: o, asked: make(map[string]schedule), denied: make(map[string]bool), dear: make(map[string]bool), known: Read(o.Dir, o.Log),
+	}
 }
 
 // Read returns what the state directory has, by stream.
@@ -121,30 +126,47 @@ func (w *Watch) Of(stream string) Storage {
 
 // Run asks until ctx ends. It returns nil.
 func (w *Watch) Run(ctx context.Context) error {
+	var judged time.Time
 	for {
-		next := w.o.Now().Add(judgeEvery)
 		streams := w.o.Streams()
 		w.forget(streams)
-		for _, stream := range streams {
-			due := w.due(stream)
-			if due.After(w.o.Now()) {
-				if due.Before(next) {
-					next = due
-				}
-				continue
-			}
-			w.ask(ctx, stream)
-			if backoff.Sleep(ctx, spacing) != nil {
-				return nil
+		if now := w.o.Now(); judged.IsZero() || now.Sub(judged) >= judgeEvery || now.Before(judged) {
+			judged = now
+			for _, stream := range streams {
+				w.judge(stream)
 			}
 		}
-		for _, stream := range streams {
-			w.judge(stream)
+		next := judged.Add(judgeEvery)
+		stream, due := w.first(streams)
+		switch {
+		case stream == "":
+		case due.After(w.o.Now()):
+			next = earlier(next, due)
+		default:
+			w.ask(ctx, stream)
+			next = time.Time{}
 		}
 		if backoff.Sleep(ctx, max(spacing, next.Sub(w.o.Now()))) != nil {
 			return nil
 		}
 	}
+}
+
+// first is the stream that is to be asked about first, and when; "" without streams.
+func (w *Watch) first(streams []string) (first string, at time.Time) {
+	for _, stream := range streams {
+		if due := w.due(stream); first == "" || due.Before(at) {
+			first, at = stream, due
+		}
+	}
+	return first, at
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // due is when a stream is to be asked about.
@@ -170,6 +192,7 @@ func (w *Watch) forget(streams []string) {
 		if !configured[stream] {
 			delete(w.asked, stream)
 			delete(w.denied, stream)
+			delete(w.dear, stream)
 		}
 	}
 }
@@ -177,13 +200,14 @@ func (w *Watch) forget(streams []string) {
 // ask asks about a stream, and decides when it does so again.
 func (w *Watch) ask(ctx context.Context, stream string) {
 	s := w.asked[stream]
+	known := w.Of(stream)
 	hours, err := w.o.Cloud.Retention(ctx, stream)
 	if err == nil {
-		w.learn(stream, func(s *Storage) { s.RetentionHours = &hours })
-	} else if ctx.Err() == nil {
-		w.o.Log.Debug("retention of the stream unknown", zap.String("stream", stream), zap.Error(err))
+		known.RetentionHours = &hours
 	}
+	unknown := err
 	tier, err := w.o.Cloud.StorageTier(ctx, stream)
+	now := w.o.Now()
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -192,11 +216,13 @@ func (w *Watch) ask(ctx context.Context, stream string) {
 			logevent.StorageTierDenied.Log(w.o.Log, zap.String("stream", stream))
 		}
 		w.denied[stream] = true
-		s.due = w.o.Now().Add(deniedEvery + w.part(time.Duration(jitter*float64(deniedEvery))))
-		w.learn(stream, func(s *Storage) { s.Tier = "" })
+		s.due = now.Add(deniedEvery + w.part(time.Duration(jitter*float64(deniedEvery))))
+		known.Tier = ""
+	case isMissing(err):
+		s.due = now.Add(s.wait.Next())
+		known = Storage{} // and so is what was known of one of that name
 	case err != nil:
-		w.o.Log.Debug("storage tier of the stream unknown", zap.String("stream", stream), zap.Error(err))
-		s.due = w.o.Now().Add(s.wait.Next())
+		s.due = now.Add(s.wait.Next())
 	default:
 		if had := w.denied[stream]; had {
 			if delete(w.denied, stream); len(w.denied) == 0 {
@@ -204,10 +230,14 @@ func (w *Watch) ask(ctx context.Context, stream string) {
 			}
 		}
 		s.wait.Reset()
-		s.due = w.o.Now().Add(every + w.part(time.Duration(jitter*float64(every))))
-		w.learn(stream, func(s *Storage) { s.Tier = health.Clean(tier, maxTier) })
+		s.due = now.Add(every + w.part(time.Duration(jitter*float64(every))))
+		known.Tier = health.Clean(tier, maxTier)
+	}
+	if unknown = errors.Join(unknown, err); unknown != nil {
+		w.o.Log.Debug("storage of the stream unknown", zap.String("stream", stream), zap.Error(unknown))
 	}
 	w.asked[stream] = s
+	w.learn(stream, known)
 }
 
 // isDenied reports whether the hub's role lacks a right.
@@ -216,11 +246,22 @@ func isDenied(err error) bool {
 	return errors.As(err, &answer) && answer.Meaning.RightMissing()
 }
 
+// isMissing reports whether the stream does not exist: a proxy's 404 has no name.
+func isMissing(err error) bool {
+	var answer *kvs.RequestError
+	return errors.As(err, &answer) && answer.Meaning.Kind == awserr.NotFound && answer.Name != ""
+}
+
+// same reports whether both say the same.
+func (s Storage) same(other Storage) bool {
+	return s.Tier == other.Tier && (s.RetentionHours == nil) == (other.RetentionHours == nil) &&
+		(s.RetentionHours == nil || *s.RetentionHours == *other.RetentionHours)
+}
+
 // learn changes what is known of a stream, and keeps it for the next start. A disk that fails only costs that.
-func (w *Watch) learn(stream string, change func(*Storage)) {
+func (w *Watch) learn(stream string, s Storage) {
 	w.mu.Lock()
-	s := w.known[stream]
-	change(&s)
+	changed := !w.known[stream].same(s)
 	w.known[stream] = s
 	document := make(map[string]Storage, len(w.known))
 	for name, s := range w.known {
@@ -229,6 +270,9 @@ func (w *Watch) learn(stream string, change func(*Storage)) {
 		}
 	}
 	w.mu.Unlock()
+	if !changed && !w.o.Dir.Missing(file) {
+		return
+	}
 	if err := w.o.Dir.Write(file, document); err != nil {
 		w.o.Log.Debug("storage tiers not saved", zap.Error(err))
 	}

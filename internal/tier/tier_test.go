@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
@@ -31,6 +32,7 @@ type cloud struct {
 	hours int
 	err   error
 	calls map[string][]time.Time // of StorageTier, by stream
+	hangs time.Duration          // how long a call takes
 }
 
 func (c *cloud) set(tier string, err error) {
@@ -40,6 +42,7 @@ func (c *cloud) set(tier string, err error) {
 }
 
 func (c *cloud) StorageTier(ctx context.Context, stream string) (string, error) {
+	_ = backoff.Sleep(ctx, c.hangs)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls == nil {
@@ -203,6 +206,103 @@ func TestOtherFailuresAreTriedAgain(t *testing.T) {
 	})
 }
 
+// TestAStreamThatIsMissing has no tier, even if one of that name had one; a new one is found soon.
+func TestAStreamThatIsMissing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, &cloud{tier: cost.Warm, hours: 24}, dirOf(t), "door")
+		w.setLengths(Lengths{Day: time.Second, Recent: time.Second})
+		pass(10 * time.Minute)
+		dear := func() int { return len(w.o.Health.Component("door", health.JobUploader).Snapshot().Conditions) }
+		if dear() != 1 {
+			t.Errorf("%d conditions", dear())
+		}
+		w.cloud.set("", &kvs.RequestError{
+			Operation: "DescribeStreamStorageConfiguration", Status: 404, Name: "ResourceNotFoundException",
+			Meaning: awserr.Error{Kind: awserr.NotFound},
+		})
+		pass(2 * time.Hour)
+		if got := w.Of("door"); got.Tier != "" || got.RetentionHours != nil || dear() != 0 || w.logged.Len() != 2 {
+			t.Errorf("it is known as %+v, %d conditions: %v", got, dear(), w.logged.All())
+		}
+		w.cloud.set(cost.Hot, nil)
+		pass(10 * time.Minute)
+		if got := w.Of("door"); got.Tier != cost.Hot || *got.RetentionHours != 24 {
+			t.Errorf("the new one is known as %+v", got)
+		}
+	})
+}
+
+// TestCallsThatHangDelayNothingElse: what many streams wait for has no influence on what is said of their fragments.
+func TestCallsThatHangDelayNothingElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var streams []string
+		for i := range 100 {
+			streams = append(streams, fmt.Sprintf("s%d", i))
+		}
+		dir := dirOf(t)
+		if err := dir.Write(file, map[string]Storage{"s50": {Tier: cost.Warm}}); err != nil {
+			t.Fatal(err)
+		}
+		w := start(t, &cloud{err: errors.New("no network"), hangs: 10 * time.Second}, dir, streams...)
+		pass(10 * time.Minute)
+		w.setLengths(Lengths{Day: time.Second, Recent: time.Second})
+		pass(judgeEvery + 11*time.Second)
+		if n := len(w.o.Health.Component("s50", health.JobUploader).Snapshot().Conditions); n != 1 {
+			t.Errorf("after %v there are %d conditions", judgeEvery, n)
+		}
+	})
+}
+
+// TestTheSameAnswerIsNotWritten, to spare the flash, unless somebody has removed the file.
+func TestTheSameAnswerIsNotWritten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := dirOf(t)
+		w := start(t, &cloud{tier: cost.Warm, hours: 24}, dir, "a", "b")
+		pass(10 * time.Minute)
+		path := filepath.Join(dir.Path(), file)
+		if err := os.WriteFile(path, []byte("as it was"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		pass(3 * time.Hour)
+		if data, err := os.ReadFile(path); err != nil || string(data) != "as it was" {
+			t.Errorf("it is written: %s, %v", data, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Hour)
+		if known := Read(dir, zap.NewNop()); known["a"].Tier != cost.Warm || len(known) != 2 {
+			t.Errorf("when it was removed it has %v", known)
+		}
+		w.cloud.set(cost.Hot, nil)
+		pass(2 * time.Hour)
+		if known := Read(dir, zap.NewNop()); known["a"].Tier != cost.Hot || *known["b"].RetentionHours != 24 {
+			t.Errorf("after a change it has %v", known)
+		}
+	})
+}
+
+// TestALengthNearTheLimit does not begin and end the condition with each fragment.
+func TestALengthNearTheLimit(t *testing.T) {
+	t.Parallel()
+	w := Open(Options{Health: health.NewRegistry(time.Now), Lengths: func(string) Lengths { return Lengths{} }, Dir: dirOf(t)})
+	w.known["door"] = Storage{Tier: cost.Warm}
+	for i, row := range []struct {
+		seconds float64
+		want    int
+	}{{5.1, 0}, {4.9, 1}, {5.1, 1}, {4.9, 1}, {5.4, 1}, {5.6, 0}, {5.1, 0}} {
+		mean := time.Duration(row.seconds * float64(time.Second))
+		w.o.Lengths = func(string) Lengths { return Lengths{Day: mean, Recent: mean} }
+		w.judge("door")
+		if n := len(w.o.Health.Component("door", health.JobUploader).Snapshot().Conditions); n != row.want {
+			t.Errorf("step %d, %v s: %d conditions, want %d", i, row.seconds, n, row.want)
+		}
+	}
+}
+
 func TestAFileThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	minus := -1
@@ -237,11 +337,13 @@ func TestWhereFragmentsAreDear(t *testing.T) {
 	}{
 		"short":           {cost.Warm, Lengths{Day: time.Second, Recent: time.Second}, "$25.92, and with 10 s they cost $2.59"},
 		"after a restart": {cost.Warm, Lengths{Day: 2 * time.Second}, "with fragments of 2.0 s on average those of 30 days of video cost $12.96"},
-		"long":            {cost.Warm, Lengths{Day: 5 * time.Second, Recent: 5 * time.Second}, ""},
-		"changed since":   {cost.Warm, Lengths{Day: time.Second, Recent: 9 * time.Second}, ""},
-		"never uploaded":  {cost.Warm, Lengths{}, ""},
-		"hot":             {cost.Hot, Lengths{Day: time.Second, Recent: time.Second}, ""},
-		"not known":       {"", Lengths{Day: time.Second, Recent: time.Second}, ""},
+		"live": {cost.Warm, Lengths{Day: time.Second, Live: true},
+			"Longer ones (of a live upload they arrive later by as much) are made with"},
+		"long":           {cost.Warm, Lengths{Day: 5 * time.Second, Recent: 5 * time.Second}, ""},
+		"changed since":  {cost.Warm, Lengths{Day: time.Second, Recent: 9 * time.Second}, ""},
+		"never uploaded": {cost.Warm, Lengths{}, ""},
+		"hot":            {cost.Hot, Lengths{Day: time.Second, Recent: time.Second}, ""},
+		"not known":      {"", Lengths{Day: time.Second, Recent: time.Second}, ""},
 	} {
 		registry := health.NewRegistry(time.Now)
 		w := Open(Options{Health: registry, Lengths: func(string) Lengths { return row.lengths }, Dir: dirOf(t)})

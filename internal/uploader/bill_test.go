@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
 	localkvs "github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
@@ -87,7 +88,7 @@ func TestTheBillOfADay(t *testing.T) {
 	hand := byHand(t, "testdata/bill-of-a-day.txt")
 	reckon := func(when string) {
 		t.Helper()
-		u, err := usage.Of(t.Context(), w.store.Store, counted, door, from, from.Add(billDay))
+		u, err := usage.Source{Store: w.store.Store, Counted: counted}.Of(t.Context(), door, from, from.Add(billDay))
 		must(t, err)
 		e := cost.Of(cost.Usage{
 			Span: u.To.Sub(u.From), Media: time.Duration(u.MediaSeconds * float64(time.Second)), Bytes: u.Bytes,
@@ -140,5 +141,42 @@ func same(t *testing.T, what string, got, want map[string]float64) {
 		if math.Abs(got[name]-value) > 0.01*value {
 			t.Errorf("%s: %s is %f, want %f", what, name, got[name], value)
 		}
+	}
+}
+
+// TestWhatTheServiceReceivesTwiceIsCountedTwice: when connections break after fragments were stored, they are sent again, and
+// both are charged. What it refuses is not.
+func TestWhatTheServiceReceivesTwiceIsCountedTwice(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		fault   media.Fault
+		stored  int // at least, of which some are repeated
+		refused int
+	}{
+		"breaks, persisted": {media.ResetAt(media.AfterStored).Skip(3).Times(2), 32, 0},
+		"silence":           {media.BlackHoleAt(media.AfterStored).Skip(3).Times(2), 32, 0},
+		"breaks, torn":      {media.ResetAt(media.MidFragment).Skip(3).Times(2), 30, 0},
+		"refused":           {media.ErrorAt(media.AtFragmentStart, 4006).Of(begin.Add(10 * time.Second).UnixMilli()), 29, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newRig(t, billRetention, roomy)
+			w.record(3, 10)
+			w.service.Faults().Inject(door, row.fault)
+			counted := tally.Open(tally.Options{Dir: statefile.At(filepath.Join(t.TempDir(), "state"), atomicfile.OS{}), Now: w.time})
+			w.drain(w.uploader(func(o *Options) { o.Counted, o.StallTimeout = counted.Stream(door), 400*time.Millisecond }))
+			days, _ := counted.Days(door)
+			day, stored := days[begin.Format(time.DateOnly)], w.service.Fragments(door)
+			var bytes int64
+			for _, f := range stored {
+				bytes += f.Bytes
+			}
+			if len(stored) < row.stored || w.refused() != row.refused {
+				t.Errorf("%d are stored, and %d refused: the test does not do what it is for", len(stored), w.refused())
+			}
+			if day.Fragments != int64(len(stored)) || day.Bytes != bytes {
+				t.Errorf("%d fragments of %d bytes are counted; the service has %d of %d", day.Fragments, day.Bytes, len(stored), bytes)
+			}
+		})
 	}
 }

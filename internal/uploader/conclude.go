@@ -5,12 +5,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 // conclude carries out what follows from the end of the session. It returns how long to wait before the next one.
 func (e *session) conclude(ctx context.Context) time.Duration {
+	e.countReceived()
 	err := e.conn.Err()
 	if e.failure != nil {
 		e.judge()
@@ -20,6 +22,18 @@ func (e *session) conclude(ctx context.Context) time.Duration {
 	}
 	e.u.progress.settle(&flight{})
 	return 0
+}
+
+// countReceived counts the fragments that the service has received and that are sent again all the same, as the session ended
+// before it said that they are persisted: they are paid for twice. Those that it refused are not.
+func (e *session) countReceived() {
+	for i := range e.flight.list {
+		f := &e.flight.list[i]
+		refused := e.failure != nil && e.failure.named && e.failure.about.Same(f.Fragment)
+		if f.heard >= ranks[kvs.Received] && !refused {
+			e.u.o.Counted.Persisted(f.Began(), f.Ended(), f.size)
+		}
+	}
 }
 
 // broke reports whether the session ended although the uploader did not end it, or with fragments unacknowledged.

@@ -4,20 +4,16 @@ package usage
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 )
 
+// The parts of the uploaded media on the disk that the tally may lack: exactly known, as it ends with the last frame, and reckoned.
 const (
-	// maxRead is how many segments of a stream are read for their fragments: a day of 5 minutes each, and some. Of more
-	// segments as many are read, spread evenly, and the others are reckoned from those.
-	maxRead = 300
-	// tolerance is the part that the tally may lack of the uploaded media on the disk.
-	tolerance = 0.02
+	tolerance         = 0.005
+	toleranceReckoned = 0.02
 )
 
 // Stream is what a stream has sent, and is to send, of the media of a span.
@@ -34,9 +30,29 @@ type Stream struct {
 	// WaitingBytes and WaitingFragments are those of them that are not uploaded.
 	WaitingBytes     int64 `json:"waitingBytes,omitempty"`
 	WaitingFragments int64 `json:"waitingFragments,omitempty"`
+	// KeyframeSeconds and LongestGOPSeconds are the mean and the greatest distance of keyframes in the recordings of the span, 0
+	// where there are none.
+	KeyframeSeconds   float64 `json:"keyframeSeconds,omitempty"`
+	LongestGOPSeconds float64 `json:"longestGOPSeconds,omitempty"`
+	Plan
 	// StorageTier is HOT or WARM, empty while it is not known, and RetentionHours how long the cloud keeps the media.
 	StorageTier    string `json:"storageTier,omitempty"`
 	RetentionHours *int   `json:"retentionHours,omitempty"`
+}
+
+// Plan is how a stream is uploaded, as far as that decides on what it costs. The zero value is that of a stream of which nothing
+// is known: what is on the disk is uploaded sooner or later.
+type Plan struct {
+	// OnRequest says that media is uploaded on request only, or never, as that of streams that are not configured: nothing waits.
+	OnRequest bool `json:"onRequest,omitempty"`
+	// Live says that each fragment is uploaded as soon as it is complete.
+	Live bool `json:"live,omitempty"`
+	// FragmentTag is the stream's tag with the length of its fragments, which takes precedence over the hub's setting.
+	FragmentTag string `json:"fragmentTag,omitempty"`
+	// ShortOnly says that the service has refused longer fragments, so that they are short whatever is set.
+	ShortOnly bool `json:"shortOnly,omitempty"`
+	// AllAudio says that audio is sent too that neither the console nor HLS plays.
+	AllAudio bool `json:"-"`
 }
 
 // Store is the recording directory; see segment.Store.
@@ -44,6 +60,7 @@ type Store interface {
 	Segments(stream string, from, to time.Time) []segment.Info
 	OpenSegmentWhile(ctx context.Context, k segment.Key) (*segment.Reader, error)
 	Done(k segment.Key, fragmentStart time.Duration) bool
+	Refused(stream string) []segment.Refused
 	Usage(stream string) segment.Usage
 }
 
@@ -53,142 +70,54 @@ type Counted interface {
 	Days(stream string) (days map[string]tally.Day, first time.Time)
 }
 
+// Source is what a usage is read from.
+type Source struct {
+	Store   Store
+	Counted Counted                  // nil: nothing was counted
+	Plan    func(stream string) Plan // nil: nothing is known of any stream
+}
+
 // Of reads what a stream has sent, and is to send, of the media that was recorded in [from, to). Both are midnights (UTC),
-// or to is now. counted may be nil.
-func Of(ctx context.Context, store Store, counted Counted, stream string, from, to time.Time) (Stream, error) {
-	disk, err := readDisk(ctx, store, stream, from, to)
-	if err != nil {
-		return Stream{}, err
+// or to is now.
+func (s Source) Of(ctx context.Context, stream string, from, to time.Time) (Stream, error) {
+	u := Stream{Stream: stream, From: from, To: to}
+	if s.Plan != nil {
+		u.Plan = s.Plan(stream)
 	}
 	var days map[string]tally.Day
-	first := store.Usage(stream).Oldest
-	if counted != nil {
+	first := s.Store.Usage(stream).Oldest
+	if s.Counted != nil {
 		var firstCounted time.Time
-		if days, firstCounted = counted.Days(stream); first.IsZero() || !firstCounted.IsZero() && firstCounted.Before(first) {
+		if days, firstCounted = s.Counted.Days(stream); first.IsZero() || !firstCounted.IsZero() && firstCounted.Before(first) {
 			first = firstCounted
 		}
 	}
-	u := Stream{Stream: stream, From: from, To: to}
+	disk, err := readDisk(ctx, s.Store, u, days)
+	if err != nil {
+		return Stream{}, err
+	}
 	if first.After(from) {
 		u.From = first
 	}
+	u.KeyframeSeconds, u.LongestGOPSeconds = disk.gops.mean().Seconds(), disk.gops.longest.Seconds()
 	var sum tally.Day
 	for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
 		date := day.Format(time.DateOnly)
 		sent, stored := days[date], disk.uploaded[date]
-		if float64(sent.MediaMS) < (1-tolerance)*float64(stored.MediaMS) {
+		if float64(sent.MediaMS) < (1-disk.tolerance)*float64(stored.MediaMS) {
 			stored.Calls = sent.Calls
-			sent = stored // an earlier version uploaded it, which did not count
+			sent = stored // an earlier version uploaded it, which did not count, or the count was lost
+		}
+		sum = sum.Add(sent)
+		if u.OnRequest {
+			continue
 		}
 		waiting := disk.waiting[date]
-		sum = sum.Add(sent).Add(waiting)
+		sum = sum.Add(waiting)
 		u.WaitingBytes += waiting.Bytes
 		u.WaitingFragments += waiting.Fragments
 	}
 	u.MediaSeconds = float64(sum.MediaMS) / 1000
 	u.Bytes, u.Fragments, u.Calls = sum.Bytes, sum.Fragments, sum.Calls
 	return u, nil
-}
-
-// onDisk is what the disk has of a span, by date.
-type onDisk struct {
-	from, to          time.Time
-	uploaded, waiting map[string]tally.Day
-}
-
-// add counts a fragment, or several.
-func (d *onDisk) add(at time.Time, done bool, what tally.Day) {
-	if at.Before(d.from) || !at.Before(d.to) {
-		return
-	}
-	days, date := d.waiting, at.UTC().Format(time.DateOnly)
-	if done {
-		days = d.uploaded
-	}
-	days[date] = days[date].Add(what)
-}
-
-// readDisk reads segments for their fragments, and reckons those that are too many to be read.
-func readDisk(ctx context.Context, store Store, stream string, from, to time.Time) (*onDisk, error) {
-	d := &onDisk{from: from, to: to, uploaded: make(map[string]tally.Day), waiting: make(map[string]tally.Day)}
-	list := store.Segments(stream, from, to)
-	var (
-		rest   []segment.Info
-		sample tally.Day     // of all that was read
-		size   int64         // of its files
-		length time.Duration // of its segments
-	)
-	for i, info := range list {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if len(list) > maxRead && info.State != segment.Writing && i*maxRead/len(list) == (i+1)*maxRead/len(list) {
-			rest = append(rest, info)
-			continue
-		}
-		read, err := d.read(ctx, store, info)
-		if err != nil {
-			return nil, err
-		}
-		if sample = sample.Add(read); read.Fragments > 0 && info.State != segment.Writing {
-			size += info.Bytes
-			length += info.End.Sub(info.StartTime())
-		}
-	}
-	if size > 0 && length > 0 {
-		d.reckon(rest, sample, size, length)
-	}
-	return d, nil
-}
-
-// read counts the fragments of a segment. One that is deleted meanwhile has none, and neither has one that is damaged.
-func (d *onDisk) read(ctx context.Context, store Store, info segment.Info) (sum tally.Day, err error) {
-	r, err := store.OpenSegmentWhile(ctx, info.Key)
-	if err == nil {
-		defer func() { _ = r.Close() }()
-		var list []mkv.Fragment
-		list, _, err = r.Fragments()
-		for i, f := range list {
-			length := f.Last - f.Start // and its last frame
-			switch {
-			case i+1 < len(list) && list[i+1].Start-f.Last <= segment.GapAfter:
-				length = list[i+1].Start - f.Start
-			case i > 0 && f.Start-list[i-1].Last <= segment.GapAfter: // as that before
-				length += f.Start - list[i-1].Last
-			case f.Frames > 1: // as its frames
-				length += length / time.Duration(f.Frames-1)
-			}
-			one := tally.Day{Bytes: f.Size, Fragments: 1, MediaMS: length.Milliseconds()}
-			sum = sum.Add(one)
-			d.add(r.RecordedAt(f.Start), store.Done(info.Key, f.Start), one)
-		}
-	}
-	if ctxErr := ctx.Err(); err != nil && ctxErr != nil && errors.Is(err, ctxErr) {
-		return sum, err
-	}
-	return sum, nil
-}
-
-// reckon adds the segments that were not read.
-func (d *onDisk) reckon(rest []segment.Info, sample tally.Day, size int64, length time.Duration) {
-	for _, info := range rest {
-		share := float64(info.End.Sub(info.StartTime())) / float64(length)
-		all := tally.Day{
-			Bytes:     int64(float64(info.Bytes) / float64(size) * float64(sample.Bytes)),
-			Fragments: int64(share*float64(sample.Fragments) + 0.5),
-			MediaMS:   int64(share * float64(sample.MediaMS)),
-		}
-		part := 0.0 // of it that waits
-		if info.Bytes > 0 {
-			part = min(1, float64(info.PendingBytes)/float64(info.Bytes))
-		}
-		waiting := tally.Day{
-			Bytes: int64(part * float64(all.Bytes)), Fragments: int64(part*float64(all.Fragments) + 0.5),
-			MediaMS: int64(part * float64(all.MediaMS)),
-		}
-		d.add(info.RecordedFrom, false, waiting)
-		d.add(info.RecordedFrom, true, tally.Day{
-			Bytes: all.Bytes - waiting.Bytes, Fragments: all.Fragments - waiting.Fragments, MediaMS: all.MediaMS - waiting.MediaMS,
-		})
-	}
 }

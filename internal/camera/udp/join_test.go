@@ -15,7 +15,7 @@ import (
 // freePort returns a free port of a group, with the next one.
 func freePort(t *testing.T) [2]int {
 	t.Helper()
-	sockets, err := Listen()
+	sockets, err := Listen(netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,12 +28,17 @@ const (
 // Sockets are the sockets of a track: an even port for RTP and the next one for RTCP (RFC 3550, section 11).
 type Sockets struct{ rtp, rtcp *net.UDPConn }
 
-// Listen opens two sockets for packets to this machine's own address.
-func Listen() (*Sockets, error) {
+// Listen opens two sockets for packets to this machine's own address, local towards the camera: over IPv6 they do without
+// IPv4, which a machine may lack.
+func Listen(local netip.Addr) (*Sockets, error) {
+	network := "udp"
+	if local.Is6() && !local.Is4In6() {
+		network = "udp6"
+	}
 	var failed error
 	for range maxTries {
 		port := firstPort + 2*rand.IntN(ports)
-		s, err := listen(port)
+		s, err := listen(network, port)
 		if err == nil {
 			return s, nil
 		}
@@ -45,12 +50,12 @@ func Listen() (*Sockets, error) {
 	return nil, fmt.Errorf("no two UDP ports for the camera's packets: %w", failed)
 }
 
-func listen(port int) (*Sockets, error) {
-	rtp, err := net.ListenUDP("udp", &net.UDPAddr{Port: port})
+func listen(network string, port int) (*Sockets, error) {
+	rtp, err := net.ListenUDP(network, &net.UDPAddr{Port: port})
 	if err != nil {
 		return nil, err
 	}
-	rtcp, err := net.ListenUDP("udp", &net.UDPAddr{Port: port + 1})
+	rtcp, err := net.ListenUDP(network, &net.UDPAddr{Port: port + 1})
 	if err != nil {
 		_ = rtp.Close()
 		return nil, err

@@ -53,7 +53,7 @@ type listener struct {
 // listenTo starts a track of the camera at 127.0.0.1. The configuration's own functions are called before packets are stored.
 func listenTo(t *testing.T, c Config) *listener {
 	t.Helper()
-	sockets, err := Listen()
+	sockets, err := Listen(netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,10 +70,9 @@ type Config struct {
 
 // Load sets the SDK up.
 func Load(ctx context.Context, o Options) (Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(o.Region), config.WithCredentialsProvider(o.Credentials), config.WithAppID(product))
+	cfg, err := load(ctx, config.WithRegion(o.Region), config.WithCredentialsProvider(o.Credentials), config.WithAppID(product))
 	if err != nil {
-		return Config{}, fmt.Errorf("cannot set up the AWS SDK: %w", err)
+		return Config{}, err
 	}
 	roots, err := rootsOf(o, cfg.HTTPClient)
 	if err != nil {
@@ -105,7 +104,7 @@ func Of(cfg aws.Config) Config {
 
 // HTTP is the client for requests that the SDK does not make.
 func (c Config) HTTP() *http.Client {
-	return &http.Client{Transport: named{base: c.transport(), agent: c.UserAgent(), clock: c.clock}, CheckRedirect: sameMethod}
+	return &http.Client{Transport: named{base: c.transport(), agent: c.UserAgent(), clock: c.clock}, CheckRedirect: c.redirected}
 }
 
 // UserAgent is what the agent's requests carry as their header User-Agent.
@@ -183,6 +182,14 @@ func newTransport(roots *x509.CertPool, m *meter.Meter) *http.Transport {
 		MaxIdleConnsPerHost:   maxIdle,
 		ForceAttemptHTTP2:     true,
 	}
+}
+
+// redirected is sameMethod, but where only FIPS endpoints are used, no answer sends a request to another server.
+func (c Config) redirected(r *http.Request, before []*http.Request) error {
+	if first := before[0].URL; c.endpoints.FIPS && (r.URL.Scheme != first.Scheme || r.URL.Host != first.Host) {
+		return http.ErrUseLastResponse
+	}
+	return sameMethod(r, before)
 }
 
 // sameMethod follows only redirects that repeat the request, as the SDK's own client does: a signature

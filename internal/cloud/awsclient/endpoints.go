@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,16 +49,34 @@ func refuse(why error) func(*middleware.Stack) error {
 // WithFile completes what the environment says about endpoints with the SDK's configuration file: ~/.aws/config, or what
 // AWS_CONFIG_FILE and AWS_PROFILE say. The environment takes precedence.
 func WithFile(ctx context.Context, o endpoint.Options, region string) (endpoint.Options, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
+	cfg, err := load(ctx, config.WithRegion(region), config.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	if err != nil {
-		return o, fmt.Errorf("cannot set up the AWS SDK: %w", err)
+		return o, err
 	}
 	for _, source := range cfg.ConfigSources {
 		if file, ok := source.(config.SharedConfig); ok {
 			o = fromFile(o, file)
 		}
 	}
-	return o, nil
+	return o, o.FileFault()
+}
+
+// load reads the SDK's own variables and files.
+func load(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	var profile config.SharedConfigProfileNotExistError
+	var unreadable config.SharedConfigLoadError
+	switch {
+	case err == nil:
+		return cfg, nil
+	case errors.As(err, &profile):
+		return cfg, fmt.Errorf("the AWS configuration file (AWS_CONFIG_FILE) has no profile %q, which AWS_PROFILE or the file itself names: "+
+			"correct one of them", profile.Profile)
+	case errors.As(err, &unreadable):
+		return cfg, fmt.Errorf("cannot read the AWS configuration file %s: correct it, or AWS_CONFIG_FILE", unreadable.Filename)
+	default:
+		return cfg, fmt.Errorf("cannot set up the AWS SDK: %w", err)
+	}
 }
 
 func fromFile(o endpoint.Options, file config.SharedConfig) endpoint.Options {

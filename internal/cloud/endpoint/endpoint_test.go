@@ -97,12 +97,50 @@ func TestAddressesThatAreSetTakePrecedence(t *testing.T) {
 		if err != nil || place.URL != row.url || place.Why != row.from {
 			t.Errorf("%s is at %s (%s), %v; want %s (%s)", row.s.Name, place.URL, place.Why, err, row.url, row.from)
 		}
+		if setting, ok := strings.CutPrefix(row.from, "from "); ok && place.Setting != setting || !ok && place.Setting != EnvRegion {
+			t.Errorf("%s: what to correct is %s", row.from, place.Setting)
+		}
 	}
 	for _, s := range Services() {
 		o := Options{Choices: Choices{FIPS: true}, Environment: Addresses{All: "https://127.0.0.1:4566"}}
 		if _, err := o.Of(s, "us-east-1"); err == nil || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL is 127.0.0.1:4566") {
 			t.Errorf("%s: with FIPS it says %v", s.Name, err)
 		}
+	}
+}
+
+// TestSentencesAboutMissingEndpointsSayWhatToSet also when addresses are ignored.
+func TestSentencesAboutMissingEndpointsSayWhatToSet(t *testing.T) {
+	t.Parallel()
+	for want, o := range map[string]Options{
+		"STS has no dual-stack endpoint in us-isob-east-1 that is known here: set AWS_USE_DUALSTACK_ENDPOINT=false, or name one in " +
+			"AWS_ENDPOINT_URL_STS.": {Choices: Choices{DualStack: true}},
+		"STS has no FIPS endpoint in us-isob-east-1 that is known here: set AWS_USE_FIPS_ENDPOINT=false, or name one in " +
+			"AWS_ENDPOINT_URL_STS and set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false.": {Choices: Choices{FIPS: true, IgnoreURLs: true},
+			Environment: Addresses{STS: "https://sts.example"}},
+		"STS has no FIPS dual-stack endpoint in us-isob-east-1 that is known here: set AWS_USE_FIPS_ENDPOINT=false or " +
+			"AWS_USE_DUALSTACK_ENDPOINT=false, or name one in AWS_ENDPOINT_URL_STS.": {Choices: Choices{FIPS: true, DualStack: true}},
+	} {
+		if place, err := o.Of(STS, "us-isob-east-1"); err == nil || err.Error() != want || place.URL != "" {
+			t.Errorf("%+v: it says %v at %q, want %q", o.Choices, err, place.URL, want)
+		}
+	}
+}
+
+// TestAddressesInTheSDKsFileMustBeAddresses unless they are ignored.
+func TestAddressesInTheSDKsFileMustBeAddresses(t *testing.T) {
+	t.Parallel()
+	for i, file := range []Addresses{{All: "x"}, {KinesisVideo: "x"}, {SecretsManager: "x"}, {CloudWatch: "x"}, {STS: "x"}} {
+		err := (Options{File: file}).FileFault()
+		if err == nil || !strings.Contains(err.Error(), `endpoint_url in the AWS configuration file is "x"`) {
+			t.Errorf("%d: %v", i, err)
+		}
+		if err := (Options{File: file, Choices: Choices{IgnoreURLs: true}}).FileFault(); err != nil {
+			t.Errorf("%d: ignored, and %v", i, err)
+		}
+	}
+	if err := (Options{File: Addresses{All: "https://all.example"}}).FileFault(); err != nil {
+		t.Error(err)
 	}
 }
 

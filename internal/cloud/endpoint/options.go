@@ -1,7 +1,7 @@
 package endpoint
 
 import (
-	"net"
+	"errors"
 	"net/url"
 	"strings"
 
@@ -15,6 +15,7 @@ const (
 	EnvDualStack  = "AWS_USE_DUALSTACK_ENDPOINT"
 	EnvIgnoreURLs = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 	EnvURL        = prefix // of all services
+	EnvRegion     = "AWS_REGION"
 
 	prefix = "AWS_ENDPOINT_URL"
 )
@@ -68,6 +69,7 @@ type Place struct {
 	Service *Service
 	URL     string
 	Why     string // as people read it: "standard endpoint", "from AWS_ENDPOINT_URL"
+	Setting string // what says so: a variable mostly
 }
 
 // Host is the host of the URL, with its port when it has one.
@@ -96,17 +98,17 @@ func (o Options) kind() Kind {
 // Of chooses the service's host in a region. An error is a *health.Fault.
 func (o Options) Of(s *Service, region string) (Place, error) {
 	if o.Fixed != "" {
-		return Place{Service: s, URL: o.Fixed, Why: "set"}, nil
+		return Place{Service: s, URL: o.Fixed, Why: "set", Setting: EnvRegion}, nil
 	}
 	if address, from := o.named(s); address != "" {
-		return Place{Service: s, URL: address, Why: "from " + from}, o.check(s, address, from)
+		return Place{Service: s, URL: address, Why: "from " + from, Setting: from}, o.check(s, address, from)
 	}
 	kind := o.kind()
 	host := s.host(kind, region)
 	if host == "" {
-		return Place{Service: s, Why: "no " + kind.String() + " endpoint"}, o.none(s, kind, region)
+		return Place{Service: s, Why: "no " + kind.String() + " endpoint", Setting: EnvRegion}, o.none(s, kind, region)
 	}
-	return Place{Service: s, URL: "https://" + host, Why: kind.String() + " endpoint"}, nil
+	return Place{Service: s, URL: "https://" + host, Why: kind.String() + " endpoint", Setting: EnvRegion}, nil
 }
 
 // inFile is where the SDK's configuration file has an address.
@@ -128,6 +130,19 @@ func (o Options) named(s *Service) (address, from string) {
 	return "", ""
 }
 
+// FileFault says which address in the SDK's configuration file is none; nil when all are good, or none counts.
+func (o Options) FileFault() error {
+	if o.IgnoreURLs {
+		return nil
+	}
+	for _, address := range []string{o.File.All, o.File.KinesisVideo, o.File.SecretsManager, o.File.CloudWatch, o.File.STS} {
+		if wrong := URLFault(address); address != "" && wrong != "" {
+			return errors.New(inFile + " " + wrong)
+		}
+	}
+	return nil
+}
+
 // FileKey is how the SDK's configuration file names the service.
 func (s *Service) FileKey() string { return strings.ReplaceAll(strings.ToLower(s.ID), " ", "_") }
 
@@ -138,10 +153,11 @@ func (o Options) Given(s *Service, address string) (Place, error) {
 	if !strings.Contains(full, "://") {
 		full = "https://" + full
 	}
+	place := Place{Service: s, URL: full, Why: "from " + s.Variable, Setting: s.Variable}
 	if o.Fixed != "" {
-		return Place{Service: s, URL: full, Why: "from " + s.Variable}, nil
+		return place, nil
 	}
-	return Place{Service: s, URL: full, Why: "from " + s.Variable}, o.check(s, full, s.Variable)
+	return place, o.check(s, full, s.Variable)
 }
 
 // check refuses other addresses than those of FIPS endpoints when only these may be used.
@@ -162,29 +178,26 @@ func (o Options) check(s *Service, address, from string) error {
 	}
 	if s == Media {
 		return health.UserFault(Code, nil, "Kinesis Video Streams takes the media at %s (GetDataEndpoint), which %s, so nothing is sent there: "+
-			"use a region whose data endpoints are FIPS ones, or unset %s.", u.Host, what, EnvFIPS)
+			"use a region whose data endpoints are FIPS ones, or set %s=false.", u.Host, what, EnvFIPS)
 	}
-	return health.UserFault(Code, nil, "%s is %s, which %s, so it is not used: name a FIPS endpoint there, or unset %s.", from, u.Host,
+	return health.UserFault(Code, nil, "%s is %s, which %s, so it is not used: name a FIPS endpoint there, or set %s=false.", from, u.Host,
 		what, EnvFIPS)
 }
 
-// none says that a service has no endpoint of a kind in a region.
+// none says that a service has no endpoint of a kind in a region. It does not say to unset a variable: the choice may
+// come from the SDK's configuration file, or from Greengrass.
 func (o Options) none(s *Service, kind Kind, region string) error {
-	unset := EnvFIPS
+	off := EnvFIPS
 	switch kind {
 	case DualStack:
-		unset = EnvDualStack
+		off = EnvDualStack
 	case FIPSDualStack:
-		unset += " or " + EnvDualStack
+		off += "=false or " + EnvDualStack
 	}
-	return health.UserFault(Code, nil, "%s has no %s endpoint in %s that is known here: unset %s, or name one in %s.", s.Name, kind, region,
-		unset, s.Variable)
-}
-
-// plain is the name of a host alone, in small letters.
-func plain(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+	not := ""
+	if o.IgnoreURLs {
+		not = " and set " + EnvIgnoreURLs + "=false"
 	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
+	return health.UserFault(Code, nil, "%s has no %s endpoint in %s that is known here: set %s=false, or name one in %s%s.", s.Name, kind,
+		region, off, s.Variable, not)
 }

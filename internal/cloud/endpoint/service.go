@@ -97,28 +97,26 @@ func (r rule) in(region string) bool {
 // isFIPS reports whether a host is a FIPS endpoint of the service: by the form of its name, with something in front for
 // an account or a VPC endpoint, or as one that the table has.
 func (s *Service) isFIPS(host string) bool {
+	labels, region := split(host)
+	if region == "" {
+		return false
+	}
+	named := labels == s.fips || strings.HasSuffix(labels, "."+s.fips)
+	return named && !(s == IoTData && strings.HasSuffix(labels, IoTCredentials.fips)) ||
+		host == s.host(FIPS, region) || host == s.host(FIPSDualStack, region)
+}
+
+// split takes the name of a host of AWS apart: what is in front of its region, and the region, "" when it has none. Of
+// labels and region a suffix follows that hosts of the region's partition have, public ones or those in a VPC.
+func split(host string) (labels, region string) {
 	for _, p := range arn.Partitions() {
 		for _, suffix := range []string{p.Suffix, p.DualStack, "vpce." + p.Suffix} {
 			name, ok := strings.CutSuffix(host, "."+suffix)
-			if !ok {
-				continue
-			}
-			at := strings.LastIndex(name, ".")
-			if at < 0 {
-				continue
-			}
-			labels, region := name[:at], name[at+1:]
-			if !strings.Contains(region, "-") || arn.PartitionOf(region).ID != p.ID {
-				continue
-			}
-			named := labels == s.fips || strings.HasSuffix(labels, "."+s.fips)
-			if named && !(s == IoTData && strings.HasSuffix(labels, IoTCredentials.fips)) {
-				return true
-			}
-			if host == s.host(FIPS, region) || host == s.host(FIPSDualStack, region) {
-				return true
+			at := strings.LastIndexByte(name, '.')
+			if ok && at > 0 && strings.Contains(name[at:], "-") && arn.PartitionOf(name[at+1:]).ID == p.ID {
+				return name[:at], name[at+1:]
 			}
 		}
 	}
-	return false
+	return "", ""
 }

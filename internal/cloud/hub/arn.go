@@ -30,7 +30,7 @@ func FindARN(s settings.Settings, cfg awsclient.Config) func(context.Context) (s
 		if account == "" {
 			var err error
 			if account, err = Account(ctx, cfg); err != nil {
-				fault := Service{Name: "STS", Setting: settings.EnvRegion}.Fault("sts:GetCallerIdentity", err)
+				fault := serviceAt(cfg, endpoint.STS).Fault("sts:GetCallerIdentity", err)
 				if fault.Code == CodeCloud {
 					fault.Text += " STS is asked for the hub's AWS account only, which " + settings.EnvAccountID + " may say instead."
 				}

@@ -3,15 +3,19 @@ package hub
 import (
 	"context"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // ControlPlane is the KVS client as kvsconfig sees it.
-type ControlPlane struct{ Client *kvs.Client }
+type ControlPlane struct {
+	Client *kvs.Client
+	Config awsclient.Config // of the client: it knows where the service is
+}
 
 // EdgeConfigs implements kvsconfig.ControlPlane.
 func (c ControlPlane) EdgeConfigs(ctx context.Context, hub string) ([]kvsconfig.ListedConfig, error) {
@@ -20,7 +24,7 @@ func (c ControlPlane) EdgeConfigs(ctx context.Context, hub string) ([]kvsconfig.
 		if awserr.Of(err).CredentialsOutdated() {
 			c.Client.InvalidateCredentials() // nobody else may be asking, when nothing is uploaded
 		}
-		return nil, Service{Name: "Kinesis Video Streams", Setting: settings.EnvRegion}.Fault("kinesisvideo:ListEdgeAgentConfigurations", err)
+		return nil, serviceAt(c.Config, endpoint.KinesisVideo).Fault("kinesisvideo:ListEdgeAgentConfigurations", err)
 	}
 	list := make([]kvsconfig.ListedConfig, 0, len(records))
 	for _, r := range records {

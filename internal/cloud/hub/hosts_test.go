@@ -180,3 +180,35 @@ func (c chosen) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool
 	}
 	return aws.FIPSEndpointStateUnset, false, nil
 }
+
+// TestElsewhereHostsAreThoseOfTheSDKsRulesOrNone in regions of each partition and in one that does not exist: no host is
+// made up, and standard endpoints exist everywhere.
+func TestElsewhereHostsAreThoseOfTheSDKsRulesOrNone(t *testing.T) {
+	t.Parallel()
+	for _, region := range []string{"us-west-2", "ca-central-1", "ca-west-1", "ap-southeast-6", "cn-northwest-1", "us-gov-east-1",
+		"us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "eu-isoe-west-1", "us-isof-south-1",
+		"eusc-de-east-1", "xx-north-9"} {
+		for _, service := range endpoint.Services() {
+			for _, kind := range kinds {
+				rules := sdkHost(t, service, region, kind)
+				// The SDK's rules do not know that there are no others.
+				noOthers := strings.HasPrefix(region, "us-gov-") || strings.HasPrefix(region, "us-iso") && kind.DualStack
+				if service == endpoint.KinesisVideo && noOthers {
+					rules = strings.Replace(rules, "//kinesisvideo.", "//kinesisvideo-fips.", 1)
+				}
+				place, err := endpoint.Options{Choices: kind}.Of(service, region)
+				var fault *health.Fault
+				switch {
+				case err == nil && place.URL != rules:
+					t.Errorf("%s in %s with %+v is %s, want %s", service.Name, region, kind, place.URL, rules)
+				case err != nil && (place.URL != "" || kind == kinds[0] || !errors.As(err, &fault)):
+					t.Errorf("%s in %s with %+v is %q: %v", service.Name, region, kind, place.URL, err)
+				case err != nil:
+					wantSentence(t, fault, hostRow{service: service, region: region})
+				case region == "xx-north-9" && kind != kinds[0]:
+					t.Errorf("%s in %s with %+v is %s, which is a guess", service.Name, region, kind, place.URL)
+				}
+			}
+		}
+	}
+}

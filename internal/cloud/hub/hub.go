@@ -29,11 +29,13 @@ func Credentials(s settings.Settings, device *tls.Config, o iotcreds.Options) (*
 }
 
 // WithEndpoints completes the settings with what the SDK's configuration file says about endpoints, so that all
-// services are given the same.
+// services are given the same. An error is a *settings.Error.
 func WithEndpoints(s settings.Settings) (settings.Settings, error) {
 	var err error
-	s.Endpoints, err = awsclient.WithFile(context.Background(), s.Endpoints, s.Region)
-	return s, err
+	if s.Endpoints, err = awsclient.WithFile(context.Background(), s.Endpoints, s.Region); err != nil {
+		return s, &settings.Error{Faults: []string{err.Error()}}
+	}
+	return s, nil
 }
 
 // CredentialsProvider provides the hub's credentials, and others when a service refuses those.

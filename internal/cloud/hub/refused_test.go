@@ -34,14 +34,14 @@ func TestWhereNoHostMayBeUsedEachServiceSaysSo(t *testing.T) {
 	must(t, err)
 	_, refused := s.Endpoints.Given(endpoint.IoTData, s.IoT.DataEndpoint)
 	client := kvs.New(kvs.Options{Config: config})
-	const none = "has no FIPS endpoint in eu-central-1 that is known here: unset AWS_USE_FIPS_ENDPOINT, or name one in AWS_ENDPOINT_URL_"
+	const none = "has no FIPS endpoint in eu-central-1 that is known here: set AWS_USE_FIPS_ENDPOINT=false, or name one in AWS_ENDPOINT_URL_"
 	for name, row := range map[string]struct {
 		ask  func() error
 		says string
 	}{
 		"account": {func() error { _, err := FindARN(s, config)(ended); return err }, "STS " + none + "STS."},
 		"listing": {func() error {
-			_, err := ControlPlane{Client: client}.EdgeConfigs(ended, "arn:aws:iot:eu-central-1:123456789012:thing/hub-1")
+			_, err := ControlPlane{Client: client, Config: config}.EdgeConfigs(ended, "arn:aws:iot:eu-central-1:123456789012:thing/hub-1")
 			return err
 		}, "Kinesis Video Streams " + none + "KINESIS_VIDEO."},
 		"upload": {func() error {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -45,6 +46,18 @@ func TestWhyTheHubDoesNotLearnItsConfigurationsIsASentence(t *testing.T) {
 		_, err := ControlPlane{Client: client}.EdgeConfigs(context.Background(), "arn:aws:iot:us-west-2:123456789012:thing/hub-1")
 		return err
 	}
+	// named is asked where a variable or a file says.
+	named := func(where endpoint.Options) func(string) error {
+		return func(string) error {
+			cfg, err := awsclient.Load(t.Context(), awsclient.Options{Region: "us-west-2", Endpoints: where,
+				Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "")})
+			must(t, err)
+			_, err = ControlPlane{Client: kvs.New(kvs.Options{Config: cfg}), Config: cfg}.EdgeConfigs(t.Context(),
+				"arn:aws:iot:us-west-2:123456789012:thing/hub-1")
+			return err
+		}
+	}
+	const nobody = "https://kvs.invalid"
 	for name, row := range map[string]struct {
 		ask  func(url string) error
 		url  string
@@ -60,6 +73,12 @@ func TestWhyTheHubDoesNotLearnItsConfigurationsIsASentence(t *testing.T) {
 			"internet connection"},
 		"listing, no such name": {list, "http://kvs.invalid", "The name kvs.invalid of Kinesis Video Streams cannot be resolved: check the " +
 			"hub's DNS and AWS_REGION."},
+		"listing, the service's variable": {named(endpoint.Options{Environment: endpoint.Addresses{KinesisVideo: nobody}}), "",
+			"cannot be resolved: check the hub's DNS and AWS_ENDPOINT_URL_KINESIS_VIDEO."},
+		"listing, the variable of all": {named(endpoint.Options{Environment: endpoint.Addresses{All: nobody}}), "",
+			"cannot be resolved: check the hub's DNS and AWS_ENDPOINT_URL."},
+		"listing, the SDK's file": {named(endpoint.Options{File: endpoint.Addresses{All: nobody}}), "",
+			"cannot be resolved: check the hub's DNS and endpoint_url in the AWS configuration file."},
 		"listing, not allowed": {list, json(403, "AccessDeniedException"),
 			"Kinesis Video Streams does not let the hub ask: allow the hub's role kinesisvideo:ListEdgeAgentConfigurations."},
 		"listing, too often": {list, json(400, "ThrottlingException"),

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -13,7 +14,13 @@ type Host struct {
 
 // Service is what to say of the host when it does not answer.
 func (h Host) Service() Service {
-	return Service{Name: h.Place.Service.Name, URL: h.URL, Setting: settings.EnvRegion}
+	return Service{Name: h.Place.Service.Name, URL: h.URL, Setting: h.Setting}
+}
+
+// serviceAt is what to say of a service when it does not answer.
+func serviceAt(cfg awsclient.Config, s *endpoint.Service) Service {
+	place, err := cfg.Endpoints().Of(s, cfg.Region())
+	return Host{place, err}.Service()
 }
 
 // Hosts lists the services that an agent with these settings asks over the SDK, and where. Nothing is sent. The settings

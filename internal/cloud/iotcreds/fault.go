@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
+	hosts "github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
@@ -70,18 +71,12 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 	}
 }
 
-// credentialsHost is in the names of all credentials endpoints: c0a1.credentials.iot.us-west-2.amazonaws.com.
-// Source: AWS General Reference, AWS IoT Core endpoints and quotas.
-const credentialsHost = ".credentials.iot."
-
 // otherEndpoint reports whether an answer of 404 is that of a host which knows no role aliases, such as
 // the data endpoint: it says "Not Found" of the path, with a trace id.
 func (p *Provider) otherEndpoint(answer awserr.Error) bool {
-	if strings.Contains(p.o.Endpoint, credentialsHost) {
-		return false
-	}
-	return answer.Kind == awserr.NoSuchPath ||
-		strings.Contains(p.o.Endpoint, ".iot.") && !strings.Contains(strings.ToLower(answer.Message), "alias")
+	named, _ := hosts.IoT(p.o.Endpoint)
+	return named != hosts.IoTCredentials && (answer.Kind == awserr.NoSuchPath ||
+		named == hosts.IoTData && !strings.Contains(strings.ToLower(answer.Message), "alias"))
 }
 
 // StatusError is an answer of the endpoint that is not 200.

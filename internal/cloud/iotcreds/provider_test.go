@@ -296,6 +296,9 @@ func TestWhichHostKnowsNoRoleAliases(t *testing.T) {
 	for endpoint, body := range map[string]string{
 		"c0a1.credentials.iot.us-west-2.amazonaws.com no":                       `{"message":"Not Found"}`,
 		"c0a1.credentials.iot.us-west-2.amazonaws.com no, as the data endpoint": `{"message":"Not Found","traceId":"0a"}`,
+		"c0a1.credentials.iot-fips.us-west-2.amazonaws.com no":                  `{"message":"Not Found","traceId":"0a"}`,
+		"C0A1.Credentials.IoT.us-west-2.amazonaws.com. no":                      `{"message":"Not Found","traceId":"0a"}`,
+		"data.iot-fips.us-west-2.amazonaws.com yes":                             `{"message":"Not Found"}`,
 		"a0b1-ats.iot.us-west-2.amazonaws.com yes":                              `{"message":"Not Found","traceId":"0a"}`,
 		"a0b1-ats.iot.us-west-2.amazonaws.com yes, bare":                        ``,
 		"a0b1-ats.iot.us-west-2.amazonaws.com no":                               `{"message":"Role alias does not exist"}`,
