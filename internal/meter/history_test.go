@@ -9,7 +9,6 @@ import (
 
 func TestWhatBelongsToAPeriod(t *testing.T) {
 	t.Parallel()
-	type e = entry
 	for name, row := range map[string]struct {
 		days  history
 		start string

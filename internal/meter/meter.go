@@ -90,6 +90,7 @@ type Meter struct {
 	pledged  int64 // payload of the fragments that are being sent
 	waiting  bool  // somebody was answered Later
 	refused  [classes]bool
+	tooLarge int64 // bytes of a fragment that fits its share in no period; 0 = none was asked for
 	file     fileState
 }
 
@@ -131,6 +132,7 @@ func (m *Meter) Follow(c Cap) {
 	m.cap = c
 	m.roll()
 	m.begin()
+	m.refused, m.tooLarge = [classes]bool{}, 0
 	m.mu.Unlock()
 	m.mark.Store(0)
 	m.wake.Set()
@@ -194,6 +196,9 @@ func (m *Meter) answer(class Class, n int64) Answer {
 	switch {
 	case float64(m.cap.onLine(used+n)) > share:
 		m.refused[class] = true
+		if float64(m.cap.onLine(n)) > share {
+			m.tooLarge = max(m.tooLarge, n)
+		}
 		return Refused
 	case float64(m.cap.onLine(used+m.pledged+n)) > share:
 		return Later
@@ -249,9 +254,12 @@ func (m *Meter) begin() (another bool) {
 	if today, ok := m.today(); ok {
 		period = m.cap.start(today).Format(time.DateOnly)
 	}
+	before := m.past
 	m.past = m.days[m.days.since(period) : len(m.days)-1].payload()
-	m.refused = [classes]bool{} // each is tried again
 	another, m.period = period != m.period, period
+	if another || m.past < before {
+		m.refused, m.tooLarge = [classes]bool{}, 0
+	}
 	m.watchers.Notify()
 	return another
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,29 @@ func TestEachClassHasItsShare(t *testing.T) {
 				t.Errorf("on the next day the condition is %q", code)
 			}
 		})
+	}
+}
+
+// A fragment that no period has room for is named, and others are sent.
+func TestAFragmentIsLargerThanItsShare(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "10MB/day, overhead=1", "2026-11-28T12:00:00Z")
+	for range 2 {
+		if r.send(Backlog, 9*mega) || !r.send(Backlog, mega) {
+			t.Error("a fragment of 9 MB has 9 MB, or one of 1 MB has not")
+		}
+		c, _ := r.health.Component("", health.JobCloud).Snapshot().Worst()
+		if c.Code != codeCap || c.Severity != health.Failed || !strings.Contains(c.Text, "too small for fragments of 9.1 MB") {
+			t.Errorf("the condition is %+v", c)
+		}
+		r.clock.pass(24 * time.Hour)
+		r.work()
+	}
+	larger, err := Parse("11MB/day, overhead=1")
+	must(t, err)
+	r.Follow(larger)
+	if !r.send(Backlog, 9*mega) {
+		t.Error("a larger cap has no room for it")
 	}
 }
 

@@ -67,6 +67,8 @@ type State struct {
 	// Suffices, when it is reached, and when the speed is not known.
 	Reached  time.Time
 	Suffices bool
+	// TooLarge is the size of a fragment that is not sent in any period, as its share of the cap is smaller; 0 for none.
+	TooLarge int64
 	// ClockKnown is whether the period can end: the hub's clock is trusted.
 	ClockKnown bool
 }
@@ -87,7 +89,7 @@ func (m *Meter) Totals() (sent, received int64) { return m.sent.Load(), m.receiv
 
 // state is State, with mu held.
 func (m *Meter) state() State {
-	s := State{Cap: m.cap, ClockKnown: m.known}
+	s := State{Cap: m.cap, ClockKnown: m.known, TooLarge: m.tooLarge}
 	for _, e := range m.days[m.days.since(m.period):] {
 		s.Sent += e.Sent
 		s.Received += e.Received
@@ -180,6 +182,10 @@ func (s State) fault() (health.Severity, *health.Fault) {
 		return health.UserFault(codeCap, nil, format, s.Cap.String(), used, health.Varying(s.until()))
 	}
 	const line = "The cap of the line (" + Setting + "=%s) is "
+	if s.TooLarge > 0 {
+		return health.Failed, health.UserFault(codeCap, nil, line+"too small for fragments of %s: they are not uploaded in any period. Recording "+
+			"continues; raise the cap, or have shorter fragments recorded.", s.Cap.String(), health.Varying(humanize.Bytes(s.TooLarge)))
+	}
 	switch s.Level {
 	case NothingMedia:
 		return health.Failed, fault(line + "reached (%s): no media is uploaded %s. Recording continues, and what waits on the hub is " +
