@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,29 +14,34 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
 func newExportCommand() *cobra.Command {
 	var flags storeFlags
+	var format string
 	cmd := &cobra.Command{
-		Use:   "export --stream NAME [--from TIME] [--to TIME] out.mkv",
+		Use:   "export --stream NAME [--from TIME] [--to TIME] out.mkv|out.mp4",
 		Short: "Export a time range of a stream to one file that any player can seek in",
-		Long: `Export a time range of a stream to one Matroska file, without re-encoding. It is cut at fragments, so it starts and
-ends up to one group of pictures outside the times given. The file gets its name when it is complete. With - instead of a
-file the media is written to the standard output. It only reads the recordings, one segment at a time, and works with or
-without a running agent; media that is deleted before it is copied is reported.
+		Long: `Export a time range of a stream to one file, Matroska or MP4, without re-encoding. It is cut at fragments, so it starts and
+ends up to one fragment outside the times given. The file gets its name when it is complete. With - instead of a
+file the media is written to the standard output, MP4 in fragments. It only reads the recordings, one segment at a time, and
+works with or without a running agent; media that is deleted before it is copied is reported. The name of the file says which
+format it has (.mkv, .mp4), unless --format does.
 
 Exit code: 0 when everything was exported, 1 when a recording is damaged or was deleted meanwhile, or something failed, 2 for wrong
 arguments.`,
-		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mkv
+		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mp4
   kvs-edge-agent export --stream front-door --last 10m - | ffplay -`,
 		Args: arguments(1, 1, "name one file to export to"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.stream == "" {
 				return &exitError{exitSettings, errors.New("name the stream to export with --stream")}
 			}
-			if err := checkOutput(args[0]); err != nil {
+			as, err := formatOf(args[0], format)
+			if err == nil {
+				err = checkOutput(args[0])
+			}
+			if err != nil {
 				return err
 			}
 			recordings, err := flags.open(cmd.Context())
@@ -46,13 +50,14 @@ arguments.`,
 			}
 			defer recordings.close()
 			if toStandardOutput(args[0]) {
-				return exportToPipe(cmd, recordings)
+				return exportToPipe(cmd, recordings, as)
 			}
-			return exportToFile(cmd, recordings, args[0])
+			return exportToFile(cmd, recordings, as, args[0])
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().Lookup("stream").Usage = "the stream"
+	cmd.Flags().StringVar(&format, "format", "", "mkv or mp4 (default: as the file's name says, else mkv)")
 	return cmd
 }
 
@@ -62,10 +67,6 @@ func toStandardOutput(name string) bool { return name == "-" || name == "/dev/st
 func checkOutput(name string) error {
 	if toStandardOutput(name) {
 		return nil
-	}
-	switch extension := strings.ToLower(filepath.Ext(name)); extension {
-	case ".mp4", ".m4v", ".mov", ".avi", ".ts", ".webm", ".mpg", ".mpeg":
-		return &exitError{exitSettings, fmt.Errorf("exports are Matroska only: name the file .mkv in place of %s", extension)}
 	}
 	info, err := os.Stat(name)
 	switch {
@@ -78,14 +79,16 @@ func checkOutput(name string) error {
 }
 
 // exportToFile exports beside the file, and renames the export once it is complete.
-func exportToFile(cmd *cobra.Command, r recordings, name string) error {
+func exportToFile(cmd *cobra.Command, r recordings, as exportFormat, name string) error {
 	out, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
 	if err != nil {
 		return fmt.Errorf("cannot create a file in %s: %w", filepath.Dir(name), cause(err))
 	}
 	temporary := out.Name()
 	defer func() { _ = os.Remove(temporary) }() // half an export is none; a complete one has another name by then
-	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), r, out)
+	bar := newProgress(cmd.ErrOrStderr(), "exporting")
+	exported, err := as.file(cmd.Context(), r, out, bar.show)
+	bar.end()
 	if err = errors.Join(err, out.Chmod(0o640), out.Close()); err != nil {
 		return err
 	}
@@ -104,29 +107,18 @@ func exportToFile(cmd *cobra.Command, r recordings, name string) error {
 }
 
 // exportToPipe exports to the standard output, and says so on the other one.
-func exportToPipe(cmd *cobra.Command, r recordings) error {
+func exportToPipe(cmd *cobra.Command, r recordings, as exportFormat) error {
 	if terminalOf(cmd.OutOrStdout()).present {
 		return &exitError{exitSettings, errors.New("the standard output is a terminal, which shows no media: " +
 			"pipe it into a program, or name a file")}
 	}
-	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), r, pipeFile{cmd.OutOrStdout()})
+	bar := newProgress(cmd.ErrOrStderr(), "exporting")
+	exported, err := as.stream(cmd.Context(), r, cmd.OutOrStdout(), bar.show)
+	bar.end()
 	if err != nil {
 		return err
 	}
 	return reportExport(cmd.ErrOrStderr(), "standard output", exported)
-}
-
-// pipeFile is a file in which nothing is written again. What a complete file gets at last, its length and the
-// place of its index, players do without.
-type pipeFile struct{ io.Writer }
-
-// WriteAt implements io.WriterAt.
-func (pipeFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
-
-func runExport(ctx context.Context, out io.Writer, r recordings, file mkv.File) (localapi.Media, error) {
-	bar := newProgress(out, "exporting")
-	defer bar.end()
-	return r.Media(ctx, r.span, file, bar.show)
 }
 
 // cause is an error of the file system without the path that the sentence names already.
@@ -152,6 +144,14 @@ func reportExport(w io.Writer, name string, e localapi.Media) error {
 	for _, d := range e.Damaged {
 		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", shownName(d.Path),
 			humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
+	}
+	if len(e.LeftOut) > 0 {
+		_, err = fmt.Fprintf(w, "the audio is %s, which players do not play in MP4, and is left out: export to .mkv to have it\n",
+			strings.Join(e.LeftOut, " and "))
+	}
+	if e.AudioTracks > 1 {
+		_, err = fmt.Fprintf(w, "the format of the audio changed, so that it is in %d tracks, of which players play one at a time\n",
+			e.AudioTracks)
 	}
 	if e.More {
 		_, err = fmt.Fprintln(w, "there are more gaps, or more damaged recordings, than these")

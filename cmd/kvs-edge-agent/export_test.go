@@ -55,6 +55,16 @@ func TestAnExportGoesToTheStandardOutput(t *testing.T) {
 
 func TestCtrlCInAnExport(t *testing.T) {
 	t.Parallel()
+	for _, format := range []string{"mkv", "mp4"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			interruptExport(t, format)
+		})
+	}
+}
+
+func interruptExport(t *testing.T, format string) {
+	t.Helper()
 	dir := shortDir(t)
 	if err := recordInto(t, openStore(t, dir), 0, 2000, "sps").Seal(); err != nil { // far more than a pipe holds
 		t.Fatal(err)
@@ -65,7 +75,7 @@ func TestCtrlCInAnExport(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "export", "--dir", dir, "--stream", "door", "-")
+	cmd := exec.CommandContext(ctx, path, "export", "--dir", dir, "--stream", "door", "--format", format, "-")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -89,6 +99,16 @@ func TestCtrlCInAnExport(t *testing.T) {
 // TestAKilledExportLeavesNothingUnderItsName lets an export hang in a file that is a pipe, and kills it.
 func TestAKilledExportLeavesNothingUnderItsName(t *testing.T) {
 	t.Parallel()
+	for _, file := range []string{"out.mkv", "out.mp4"} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			killExport(t, file)
+		})
+	}
+}
+
+func killExport(t *testing.T, file string) {
+	t.Helper()
 	dir, files := recordedDoor(t)
 	path, err := program()
 	if err != nil {
@@ -99,14 +119,14 @@ func TestAKilledExportLeavesNothingUnderItsName(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := t.TempDir()
-	name := filepath.Join(at, "out.mkv")
+	name := filepath.Join(at, file)
 	args := []string{"export", "--dir", dir, "--stream", "door", name}
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	(&site{t: t}).eventually("the beginning of the export", func() error {
-		started, err := filepath.Glob(filepath.Join(at, ".out.mkv.*.part"))
+		started, err := filepath.Glob(filepath.Join(at, "."+file+".*.part"))
 		if err == nil && len(started) == 0 {
 			err = errors.New("there is no file yet")
 		}

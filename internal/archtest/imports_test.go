@@ -35,7 +35,7 @@ var layers = [][]string{
 	{"internal/audio"},
 	{"internal/tally", "internal/meter"},
 	{"internal/mpegts"},
-	{"internal/accessunit", "internal/mediafile", "internal/scheduler"},
+	{"internal/accessunit", "internal/mediafile", "internal/mp4", "internal/scheduler"},
 	{"internal/desired/..."},
 	{"internal/segment/catalog", "internal/segment/gaps", "internal/segment/progress", "internal/segment/repair", "internal/segment/volume"},
 	{"internal/segment/streams"},

@@ -16,11 +16,21 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 )
 
-const typeMatroska = "video/x-matroska"
+// The types of media.
+const (
+	typeMatroska = "video/x-matroska"
+	typeMP4      = "video/mp4"
+)
+
+var (
+	formats    = map[string]export.Format{"mkv": export.Matroska, "mp4": export.MP4}
+	mediaTypes = map[export.Format]string{export.Matroska: typeMatroska, export.MP4: typeMP4}
+)
 
 // The fields around media. What is known at its end only is in the trailer, for clients that say `TE: trailers`.
 const (
 	headerMediaBytes  = "Kvs-Edge-Media-Bytes" // of the fragments, as far as is known at the start
+	headerIndexBytes  = "Kvs-Edge-Index-Bytes" // of a file of MP4 at most; 0 for Matroska
 	trailerMedia      = "Kvs-Edge-Media"       // Media as JSON
 	maxTrailer        = 1 << 20                // bytes of a trailer that a Client reads
 	maxMediaGaps      = 2000                   // of those in Media, so that it fits
@@ -41,6 +51,9 @@ type Media struct {
 	Gaps      []MediaGap   `json:"gaps,omitempty"`
 	Damaged   []LostMedia  `json:"damaged,omitempty"`
 	Patches   []MediaPatch `json:"patches,omitempty"`
+	// LeftOut are the codecs of audio that is not in it, as players do not play them in this format.
+	LeftOut     []string `json:"leftOut,omitempty"`
+	AudioTracks int      `json:"audioTracks,omitempty"`
 	// Error says why it is not complete.
 	Error string `json:"error,omitempty"`
 	// More says that there were more gaps, or more damage, than are listed.
@@ -98,7 +111,7 @@ func (m *mediaStream) WriteAt(p []byte, offset int64) (int, error) {
 	return len(p), nil // players do without the rest
 }
 
-// getMedia streams what was recorded in a time range as one Matroska file. It is read as fast as the reader takes it, a
+// getMedia streams what was recorded in a time range as one file. It is read as fast as the reader takes it, a
 // fragment at a time, and one segment is kept from being deleted at most.
 func (s *Server) getMedia(r *request) (any, error) {
 	if err := s.known(r.stream); err != nil {
@@ -107,20 +120,23 @@ func (s *Server) getMedia(r *request) (any, error) {
 	r.w.Header().Set("Accept-Ranges", "none")
 	r.w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodHead {
-		r.w.Header().Set("Content-Type", typeMatroska)
+		r.w.Header().Set("Content-Type", mediaTypes[r.format])
 		return nil, nil
 	}
 	r.w.stall = max(r.w.stall, s.mediaStall)
 	wantsTrailer := strings.Contains(strings.ToLower(r.Header.Get("TE")), "trailers")
 	out := &mediaStream{w: r.w, begin: func() {
-		r.w.Header().Set("Content-Type", typeMatroska)
+		r.w.Header().Set("Content-Type", mediaTypes[r.format])
 		if wantsTrailer {
 			r.w.Header().Set("Trailer", trailerMedia)
 		}
 	}}
 	done, err := export.Run(r.Context(), s.o.Store, export.Options{
-		Stream: r.stream, From: r.from, To: r.to,
-		Planned: func(total int64) { r.w.Header().Set(headerMediaBytes, strconv.FormatInt(total, 10)) },
+		Stream: r.stream, From: r.from, To: r.to, Format: r.format,
+		Planned: func(p export.Plan) {
+			r.w.Header().Set(headerMediaBytes, strconv.FormatInt(p.Bytes, 10))
+			r.w.Header().Set(headerIndexBytes, strconv.FormatInt(p.IndexBytes, 10))
+		},
 	}, out)
 	if err != nil && out.size == 0 {
 		return nil, noMedia(err)
@@ -158,7 +174,8 @@ func noMedia(err error) error {
 }
 
 func mediaOf(done export.Result, patches []MediaPatch) Media {
-	m := Media{From: done.From, To: done.To, Fragments: done.Fragments, Bytes: done.Bytes, Patches: patches}
+	m := Media{From: done.From, To: done.To, Fragments: done.Fragments, Bytes: done.Bytes, Patches: patches, LeftOut: done.LeftOut,
+		AudioTracks: done.AudioTracks}
 	for _, g := range done.Gaps {
 		if m.More = m.More || len(m.Gaps) == maxMediaGaps; !m.More {
 			m.Gaps = append(m.Gaps, MediaGap{g.From, g.To, g.Deleted})

@@ -48,7 +48,11 @@ func (s schemas) operation(route Route) object {
 	case route.Answer == nil && route.Type == "":
 		ok["description"] = "Done; the answer is empty."
 	case route.Answer == nil:
-		ok["content"] = object{route.Type: object{}}
+		content := object{}
+		for _, kind := range append(route.Types, route.Type) {
+			content[kind] = object{}
+		}
+		ok["content"] = content
 	default:
 		ok["content"] = object{route.mediaType(): object{"schema": s.of(reflect.TypeOf(route.Answer))}}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
@@ -31,6 +32,7 @@ type query struct {
 	skip     int       // of the segment after: so many fragments were listed already
 	read     int       // segments that may be read for the gaps within them
 	segment  layout.ID
+	format   export.Format
 }
 
 const (
@@ -79,6 +81,14 @@ var (
 				return fmt.Errorf("must be a number from 0 to %d", maxLimit)
 			}
 			return nil
+		}}
+	paramFormat = Param{"format", "The container: `mkv` or `mp4`. Default: `mkv`.", false,
+		func(q *query, value string) error {
+			var known bool
+			if q.format, known = formats[value]; known {
+				return nil
+			}
+			return errors.New("must be mkv or mp4")
 		}}
 	paramSegment = Param{"segment", "The `segment` of a list of segments.", true,
 		func(q *query, value string) error {

@@ -24,6 +24,9 @@ import (
 // ErrOlder means that the agent is of an earlier version, which does not serve recordings.
 var ErrOlder = errors.New("the running agent is of an earlier version, which serves no recordings")
 
+// ErrOlderFormat means that the agent is of an earlier version, which only writes Matroska.
+var ErrOlderFormat = errors.New("the running agent is of an earlier version, which exports Matroska only: restart it, or name a file .mkv")
+
 // Offline returns a client of what the local API has of a store that no agent serves, and a function that ends it. Where
 // an agent would answer from memory of its own, the client fails.
 func Offline(store *segment.Store) (c *Client, stop func()) { return OfflineWith(store, Uploads{}) }
@@ -154,14 +157,43 @@ func (c *Client) Verify(ctx context.Context, span Span, each func(Verification))
 	}
 }
 
-// Media writes what was recorded in a span to out, and calls progress with the bytes written and those to write. What it
+// Media writes what was recorded in a span to out, as Matroska, and calls progress with the bytes written and those to write. What it
 // returns is what out holds.
 func (c *Client) Media(ctx context.Context, span Span, out mkv.File, progress func(done, total int64)) (m Media, err error) {
-	resp, err := c.open(ctx, pathMedia, span.values(), true)
+	m, err = c.media(ctx, span.values(), func(http.Header) (io.Writer, error) { return out, nil }, progress)
+	for _, p := range m.Patches {
+		if err == nil {
+			_, err = out.WriteAt(p.Data, p.Offset)
+		}
+	}
+	return m, err
+}
+
+// MP4 is Media for fragmented MP4. Before the first byte out is called with the length of the index that a file has at most, in bytes.
+func (c *Client) MP4(
+	ctx context.Context, span Span, out func(index int64) (io.Writer, error), progress func(done, total int64),
+) (m Media, err error) {
+	values := span.values()
+	values.Set("format", "mp4")
+	return c.media(ctx, values, func(h http.Header) (io.Writer, error) {
+		index, _ := strconv.ParseInt(h.Get(headerIndexBytes), 10, 64)
+		return out(index)
+	}, progress)
+}
+
+// media writes a stream of media to what out returns.
+func (c *Client) media(
+	ctx context.Context, values url.Values, out func(http.Header) (io.Writer, error), progress func(done, total int64),
+) (m Media, err error) {
+	resp, err := c.open(ctx, pathMedia, values, true)
 	if err != nil {
 		return m, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	to, err := out(resp.Header)
+	if err != nil {
+		return m, err
+	}
 	total, _ := strconv.ParseInt(resp.Header.Get(headerMediaBytes), 10, 64)
 	var done int64
 	progress(done, total)
@@ -172,7 +204,7 @@ func (c *Client) Media(ctx context.Context, span Span, out mkv.File, progress fu
 		if n == 0 {
 			continue
 		}
-		if _, err := out.Write(buffer[:n]); err != nil {
+		if _, err := to.Write(buffer[:n]); err != nil {
 			return m, err
 		}
 		done += int64(n)
@@ -186,11 +218,6 @@ func (c *Client) Media(ctx context.Context, span Span, out mkv.File, progress fu
 	}
 	if m.Error != "" {
 		return m, errors.New(m.Error)
-	}
-	for _, p := range m.Patches {
-		if _, err := out.WriteAt(p.Data, p.Offset); err != nil {
-			return m, err
-		}
 	}
 	return m, nil
 }
@@ -248,6 +275,8 @@ func (c *Client) open(ctx context.Context, path string, values url.Values, trail
 	switch {
 	case resp.StatusCode == http.StatusNotFound && resp.Header.Get(errorHeader) == "":
 		return nil, ErrOlder
+	case strings.HasPrefix(string(text), `there is no parameter "format"`):
+		return nil, ErrOlderFormat
 	case resp.Header.Get(errorHeader) != "":
 		return nil, errors.New(health.Clean(strings.TrimSpace(string(text)), health.MaxText))
 	}

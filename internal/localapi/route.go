@@ -56,7 +56,8 @@ type Route struct {
 	// Answer is a value of what the answer holds, in Type: a string for text, else JSON. nil: the answer is empty.
 	Answer any
 	// Type is the media type of the answer. Default: that of Answer.
-	Type string
+	Type  string
+	Types []string // further ones, which parameters choose
 
 	serve func(*Server, *request) (answer any, err error)
 }
@@ -118,8 +119,8 @@ func Routes() []Route {
 			Params: []Param{paramStream, paramSegment},
 			Doc:    "The file of a segment, complete or a range of it (`Range`, `If-Range`, `ETag`)."},
 		{Method: http.MethodGet, Path: pathMedia, Type: typeMatroska, serve: ofStore((*Server).getMedia), Most: readers,
-			Params: []Param{paramStream, paramFrom, paramTo},
-			Doc:    "The media of a time range as one Matroska file, cut at fragments and sent as fast as it is read."},
+			Params: []Param{paramStream, paramFrom, paramTo, paramFormat}, Types: []string{typeMP4},
+			Doc: "The media of a time range as one file of Matroska or MP4, cut at fragments and sent as fast as it is read."},
 		{Method: http.MethodGet, Path: pathUsage, Answer: []usage.Stream{}, serve: ofStore((*Server).getUsage), Most: scans,
 			Params: []Param{paramAnyStream, paramFrom, paramTo},
 			Doc: "What each stream has uploaded, and is to upload, of the media of whole days (UTC) in a time range, by default the last 7 " +

@@ -60,21 +60,15 @@ const cueSpacing = 100 * time.Millisecond
 
 // innerKeyframes returns the keyframes of a fragment that have a cue, but for its first frame, from the heads of its blocks.
 func innerKeyframes(r io.ReaderAt, f Fragment) (list []keyframe, err error) {
-	var c Cut
-	c.rewind(r, f)
 	first, cued := true, f.Start
-	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
-		b, err := c.block(offset, f.Start)
+	for p, err := range Places(r, f) {
 		if err != nil {
 			return list, err
 		}
-		if offset = b.to; b.track != 1 {
-			continue
+		if p.Track == 1 && !first && p.Keyframe && p.Time-cued >= cueSpacing {
+			list, cued = append(list, keyframe{f.Offset, p.Time}), p.Time
 		}
-		if !first && b.keyframe && b.time-cued >= cueSpacing {
-			list, cued = append(list, keyframe{f.Offset, b.time}), b.time
-		}
-		first = false
+		first = first && p.Track != 1
 	}
 	return list, nil
 }

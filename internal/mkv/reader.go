@@ -81,28 +81,31 @@ func (r *Reader) blocks(f Fragment) iter.Seq2[rawBlock, error] {
 	}
 }
 
-// Times returns the times of the frames of track 1 in a fragment, since Header.Start and in the order of the file, from the
-// heads of the blocks: the media is not read.
-func (r *Reader) Times(f Fragment) iter.Seq2[time.Duration, error] {
-	return func(yield func(time.Duration, error) bool) {
-		s := scanner{r: r.scan.r, size: min(r.scan.size, f.Offset+f.Size)}
-		for offset := f.Offset + ClusterHeadSize; offset < s.size; {
-			b, err := s.at(offset)
-			if err == nil && (b.id != element.IDSimpleBlock || b.size < 4 || b.dataEnd > s.size) {
-				err = errTorn
-			}
-			var head [4]byte
-			if err == nil {
-				head, err = s.blockHead(b)
-			}
+// Place is where a frame is in the file.
+type Place struct {
+	Track    uint8
+	Time     time.Duration // since Header.Start
+	Keyframe bool
+	Offset   int64 // of its data in the file
+	Size     int64
+}
+
+// Places returns where the frames of a fragment are, in the order of the file, from the heads of the blocks: the media is not read.
+func Places(r io.ReaderAt, f Fragment) iter.Seq2[Place, error] {
+	return func(yield func(Place, error) bool) {
+		var c Cut
+		c.rewind(r, f)
+		for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
+			b, err := c.block(offset, f.Start)
 			if err != nil {
-				yield(0, fmt.Errorf("cannot read the fragment at %d: %w", f.Offset, err))
+				yield(Place{}, fmt.Errorf("cannot read the fragment at %d: %w", f.Offset, err))
 				return
 			}
-			if track, relative, _ := parseBlockHead(head); track == 1 && !yield(f.Start+relative, nil) {
+			data := b.head + 4 // track, time and flags precede it
+			if b.track > 0 && !yield(Place{b.track, b.time, b.keyframe, data, b.to - data}, nil) {
 				return
 			}
-			offset = b.dataEnd
+			offset = b.to
 		}
 	}
 }

@@ -61,14 +61,10 @@ func (s *Store) recoverGaps(st *streams.Stream, k layout.ID, f file, size int64)
 
 // Gaps reads the gaps within the segment from the heads of all its frames, for a segment whose Info does not have them.
 func (r *Reader) Gaps() ([]Gap, error) {
-	m, err := r.container()
-	if err != nil {
-		return nil, err
-	}
 	list, _, err := r.Fragments()
 	if err != nil {
 		return nil, err
 	}
-	spans, err := gaps.Of(m, list)
+	spans, err := gaps.Of(r, list)
 	return streams.Within(r.key, spans), err
 }

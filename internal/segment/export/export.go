@@ -17,10 +17,19 @@ import (
 type Options struct {
 	Stream   string
 	From, To time.Time // [from, to); a zero time is unbounded
-	// Planned is called with the bytes of media to be written, before the first of them. Optional.
-	Planned func(total int64)
+	// Format is the container. Default: Matroska.
+	Format Format
+	// Planned is called before the first byte is written. Optional.
+	Planned func(Plan)
 	// Progress is called after each fragment with the bytes written and the total. Optional.
 	Progress func(done, total int64)
+}
+
+// Plan is what an export is going to write.
+type Plan struct {
+	Bytes int64 // of media
+	// IndexBytes is how long the index of a file in MP4 will be at most; 0 for Matroska.
+	IndexBytes int64
 }
 
 // Result is what an export contains.
@@ -30,6 +39,10 @@ type Result struct {
 	Bytes     int64
 	Gaps      []Gap // in order
 	Damaged   []Damage
+	// LeftOut are the codecs of audio that players do not play in the container.
+	LeftOut []string
+	// AudioTracks is how many tracks the audio is in. In MP4 each format has a track of its own.
+	AudioTracks int
 }
 
 // Gap is a time without media.
@@ -51,18 +64,18 @@ var ErrFormat = errors.New("the format changes")
 // Code is the code of exports that are not possible.
 const Code = "export"
 
-// Run joins a stream's media into one file that players can seek in. It is cut at fragments, and its time line is that of
-// the clock, also where a clock was ahead: gaps stay gaps. Damaged files are exported as far as they can be read. Only one
-// segment is kept open at a time, as an open file frees no space: media that is deleted before it is copied becomes a gap.
+// Run joins a stream's media into one file: Matroska in which players can seek, or fragmented MP4 (package mp4). It is cut at fragments,
+// and its time line is that of the clock, also where a clock was ahead: gaps stay gaps. Damaged files are exported as far as they can be
+// read. Only one segment is kept open at a time, as an open file frees no space: media that is deleted before it is copied becomes a gap.
 // All segments are read before anything is written, so that out stays empty when their formats do not match.
 func Run(ctx context.Context, store *segment.Store, o Options, out mkv.File) (Result, error) {
-	e := exporter{store: store, o: o, out: out}
+	e := exporter{store: store, o: o, file: newContainer(o, out)}
 	_, e.disk, _ = store.Disk()
 	if err := e.plan(ctx); err != nil {
 		return Result{}, err
 	}
 	if o.Planned != nil {
-		o.Planned(e.total)
+		o.Planned(Plan{Bytes: e.total, IndexBytes: e.file.indexBytes()})
 	}
 	err := e.run(ctx)
 	return e.result, err
@@ -75,26 +88,23 @@ func (e *exporter) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if e.writer == nil {
+	if !e.started {
 		return health.UserFault(Code, nil,
 			"The recordings of stream %s in that time were deleted before they could be exported: export a later time.", e.o.Stream)
 	}
-	err := e.writer.Close()
-	e.result.Bytes = e.writer.Size()
-	return err
+	return e.file.end(&e.result)
 }
 
 // exporter is one export.
 type exporter struct {
-	store  *segment.Store
-	o      Options
-	out    mkv.File
-	disk   string // the disk of the recordings when the export began
-	parts  []part
-	tracks []mkv.Track
-	writer *mkv.Writer // nil before the first fragment
-	known  time.Time   // the end of the media that was copied or is known to be deleted
-	result Result
+	store   *segment.Store
+	o       Options
+	file    container
+	disk    string // the disk of the recordings when the export began
+	parts   []part
+	started bool      // the file has its first fragment
+	known   time.Time // the end of the media that was copied or is known to be deleted
+	result  Result
 
 	done, total int64 // bytes
 }
@@ -162,9 +172,6 @@ func (e *exporter) planSegment(ctx context.Context, info segment.Info) error {
 	if fragments = e.choose(r, fragments); len(fragments) == 0 {
 		return nil
 	}
-	if e.tracks == nil {
-		e.tracks = r.Header().Tracks
-	}
 	p := part{info: info, from: r.RecordedAt(fragments[0].Start), last: fragments[len(fragments)-1].Last}
 	p.to = r.RecordedAt(p.last)
 	for _, f := range fragments {
@@ -172,17 +179,10 @@ func (e *exporter) planSegment(ctx context.Context, info segment.Info) error {
 	}
 	e.parts = append(e.parts, p)
 	e.total += p.bytes
-	return e.sameFormat(r)
-}
-
-// sameFormat fails when a segment cannot be in one file with the first one.
-func (e *exporter) sameFormat(r *segment.Reader) error {
-	if slices.EqualFunc(e.tracks, r.Header().Tracks, mkv.Track.Equal) {
-		return nil
+	if err := e.file.fits(r); err != nil {
+		return err
 	}
-	return health.UserFault(Code, ErrFormat,
-		"The camera of stream %s changed its format at %s, and one file cannot hold both: export once --to and once --from that time.",
-		e.o.Stream, r.RecordedAt(0).Format(time.RFC3339Nano))
+	return e.file.plan(r, fragments)
 }
 
 func (e *exporter) damaged(from time.Time, info segment.Info) {
@@ -227,7 +227,7 @@ func (e *exporter) copy(ctx context.Context, p part) error {
 	defer func() { _ = r.Close() }() // was only read
 	fragments, _, err := r.Fragments()
 	if err == nil {
-		err = e.sameFormat(r)
+		err = e.file.fits(r)
 	}
 	if err != nil {
 		return e.cannotCopy(p.from, err)
@@ -270,17 +270,14 @@ func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
 	if least := e.result.To.Add(time.Millisecond); at.Before(least) {
 		at = least // for media that is dated wrongly only the latest possible time of recording may be known
 	}
-	if e.writer == nil {
-		header := r.Header()
-		header.Start = at
-		writer, err := mkv.NewWriter(e.out, header, mkv.WriterOptions{})
-		if err != nil {
+	if !e.started {
+		if err := e.file.begin(r, f, at); err != nil {
 			return err
 		}
-		e.writer, e.result.From = writer, at
+		e.started, e.result.From = true, at
 	}
 	e.gap(at)
-	if err := e.writer.CopyFragment(r, f, at.Sub(e.result.From)); err != nil {
+	if err := e.file.add(r, f, at.Sub(e.result.From)); err != nil {
 		return err
 	}
 	e.result.To = at.Add(f.Last - f.Start)

@@ -154,8 +154,10 @@ func threeTimesThree(t *testing.T, s *segment.Store) (keys []segment.Key) {
 
 func TestAnExportHoldsOneSegmentHoweverSlowItsReader(t *testing.T) {
 	t.Parallel()
-	for _, beside := range []bool{false, true} { // beside the agent, as the command does
-		t.Run(fmt.Sprint("beside ", beside), func(t *testing.T) {
+	for i := range 4 {
+		beside := i%2 == 1 // beside the agent, as the command does
+		format := []Format{Matroska, MP4}[i/2]
+		t.Run(fmt.Sprint("beside ", beside, ", format ", format), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			s := open(t, dir)
@@ -170,7 +172,7 @@ func TestAnExportHoldsOneSegmentHoweverSlowItsReader(t *testing.T) {
 			out := newSlowReader(t, 4*7000) // in the second segment
 			var shares []float64
 			done := startExport(t, exporting, Options{
-				Stream: "door", Progress: func(done, total int64) { shares = append(shares, float64(done)/float64(total)) },
+				Stream: "door", Format: format, Progress: func(done, total int64) { shares = append(shares, float64(done)/float64(total)) },
 			}, out)
 			<-out.at
 			held := filepath.Base(s.Path(keys[1]))
@@ -217,7 +219,7 @@ func TestWhatIsDeletedAtTheEndsOfAnExportIsReported(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
 	keys := []segment.Key{addSegment(t, s, begin), addSegment(t, s, begin.Add(3*time.Second))}
-	e := exporter{store: s, o: Options{Stream: "door"}, out: newSlowReader(t, 1<<30)}
+	e := exporter{store: s, o: Options{Stream: "door"}, file: newContainer(Options{Stream: "door"}, newSlowReader(t, 1<<30))}
 	_, e.disk, _ = s.Disk()
 	err := errors.Join(e.plan(t.Context()), s.Delete(keys[0]))
 	if err = errors.Join(err, e.copy(t.Context(), e.parts[0]), e.copy(t.Context(), e.parts[1])); err != nil {
@@ -227,7 +229,7 @@ func TestWhatIsDeletedAtTheEndsOfAnExportIsReported(t *testing.T) {
 		t.Errorf("%+v", e.result)
 	}
 	out := newSlowReader(t, 1<<30)
-	all := exporter{store: s, o: Options{Stream: "door"}, out: out, disk: e.disk}
+	all := exporter{store: s, o: Options{Stream: "door"}, file: newContainer(Options{Stream: "door"}, out), disk: e.disk}
 	if err := errors.Join(all.plan(t.Context()), s.Delete(keys[1])); err != nil {
 		t.Fatal(err)
 	}

@@ -73,15 +73,17 @@ func (g *Finder) All() []layout.Span {
 	return now.found
 }
 
-// Of reads the gaps within a segment from the heads of all its frames. With an error it returns the gaps found until then.
-func Of(m *mkv.Reader, list []mkv.Fragment) ([]layout.Span, error) {
+// Of reads the gaps within a segment's file from the heads of all its frames. With an error it returns the gaps found until then.
+func Of(r io.ReaderAt, list []mkv.Fragment) ([]layout.Span, error) {
 	var g Finder
 	for _, f := range list {
-		for t, err := range m.Times(f) {
+		for p, err := range mkv.Places(r, f) {
 			if err != nil {
 				return g.All(), err
 			}
-			g.Frame(t)
+			if p.Track == 1 {
+				g.Frame(p.Time)
+			}
 		}
 	}
 	return g.All(), nil
@@ -97,6 +99,6 @@ func OfFile(f io.ReaderAt, size int64) ([]layout.Span, error) {
 	if err != nil {
 		return nil, err
 	}
-	spans, _ := Of(m, list)
+	spans, _ := Of(f, list)
 	return spans, nil
 }
