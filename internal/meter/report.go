@@ -183,8 +183,8 @@ func (s State) fault() (health.Severity, *health.Fault) {
 	}
 	const line = "The cap of the line (" + Setting + "=%s) is "
 	if s.TooLarge > 0 {
-		return health.Failed, health.UserFault(codeCap, nil, line+"too small for fragments of %s: they are not uploaded in any period. Recording "+
-			"continues; raise the cap, or have shorter fragments recorded.", s.Cap.String(), health.Varying(humanize.Bytes(s.TooLarge)))
+		return health.Failed, health.UserFault(codeCap, nil, line+"too small for fragments of %s: they are not uploaded in any period. "+
+			"Recording continues; raise the cap, or have shorter fragments recorded.", s.Cap.String(), health.Varying(humanize.Bytes(s.TooLarge)))
 	}
 	switch s.Level {
 	case NothingMedia:
