@@ -139,5 +139,10 @@ func dateOf(t time.Time) time.Time {
 
 // midnight returns when a day begins in a zone. Where the clock is set forward at midnight it is the first moment after.
 func midnight(day time.Time, zone *time.Location) time.Time {
-	return time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
+	t := time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
+	if t.Day() != day.AddDate(0, 0, -1).Day() {
+		return t
+	}
+	_, after := t.ZoneBounds() // west of Greenwich time.Date answers with the hour before the gap
+	return after
 }

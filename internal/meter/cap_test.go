@@ -110,6 +110,26 @@ func TestPeriods(t *testing.T) {
 	}
 }
 
+// A day begins when the hub's clock shows its date for the first time, also where there is no midnight.
+func TestWhenADayBegins(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ zone, day, want string }{
+		{"UTC", "2027-03-14", "2027-03-14T00:00:00Z"},
+		{"Europe/Berlin", "2027-03-28", "2027-03-28T00:00:00+01:00"},
+		{"Africa/Cairo", "2026-04-24", "2026-04-24T01:00:00+03:00"},
+		{"America/Havana", "2026-03-08", "2026-03-08T01:00:00-04:00"},
+		{"America/Havana", "2026-03-09", "2026-03-09T00:00:00-04:00"},
+		{"America/Santiago", "2026-09-06", "2026-09-06T01:00:00-03:00"},
+		{"Asia/Beirut", "2026-03-29", "2026-03-29T01:00:00+03:00"},
+	} {
+		zone, err := time.LoadLocation(row.zone)
+		must(t, err)
+		if got := midnight(day(t, row.day), zone).Format(time.RFC3339); got != row.want {
+			t.Errorf("%s, %s begins at %s, want %s", row.zone, row.day, got, row.want)
+		}
+	}
+}
+
 // Each day is in one period, and periods follow each other, whatever the day of the reset.
 func TestPeriodsFollowEachOther(t *testing.T) {
 	t.Parallel()

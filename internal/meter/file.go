@@ -49,7 +49,8 @@ func (d document) plausible() bool {
 		}
 		sum += e.payload()
 	}
-	return d.Reserved >= 0 && d.Reserved <= mostCap && len(d.Days) <= maxEntries && sum <= math.MaxInt64/2
+	return d.Sequence >= 0 && d.Sequence <= math.MaxInt64/2 && d.Reserved >= 0 && d.Reserved <= mostCap && len(d.Days) <= maxEntries &&
+		sum <= math.MaxInt64/2
 }
 
 // fileState is what is known of the files.
@@ -87,8 +88,8 @@ func (m *Meter) read() {
 		}
 	}
 	if damaged != nil {
-		// The one that is left may be the older: what the other one had reserved beyond it is counted too.
-		found.Reserved *= 2
+		// The one that is left may be the older: what the other one had reserved beyond it, up to twice as much, is counted too.
+		found.Reserved *= 3
 		m.damaged(damaged, any)
 	}
 	m.days, m.began, m.file.sequence = found.Days, found.Began, found.Sequence

@@ -33,9 +33,9 @@ func (l *history) book(date string, sent, received int64) {
 	}
 	list[n-1].Sent += sent
 	list[n-1].Received += received
-	if n > maxEntries { // the oldest joins the next one: later than it was, rather than never
-		list[1].Sent += list[0].Sent
-		list[1].Received += list[0].Received
+	if n > maxEntries { // the oldest joins the next one: later than it was, rather than never; all the years before stay plausible
+		list[1].Sent = min(list[1].Sent+list[0].Sent, mostCap)
+		list[1].Received = min(list[1].Received+list[0].Received, mostCap)
 		list = slices.Delete(list, 0, 1)
 	}
 	*l = list

@@ -102,3 +102,19 @@ func TestAHistoryStaysShort(t *testing.T) {
 		}
 	}
 }
+
+// What joins the oldest entry in many years never makes the file one that is not believed.
+func TestAHistoryStaysPlausible(t *testing.T) {
+	t.Parallel()
+	var days history
+	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 20 * 365 {
+		days.book(first.AddDate(0, 0, i).Format(time.DateOnly), 10e12, 10e12) // 1 Gbit/s, both ways
+	}
+	if !(document{Days: days}).plausible() {
+		t.Errorf("after 20 years the file is not believed: %v", days[0])
+	}
+	if last := days[len(days)-1]; last.payload() != 20e12 {
+		t.Errorf("the last day has %d bytes", last.payload())
+	}
+}

@@ -187,10 +187,10 @@ func (m *Meter) Return(fragment int64) {
 
 // answer decides about n bytes of payload. Called with mu held.
 func (m *Meter) answer(class Class, n int64) Answer {
-	m.roll()
 	if m.cap.IsNone() {
 		return Granted
 	}
+	m.roll()
 	share := float64(m.cap.Bytes) / 100 * float64(shares[class])
 	used := m.payload()
 	switch {
@@ -243,7 +243,8 @@ func (m *Meter) roll() {
 	if before := m.period; m.begin() && before != "" && !m.cap.IsNone() {
 		logevent.CapPeriodBegan.Log(m.o.Log, zap.String("date", m.period), zap.Int64("counted", m.payload()))
 	}
-	m.mark.Store(0) // the reservation is for the new day
+	m.file.until = 0 // what was reserved would count for the day before
+	m.mark.Store(0)
 	m.wake.Set()
 }
 

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/faultdisk"
 )
 
@@ -345,6 +347,66 @@ func TestAFileIsDamaged(t *testing.T) {
 				t.Errorf("after another restart %d bytes are counted, want %d", again, got+mega)
 			}
 		})
+	}
+}
+
+// A file whose numbers cannot be true is not believed, whatever its checksum says, and the next ones are written.
+func TestAFileHasImpossibleNumbers(t *testing.T) {
+	t.Parallel()
+	for name, d := range map[string]document{
+		"a negative sequence":          {Sequence: -5},
+		"the last sequence":            {Sequence: math.MaxInt64},
+		"a negative sum":               {Sequence: 1, Days: history{{"2026-11-28", -1, 0}}},
+		"more than a line can carry":   {Sequence: 1, Days: history{{"2026-11-28", math.MaxInt64, 0}}},
+		"a date that is none":          {Sequence: 1, Days: history{{"2026-13-28", 1, 0}}},
+		"a negative reservation":       {Sequence: 1, Reserved: -1},
+		"an impossible reservation":    {Sequence: 1, Reserved: math.MaxInt64},
+		"more days than are ever kept": {Sequence: 1, Days: make(history, maxEntries+1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, "1GB/month, overhead=1", "2026-11-28T12:00:00Z")
+			dir, err := statefile.Open(r.dir, r.disk)
+			must(t, err)
+			for _, file := range files {
+				must(t, dir.Write(file, d))
+			}
+			r.open("1GB/month, overhead=1")
+			if code, _ := r.code(); code != codeState {
+				t.Errorf("the condition is %q", code)
+			}
+			for range 3 { // both files, and again
+				r.use(100 * mega)
+				r.clock.pass(saveEvery)
+			}
+			r.Close()
+			r.open("1GB/month, overhead=1")
+			if got := r.State().Sent; got != 300*mega {
+				t.Errorf("%d bytes are counted, want 300 MB", got)
+			}
+		})
+	}
+}
+
+// What was reserved on one day is not on the disk for the next one: nothing begins before it is.
+func TestAReservationIsForItsDay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "1GB/day, overhead=1", "2026-11-28T23:59:59Z")
+	if !r.send(Backlog, mega) {
+		t.Fatal("a fragment is refused")
+	}
+	r.clock.set(t, "2026-11-29T00:00:00Z")
+	if got := r.Take(Backlog, 1000); got != Later {
+		t.Fatalf("before the next day is on the disk a fragment is answered with %d", got)
+	}
+	r.work()
+	if got := r.Take(Backlog, 1000); got != Granted {
+		t.Errorf("afterwards with %d", got)
+	}
+	r.add(&r.sent, &r.received, mega/2)
+	r.open("1GB/day, overhead=1") // a kill
+	if got := r.State().Sent; got < mega/2 {
+		t.Errorf("after a kill %d bytes are counted, want 500 kB at least", got)
 	}
 }
 

@@ -217,9 +217,12 @@ func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
 	}
 }
 
-// awaitCap waits for another answer of the cap, or for a fragment that may be of another class.
+// awaitCap waits for another answer of the cap, or of a live upload for a fragment that may be of another class.
 func (u *Uploader) awaitCap(ctx context.Context, m mode, changes <-chan struct{}) {
 	u.report.pause(stateCapped)
+	if !m.live {
+		changes = nil // what is recorded meanwhile joins the backlog
+	}
 	again := time.NewTimer(askCapAgain)
 	defer again.Stop()
 	select {
