@@ -38,6 +38,12 @@ var backlogTrack = mkv.Track{
 // any upload, and returns the fragments' producer times in ms.
 func (s *site) backlog(stream string, fragments int) []int64 {
 	s.t.Helper()
+	return s.backlogOf(stream, fragments, 2000)
+}
+
+// backlogOf is backlog with frames of that many bytes, five in a fragment.
+func (s *site) backlogOf(stream string, fragments, frame int) []int64 {
+	s.t.Helper()
 	fail := func(err error) {
 		s.t.Helper()
 		if err != nil {
@@ -55,7 +61,7 @@ func (s *site) backlog(stream string, fragments int) []int64 {
 			at := time.Duration(n) * backlogFragment
 			fail(w.BeginFragment(at, true))
 			for i := range 5 {
-				nal := bytes.Repeat([]byte{byte(i)}, 2000)
+				nal := bytes.Repeat([]byte{byte(i)}, frame)
 				if nal[0] = 0x41; i == 0 {
 					nal[0] = 0x65
 				}

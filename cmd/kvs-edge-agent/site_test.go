@@ -85,6 +85,12 @@ type site struct {
 
 func newSite(t *testing.T, w world) *site {
 	t.Helper()
+	return newSiteOf(t, w, func(*localcloud.Options) {})
+}
+
+// newSiteOf is newSite with another cloud.
+func newSiteOf(t *testing.T, w world, change func(*localcloud.Options)) *site {
+	t.Helper()
 	// Not t.TempDir: a socket's path must be short.
 	dir, err := os.MkdirTemp("", "kvs")
 	if err != nil {
@@ -102,6 +108,7 @@ func newSite(t *testing.T, w world) *site {
 	})
 	o := cloudOptions(t, w)
 	o.Dir, o.Log, o.Now, o.Refusals = filepath.Join(dir, "cloud"), zap.NewNop(), s.clock.Now, refusals
+	change(&o)
 	if s.cloud, err = localcloud.Start(o); err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
-		Recorded: a.store.Streams, Policy: func(stream string) string { return policyText(a.retention, stream) },
+		LineCap: a.lineCap, Recorded: a.store.Streams, Policy: func(stream string) string { return policyText(a.retention, stream) },
 	}
 	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {
@@ -108,7 +108,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 func (a *Agent) serve() (err error) {
 	a.export.handler = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
-		Jobs: a.collector.Jobs,
+		Jobs: a.collector.Jobs, Line: a.lineUse,
 	})
 	a.export.newReporter = func() *metrics.Reporter {
 		return metrics.New(metrics.Options{
@@ -162,13 +162,16 @@ func (a *Agent) connect() error {
 	if s, err = hub.WithEndpoints(s); err != nil {
 		return err
 	}
+	if err := a.openMeter(); err != nil {
+		return err
+	}
 	credentials, err := hub.Credentials(s, device, iotcreds.Options{
-		Health: a.health.Component("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
+		Health: a.health.Component("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock, Meter: a.meter,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
-	a.aws, err = hub.Load(s, credentials, a.o.Version, a.hubClock)
+	a.aws, err = hub.Load(s, credentials, hub.Options{Version: a.o.Version, Clock: a.hubClock, Meter: a.meter})
 	if err != nil {
 		return err
 	}
@@ -250,7 +253,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Needless:  func() bool { return source.Others() && !syncer.Any() },
 		Connected: func() { syncer.RequestListing() }, Lost: func() { syncer.MessagesLost() },
-		Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
+		Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
 		return row, err
@@ -345,7 +348,8 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),
 	}
 	if a.tiers != nil {
-		list = append(list, a.supervised("Reading the storage tiers", health.JobCloud, a.tiers.Run))
+		list = append(list, a.supervised("Reading the storage tiers", health.JobCloud, a.tiers.Run),
+			a.supervised("Counting what the line is used for", health.JobCloud, a.meter.Run))
 	}
 	if a.o.ReloadRequests != nil {
 		list = append(list, a.supervised("Reloading the settings", health.JobSettings, a.reloadOnRequest))
@@ -363,6 +367,7 @@ func (a *Agent) supervised(what, job string, run func(context.Context) error) fu
 // release releases what New took.
 func (a *Agent) release() {
 	a.export.close()
+	a.meter.Close()
 	if a.clock != nil {
 		a.clock.Close()
 	}

@@ -1,13 +1,18 @@
 package agent
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
+	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -87,6 +92,47 @@ func (a *Agent) countUploads(dir statefile.Dir) {
 			return tier.Lengths{Day: a.counted.LastDay(stream).Mean(), Recent: a.counted.Stream(stream).Recent(), Live: a.uploadPlan(stream).Live}
 		},
 	})
+}
+
+// openMeter opens the count of what the line to AWS carries.
+func (a *Agent) openMeter() error {
+	s := a.settings()
+	dir, err := statefile.Open(s.StateDirectory, atomicfile.OS{})
+	if err != nil {
+		return fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
+	}
+	a.meter = meter.Open(meter.Options{
+		Dir: dir, Clock: a.hubClock, Cap: s.LineCap, Health: a.health.Component("", health.JobCloud), Log: a.log,
+	})
+	a.onDemand.cap = a.meter
+	return nil
+}
+
+// lineCap is how much of the line's cap is used; nil without a cap.
+func (a *Agent) lineCap() *status.UploadCap {
+	if a.meter == nil {
+		return nil
+	}
+	m := a.meter.State()
+	if m.Cap.IsNone() {
+		return nil
+	}
+	return &status.UploadCap{
+		Setting: m.Cap.String(), CapBytes: m.Cap.Bytes, UsedBytes: m.Used, SentBytes: m.Sent, ReceivedBytes: m.Received,
+		Overhead: m.Cap.Overhead, PeriodStart: m.Start, ResetsAt: m.Reset, ReachedAt: m.Reached, Suffices: m.Suffices, ClockTrusted: m.ClockKnown,
+		NotUploaded: m.Level.String(),
+	}
+}
+
+// lineUse is the line as metrics sees it.
+func (a *Agent) lineUse() (use metrics.Line) {
+	if a.meter == nil {
+		return metrics.Line{}
+	}
+	m := a.meter.State()
+	use.Sent, use.Received = a.meter.Totals()
+	use.CapBytes, use.UsedBytes = m.Cap.Bytes, m.Used
+	return use
 }
 
 // storage is how the cloud stores a stream's media, as far as that is known.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
@@ -15,7 +16,8 @@ import (
 // onDemand runs uploads on demand, over the local API and from the cloud. Streams whose upload job runs can be asked
 // for one. Safe for concurrent use.
 type onDemand struct {
-	noCloud bool // nothing is uploaded at all
+	noCloud bool         // nothing is uploaded at all
+	cap     *meter.Meter // of the line; nil without the cloud
 
 	mu      sync.Mutex
 	targets map[string]*target // by stream, guarded by mu
@@ -167,6 +169,8 @@ func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to t
 		switch {
 		case err != nil && ctx.Err() == nil && health.FaultOf(err, "").Code == codeUploadStopped:
 			d.await(ctx, stream, jobRestarts)
+		case err != nil && ctx.Err() == nil && health.FaultOf(err, "").Code == meter.CodeReached:
+			d.awaitCap(ctx)
 		case err != nil:
 			return err
 		case last.Total == 0:
@@ -177,6 +181,22 @@ func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to t
 		default:
 			return nil
 		}
+	}
+}
+
+// capAgain is how long it takes at the most until the cap is asked again.
+const capAgain = time.Minute
+
+// awaitCap waits until the cap's answer may be another one.
+func (d *onDemand) awaitCap(ctx context.Context) {
+	changes, stop := d.cap.Watch()
+	defer stop()
+	again := time.NewTimer(capAgain)
+	defer again.Stop()
+	select {
+	case <-changes:
+	case <-again.C:
+	case <-ctx.Done():
 	}
 }
 

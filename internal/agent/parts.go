@@ -16,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -64,6 +65,7 @@ type Agent struct {
 	fragments  fragmentLengths
 	counted    *tally.Tally // uploads
 	tiers      *tier.Watch  // nil without the cloud
+	meter      *meter.Meter // nil without the cloud
 	config     *configuration
 	collector  *status.Collector
 	changes    *changes.Feed

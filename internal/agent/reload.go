@@ -129,6 +129,9 @@ func (a *Agent) apply(before, next settings.Settings) {
 	if next.UploadCap.String() != before.UploadCap.String() {
 		a.uploadCap.Follow(next.UploadCap)
 	}
+	if a.meter != nil && next.LineCap != before.LineCap {
+		a.meter.Follow(next.LineCap)
+	}
 	a.uploadMode.set(next.UploadMode)
 	if next.FlushInterval != before.FlushInterval {
 		a.store.SetFlushInterval(next.FlushInterval)

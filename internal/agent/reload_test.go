@@ -202,6 +202,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 			return a.fragmentTarget("door") > 7*time.Second && a.fragmentTarget("door") < 8*time.Second
 		}},
 		settings.EnvUploadMaxBitrate: {value: "2M, 22:00-06:00=20M", holds: func() bool { return a.uploadCap.String() == "2M, 22:00-06:00=20M" }},
+		settings.EnvUploadCap:        {value: "30GB/month@15", holds: func() bool { return a.meter.State().Cap.String() == "30GB/month@15" }},
 		settings.EnvMetricsAddress:   {value: address, holds: scraped},
 
 		settings.EnvFragmentTags: {value: "off", streams: both,

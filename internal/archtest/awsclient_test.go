@@ -38,7 +38,7 @@ func TestOnePackageMakesClientsForAWS(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		for _, made := range clientsMade(parsed) {
+		for _, made := range madeWith(parsed, httpMakers) {
 			used[pkg] = true
 			if mayMakeHTTP[pkg] == "" {
 				t.Errorf("%s: %s makes an HTTP client by %s: take internal/cloud/awsclient's", path, pkg, made)
@@ -52,20 +52,20 @@ func TestOnePackageMakesClientsForAWS(t *testing.T) {
 	}
 }
 
-// clientsMade lists the calls, literals, allocations and variables of a file that make HTTP clients. A
-// type that is only named makes none.
-func clientsMade(file *ast.File) (list []string) {
+// madeWith lists the calls, literals, allocations, variables and functions as values with which a file makes something of
+// the makers. A type that is only named makes nothing.
+func madeWith(file *ast.File, makers map[string][]string) (list []string) {
 	imported := make(map[string][]string) // makers by the name of their package in this file
 	for _, spec := range file.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)
-		if err != nil || httpMakers[path] == nil {
+		if err != nil || makers[path] == nil {
 			continue
 		}
 		name := path[strings.LastIndexByte(path, '/')+1:]
 		if spec.Name != nil {
 			name = spec.Name.Name
 		}
-		imported[name] = httpMakers[path]
+		imported[name] = makers[path]
 	}
 	maker := func(n ast.Node) {
 		s, ok := n.(*ast.SelectorExpr)
@@ -76,17 +76,23 @@ func clientsMade(file *ast.File) (list []string) {
 			list = append(list, pkg.Name+"."+s.Sel.Name)
 		}
 	}
+	isValue := func(n ast.Node) bool { // also where it is not called
+		s, ok := n.(*ast.SelectorExpr)
+		return ok && (strings.HasPrefix(s.Sel.Name, "Default") || strings.HasPrefix(s.Sel.Name, "Dial") && s.Sel.Name != "Dialer")
+	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CompositeLit:
 			maker(n.Type)
 		case *ast.CallExpr:
-			maker(n.Fun)
+			if !isValue(n.Fun) {
+				maker(n.Fun)
+			}
 			if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "new" && len(n.Args) == 1 {
 				maker(n.Args[0])
 			}
 		case *ast.SelectorExpr:
-			if strings.HasPrefix(n.Sel.Name, "Default") {
+			if isValue(n) {
 				maker(n)
 			}
 		case *ast.ValueSpec: // var c http.Client
@@ -115,7 +121,7 @@ func f(c *http.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := clientsMade(parsed)
+	got := madeWith(parsed, httpMakers)
 	slices.Sort(got)
 	want := []string{"aws.LoadDefaultConfig", "http.Client", "http.Client", "http.DefaultClient", "http.Get", "http.Transport"}
 	if !slices.Equal(got, want) {

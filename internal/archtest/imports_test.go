@@ -33,7 +33,7 @@ var layers = [][]string{
 		"internal/fragment", "internal/localapi/socket", "internal/mkv", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
 	{"internal/audio"},
-	{"internal/tally"},
+	{"internal/tally", "internal/meter"},
 	{"internal/mpegts"},
 	{"internal/accessunit", "internal/mediafile", "internal/mp4", "internal/scheduler"},
 	{"internal/desired/..."},

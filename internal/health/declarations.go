@@ -63,6 +63,8 @@ var Declarations = []Declaration{
 	{"stream-tags", Info, UserError, "No permission to read the stream's tags", anchorConfig, []string{JobUploader}},
 	{"fragment-tag", Info, UserError, "Stream's tag has no length of fragments", anchorConfig, []string{JobUploader}},
 	{"fragment-cost", Info, UserError, "Fragments are short for the WARM storage tier", anchorDisk, []string{JobUploader}},
+	{"upload-cap", Failed, UserError, "Cap of the line is used", anchorDisk, []string{JobCloud}},
+	{"upload-cap-state", Degraded, SystemError, "Use of the line's cap is not known or not saved", anchorDisk, []string{JobCloud}},
 	{"upload-disk", Degraded, SystemError, "Recording cannot be read for the upload", anchorDisk, []string{JobUploader}},
 	// Disk and retention.
 	{"disk", Degraded, "", "Recording disk fails", anchorDisk, []string{JobRetention, JobStore}},
@@ -118,7 +120,8 @@ var Declarations = []Declaration{
 }
 
 // Answers are the codes of faults that only answer a question, or are wrapped before they are reported.
-var Answers = []string{"cloud", "deleting", "export", "store-format", "store-locked", "stream", "upload-request", "upload-stopped"}
+var Answers = []string{"cloud", "deleting", "export", "store-format", "store-locked", "stream", "upload-cap-reached",
+	"upload-request", "upload-stopped"}
 
 // Declared finds the declaration of a code. The part after a slash is the stream that it is about.
 func Declared(code string) (Declaration, bool) {

@@ -70,8 +70,9 @@ type Clock struct {
 
 // disagreement is by how much a clock is off.
 type disagreement struct {
-	heard time.Time     // by the hub's clock, with its monotonic reading
-	ahead time.Duration // of the service's clock
+	heard    time.Time     // by the hub's clock, with its monotonic reading
+	ahead    time.Duration // of the service's clock
+	verified bool          // the answer came over verified TLS
 }
 
 // New returns a Clock that knows the time of no service yet.
@@ -94,7 +95,7 @@ func (c *Clock) Now() time.Time { return c.now() }
 func (c *Clock) Heard(date, sent, received time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch ahead, agrees := c.compare(date, sent, received); {
+	switch ahead, agrees := c.compare(date, sent, received, true); {
 	case !agrees:
 		c.heard = time.Time{}
 	case received.Sub(sent) <= slowAnswer:
@@ -107,18 +108,18 @@ func (c *Clock) Heard(date, sent, received time.Time) {
 func (c *Clock) HeardInTheClear(date, sent, received time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.compare(date, sent, received)
+	c.compare(date, sent, received, false)
 }
 
 // compare notes how far the clock is ahead of a service's, and whether the two agree. mu is held.
-func (c *Clock) compare(date, sent, received time.Time) (ahead time.Duration, agree bool) {
+func (c *Clock) compare(date, sent, received time.Time, verified bool) (ahead time.Duration, agree bool) {
 	took := received.Sub(sent) // by the monotonic clock
 	// The service read its clock between the two.
 	least := date.Sub(received.Round(0))
 	most := date.Add(dateUnit).Sub(received.Round(0).Add(-took))
 	ahead = -(least + most) / 2
 	if least > agreement || most < -agreement {
-		c.off = disagreement{received, ahead}
+		c.off = disagreement{received, ahead, verified}
 		return ahead, false
 	}
 	if took <= slowAnswer {
@@ -141,6 +142,19 @@ func (c *Clock) aheadAt(now time.Time) time.Duration {
 		return ahead
 	}
 	return 0
+}
+
+// Time returns the time as it is best known: by the services, where an answer over verified TLS disagreed with the hub's clock
+// within the last hour, else by that clock. known is false where it is only what a clock shows that cannot be trusted.
+func (c *Clock) Time() (now time.Time, known bool) {
+	now = c.now()
+	c.mu.Lock()
+	off := c.off
+	c.mu.Unlock()
+	if age := now.Sub(off.heard); off.verified && age >= 0 && age <= agreementLife {
+		return now.Round(0).Add(-off.ahead - Step(off.heard, now)), true
+	}
+	return now, c.Trusted()
 }
 
 // Trust reports by whose word the clock is trusted now.

@@ -148,6 +148,45 @@ func TestAhead(t *testing.T) {
 	}
 }
 
+// The time is known by the hub's clock while that is trusted, and else by the services.
+func TestTime(t *testing.T) {
+	t.Parallel()
+	const unknown = 99 * time.Hour
+	for name, row := range map[string]struct {
+		life func(*hub, *hubclock.Clock)
+		off  time.Duration // from the true time; unknown
+	}{
+		"nobody's word":    {func(*hub, *hubclock.Clock) {}, unknown},
+		"the kernel's":     {func(h *hub, _ *hubclock.Clock) { h.kernel = true }, 0},
+		"a service's":      {func(h *hub, c *hubclock.Clock) { h.step = 4 * time.Second; h.ask(c, 0, 0) }, 4 * time.Second},
+		"off, and said so": {func(h *hub, c *hubclock.Clock) { h.step = 30 * time.Hour; h.ask(c, 0, 0) }, 0},
+		"the kernel is wrong": {func(h *hub, c *hubclock.Clock) {
+			h.kernel, h.step = true, -30*time.Hour
+			h.ask(c, 0, 0)
+		}, 0},
+		"stepped since": {func(h *hub, c *hubclock.Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.step = -5 * time.Hour }, 0},
+		"long ago":      {func(h *hub, c *hubclock.Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.sleep(61 * time.Minute) }, unknown},
+		"in the clear": {func(h *hub, c *hubclock.Clock) {
+			h.step = time.Hour
+			c.HeardInTheClear(h.truth(), h.now(), h.now())
+		}, unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hub{start: time.Now()}
+			c := h.clock()
+			row.life(h, c)
+			now, known := c.Time()
+			if known != (row.off != unknown) {
+				t.Fatalf("known: %v", known)
+			}
+			if off := now.Round(0).Sub(h.truth()); known && (off-row.off).Abs() > 2*time.Second {
+				t.Errorf("it is %s off, want %s", off, row.off)
+			}
+		})
+	}
+}
+
 // A Date that nothing confirms does not change the trust.
 func TestADateInTheClearIsNotTrusted(t *testing.T) {
 	t.Parallel()

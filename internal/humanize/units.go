@@ -103,6 +103,32 @@ func Bytes(n int64) string {
 	}
 }
 
+// sizes are the units of ParseBytes, the longest name first.
+var sizes = []struct {
+	name string
+	size float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+}
+
+// ParseBytes reads a size of at least a byte with its unit: "500MB", "2 GiB". ok is false for another text.
+func ParseBytes(text string) (n int64, ok bool) {
+	text = strings.TrimSpace(text)
+	for _, unit := range sizes {
+		i := len(text) - len(unit.name)
+		if i < 0 || !strings.EqualFold(text[i:], unit.name) {
+			continue
+		}
+		number, err := strconv.ParseFloat(strings.TrimSpace(text[:i]), 64)
+		if err != nil || !(number*unit.size >= 1 && number*unit.size <= 1<<60) {
+			return 0, false
+		}
+		return int64(number * unit.size), true
+	}
+	return 0, false
+}
+
 // Bitrate writes bit/s.
 func Bitrate(bps int64) string {
 	if bps < 1_000_000 {

@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
@@ -60,6 +61,8 @@ type Options struct {
 	// Proxy returns the HTTP proxy for a request, which MQTT then goes through on port 443.
 	// Default http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
+	// Meter counts the bytes of the connections. Default: none does.
+	Meter *meter.Meter
 	// Log. Default none.
 	Log *zap.Logger
 	// Now is the wall clock. Default time.Now.
@@ -104,7 +107,7 @@ func New(o Options) (*Client, error) {
 	c.o.Health.SetState("offline")
 	if o.TLS != nil {
 		var err error
-		if c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy); err != nil {
+		if c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy, o.Meter); err != nil {
 			return nil, err
 		}
 		c.dialer.refused = o.Refused

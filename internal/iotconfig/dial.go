@@ -14,8 +14,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
@@ -40,8 +42,8 @@ type dialer struct {
 	dialTCP func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func newDialer(endpoint string, config *tls.Config, proxy func(*http.Request) (*url.URL, error)) (*dialer, error) {
-	d := &dialer{host: endpoint, ports: []string{portMQTT, portHTTPS}, config: config, proxy: proxy, dialTCP: new(net.Dialer).DialContext}
+func newDialer(endpoint string, config *tls.Config, proxy func(*http.Request) (*url.URL, error), m *meter.Meter) (*dialer, error) {
+	d := &dialer{host: endpoint, ports: []string{portMQTT, portHTTPS}, config: config, proxy: proxy, dialTCP: awsclient.Dial(m, 0)}
 	if host, port, err := net.SplitHostPort(endpoint); err == nil {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 			return nil, fmt.Errorf("the port of the IoT data endpoint %s is not a number from 1 to 65535", endpoint)

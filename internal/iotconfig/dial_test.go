@@ -84,7 +84,7 @@ func port443WithALPN(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
 	g := newGreeter(t, ca)
-	d, err := newDialer("localhost", ca.Device(testThing), noProxy)
+	d, err := newDialer("localhost", ca.Device(testThing), noProxy, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestAnExplicitPortIsTheOnlyOne(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
 	g := newGreeter(t, ca)
-	d, err := newDialer(g.Addr().String(), ca.Device(testThing), noProxy)
+	d, err := newDialer(g.Addr().String(), ca.Device(testThing), noProxy, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestAnExplicitPortIsTheOnlyOne(t *testing.T) {
 		t.Errorf("ALPN %q off port 443", g.alpn[0])
 	}
 	for _, bad := range []string{"host:port", "host:0", "host:70000", "https://host", "a b"} {
-		if _, err := newDialer(bad, ca.Device(testThing), noProxy); err == nil {
+		if _, err := newDialer(bad, ca.Device(testThing), noProxy, nil); err == nil {
 			t.Errorf("the endpoint %q was accepted", bad)
 		}
 	}
@@ -170,7 +170,7 @@ func tunnelTo443(t *testing.T) {
 	})
 	d, err := newDialer("localhost", ca.Device(testThing), func(*http.Request) (*url.URL, error) {
 		return &url.URL{Scheme: "http", Host: proxy.Addr().String(), User: url.UserPassword("u", "p")}, nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestEveryFailureToConnectHasItsOwnSentence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := newDialer(row.endpoint, row.config, noProxy)
+			d, err := newDialer(row.endpoint, row.config, noProxy, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

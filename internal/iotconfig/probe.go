@@ -60,7 +60,7 @@ func newProbe(o ProbeOptions) (*Client, error) {
 		ThingName: o.ThingName, ClientID: o.ClientID, DataEndpoint: o.DataEndpoint, Version: o.Version, TLS: o.TLS, Proxy: o.Proxy,
 	}.withDefaults())
 	var err error
-	if c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy); err == nil {
+	if c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy, nil); err == nil {
 		c.dialer.refused = o.Refused
 	}
 	return c, err

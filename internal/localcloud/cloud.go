@@ -1,6 +1,7 @@
 package localcloud
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -53,6 +54,8 @@ type Options struct {
 	Region string
 	Log    *zap.Logger // nil = none
 	Seed   *Seed       // what is to exist from the start; nil = nothing
+	// MediaEndpoint is the URL that GetDataEndpoint answers with, for a proxy in front of the data plane; empty = Endpoint.
+	MediaEndpoint string
 	// Now is the clock of written records and of the timeouts of configurations; nil =
 	// time.Now. Signatures and credentials use the wall clock, as clients do.
 	Now                func() time.Time
@@ -173,7 +176,8 @@ func (c *Cloud) openServices() (err error) {
 		Subscribed: func(thing string) { c.kvs.Resend(thing) },
 	})
 	c.kvs = kvs.New(kvs.Options{
-		Home: account.Home(o.Region), State: state.PartOf(c.store, &c.doc.Streams), Now: o.Now, Log: o.Log, Hubs: c.broker, Endpoint: c.Endpoint,
+		Home: account.Home(o.Region), State: state.PartOf(c.store, &c.doc.Streams), Now: o.Now, Log: o.Log, Hubs: c.broker,
+		Endpoint:    c.mediaEndpoint,
 		StreamDelay: o.StreamDelay, AsAWS: o.AsAWS,
 	})
 	c.secrets = secretsmanager.New(secretsmanager.Options{
@@ -302,6 +306,9 @@ func (c *Cloud) local(port int) string {
 
 // Endpoint is the URL of everything that AWS serves over HTTPS.
 func (c *Cloud) Endpoint() string { return "https://" + c.local(c.ports.API) }
+
+// mediaEndpoint is the URL of the data plane.
+func (c *Cloud) mediaEndpoint() string { return cmp.Or(c.o.MediaEndpoint, c.Endpoint()) }
 
 // MQTTEndpoint is host:port of the message broker.
 func (c *Cloud) MQTTEndpoint() string { return c.local(c.ports.MQTT) }

@@ -22,6 +22,14 @@ type PrometheusOptions struct {
 	Store   Store
 	Streams func() []Stream
 	Jobs    []health.StreamJob // of each stream
+	// Line returns what the line to AWS was used for. Optional.
+	Line func() Line
+}
+
+// Line is the line to AWS, in bytes.
+type Line struct {
+	Sent, Received      int64 // TCP payload since the start of the agent
+	CapBytes, UsedBytes int64 // of the present period; 0 without a cap
 }
 
 // NewHandler serves the metrics as Prometheus text. They are read when asked for: nobody asking
@@ -121,10 +129,14 @@ var (
 		"severity")
 	descTier = desc("storage_tier", "1 for the tier in which Kinesis Video Streams stores the stream's media: HOT or WARM; none while it "+
 		"is not known.", "stream", "tier")
-	descFree    = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
-	descTotal   = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
-	descDropped = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
-	activities  = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
+	descFree     = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
+	descTotal    = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
+	descSent     = desc("aws_sent_bytes_total", "TCP payload sent to AWS.")
+	descReceived = desc("aws_received_bytes_total", "TCP payload received from AWS.")
+	descCap      = desc("upload_cap_bytes", "What AWS_KVS_EDGE_UPLOAD_CAP allows in the present period.")
+	descCapUsed  = desc("upload_cap_used_bytes", "Of these, what the line carried, with its overhead.")
+	descDropped  = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
+	activities   = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
 )
 
 // collector reads everything once for each scrape.
@@ -138,7 +150,8 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range usageGauges {
 		to <- g.desc
 	}
-	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descTier, descFree, descTotal, descDropped} {
+	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descTier, descFree, descTotal, descDropped, descSent, descReceived,
+		descCap, descCapUsed} {
 		to <- d
 	}
 }
@@ -161,6 +174,15 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	put(descDropped, prometheus.CounterValue, float64(components[health.Key{Job: health.JobMetrics}].Numbers[health.MetricsDropped]))
+	if c.o.Line != nil {
+		line := c.o.Line()
+		put(descSent, prometheus.CounterValue, float64(line.Sent))
+		put(descReceived, prometheus.CounterValue, float64(line.Received))
+		if line.CapBytes > 0 {
+			put(descCap, prometheus.GaugeValue, float64(line.CapBytes))
+			put(descCapUsed, prometheus.GaugeValue, float64(line.UsedBytes))
+		}
+	}
 	for _, s := range c.o.Streams() {
 		for _, n := range jobNumbers {
 			put(n.desc, n.kind, float64(components[health.Key{Stream: s.Name, Job: n.job}].Numbers[n.key])*n.scale, s.Name)

@@ -52,7 +52,7 @@ func (c *checker) connect() error {
 	if err != nil {
 		return err
 	}
-	if c.aws, err = hub.Load(c.settings, provider, c.o.Version, nil); err != nil {
+	if c.aws, err = hub.Load(c.settings, provider, hub.Options{Version: c.o.Version}); err != nil {
 		return err
 	}
 	c.kvs = kvs.New(kvs.Options{Config: c.aws})

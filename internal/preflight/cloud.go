@@ -19,7 +19,7 @@ import (
 // checkEndpoints probes every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
 	if c.settings.IoT.TokenExchange.URL == "" && !c.refused[endpoint.IoTCredentials] { // Greengrass would count a probe as a refused request
-		device := awsclient.Device(c.device, stepTimeout, c.o.Version, nil)
+		device := awsclient.Device(awsclient.DeviceOptions{TLS: c.device, Timeout: stepTimeout, Version: c.o.Version})
 		c.probeEndpoint(ctx, hub.Service{
 			Name: "credentials", URL: "https://" + c.settings.IoT.CredentialEndpoint, Setting: settings.EnvCredentialEndpoint, Device: true,
 		}, device)

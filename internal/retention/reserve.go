@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 // Reserve is the space of the disk that must stay free. The zero value means DefaultMinFree.
@@ -15,15 +17,6 @@ type Reserve struct {
 // maxReservePercent leaves some space for recordings.
 const maxReservePercent = 90
 
-// units of a Reserve, the longest name first.
-var units = []struct {
-	name string
-	size float64
-}{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
-}
-
 // ParseReserve parses a size with its unit, "500MB" or "2 GiB", or a part of the disk, "5%".
 func ParseReserve(text string) (Reserve, error) {
 	text = strings.TrimSpace(text)
@@ -34,25 +27,10 @@ func ParseReserve(text string) (Reserve, error) {
 		}
 		return Reserve{Percent: percent}, nil
 	}
-	for _, unit := range units {
-		number, ok := cutSuffixFold(text, unit.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-		if err != nil || !(n*unit.size >= 1 && n*unit.size <= 1<<60) {
-			break
-		}
-		return Reserve{Bytes: uint64(n * unit.size)}, nil
+	if n, ok := humanize.ParseBytes(text); ok {
+		return Reserve{Bytes: uint64(n)}, nil
 	}
 	return Reserve{}, fmt.Errorf("%q is neither a size such as 500MB or 2GiB nor a part of the disk such as 5%%", text)
-}
-
-func cutSuffixFold(s, suffix string) (string, bool) {
-	if i := len(s) - len(suffix); i >= 0 && strings.EqualFold(s[i:], suffix) {
-		return s[:i], true
-	}
-	return s, false
 }
 
 // Of returns the reserve in bytes on a disk of that size.

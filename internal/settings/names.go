@@ -3,6 +3,7 @@ package settings
 import (
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -33,6 +34,7 @@ const (
 	EnvMetricsAddress     = "AWS_KVS_EDGE_METRICS_ADDRESS"
 	EnvUploadMode         = "AWS_KVS_EDGE_UPLOAD_MODE"
 	EnvUploadMaxBitrate   = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
+	EnvUploadCap          = meter.Setting
 	EnvFragmentTags       = "AWS_KVS_EDGE_FRAGMENT_TAGS"
 	EnvCABundle           = "AWS_CA_BUNDLE"
 	EnvCertFile           = "SSL_CERT_FILE" // crypto/x509

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
@@ -46,6 +47,8 @@ type Settings struct {
 	NoFragmentTags bool
 	// UploadCap is the most that all streams together send; nil without a limit.
 	UploadCap *pace.Bandwidth
+	// LineCap is how much the hub may send and receive over its line in a period; zero without a cap.
+	LineCap meter.Cap
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
 	// Endpoints say which hosts of AWS are used.
@@ -123,6 +126,9 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 	}
 	if s.UploadCap, err = pace.ParseBandwidth(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
+	}
+	if s.LineCap, err = meter.Parse(e.optional(EnvUploadCap, "")); err != nil {
+		e.fault("%s: %s", EnvUploadCap, err)
 	}
 	if noCloud && s.StreamsDirectory == "" {
 		e.fault("%s is not set, but %s is off: it is the directory with the stream files, which say what is recorded", EnvStreamsDirectory,

@@ -112,6 +112,9 @@ func ownVariables() Group {
 			func(s Settings) string { return string(s.UploadMode) }},
 		{EnvUploadMaxBitrate, "The maximum bit/s that all streams together send: `8M`; with other rates by time of day: `2M, " +
 			"22:00-06:00=20M`.", "no limit", AtReload, func(s Settings) string { return s.UploadCap.String() }},
+		{EnvUploadCap, "How much the hub may send to AWS and receive from there within a day or a month of a [metered line](metered-lines.md): " +
+			"`1GB/day`, `30GB/month`, or `30GB/month@15` with the day of its reset.", "no cap", AtReload,
+			func(s Settings) string { return s.LineCap.String() }},
 		{EnvFragmentTags, "`off` uploads fragments without the [tags](uploading.md#tags) that name stream, hub and camera.", "`on`",
 			AtReloadByUploads, func(s Settings) string { return onOff(!s.NoFragmentTags) }},
 		{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", AtReload,

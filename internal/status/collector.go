@@ -44,6 +44,8 @@ type Collector struct {
 	Policy   func(stream string) string
 	// Forecast looks ahead for a stream, or for the disk when it is "". Optional.
 	Forecast func(stream string) Forecast
+	// LineCap returns how much of the line's cap is used; nil without a cap. Optional.
+	LineCap func() *UploadCap
 }
 
 // Snapshot reads everything once. It takes no lock for longer than a copy and never waits for
@@ -61,6 +63,9 @@ func (c *Collector) Snapshot() Snapshot {
 	}
 	if free, total, err := c.Store.DiskFree(); err == nil {
 		s.Disk.FreeBytes, s.Disk.TotalBytes = int64(free), int64(total)
+	}
+	if c.LineCap != nil {
+		s.UploadCap = c.LineCap()
 	}
 	components := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.Health.Snapshot() {

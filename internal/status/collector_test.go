@@ -82,6 +82,38 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	}
 }
 
+// TestTheCapOfALine is a line below the agent's.
+func TestTheCapOfALine(t *testing.T) {
+	t.Parallel()
+	reset := time.Date(2026, 12, 15, 0, 0, 0, 0, time.UTC)
+	half := UploadCap{CapBytes: 30e9, UsedBytes: 15e9, ResetsAt: reset, ClockTrusted: true}
+	for want, change := range map[string]func(*UploadCap){
+		"line  15.0 GB of 30.0 GB used (50 %), until 2026-12-15 00:00Z\n":  func(*UploadCap) {},
+		"(50 %), until 2026-12-15 00:00Z; the cap suffices at this rate\n": func(c *UploadCap) { c.Suffices = true },
+		"00:00Z; at this rate the cap is reached on 2026-12-11 09:20Z\n": func(c *UploadCap) {
+			c.ReachedAt = reset.Add(-86*time.Hour - 40*time.Minute)
+		},
+		"used (101 %), until 2026-12-15 00:00Z; the cap is reached\n":    func(c *UploadCap) { c.UsedBytes = 30.3e9 },
+		"until the clock is trusted and has reached 2026-12-15 00:00Z\n": func(c *UploadCap) { c.ClockTrusted = false },
+		"used (50 %), until the clock is set and the period has ended\n": func(c *UploadCap) {
+			c.ResetsAt, c.ClockTrusted = time.Time{}, false
+		},
+	} {
+		c, _ := newCollector("door")
+		line := half
+		change(&line)
+		c.LineCap = func() *UploadCap { return &line }
+		if got := table(t, c.Snapshot()); !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	c, _ := newCollector("door")
+	c.LineCap = func() *UploadCap { return nil }
+	if got := table(t, c.Snapshot()); strings.Contains(got, "line  ") || c.Snapshot().UploadCap != nil {
+		t.Errorf("without a cap:\n%s", got)
+	}
+}
+
 // TestTheStorageTier is a line below the table: of one stream, or of all.
 func TestTheStorageTier(t *testing.T) {
 	t.Parallel()

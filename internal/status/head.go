@@ -13,8 +13,34 @@ func (v View) head(s Snapshot) []string {
 	about := fmt.Sprintf("%s  %s  version %s  up %s  disk %s free of %s%s", s.Thing, s.Verdict, s.Version,
 		humanize.Span(s.Time.Sub(s.Started)), humanize.Bytes(s.Disk.FreeBytes), humanize.Bytes(s.Disk.TotalBytes), fits(s.Disk.Forecast.Days))
 	lines := v.wrap(about, "  ")
+	if s.UploadCap != nil {
+		lines = append(lines, v.wrap(s.UploadCap.sentence(), "  ")...)
+	}
 	lines[0] = strings.Replace(lines[0], string(s.Verdict), v.paint(severityOf(s.Verdict), string(s.Verdict)), 1)
 	return lines
+}
+
+// sentence says how much of the cap is used, and on which day it will be reached.
+func (c UploadCap) sentence() string {
+	text := fmt.Sprintf("line  %s of %s used (%.0f %%)", humanize.Bytes(c.UsedBytes), humanize.Bytes(c.CapBytes),
+		100*float64(c.UsedBytes)/float64(c.CapBytes))
+	switch {
+	case c.ResetsAt.IsZero():
+		text += ", until the clock is set and the period has ended"
+	case !c.ClockTrusted:
+		text += ", until the clock is trusted and has reached " + humanize.Minute(c.ResetsAt)
+	default:
+		text += ", until " + humanize.Minute(c.ResetsAt)
+	}
+	switch {
+	case c.UsedBytes >= c.CapBytes:
+		return text + "; the cap is reached"
+	case !c.ReachedAt.IsZero():
+		return text + "; at this rate the cap is reached on " + humanize.Minute(c.ReachedAt.In(c.ResetsAt.Location()))
+	case c.Suffices:
+		return text + "; the cap suffices at this rate"
+	}
+	return text
 }
 
 // counts says how many streams are well and how many are not.

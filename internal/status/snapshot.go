@@ -28,6 +28,8 @@ type Snapshot struct {
 	Started time.Time `json:"started"`
 	Verdict Verdict   `json:"verdict"`
 	Disk    Disk      `json:"disk"`
+	// UploadCap is how much of the line's cap is used; absent without a cap.
+	UploadCap *UploadCap `json:"uploadCap,omitempty"`
 	// Agent holds the conditions of the agent itself: configuration, cloud, disk.
 	Agent   []Condition `json:"agent,omitempty"`
 	Streams []Stream    `json:"streams"`
@@ -42,6 +44,27 @@ type Disk struct {
 	TotalBytes int64  `json:"totalBytes"`
 	// Forecast is of all streams together.
 	Forecast Forecast `json:"forecast"`
+}
+
+// UploadCap is the cap of a metered line in the present period.
+type UploadCap struct {
+	Setting   string `json:"setting"` // as it was set
+	CapBytes  int64  `json:"capBytes"`
+	UsedBytes int64  `json:"usedBytes"` // sent and received, times the overhead
+	// SentBytes and ReceivedBytes are the TCP payload of all connections to AWS.
+	SentBytes     int64     `json:"sentBytes"`
+	ReceivedBytes int64     `json:"receivedBytes"`
+	Overhead      float64   `json:"overhead"`
+	PeriodStart   time.Time `json:"periodStart,omitzero"`
+	ResetsAt      time.Time `json:"resetsAt,omitzero"`
+	// ReachedAt is when the cap will be reached at the rate of the last days, and Suffices is that it will not before ResetsAt.
+	// Neither is there while the rate is not known.
+	ReachedAt time.Time `json:"reachedAt,omitzero"`
+	Suffices  bool      `json:"suffices,omitempty"`
+	// ClockTrusted is whether the period can end: it does not while the hub's clock may be wrong.
+	ClockTrusted bool `json:"clockTrusted"`
+	// NotUploaded is what the cap holds back: backlog, live (and the backlog), all; empty for nothing.
+	NotUploaded string `json:"notUploaded,omitempty"`
 }
 
 // Forecast predicts the space if recording continues as now.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -11,12 +12,14 @@ import (
 // or until it swallows everything. Safe for concurrent use.
 type Link struct {
 	listener net.Listener
-	target   string
 	group    sync.WaitGroup
+	sent     atomic.Int64
+	received atomic.Int64
 
-	mu    sync.Mutex
-	mode  linkMode
-	conns map[net.Conn]bool
+	mu     sync.Mutex
+	target string
+	mode   linkMode
+	conns  map[net.Conn]bool
 }
 
 type linkMode uint8
@@ -55,6 +58,34 @@ func NewLink(tb testing.TB, target string) *Link {
 // Address is host:port to connect to instead of the target.
 func (l *Link) Address() string { return l.listener.Addr().String() }
 
+// LeadTo sets the target of new connections.
+func (l *Link) LeadTo(target string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target = target
+}
+
+// Passed returns how many bytes the near ends have sent and received so far.
+func (l *Link) Passed() (sent, received int64) { return l.sent.Load(), l.received.Load() }
+
+// near is a connection at the near end, which counts.
+type near struct {
+	net.Conn
+	link *Link
+}
+
+func (n near) Read(p []byte) (int, error) {
+	k, err := n.Conn.Read(p)
+	n.link.sent.Add(int64(k))
+	return k, err
+}
+
+func (n near) Write(p []byte) (int, error) {
+	k, err := n.Conn.Write(p)
+	n.link.received.Add(int64(k))
+	return k, err
+}
+
 // Cut ends all connections, and every new one at once.
 func (l *Link) Cut() { l.set(refusing) }
 
@@ -88,16 +119,19 @@ func (l *Link) forget(conn net.Conn) {
 	delete(l.conns, conn)
 }
 
-func (l *Link) pass(near net.Conn) {
-	defer l.forget(near)
-	switch l.admit(near) {
+func (l *Link) pass(conn net.Conn) {
+	defer l.forget(conn)
+	switch l.admit(conn) {
 	case refusing:
 		return
 	case swallowing:
-		_, _ = io.Copy(io.Discard, near)
+		_, _ = io.Copy(io.Discard, near{conn, l})
 		return
 	}
-	far, err := net.Dial("tcp", l.target)
+	l.mu.Lock()
+	target := l.target
+	l.mu.Unlock()
+	far, err := net.Dial("tcp", target)
 	if err != nil {
 		return
 	}
@@ -105,7 +139,7 @@ func (l *Link) pass(near net.Conn) {
 	if l.admit(far) != passing {
 		return
 	}
-	Join(near, far)
+	Join(near{conn, l}, far)
 }
 
 // Join passes bytes between two connections, both ways, until either ends, and ends the other.

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
@@ -63,6 +64,32 @@ func (uncounted) Call() {}
 
 func (uncounted) Persisted(time.Time, time.Time, int64) {}
 
+// LineCap is how much may be sent over the hub's line; see meter.Meter.
+type LineCap interface {
+	// May returns whether a fragment of that many bytes may be sent.
+	May(class meter.Class, fragment int64) meter.Answer
+	// Take is May, and reserves the bytes when it grants them, until Return is called with the same number.
+	Take(class meter.Class, fragment int64) meter.Answer
+	Return(fragment int64)
+	// Watch receives when an answer may be another one.
+	Watch() (changes <-chan struct{}, stop func())
+	// Fault says why a request for the stream is refused.
+	Fault(stream string) *health.Fault
+}
+
+// uncapped grants everything.
+type uncapped struct{}
+
+func (uncapped) May(meter.Class, int64) meter.Answer { return meter.Granted }
+
+func (uncapped) Take(meter.Class, int64) meter.Answer { return meter.Granted }
+
+func (uncapped) Return(int64) {}
+
+func (uncapped) Watch() (changes <-chan struct{}, stop func()) { return nil, func() {} }
+
+func (uncapped) Fault(string) *health.Fault { return nil }
+
 // Audio is which audio is sent with the video.
 type Audio = queue.Audio
 
@@ -96,6 +123,8 @@ type Options struct {
 	Counted Counted
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.
 	Bandwidth *pace.Bandwidth
+	// Cap bounds what all streams of the hub send. nil = nothing does.
+	Cap LineCap
 	// Retry has the pauses after transient failures. Default 500 ms doubling to 30 s.
 	Retry backoff.Policy
 	// AskUser has the pauses while a person must act. Default 1 min doubling to 5 min.
@@ -138,6 +167,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Counted == nil {
 		o.Counted = uncounted{}
+	}
+	if o.Cap == nil {
+		o.Cap = uncapped{}
 	}
 	if o.Audio == nil {
 		o.Audio = func() Audio { return AudioPlayable }

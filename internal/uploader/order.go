@@ -3,6 +3,7 @@ package uploader
 import (
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
@@ -19,6 +20,21 @@ type mode struct {
 	from, to time.Time           // when the fragments were recorded, with onDemand
 	without  func(queue.ID) bool // fragments that are passed over; nil = none
 	each     func(size int64)    // called with the bytes of each fragment that is done; may be nil
+
+	capChanges <-chan struct{} // receives when the cap's answer may be another one
+}
+
+// class returns the class of the media that a session sends in that turn. What is not sent live is the backlog, also
+// in the window of a schedule.
+func (m mode) class(t turn) meter.Class {
+	switch {
+	case m.onDemand:
+		return meter.Request
+	case m.live && t.order != catchUp:
+		return meter.Live
+	default:
+		return meter.Backlog
+	}
 }
 
 // order is the order in which a session sends fragments. The service accepts one connection for each stream,
@@ -45,8 +61,9 @@ type live struct {
 	store    store
 	queue    *queue.Queue
 	deferred func(queue.ID) bool
-	caughtUp bool          // the newest was sent, and the backlog had no turn since
-	took     time.Duration // of the last session for the newest, with its opening
+	capped   func(queue.Fragment) bool // the backlog may not be sent now
+	caughtUp bool                      // the newest was sent, and the backlog had no turn since
+	took     time.Duration             // of the last session for the newest, with its opening
 }
 
 // choose returns what the next session is for, and with which fragment it begins: not with oldest
@@ -62,7 +79,7 @@ func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t tu
 	if newer && !edge.Began().After(oldest.Began()) {
 		return oldest, t, true
 	}
-	if newer && missedIsNext {
+	if newer && missedIsNext && !l.capped(oldest) {
 		t.newest = time.Time{} // a newer fragment is complete: the backlog has this turn only
 		newer = false
 	}

@@ -43,6 +43,7 @@ const (
 	stateIdle      = "idle"
 	stateUploading = "uploading"
 	stateWaiting   = "waiting for the cloud"
+	stateCapped    = "waiting for the cap"
 	stateStopped   = "stopped"
 )
 

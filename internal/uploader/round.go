@@ -2,11 +2,13 @@ package uploader
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
@@ -14,6 +16,12 @@ import (
 
 // jitterShare of MaxSession is taken off at random, so that a hub's streams do not renew together.
 const jitterShare = 3.0 / 40
+
+// errCapped says that nothing may be sent now, as the cap of the line does not allow it.
+var errCapped = errors.New("the cap of the line is used")
+
+// askCapAgain is how long it takes at the most until the cap is asked again.
+const askCapAgain = time.Minute
 
 // Run uploads the pending fragments, oldest first, and then each fragment as soon as it is complete,
 // until ctx ends. It then finishes the fragment that is being written and waits up to 4 s for missing
@@ -37,15 +45,22 @@ func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, mode{
 func (u *Uploader) upload(ctx context.Context, m mode) error {
 	changes, stop := u.o.Store.Changes(u.o.Stream)
 	defer stop()
+	var unwatch func()
+	m.capChanges, unwatch = u.o.Cap.Watch()
+	defer unwatch()
 	defer func() {
 		if ctx.Err() != nil && !m.onDemand {
 			u.report.pause(stateStopped)
 		}
 	}()
 	for ctx.Err() == nil {
-		more, wait := u.round(ctx, m, changes)
+		more, wait, err := u.round(ctx, m, changes)
 		switch {
 		case ctx.Err() != nil:
+		case err != nil && m.onDemand:
+			return u.o.Cap.Fault(u.o.Stream)
+		case err != nil:
+			u.awaitCap(ctx, m, changes)
 		case wait > 0:
 			u.o.Health.SetState(stateWaiting)
 			wake := changes
@@ -66,11 +81,11 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 }
 
 // round runs one session; more is false when nothing can be sent now. It returns how long to wait before the
-// next round.
-func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {
+// next round. The error is errCapped, or nil.
+func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration, err error) {
 	if !m.onDemand {
 		if u.lock.lock(ctx) != nil {
-			return false, 0
+			return false, 0, nil
 		}
 		defer u.lock.unlock()
 	}
@@ -81,18 +96,22 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	}
 	first, ok := u.queue.Peek()
 	if !ok {
-		return u.rest(m)
+		more, wait = u.rest(m)
+		return more, wait, nil
 	}
 	first, t, ok := u.live.choose(m, first)
 	if !ok {
-		return false, 0
+		return false, 0, nil
+	}
+	if u.o.Cap.May(m.class(t), first.Bytes()) == meter.Refused {
+		return false, 0, errCapped
 	}
 	began := time.Now()
 	wait = u.attempt(ctx, first, changes, session{u: u, mode: m, turn: t})
 	if t.order == liveEdge {
 		u.live.took = time.Since(began)
 	}
-	return true, wait
+	return true, wait, nil
 }
 
 // attempt opens the session e, which begins with first, uploads in it for as long as it lasts, and returns
@@ -194,6 +213,22 @@ func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
 	select {
 	case <-ctx.Done():
 	case <-changes:
+	case <-again.C:
+	}
+}
+
+// awaitCap waits for another answer of the cap, or of a live upload for a fragment that may be of another class.
+func (u *Uploader) awaitCap(ctx context.Context, m mode, changes <-chan struct{}) {
+	u.report.pause(stateCapped)
+	if !m.live {
+		changes = nil // what is recorded meanwhile joins the backlog
+	}
+	again := time.NewTimer(askCapAgain)
+	defer again.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changes:
+	case <-m.capChanges:
 	case <-again.C:
 	}
 }

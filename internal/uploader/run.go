@@ -17,6 +17,7 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 	done := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer e.giveBack()
 	for {
 		pause := e.feed()
 		timer.Reset(time.Until(e.deadline(pause)))
@@ -29,6 +30,7 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 		case <-e.conn.Sent():
 			e.sent()
 		case <-changes:
+		case <-e.mode.capChanges:
 		case <-e.u.lock.asked.C():
 		case <-timer.C:
 			e.expire()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
@@ -24,8 +25,9 @@ type session struct {
 
 	flight  flight
 	sending sending
-	got     int  // fragments that got through
-	idle    bool // nothing is pending except deferred fragments
+	got     int   // fragments that got through
+	idle    bool  // nothing is pending except deferred fragments
+	taken   int64 // bytes of the cap for the fragment that is being written
 	timing  timing
 	end     sessionEnd
 	failure *failure
@@ -79,6 +81,9 @@ func (e *session) feed() time.Duration {
 		if wait := u.pace.UntilFragment(); wait > 0 {
 			return wait
 		}
+		if !e.affords(next) {
+			return 0
+		}
 		e.send(next)
 	}
 	return 0
@@ -107,6 +112,7 @@ func (e *session) send(next queue.Fragment) {
 	if err != nil {
 		u.queue.Take(next)
 		u.refuse(next, rules.SoundOnly())
+		e.giveBack()
 		return
 	}
 	u.pace.Fragment()
@@ -129,6 +135,26 @@ func (e *session) send(next queue.Fragment) {
 	if u.retries.isolate || u.poison.Has(next.ID()) && (next.Split == nil || next.Split.Single) {
 		e.sending.single = true
 		e.close()
+	}
+}
+
+// affords takes the bytes of a fragment from the cap. Without them the session ends, or waits for those of others.
+func (e *session) affords(next queue.Fragment) bool {
+	switch e.u.o.Cap.Take(e.mode.class(e.turn), next.Bytes()) {
+	case meter.Granted:
+		e.taken = next.Bytes()
+		return true
+	case meter.Refused:
+		e.close()
+	}
+	return false
+}
+
+// giveBack returns what affords took and sent has counted, or what was not sent.
+func (e *session) giveBack() {
+	if e.taken > 0 {
+		e.u.o.Cap.Return(e.taken)
+		e.taken = 0
 	}
 }
 
@@ -163,6 +189,7 @@ func (e *session) close() {
 func (e *session) sent() {
 	now := time.Now()
 	e.sending.writing = false
+	e.giveBack()
 	e.timing.lastWrite, e.timing.lastProgress = now, now
 	if i := e.flight.index(e.sending.last); i >= 0 {
 		e.flight.list[i].sent = now

@@ -6,6 +6,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
@@ -69,7 +70,9 @@ func New(o Options) *Uploader {
 		Stream: o.Stream, Store: o.Store, Isolation: u.poison, Audio: o.Audio, Unreadable: u.report.unreadable, Now: o.clock,
 		Longest: func() time.Duration { return u.accepted.longest },
 	})
-	u.live = live{stream: o.Stream, store: o.Store, queue: u.queue, deferred: u.poison.Deferred}
+	u.live = live{stream: o.Stream, store: o.Store, queue: u.queue, deferred: u.poison.Deferred, capped: func(f queue.Fragment) bool {
+		return u.o.Cap.May(meter.Backlog, f.Bytes()) == meter.Refused
+	}}
 	u.refused = refused.New(refused.Options{
 		Stream: o.Stream, Store: o.Store, Now: o.Now, Log: o.Log, PassedOver: u.queue.PassedOver, Unreadable: u.report.unreadable,
 	})

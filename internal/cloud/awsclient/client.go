@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 )
 
 // product is the agent's name in the header User-Agent.
@@ -51,6 +51,8 @@ type Options struct {
 	Endpoints endpoint.Options
 	// Clock is notified of the Date of every answer that came over verified TLS. Default: none is.
 	Clock *hubclock.Clock
+	// Meter counts the bytes of all connections. Default: none does.
+	Meter *meter.Meter
 	// CertFile is a file with roots to trust beside those of the system's directories
 	// (SSL_CERT_FILE, see crypto/x509). CABundle takes precedence over it.
 	CertFile string
@@ -81,7 +83,7 @@ func Load(ctx context.Context, o Options) (Config, error) {
 	if o.Version != "" {
 		cfg.APIOptions = append(cfg.APIOptions, middleware.AddUserAgentKeyValue(product, o.Version))
 	}
-	return Config{sdk: cfg, base: newTransport(roots), version: o.Version, clock: o.Clock, endpoints: o.Endpoints}, nil
+	return Config{sdk: cfg, base: newTransport(roots, o.Meter), version: o.Version, clock: o.Clock, endpoints: o.Endpoints}, nil
 }
 
 // Of completes a configuration of the SDK. Its HTTP client, if it has one, is taken over with its
@@ -95,7 +97,7 @@ func Of(cfg aws.Config) Config {
 		c.base, _ = client.Transport.(*http.Transport)
 	}
 	if c.base == nil {
-		c.base = newTransport(nil)
+		c.base = newTransport(nil, nil)
 	}
 	return c
 }
@@ -116,7 +118,7 @@ func (c Config) Credentials() aws.CredentialsProvider { return c.sdk.Credentials
 
 func (c Config) transport() *http.Transport {
 	if c.base == nil {
-		return newTransport(nil)
+		return newTransport(nil, nil)
 	}
 	return c.base
 }
@@ -129,20 +131,28 @@ func UserAgent(version string) string {
 	return product + "/" + version
 }
 
-// Device is a client for an endpoint that authenticates the device by its certificate. It keeps no
-// connection, since one request an hour is not worth one, and so follows a certificate that is replaced.
-// clock, when it is not nil, is notified of the Date of every answer.
-func Device(identity *tls.Config, timeout time.Duration, version string, clock *hubclock.Clock) *http.Client {
-	t := newTransport(nil)
-	t.TLSClientConfig = identity.Clone()
-	t.ForceAttemptHTTP2 = false
-	t.DisableKeepAlives = true
-	return single(t, timeout, version, clock)
+// DeviceOptions of Device. TLS is required.
+type DeviceOptions struct {
+	TLS     *tls.Config // with the device's certificate
+	Timeout time.Duration
+	Version string          // of the agent
+	Clock   *hubclock.Clock // is notified of the Date of every answer; nil: none is
+	Meter   *meter.Meter    // counts the bytes; nil: none does
 }
 
-// Local is a client for a service on this machine: no proxy is asked.
+// Device is a client for an endpoint that authenticates the device by its certificate. It keeps no
+// connection, since one request an hour is not worth one, and so follows a certificate that is replaced.
+func Device(o DeviceOptions) *http.Client {
+	t := newTransport(nil, o.Meter)
+	t.TLSClientConfig = o.TLS.Clone()
+	t.ForceAttemptHTTP2 = false
+	t.DisableKeepAlives = true
+	return single(t, o.Timeout, o.Version, o.Clock)
+}
+
+// Local is a client for a service on this machine: no proxy is asked, and nothing is counted.
 func Local(timeout time.Duration, version string) *http.Client {
-	t := newTransport(nil)
+	t := newTransport(nil, nil)
 	t.Proxy = nil
 	t.DisableKeepAlives = true
 	return single(t, timeout, version, nil)
@@ -157,12 +167,12 @@ func single(t *http.Transport, timeout time.Duration, version string, clock *hub
 	}
 }
 
-// newTransport is where every connection of the agent to AWS comes from. Without roots the system's
+// newTransport is where every HTTP connection of the agent to AWS comes from. Without roots the system's
 // are trusted.
-func newTransport(roots *x509.CertPool) *http.Transport {
+func newTransport(roots *x509.CertPool, m *meter.Meter) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: keepAlive}).DialContext,
+		DialContext:           Dial(m, connectTimeout),
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		TLSHandshakeTimeout:   handshakeTimeout,
 		ResponseHeaderTimeout: answerTimeout,

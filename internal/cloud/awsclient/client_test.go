@@ -186,8 +186,10 @@ func TestEveryRequestHasTheAgentsName(t *testing.T) {
 			_, err := sts.NewFromConfig(sdk).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 			return err
 		},
-		"HTTP":   get(c.HTTP()),
-		"device": get(Device(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, time.Minute, "1.2.3", nil)),
+		"HTTP": get(c.HTTP()),
+		"device": get(Device(DeviceOptions{
+			TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, Timeout: time.Minute, Version: "1.2.3",
+		})),
 	} {
 		must(t, ask(t.Context()))
 		if got := (<-seen).Get("User-Agent"); !strings.Contains(got, "kvs-edge-agent/1.2.3") {

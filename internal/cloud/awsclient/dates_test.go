@@ -149,7 +149,7 @@ func TestTheDateOfAServerThatIsNotVerified(t *testing.T) {
 			time.Now().Add(time.Hour))}},
 	} {
 		clock := unsynchronised()
-		response, err := Device(identity, time.Minute, "", clock).Get(server.URL)
+		response, err := Device(DeviceOptions{TLS: identity, Timeout: time.Minute, Clock: clock}).Get(server.URL)
 		must(t, err)
 		_ = response.Body.Close()
 		if clock.Trusted() != verified {

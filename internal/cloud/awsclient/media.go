@@ -26,7 +26,7 @@ func (c Config) Media() *http.Transport {
 		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
 	if t.DialContext == nil {
-		t.DialContext = newTransport(nil).DialContext
+		t.DialContext = Dial(nil, connectTimeout)
 	}
 	t.WriteBufferSize = writeBuffer
 	t.DisableCompression = true // the answer is a stream of small objects, each wanted at once

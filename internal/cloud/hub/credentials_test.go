@@ -27,7 +27,7 @@ func (r *refusedCredentials) Invalidate() { r.invalidated++ }
 func TestRefusedCredentialsAreRequestedAgain(t *testing.T) {
 	t.Parallel()
 	var given refusedCredentials
-	cfg, err := Load(settings.Settings{Region: "us-west-2"}, &given, "test", nil)
+	cfg, err := Load(settings.Settings{Region: "us-west-2"}, &given, Options{Version: "test"})
 	must(t, err)
 	kvs.New(kvs.Options{Config: cfg}).InvalidateCredentials()
 	if given.invalidated != 1 {

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -43,10 +44,17 @@ type CredentialsProvider interface {
 	Invalidate()
 }
 
+// Options of Load.
+type Options struct {
+	Version string          // of the agent
+	Clock   *hubclock.Clock // is notified of the Date of every answer; nil: none is
+	Meter   *meter.Meter    // counts the bytes; nil: none does
+}
+
 // Load sets up the requests to AWS, for the agent as for a check.
-func Load(s settings.Settings, provider CredentialsProvider, version string, clock *hubclock.Clock) (awsclient.Config, error) {
+func Load(s settings.Settings, provider CredentialsProvider, o Options) (awsclient.Config, error) {
 	return awsclient.Load(context.Background(), awsclient.Options{
-		Region: s.Region, Credentials: provider, Version: version, CABundle: s.CABundle, CertFile: s.CertFile, Clock: clock,
-		Endpoints: s.Endpoints,
+		Region: s.Region, Credentials: provider, Version: o.Version, CABundle: s.CABundle, CertFile: s.CertFile, Clock: o.Clock,
+		Meter: o.Meter, Endpoints: s.Endpoints,
 	})
 }

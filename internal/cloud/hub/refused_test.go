@@ -28,7 +28,7 @@ func TestWhereNoHostMayBeUsedEachServiceSaysSo(t *testing.T) {
 		IoT: settings.IoT{ThingName: "hub-1", RoleAlias: "alias", CredentialEndpoint: "c1.credentials.iot.eu-central-1.amazonaws.com",
 			DataEndpoint: "a1-ats.iot.eu-central-1.amazonaws.com"}}
 	var keys refusedCredentials
-	config, err := Load(s, &keys, "test", nil)
+	config, err := Load(s, &keys, Options{Version: "test"})
 	must(t, err)
 	provider, err := Credentials(s, &tls.Config{}, iotcreds.Options{})
 	must(t, err)

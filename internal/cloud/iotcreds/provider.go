@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 )
 
 const (
@@ -64,6 +65,8 @@ type Options struct {
 	Now func() time.Time
 	// Clock is notified of the Date of every answer. Default: none is.
 	Clock *hubclock.Clock
+	// Meter counts the bytes of the requests. Default: none does.
+	Meter *meter.Meter
 	// Log receives one line per episode. Default none.
 	Log *zap.Logger
 	// Health receives the faults as conditions. Default: one of its own.
@@ -107,7 +110,9 @@ func New(o Options) (*Provider, error) {
 	}
 	o.Endpoint = endpoint
 	p := newProvider(o)
-	p.url, p.client = requestURL(endpoint, o.RoleAlias), awsclient.Device(p.o.TLS, p.o.Timeout, p.o.Version, p.o.Clock)
+	p.url, p.client = requestURL(endpoint, o.RoleAlias), awsclient.Device(awsclient.DeviceOptions{
+		TLS: p.o.TLS, Timeout: p.o.Timeout, Version: p.o.Version, Clock: p.o.Clock, Meter: p.o.Meter,
+	})
 	p.ask, p.name = p.fetch, "role alias "+o.RoleAlias+" at "+endpoint
 	return p, nil
 }
