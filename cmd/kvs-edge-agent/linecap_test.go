@@ -92,6 +92,7 @@ func aMeteredLine(t *testing.T, w world) {
 	if off := counted - carried; off < -carried/100 || off > carried/100 {
 		t.Errorf("%d bytes are counted, and the line carried %d", counted, carried)
 	}
+	t.Logf("%d bytes are counted, and the line carried %d", counted, carried)
 	// Only the backlog was sent, and what no cap holds back.
 	sent := len(cloud.Fragments("door"))
 	if least := (size*9/10-1_000_000)/fragment - 1; int64(sent*fragment) > size*9/10 || sent < least {
@@ -117,6 +118,7 @@ func aMeteredLine(t *testing.T, w world) {
 	if counted, now := used(), line.passed(); counted < now || counted > now+kill {
 		t.Errorf("after a kill %d bytes are counted, and the line carried %d, %d of them before the kill", counted, now, carried)
 	}
+	t.Logf("after a kill %d bytes are counted, and the line carried %d", used(), line.passed())
 	if output, _, _ := s.command("status"); !strings.Contains(output, "of 6.0 MB used (9") {
 		t.Errorf("status prints\n%s", output)
 	}
