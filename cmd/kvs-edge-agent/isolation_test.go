@@ -35,7 +35,8 @@ var plants = []struct{ file, line, code string }{
 	// A thirtieth of the default limit, so that a busy machine exceeds it too.
 	{"agent/jobs.go", "	return camera.NewSource(camera.Options{", `Limits: func() (l camera.Limits) { if stream == "flood" { l.Bytes = ` +
 		`camera.DefaultLimits().Bytes / 30 }; return l }(),`},
-	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {",
+	{"uploader/round.go",
+		"func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration, err error) {",
 		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/run.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
 	{"segment/syncqueue.go", "func (q *syncQueue) run(ctx context.Context) error {", once(10)},
