@@ -28,6 +28,13 @@ var mayMakeHTTP = map[string]string{
 // roots, without the proxy, or without time-outs.
 func TestOnePackageMakesClientsForAWS(t *testing.T) {
 	t.Parallel()
+	onlyThese(t, httpMakers, mayMakeHTTP, "makes an HTTP client by %s: take internal/cloud/awsclient's", "makes no HTTP client")
+}
+
+// onlyThese checks that nobody but the packages in may makes something of the makers, and that each of them does. wrong is what is
+// wrong with another package, with the maker, and idle what is wrong with one of the list.
+func onlyThese(t *testing.T, makers map[string][]string, may map[string]string, wrong, idle string) {
+	t.Helper()
 	used := make(map[string]bool)
 	eachSource(t, func(path, pkg string) {
 		if _, _, stand := standIn(pkg); stand {
@@ -38,16 +45,16 @@ func TestOnePackageMakesClientsForAWS(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		for _, made := range madeWith(parsed, httpMakers) {
+		for _, made := range madeWith(parsed, makers) {
 			used[pkg] = true
-			if mayMakeHTTP[pkg] == "" {
-				t.Errorf("%s: %s makes an HTTP client by %s: take internal/cloud/awsclient's", path, pkg, made)
+			if may[pkg] == "" {
+				t.Errorf("%s: %s "+wrong, path, pkg, made)
 			}
 		}
 	})
-	for pkg := range mayMakeHTTP {
+	for pkg := range may {
 		if !used[pkg] {
-			t.Errorf("%s makes no HTTP client: take it from the list", pkg)
+			t.Errorf("%s %s: take it from the list", pkg, idle)
 		}
 	}
 }

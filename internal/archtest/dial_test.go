@@ -31,28 +31,8 @@ var mayDial = map[string]string{
 // TestOnePackageMakesClientsForAWS.
 func TestOnePackageDialsAWS(t *testing.T) {
 	t.Parallel()
-	used := make(map[string]bool)
-	eachSource(t, func(path, pkg string) {
-		if _, _, stand := standIn(pkg); stand {
-			return
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		for _, made := range madeWith(parsed, dialMakers) {
-			used[pkg] = true
-			if mayDial[pkg] == "" {
-				t.Errorf("%s: %s opens a connection by %s: take awsclient.Dial for AWS, so that it is counted", path, pkg, made)
-			}
-		}
-	})
-	for pkg := range mayDial {
-		if !used[pkg] {
-			t.Errorf("%s opens no connection: take it from the list", pkg)
-		}
-	}
+	onlyThese(t, dialMakers, mayDial, "opens a connection by %s: take awsclient.Dial for AWS, so that it is counted",
+		"opens no connection")
 }
 
 func TestConnectionsAreFoundHoweverTheyAreMade(t *testing.T) {
