@@ -46,7 +46,7 @@ func exportMP4(ctx context.Context, r recordings, out *os.File, progress func(do
 		return file, err
 	}, progress)
 	if err == nil {
-		m.Bytes, err = file.Finish()
+		m.Bytes, err = file.Finish(ctx)
 	}
 	return m, err
 }

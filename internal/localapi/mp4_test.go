@@ -47,7 +47,7 @@ func TestMediaComesAsMP4(t *testing.T) {
 		return file, err
 	}, func(d, of int64) { done, total = d, of })
 	if err == nil {
-		_, err = file.Finish()
+		_, err = file.Finish(t.Context())
 	}
 	if err != nil || media.Fragments != 15 || done != total || media.AudioTracks != 0 || len(media.Patches) > 0 {
 		t.Errorf("%+v, %d of %d bytes, %v", media, done, total, err)

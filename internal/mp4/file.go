@@ -2,6 +2,7 @@ package mp4
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,9 +58,9 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Finish writes the index. It returns the size of the file.
-func (f *File) Finish() (int64, error) {
-	s, err := f.survey()
+// Finish writes the index, unless ctx ends before. It returns the size of the file.
+func (f *File) Finish(ctx context.Context) (int64, error) {
+	s, err := f.survey(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -78,7 +79,7 @@ func (f *File) Finish() (int64, error) {
 	w := &placedWriter{f.disk, at}
 	out := bufio.NewWriterSize(w, 256<<10)
 	for _, p := range parts {
-		if err := p.write(s, out); err != nil {
+		if err := p.write(ctx, s, out); err != nil {
 			return 0, err
 		}
 	}
@@ -125,9 +126,12 @@ type survey struct {
 const maxHeader = 64 << 20
 
 // survey finds the fragments, and counts their samples.
-func (f *File) survey() (*survey, error) {
+func (f *File) survey(ctx context.Context) (*survey, error) {
 	s := &survey{disk: f.disk, counts: make(map[uint32]*count)}
 	for at := f.start; at < f.end; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		var head [boxHead]byte
 		if _, err := f.disk.ReadAt(head[:], at); err != nil {
 			return nil, fmt.Errorf("%w: %w", errNotMovie, err)
@@ -150,7 +154,7 @@ func (f *File) survey() (*survey, error) {
 	if s.header == nil || len(s.fragments) == 0 {
 		return nil, errNotMovie
 	}
-	err := s.each(func(track uint32, offset uint64, samples []Sample) {
+	err := s.each(ctx, func(track uint32, offset uint64, samples []Sample) {
 		if s.counts[track] == nil {
 			s.counts[track] = newCount()
 		}
@@ -162,9 +166,12 @@ func (f *File) survey() (*survey, error) {
 	return s, err
 }
 
-// each calls fn for all chunks, in order.
-func (s *survey) each(fn func(track uint32, offset uint64, samples []Sample)) error {
+// each calls fn for all chunks, in order, until ctx ends.
+func (s *survey) each(ctx context.Context, fn func(track uint32, offset uint64, samples []Sample)) error {
 	for _, f := range s.fragments {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := s.read.fragment(s.disk, f, fn); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package mp4
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -152,7 +153,7 @@ func TestAFileBeyond4GiB(t *testing.T) {
 				err = errors.Join(err, zeroErr)
 			}
 		}
-		size, finishErr := f.Finish()
+		size, finishErr := f.Finish(t.Context())
 		if err = errors.Join(err, finishErr); err != nil {
 			t.Fatal(err)
 		}
@@ -220,12 +221,28 @@ func TestAnIndexTakesNoMemory(t *testing.T) { //nolint:paralleltest
 	day(t, f, hour)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := f.Finish(); err != nil {
+	if _, err := f.Finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
 	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
 		t.Errorf("the index of an hour, 288,000 samples, takes %d bytes", got)
+	}
+}
+
+// TestAnIndexIsGivenUp where nobody waits for it any more: that of a month takes half a minute.
+func TestAnIndexIsGivenUp(t *testing.T) {
+	t.Parallel()
+	out := temporary(t)
+	f, err := NewFile(out, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	day(t, f, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.Finish(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of its context it says %v", err)
 	}
 }
 
@@ -248,7 +265,7 @@ func TestTheIndexIsWhereItFits(t *testing.T) {
 			t.Fatal(err)
 		}
 		day(t, f, 10)
-		size, err := f.Finish()
+		size, err := f.Finish(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +297,7 @@ func TestAFullDiskIsAnError(t *testing.T) {
 		}
 		day(t, f, 10)
 		disk.after = 0
-		if _, err := f.Finish(); !errors.Is(err, io.ErrShortWrite) {
+		if _, err := f.Finish(t.Context()); !errors.Is(err, io.ErrShortWrite) {
 			t.Errorf("room for %d bytes: %v", room, err)
 		}
 	}
@@ -318,7 +335,7 @@ func FuzzFile(f *testing.F) {
 		if _, err := file.Write(data); err != nil {
 			t.Fatal(err)
 		}
-		size, err := file.Finish()
+		size, err := file.Finish(t.Context())
 		if err == nil && size < int64(len(data)) {
 			t.Errorf("%d bytes became %d", len(data), size)
 		}
@@ -351,7 +368,7 @@ func BenchmarkIndexOfADay(b *testing.B) {
 		}
 		day(b, f, 8640)
 		b.StartTimer()
-		if _, err := f.Finish(); err != nil {
+		if _, err := f.Finish(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package mp4
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"math"
 )
@@ -138,7 +139,7 @@ func (s *survey) information(minf []byte, id uint32, c *count, wide bool) (parts
 }
 
 // write writes the part; a table from the fragments.
-func (p part) write(s *survey, out *bufio.Writer) error {
+func (p part) write(ctx context.Context, s *survey, out *bufio.Writer) error {
 	if p.bytes != nil {
 		_, err := out.Write(p.bytes)
 		return err
@@ -159,7 +160,7 @@ func (p part) write(s *survey, out *bufio.Writer) error {
 		}
 	}
 	t := p.kind.open(put)
-	err := s.each(func(track uint32, offset uint64, samples []Sample) {
+	err := s.each(ctx, func(track uint32, offset uint64, samples []Sample) {
 		if track == p.track {
 			t.add(offset, samples)
 		}

@@ -132,7 +132,7 @@ func exports(t *testing.T, s *segment.Store) (matroska, stream, file string, res
 	out := &lateFile{open: func() (*mp4.File, error) { return mp4.NewFile(f, index) }}
 	result, err = Run(t.Context(), s, Options{Stream: "door", Format: MP4, Planned: func(p Plan) { index = p.IndexBytes }}, out)
 	if err == nil {
-		_, err = out.Finish()
+		_, err = out.Finish(t.Context())
 	}
 	if err != nil {
 		t.Fatal(err)
