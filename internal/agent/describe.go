@@ -156,12 +156,8 @@ func (a *Agent) uploadPlan(stream string) usage.Plan {
 		return usage.Plan{OnRequest: true}
 	}
 	upload, hub := st.wanted.Upload, a.settings()
-	tags, longest := a.fragments.of(stream)
-	if !upload.FromTags {
-		tags = upload.Tags
-	}
-	mode, _ := a.uploadMode.get()
-	live := !hub.NoCloud && modeOf(tags, mode) == settings.UploadLive
+	tags, live := a.uploadOf(stream, upload)
+	_, longest := a.fragments.of(stream)
 	plan := usage.Plan{
 		OnRequest: !live && (hub.NoCloud || upload.Schedule.IsNever()), Live: live, ShortOnly: longest > 0,
 		AllAudio: hub.Audio.Uploaded() == uploader.AudioAll,

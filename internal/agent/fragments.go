@@ -77,22 +77,27 @@ func (a *Agent) fragmentWords(s desired.Stream) string {
 
 // fragmentLength returns what decides on the length of a stream's fragments: its tag, or else the hub's setting, with the upload mode.
 func (a *Agent) fragmentLength(stream string, upload desired.Upload) (fragment.Length, fragment.Upload) {
-	tags, longest := a.fragments.of(stream)
-	if longest > 0 {
+	if _, longest := a.fragments.of(stream); longest > 0 {
 		return fragment.Length{}, fragment.Live
 	}
-	if !upload.FromTags {
-		tags = upload.Tags
-	}
-	hub := a.settings()
-	length := hub.FragmentDuration
+	tags, live := a.uploadOf(stream, upload)
+	length := a.settings().FragmentDuration
 	if wanted, err := fragment.Parse(tags.Fragment); err == nil && tags.Fragment != "" {
 		length = wanted
 	}
-	if mode, _ := a.uploadMode.get(); !hub.NoCloud && modeOf(tags, mode) == settings.UploadLive {
+	if live {
 		return length, fragment.Live
 	}
 	return length, fragment.Later
+}
+
+// uploadOf returns the tags that apply to a stream's upload, as far as they are known, and whether it is live.
+func (a *Agent) uploadOf(stream string, upload desired.Upload) (tags desired.Tags, live bool) {
+	if tags = upload.Tags; upload.FromTags {
+		tags, _ = a.fragments.of(stream)
+	}
+	mode, _ := a.uploadMode.get()
+	return tags, !a.settings().NoCloud && modeOf(tags, mode) == settings.UploadLive
 }
 
 // codeFragmentTag says that a stream's tag with the length of its fragments is wrong.
