@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -176,7 +175,7 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadM
 		case <-ask.C:
 			found, err := m.tags.Tags(ctx, m.stream)
 			asked = time.Now()
-			denied = isDenied(err)
+			denied = kvs.IsDenied(err)
 			m.reportTags(err, denied)
 			if err != nil && !denied {
 				ask.Reset(wait.Next())
@@ -216,10 +215,4 @@ func (m *uploadModes) reportTags(err error, denied bool) {
 			logevent.Condition(m.log, fault)
 		}
 	}
-}
-
-// isDenied reports whether the hub's role lacks a right.
-func isDenied(err error) bool {
-	var answer *kvs.RequestError
-	return errors.As(err, &answer) && answer.Meaning.RightMissing()
 }

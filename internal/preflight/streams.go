@@ -15,7 +15,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
@@ -209,7 +208,7 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	done()
 	var answer *kvs.RequestError
 	switch {
-	case errors.As(err, &answer) && answer.Meaning.Kind == awserr.NotFound && answer.Name != "": // a proxy's 404 has no name
+	case kvs.IsMissing(err):
 		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
 	case errors.As(err, &answer) && answer.Meaning.RightMissing():
 		c.denyOn(s, check, "look at", answer.Meaning.Permission("kinesisvideo:DescribeStream"))

@@ -40,18 +40,21 @@ func (l Lengths) below(length time.Duration) bool {
 // judge says whether a stream's fragments are dear in its tier.
 func (w *Watch) judge(stream string) {
 	component := w.o.Health.Component(stream, health.JobUploader)
-	lengths := w.o.Lengths(stream)
 	limit := dearBelow
 	if w.dear[stream] {
 		limit = dearUntil
 	}
-	if w.dear[stream] = w.Of(stream).Tier == cost.Warm && lengths.below(limit); !w.dear[stream] {
+	var lengths Lengths
+	if w.Of(stream).Tier == cost.Warm {
+		lengths = w.o.Lengths(stream)
+	}
+	if w.dear[stream] = lengths.below(limit); !w.dear[stream] {
 		if component.OK(scopeDear) {
 			logevent.FragmentCostEnded.Log(w.o.Log, zap.String("stream", stream))
 		}
 		return
 	}
-	prices, late := cost.Embedded(), ""
+	prices, late := w.prices, ""
 	if lengths.Live {
 		late = " (of a live upload they arrive later by as much)"
 	}

@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
@@ -73,6 +73,7 @@ type Watch struct {
 	denied map[string]bool     // streams of which it may not be read; for Run only
 	asked  map[string]schedule // by stream; for Run only
 	dear   map[string]bool     // streams whose fragments are dear; for Run only
+	prices cost.Prices
 
 	mu    sync.Mutex
 	known map[string]Storage // by stream; guarded by mu
@@ -96,7 +97,8 @@ func Open(o Options) *Watch {
 		o.Rand = rand.Float64
 	}
 	return &Watch{
-		o: o, asked: make(map[string]schedule), denied: make(map[string]bool), dear: make(map[string]bool), known: Read(o.Dir, o.Log),
+		o: o, asked: make(map[string]schedule), denied: make(map[string]bool), dear: make(map[string]bool), prices: cost.Embedded(),
+		known: Read(o.Dir, o.Log),
 	}
 }
 
@@ -141,7 +143,9 @@ func (w *Watch) Run(ctx context.Context) error {
 		switch {
 		case stream == "":
 		case due.After(w.o.Now()):
-			next = earlier(next, due)
+			if due.Before(next) {
+				next = due
+			}
 		default:
 			w.ask(ctx, stream)
 			next = time.Time{}
@@ -160,13 +164,6 @@ func (w *Watch) first(streams []string) (first string, at time.Time) {
 		}
 	}
 	return first, at
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // due is when a stream is to be asked about.
@@ -211,14 +208,14 @@ func (w *Watch) ask(ctx context.Context, stream string) {
 	switch {
 	case ctx.Err() != nil:
 		return
-	case isDenied(err):
+	case kvs.IsDenied(err):
 		if len(w.denied) == 0 { // one line is enough for all streams
 			logevent.StorageTierDenied.Log(w.o.Log, zap.String("stream", stream))
 		}
 		w.denied[stream] = true
 		s.due = now.Add(deniedEvery + w.part(time.Duration(jitter*float64(deniedEvery))))
 		known.Tier = ""
-	case isMissing(err):
+	case kvs.IsMissing(err):
 		s.due = now.Add(s.wait.Next())
 		known = Storage{} // and so is what was known of one of that name
 	case err != nil:
@@ -238,18 +235,6 @@ func (w *Watch) ask(ctx context.Context, stream string) {
 	}
 	w.asked[stream] = s
 	w.learn(stream, known)
-}
-
-// isDenied reports whether the hub's role lacks a right.
-func isDenied(err error) bool {
-	var answer *kvs.RequestError
-	return errors.As(err, &answer) && answer.Meaning.RightMissing()
-}
-
-// isMissing reports whether the stream does not exist: a proxy's 404 has no name.
-func isMissing(err error) bool {
-	var answer *kvs.RequestError
-	return errors.As(err, &answer) && answer.Meaning.Kind == awserr.NotFound && answer.Name != ""
 }
 
 // same reports whether both say the same.

@@ -90,3 +90,15 @@ func readError(stream string, resp *http.Response) *RequestError {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what came is better than nothing
 	return requestError("PutMedia", stream, awserr.Parse(resp.StatusCode, resp.Header, body), nil)
 }
+
+// IsDenied reports whether the service refused a request as the hub's role lacks a right.
+func IsDenied(err error) bool {
+	var answer *RequestError
+	return errors.As(err, &answer) && answer.Meaning.RightMissing()
+}
+
+// IsMissing reports whether the service said that a stream does not exist: a proxy's 404 has no name.
+func IsMissing(err error) bool {
+	var answer *RequestError
+	return errors.As(err, &answer) && answer.Meaning.Kind == awserr.NotFound && answer.Name != ""
+}
