@@ -4,6 +4,7 @@
 package tally
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -219,13 +220,7 @@ func (t *Tally) prune() {
 		return
 	}
 	names := slices.SortedFunc(maps.Keys(t.streams), func(a, b string) int {
-		if newest[a] != newest[b] {
-			if newest[a] < newest[b] {
-				return -1
-			}
-			return 1
-		}
-		return slices.Compare([]byte(a), []byte(b))
+		return cmp.Or(cmp.Compare(newest[a], newest[b]), cmp.Compare(a, b))
 	})
 	for _, name := range names[:len(names)-maxStreams] {
 		delete(t.streams, name)
@@ -311,11 +306,16 @@ func (t *Tally) Streams() []string {
 
 // LastDay is what was uploaded of the media of today or, until that is an hour, of yesterday and today.
 func (t *Tally) LastDay(stream string) Day {
-	days, _ := t.Days(stream)
 	now := t.o.Now().UTC()
-	today := days[now.Format(time.DateOnly)]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.streams[stream]
+	if c == nil {
+		return Day{}
+	}
+	today := c.Days[now.Format(time.DateOnly)]
 	if today.MediaMS >= time.Hour.Milliseconds() {
 		return today
 	}
-	return today.Add(days[now.AddDate(0, 0, -1).Format(time.DateOnly)])
+	return today.Add(c.Days[now.AddDate(0, 0, -1).Format(time.DateOnly)])
 }
