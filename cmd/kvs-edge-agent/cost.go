@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -129,21 +127,12 @@ func readPrices(path string) (cost.Prices, error) {
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return cost.Prices{}, fmt.Errorf("cannot read the prices: open %s: %w", shownName(path), withoutPath(err))
+		return cost.Prices{}, fmt.Errorf("cannot read the prices: open %s: %w", shownName(path), cause(err))
 	}
 	defer func() { _ = file.Close() }()
 	prices, err := cost.ReadPrices(file)
 	if err != nil {
-		return prices, fmt.Errorf("the file of prices %s cannot be used: %w; docs/cost.md has its form", shownName(path), withoutPath(err))
+		return prices, fmt.Errorf("the file of prices %s cannot be used: %w; docs/cost.md has its form", shownName(path), cause(err))
 	}
 	return prices, nil
-}
-
-// withoutPath is the reason in an error of the file system, whose path may have any bytes.
-func withoutPath(err error) error {
-	var of *fs.PathError
-	if errors.As(err, &of) {
-		return of.Err
-	}
-	return err
 }

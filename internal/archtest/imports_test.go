@@ -24,7 +24,7 @@ const (
 var layers = [][]string{
 	{"internal/hubclock", "internal/signal", "internal/arn", "internal/fipsmode"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
-		"internal/neterr", "internal/cost",
+		"internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/crc", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam",
 		"bench/keep", "bench/proc"},
@@ -33,7 +33,7 @@ var layers = [][]string{
 		"internal/fragment", "internal/localapi/socket", "internal/mkv", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
 	{"internal/audio"},
-	{"internal/tally", "internal/meter"},
+	{"internal/cost", "internal/tally", "internal/meter"},
 	{"internal/mpegts"},
 	{"internal/accessunit", "internal/mediafile", "internal/mp4", "internal/scheduler"},
 	{"internal/desired/..."},

@@ -3,9 +3,12 @@
 package cost
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 )
 
 const (
@@ -51,23 +54,12 @@ func (u Usage) Mean() time.Duration {
 	return time.Duration(float64(u.Media) / float64(u.Fragments))
 }
 
-const (
-	// shortest and longest are the limits of the setting. Source: KVS limits, PutMedia, less a second; see fragment.Length.
-	shortest = time.Second
-	longest  = 19 * time.Second
-	// jitter is by how much a fragment may exceed the setting, as keyframes do not come exactly regularly.
-	jitter = 100 * time.Millisecond
-)
-
-// reached is how long fragments become with a setting, as they consist of whole GOPs: one ends where another one, as long as the
-// longest, would be too much.
+// reached is how long fragments become with a setting, as they consist of whole GOPs.
 func (u Usage) reached(setting time.Duration) time.Duration {
-	gop := min(u.Keyframes, longest)
-	if gop <= 0 {
+	if u.Keyframes <= 0 {
 		return setting
 	}
-	room := max(0, min(setting+jitter, longest)-u.LongestGOP)
-	return max((shortest+gop-1)/gop, room/gop+1) * gop
+	return fragment.Reached(fragment.Fixed(setting).Target(fragment.Later), u.Keyframes, u.LongestGOP)
 }
 
 // Bill is what a month costs, in the currency of the prices.
@@ -153,16 +145,7 @@ func Of(u Usage, retention time.Duration, p Prices) Estimate {
 		fragments := media / float64(length)
 		e.Lengths = append(e.Lengths, Length{Seconds: length.Seconds(), Fragments: fragments, Bills: bills(fragments)})
 	}
-	slices.SortStableFunc(e.Lengths, func(a, b Length) int {
-		switch {
-		case a.Seconds < b.Seconds:
-			return -1
-		case a.Seconds > b.Seconds:
-			return 1
-		default:
-			return 0
-		}
-	})
+	slices.SortStableFunc(e.Lengths, func(a, b Length) int { return cmp.Compare(a.Seconds, b.Seconds) })
 	e.Cheapest = cheapest(u, e.Bill, func(length time.Duration) Bills { return bills(media / float64(length)) })
 	return e
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // Prices are those of one region. The file that ReadPrices reads has these members.
@@ -64,6 +66,8 @@ const (
 	// maxMinimumDays bounds MinimumStorageDays: the longest retention. Source: KVS API, UpdateDataRetention.
 	maxMinimumDays = 3650
 	maxText        = 300
+	// maxShown bounds what an error shows of a text in the file.
+	maxShown = 60
 )
 
 // raw is a file of prices as it is read: each number may be missing.
@@ -123,29 +127,15 @@ func notPrices(err error, data []byte) error {
 		if !known {
 			wanted = "an object"
 		}
-		return fmt.Errorf("%s must be %s", clean(kind.Field), wanted)
+		return fmt.Errorf("%s must be %s", health.Clean(kind.Field, maxShown), wanted)
 	case strings.HasPrefix(err.Error(), unknown):
-		return fmt.Errorf("it has a member %s, which no file of prices has", clean(strings.TrimPrefix(err.Error(), unknown)))
+		return fmt.Errorf("it has a member %s, which no file of prices has", health.Clean(strings.TrimPrefix(err.Error(), unknown), maxShown))
 	case errors.As(err, &syntax):
 		at := min(max(int(syntax.Offset)-1, 0), len(data))
 		return fmt.Errorf("it is not JSON, from line %d on", 1+bytes.Count(data[:at], []byte{'\n'}))
 	default:
 		return errors.New("it is not JSON: its end is missing")
 	}
-}
-
-// clean is a text from a file, fit to be shown.
-func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
-	if runes := []rune(text); len(runes) > 60 {
-		text = string(runes[:60]) + "…"
-	}
-	return text
 }
 
 func (f raw) prices() (p Prices, err error) {
@@ -163,14 +153,14 @@ func (f raw) prices() (p Prices, err error) {
 		*t.into = *t.value
 	}
 	if !isDate(p.Date) {
-		return Prices{}, fmt.Errorf("date is %q; it must be a month or a day, such as 2026-11 or 2026-11-28", clean(p.Date))
+		return Prices{}, fmt.Errorf("date is %q; it must be a month or a day, such as 2026-11 or 2026-11-28", health.Clean(p.Date, maxShown))
 	}
 	p.Currency = "USD"
 	if f.Currency != nil {
 		p.Currency = *f.Currency
 	}
 	if len(p.Currency) != 3 || strings.ContainsFunc(p.Currency, func(r rune) bool { return r < 'A' || r > 'Z' }) {
-		return Prices{}, fmt.Errorf("currency is %q; it must be three capital letters, such as USD", clean(p.Currency))
+		return Prices{}, fmt.Errorf("currency is %q; it must be three capital letters, such as USD", health.Clean(p.Currency, maxShown))
 	}
 	p.BytesPerGB = BinaryGB
 	if f.BytesPerGB != nil {

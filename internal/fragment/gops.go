@@ -59,6 +59,14 @@ func (g *GOPs) End(o Open, target time.Duration) bool {
 	return g.MayEnd(o) && (o.Age+g.Longest() > min(target, Max) || o.Bytes+g.sizes.greatest(g.last) > MaxBytes)
 }
 
+// Reached returns how long the fragments of a camera become with a target, as GOPs.End decides, from the mean and the greatest length of
+// its GOPs.
+func Reached(target, gop, longest time.Duration) time.Duration {
+	gop = min(gop, Max)
+	room := max(0, min(target, Max)-longest)
+	return max((Min+gop-1)/gop, room/gop+1) * gop
+}
+
 // Full reports whether a fragment ends before a frame of that many bytes between keyframes, as it would exceed the limits. One of
 // several GOPs may last longer than Max, as far as KVS allows it up to the next frame: a GOP that lasts Max may follow one that is too
 // short for a fragment of its own.

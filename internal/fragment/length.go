@@ -60,8 +60,11 @@ func Parse(text string) (Length, error) {
 	if err != nil || d < Min || d > Max {
 		return Length{}, fmt.Errorf("%s", Rule)
 	}
-	return Length{fixed: d}, nil
+	return Fixed(d), nil
 }
+
+// Fixed returns the Length of a duration from Min to Max.
+func Fixed(d time.Duration) Length { return Length{fixed: d} }
 
 // String returns the text that Parse reads.
 func (l Length) String() string {
