@@ -2,19 +2,28 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
 
 // configuration is how the hub learns what it is to do, and how it answers.
@@ -24,6 +33,104 @@ type configuration struct {
 
 	health *health.Component
 	log    *zap.Logger
+}
+
+// newConfiguration loads what the state directory has. device holds the device certificate; nil: there is none that can
+// be used.
+func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
+	s := a.settings()
+	dir, err := statefile.Open(s.StateDirectory, atomicfile.OS{})
+	if err != nil {
+		return nil, err
+	}
+	if err := dir.Sweep(); err != nil {
+		logevent.StateNotCleaned.Log(a.log, zap.Error(err))
+	}
+	a.countUploads(dir)
+	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
+	c.sources = precedence.New(precedence.Options{
+		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health, Log: a.log,
+	})
+	// The sources, those that take precedence first.
+	for _, source := range []struct {
+		off   bool
+		build func(*precedence.Source) (precedence.Row, error)
+	}{
+		{s.StreamsDirectory == "", func(source *precedence.Source) (precedence.Row, error) { return a.streamFiles(c, source, dir), nil }},
+		{s.NoCloud, func(source *precedence.Source) (precedence.Row, error) { return a.cloudSource(c, source, dir, device) }},
+	} {
+		if source.off {
+			continue
+		}
+		if err := c.sources.Add(source.build); err != nil {
+			return nil, err
+		}
+	}
+	if s.NoCloud {
+		// No stream refers to a secret, so whether one could be kept does not matter.
+		unseen := health.NewRegistry(time.Now).Component("", health.JobConfig)
+		c.cameras = camerasecret.Open(camerasecret.Options{
+			Secrets: noSecrets{}, Dir: dir, Now: time.Now, Log: zap.NewNop(), Health: unseen,
+		}, nil)
+		return c, nil
+	}
+	c.cameras = camerasecret.Open(camerasecret.Options{
+		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
+	}, c.sources.Secrets())
+	return c, nil
+}
+
+// cloudSource is what follows the configurations of the cloud.
+func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir statefile.Dir, device *tls.Config) (
+	row precedence.Row, err error) {
+	s := a.settings()
+	changes, _ := a.health.Watch() // for the life of the agent
+	_, refused := a.aws.Endpoints().Given(endpoint.IoTData, s.IoT.DataEndpoint)
+	var syncer *kvsconfig.Syncer
+	mqtt, err := iotconfig.New(iotconfig.Options{
+		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Refused: refused, Version: a.o.Version,
+		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
+		Needless:  func() bool { return source.Others() && !syncer.Any() },
+		Connected: func() { syncer.RequestListing() }, Lost: func() { syncer.MessagesLost() },
+		Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
+	})
+	if err != nil {
+		return row, err
+	}
+	syncer, err = kvsconfig.New(kvsconfig.Options{
+		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
+		KVS: hub.ControlPlane{Client: a.kvs, Config: a.aws}, Dir: dir, Applier: source, OutcomeChanged: source.Changed(), Applied: source.Applied,
+		Inbox: mqtt.Configurations(), Others: source.Others,
+		Publish:   mqtt.PublishSync,
+		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },
+		Log:       c.log, Health: c.health,
+	})
+	if err != nil {
+		return row, err
+	}
+	uploads := uploadrequest.New(uploadrequest.Options{
+		Inbox: mqtt.UploadRequests(), Publish: mqtt.PublishUpload,
+		Upload: func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+			syncer.Settle(ctx) // what was said before the request counts for it
+			return a.onDemand.uploadForCloud(ctx, stream, from, to, each)
+		},
+		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
+	})
+	return precedence.Row{
+		Origins: []desired.Origin{desired.KVS, desired.MQTT}, Restored: syncer.Wanted(), Sync: syncer.Sync, Deletion: syncer.Deletion,
+		Await: "wait until the cloud has answered", Start: syncer.ApplyLastGood,
+		Refused: "correct or delete its edge configuration if that is refused, or else wait until the cloud has answered",
+		Tasks: []precedence.Task{
+			{What: "Listing the hub's configurations", Run: syncer.List},
+			{What: "Applying the hub's configurations", Run: syncer.Run},
+			{What: "Following the cloud's upload requests", Run: uploads.Run},
+			{What: "The connection to AWS IoT", Run: mqtt.Run},
+		},
+		Retry: func() {
+			syncer.RequestListing()
+			mqtt.RetryRetained()
+		},
+	}, nil
 }
 
 // loadPatience is how long sources wait at the start for one that takes precedence over them, and may want the same streams.
