@@ -130,6 +130,7 @@ func (a *Agent) served() localapi.Agent {
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.uploadForPeer,
+		Audit:        a.auditForPeer,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel
@@ -179,6 +180,7 @@ func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
 		storage:    a.storage,
+		forget:     a.forgetReceipts,
 	})
 	a.config, err = a.newConfiguration(device)
 	if err != nil {
@@ -233,6 +235,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Counting uploads", health.JobStore, a.counted.Run),
+		a.supervised("Keeping the receipts of uploads", health.JobStore, a.receipts.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),

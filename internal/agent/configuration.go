@@ -47,6 +47,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		logevent.StateNotCleaned.Log(a.log, zap.Error(err))
 	}
 	a.countUploads(dir)
+	a.openReceipts(dir)
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
 		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health, Log: a.log,

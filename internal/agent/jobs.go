@@ -15,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -141,7 +142,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	_, longest := a.fragments.of(stream)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
-		Counted: a.counted.Stream(stream), Cap: a.meter,
+		Counted: a.counted.Stream(stream), Cap: a.meter, Receipts: func(r receipt.Receipt) { a.receipts.Note(stream, r) },
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
 		Longest: longest,

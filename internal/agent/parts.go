@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/audit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -17,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -64,8 +66,10 @@ type Agent struct {
 	nudges     nudges
 	fragments  fragmentLengths
 	counted    *tally.Tally // uploads
-	tiers      *tier.Watch  // nil without the cloud
-	meter      *meter.Meter // nil without the cloud
+	receipts   *receipt.Store
+	auditor    *audit.Auditor // nil without the cloud
+	tiers      *tier.Watch    // nil without the cloud
+	meter      *meter.Meter   // nil without the cloud
 	config     *configuration
 	collector  *status.Collector
 	changes    *changes.Feed

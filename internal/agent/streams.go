@@ -47,6 +47,7 @@ type workers struct {
 	changed    func(name string)                // called when a running stream has a newer configuration
 	describe   func(desired.Stream) status.Wanted
 	storage    func(name string) (tier string, retentionHours *int)
+	forget     func(name string)      // called when all media of a stream is deleted; nil: nobody needs it
 	completed  func(name, job string) // notified of a job that did its work until its configuration went
 }
 
@@ -69,6 +70,9 @@ func newStreams(w workers) *streams {
 	s.deletion.delete = w.media.DeleteStream
 	s.deletion.forget = func(name string) {
 		w.retention.Forget(name)
+		if w.forget != nil {
+			w.forget(name)
+		}
 		w.health.RemoveStream(name)
 	}
 	return s

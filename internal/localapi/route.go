@@ -18,6 +18,7 @@ const (
 	pathReadSecrets  = "/v1/read-secrets"
 	pathDeleteStream = "/v1/delete-stream"
 	pathUpload       = "/v1/upload"
+	pathAudit        = "/v1/audit"
 	pathMetrics      = "/metrics"
 	pathStreams      = "/v1/streams"
 	pathSegments     = "/v1/segments"
@@ -75,6 +76,7 @@ const (
 	readers   = 16
 	verifiers = 2
 	followers = 32 // of changes, which read nothing
+	audits    = 8
 )
 
 // ofStore serves what is read of recordings.
@@ -141,6 +143,10 @@ func Routes() []Route {
 		{Method: http.MethodPost, Path: pathUpload, Right: Operate, Body: UploadRequest{}, Answer: UploadProgress{}, Type: typeNDJSON,
 			serve: (*Server).upload,
 			Doc:   "Uploads a time range now, or with `refused` instead of the times the refused fragments: a line for each step."},
+		{Method: http.MethodPost, Path: pathAudit, Right: Operate, Body: AuditRequest{}, Answer: AuditProgress{}, Type: typeNDJSON,
+			serve: (*Server).audit, Most: audits,
+			Doc: "[Compares](audit.md) what was uploaded of a time range with what the cloud lists, and with `repair` sends again what is " +
+				"missing there: a line for each step."},
 	}
 }
 
