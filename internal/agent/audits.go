@@ -156,7 +156,8 @@ func count(p *localapi.AuditProgress, c audit.Counts) {
 // lostFragments are the first of the missing fragments.
 func lostFragments(lost []audit.Missing) (list []localapi.LostFragment) {
 	for _, m := range lost[:min(len(lost), localapi.MaxLost)] {
-		one := localapi.LostFragment{Start: m.Producer, Seconds: m.Length.Seconds(), Bytes: m.Bytes, FragmentNumber: m.Number, Recorded: m.Recorded}
+		one := localapi.LostFragment{Start: m.Producer, Seconds: m.Length.Seconds(), Bytes: m.Bytes, FragmentNumber: m.Number,
+			Recorded: m.Recorded}
 		if m.Recorded {
 			one.Segment = m.ID.Segment.ID().String()
 		}

@@ -128,8 +128,8 @@ func (a *Auditor) Run(ctx context.Context, r Range, each func(Counts)) (Report, 
 		return Report{}, a.fault(ctx, r.Stream, err)
 	}
 	if hours == 0 {
-		return Report{}, health.UserFault(CodeNothing, nil, "Stream %s keeps nothing in the cloud (DataRetentionInHours is 0), so nothing can be "+
-			"audited: raise it with UpdateDataRetention if it should.", r.Stream)
+		return Report{}, health.UserFault(CodeNothing, nil, "Stream %s keeps nothing in the cloud (DataRetentionInHours is 0), so nothing "+
+			"can be audited: raise it with UpdateDataRetention if it should.", r.Stream)
 	}
 	if err := a.o.Receipts.Flush(ctx); err != nil {
 		return Report{}, err
@@ -159,7 +159,8 @@ func (a *Auditor) fault(ctx context.Context, stream string, err error) error {
 		return health.UserFault(CodeDenied, err, "Stream %s cannot be audited, as the hub's role may not ask for it: allow %s on the stream.",
 			stream, answer.Meaning.Permission("kinesisvideo:"+answer.Operation))
 	case kvs.IsMissing(err):
-		return health.UserFault(CodeNothing, err, "Stream %s does not exist in Kinesis Video Streams, so nothing can be audited: create it.", stream)
+		return health.UserFault(CodeNothing, err, "Stream %s does not exist in Kinesis Video Streams, so nothing can be audited: create it.",
+			stream)
 	}
 	return health.SystemFault(CodeCloud, err, "The audit of stream %s ended early, as Kinesis Video Streams did not answer: %s. Start it "+
 		"again later.", stream, err)

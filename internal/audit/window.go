@@ -185,9 +185,9 @@ func (u *auditing) judge(f uploaded, receipts acknowledgements, stored inCloud) 
 
 // gone judges the receipts of the range outside of the windows: their fragments are not recorded any more.
 func (u *auditing) gone() error {
-	from, to := later(u.of.From, u.expired.Add(-windowSpan)), u.now // media may have been uploaded a day after it was recorded, or later
-	if !u.of.From.IsZero() {
-		from = u.of.From
+	from, to := u.of.From, u.now
+	if from.IsZero() {
+		from = u.expired.Add(-windowSpan)
 	}
 	if !u.of.To.IsZero() {
 		to = earlier(u.of.To, u.now)
@@ -242,8 +242,8 @@ func within(list []span, at time.Time) bool {
 
 // receiptFault is the fault of receipts that cannot be read.
 func (u *auditing) receiptFault(err error) error {
-	return health.SystemFault(CodeReceipts, err, "The receipts of stream %s cannot be read, so it is not audited: check the disk of the state "+
-		"directory.", u.of.Stream)
+	return health.SystemFault(CodeReceipts, err, "The receipts of stream %s cannot be read, so it is not audited: check the disk of the "+
+		"state directory.", u.of.Stream)
 }
 
 func earlier(a, b time.Time) time.Time {

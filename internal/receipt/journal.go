@@ -24,7 +24,7 @@ const (
 const (
 	suffix = ".receipts"
 	digits = 8 // of a file's number in its name
-	// fewRecords is what a file must have before another is begun for a receipt that does not fit into it: otherwise
+	// fewRecords is what a file must have before another is started for a receipt that does not fit into it: otherwise
 	// numbers without any order would make a file each.
 	fewRecords = 16
 )
@@ -89,7 +89,7 @@ func (j *journal) append(list []Receipt, limit int64) error {
 	for _, r := range list {
 		number, ok := parseNumber(r.Number)
 		if !ok {
-			continue // without a receipt an audit goes by time and length
+			continue // without a receipt an audit compares time and length
 		}
 		if j.open == nil {
 			j.resume()
@@ -129,7 +129,7 @@ func (j *journal) write(records []byte) error {
 	last := &j.list[len(j.list)-1]
 	n, err := j.open.WriteAt(records, last.size)
 	if err != nil {
-		// What was written of it is written over, or cut off at the next start.
+		// A part that was written is written over, or cut off at the next start.
 		last.size += int64(n - n%recordSize)
 		return err
 	}
@@ -145,7 +145,7 @@ func (j *journal) resume() {
 	last := &j.list[len(j.list)-1]
 	f, err := j.files.OpenFile(j.path(last.number), os.O_RDWR, fileMode)
 	if err != nil {
-		return // another file is begun
+		return // another file is started
 	}
 	var head [headSize]byte
 	if _, err := f.ReadAt(head[:], 0); err == nil {

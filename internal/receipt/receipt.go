@@ -1,5 +1,5 @@
 // Package receipt owns which fragments the service acknowledged as persisted, with their numbers: a journal of 32 bytes a fragment for
-// each stream, the oldest of which go first when it is full. A lost receipt loses no media: an audit then goes by time and length. It
+// each stream, the oldest of which go first when it is full. A lost receipt loses no media: an audit then compares time and length. It
 // must not know how fragments are sent, nor what their receipts are used for.
 package receipt
 

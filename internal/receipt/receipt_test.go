@@ -173,7 +173,7 @@ func TestWhatHasNoReceipt(t *testing.T) {
 			}
 		})
 	}
-	t.Run("jumps", func(t *testing.T) { // of the clock, and of the numbers: another file is begun
+	t.Run("jumps", func(t *testing.T) { // of the clock, and of the numbers: another file is started
 		t.Parallel()
 		dir := t.TempDir()
 		list := append(some(begin, 20), some(begin.AddDate(50, 0, 0), 20)...)

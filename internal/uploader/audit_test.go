@@ -111,8 +111,8 @@ func TestAnAuditFindsExactlyWhatTheCloudLost(t *testing.T) {
 
 	report, err := a.all()
 	must(t, err)
-	if c := report.Counts; c.Fragments != n || c.WithReceipt != n || c.Present != n-lost || c.Missing != lost || c.Pending+c.Expired+c.Gone > 0 ||
-		c.Listed != n-lost {
+	if c := report.Counts; c.Fragments != n || c.WithReceipt != n || c.Present != n-lost || c.Missing != lost ||
+		c.Pending+c.Expired+c.Gone > 0 || c.Listed < n-lost { // a fragment at the edge of two windows is listed for both
 		t.Errorf("the audit counts %+v of %d fragments, %d of them lost", c, n, lost)
 	}
 	if got := timesOf(report.Lost); !slices.Equal(got, gone) {
@@ -146,7 +146,8 @@ func TestWhatAnAuditSays(t *testing.T) {
 		says  string
 	}{
 		"all is there": {want: counts{Fragments: 12, WithReceipt: 12, Present: 12}},
-		"lost":         {do: func(a *audited) { a.lose(a.want[3], a.want[7]) }, want: counts{Fragments: 12, WithReceipt: 12, Present: 10, Missing: 2}},
+		"lost": {do: func(a *audited) { a.lose(a.want[3], a.want[7]) },
+			want: counts{Fragments: 12, WithReceipt: 12, Present: 10, Missing: 2}},
 		"no receipts": {do: func(a *audited) { a.lose(a.want[3], a.want[7]); must(a.t, a.receipts.Forget(door)) },
 			want: counts{Fragments: 12, Present: 10, Missing: 2}},
 		"pending": {do: func(a *audited) { a.lose(a.want[3]); a.later = 4 * time.Minute },
@@ -186,7 +187,8 @@ func TestWhatAnAuditSays(t *testing.T) {
 			says: "allow kinesisvideo:ListFragments on the stream"},
 		"throttled": {do: func(a *audited) { a.refuseLists(2, http.StatusBadRequest, "ClientLimitExceededException") },
 			want: counts{Fragments: 12, WithReceipt: 12, Present: 12}},
-		"the cloud fails":   {do: func(a *audited) { a.refuseLists(1000, http.StatusServiceUnavailable, "") }, code: audit.CodeCloud, says: "503"},
+		"the cloud fails": {do: func(a *audited) { a.refuseLists(1000, http.StatusServiceUnavailable, "") }, code: audit.CodeCloud,
+			says: "503"},
 		"the cloud is gone": {do: func(a *audited) { a.service.Faults().Down(door) }, code: audit.CodeCloud, says: "did not answer"},
 		"no clock":          {do: func(a *audited) { a.trusted = false }, code: audit.CodeClock, says: "clock is not set"},
 	} {
@@ -207,7 +209,8 @@ func TestWhatAnAuditSays(t *testing.T) {
 			got.Listed, got.MissingBytes = 0, 0
 			if row.code != "" {
 				var fault *health.Fault
-				if !errors.As(err, &fault) || fault.Code != row.code || !strings.Contains(fault.Text, row.says) || !strings.Contains(fault.Text, door) {
+				if !errors.As(err, &fault) || fault.Code != row.code || !strings.Contains(fault.Text, row.says) ||
+					!strings.Contains(fault.Text, door) {
 					t.Errorf("it fails with %v, want %s and %q", err, row.code, row.says)
 				}
 				return
