@@ -57,9 +57,13 @@ func Must(name string, shape *Shape) Member { return Member{Name: name, Shape: s
 // May returns a member that may be absent.
 func May(name string, shape *Shape) Member { return Member{Name: name, Shape: shape} }
 
-// Text returns a string of a length and a pattern that the whole of it must match.
+// Text returns a string of a length and a pattern that the whole of it must match; "" = any.
 func Text(name string, least, most int64, pattern string) *Shape {
-	return &Shape{Name: name, Kind: String, Min: least, Max: most, Pattern: pattern, pattern: regexp.MustCompile(`\A(?:` + pattern + `)\z`)}
+	s := &Shape{Name: name, Kind: String, Min: least, Max: most, Pattern: pattern}
+	if pattern != "" {
+		s.pattern = regexp.MustCompile(`\A(?:` + pattern + `)\z`)
+	}
+	return s
 }
 
 // OneOf returns a string that is one of the values; without values it is any.
