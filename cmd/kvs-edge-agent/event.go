@@ -32,7 +32,7 @@ func newEventCommand() *cobra.Command {
 (the pre-roll, which is recorded already) to some seconds after it (the post-roll) goes to the cloud at once, before
 everything else and regardless of the streams' upload modes and schedules.
 
-A trigger for the same reason while the event still goes on extends it, and so does one with its id. The command
+A trigger for the same reason while the event is open extends it, and so does one with its id. The command
 returns once the event is on the hub's disk: the agent then brings its media to the cloud, also after a restart or
 an outage. "kvs-edge-agent events" shows how far it is.
 
@@ -75,17 +75,18 @@ Exit code: 0 when the event is on the disk, 1 when it was refused, 2 for wrong a
 	return cmd
 }
 
-// printTriggered says what came of a trigger.
+// printTriggered prints the event of a trigger.
 func printTriggered(out io.Writer, done localapi.TriggeredEvent) {
 	e := done.Event
 	verb := "began"
 	switch {
 	case !done.Began && e.Open:
-		verb = "goes on"
+		verb = "continues"
 	case !done.Began:
 		verb = "is known already, and has ended"
 	}
-	fmt.Fprintf(out, "event %s %s: stream %s from %s to %s\n", e.ID, verb, strings.Join(streamsOfEvent(e), ", "), humanize.Time(e.From.Local()), humanize.Time(e.To.Local()))
+	fmt.Fprintf(out, "event %s %s: stream %s from %s to %s\n", e.ID, verb, strings.Join(streamsOfEvent(e), ", "),
+		humanize.Time(e.From.Local()), humanize.Time(e.To.Local()))
 	if done.Note != "" {
 		fmt.Fprintln(out, done.Note)
 	}
@@ -109,7 +110,7 @@ func newEventsCommand() *cobra.Command {
 		Use:   "events",
 		Short: "List events, with what is recorded and what is in the cloud of each",
 		Long: `List the events that the running agent knows, oldest first: when, on which stream and why, and how many of
-the fragments that were recorded of each are in the cloud. An event is "open" while it goes on, "uploading" until all that was
+the fragments that were recorded of each are in the cloud. An event is "open" up to its end, "uploading" until all that was
 recorded of it is in the cloud, and "done" after that. "gone" says that none of its media is on the hub any more.
 
 Exit code: 0, 2 for wrong arguments or when no agent is running.`,
@@ -160,8 +161,9 @@ func printEvents(out io.Writer, list []localapi.Event) error {
 	fmt.Fprintln(table, "FROM\tTO\tSTREAM\tSTATE\tRECORDED\tIN THE CLOUD\tID\tREASON")
 	for _, e := range list {
 		for _, s := range e.Streams {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d, %s\t%d, %s\t%s\t%s\n", humanize.Time(e.From.Local()), humanize.Time(e.To.Local()), s.Stream, eventState(e, s),
-				s.Recorded, humanize.Bytes(s.Bytes), s.Uploaded, humanize.Bytes(s.UploadedBytes), e.ID, e.Reason)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d, %s\t%d, %s\t%s\t%s\n", humanize.Time(e.From.Local()),
+				humanize.Time(e.To.Local()), s.Stream, eventState(e, s), s.Recorded,
+				humanize.Bytes(s.Bytes), s.Uploaded, humanize.Bytes(s.UploadedBytes), e.ID, e.Reason)
 		}
 	}
 	return table.Flush()

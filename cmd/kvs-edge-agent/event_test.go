@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
-// eventSite is a hub that records the stream door, and uploads nothing of it unless it is asked for.
+// eventSite is a hub that records the stream door, and uploads only what is asked for.
 type eventSite struct {
 	*site
 	api *localapi.Client
@@ -60,7 +60,7 @@ func (s *eventSite) event(id string) (localapi.Event, error) {
 	return localapi.Event{}, fmt.Errorf("event %s is not listed: %w", id, err)
 }
 
-// awaitFinal waits until it is final what came of an event.
+// awaitFinal waits until an event is final.
 func (s *eventSite) awaitFinal(id string) (e localapi.Event) {
 	s.t.Helper()
 	s.eventually("the end of event "+id, func() (err error) {
@@ -120,7 +120,7 @@ func anEventIsInTheCloudAtOnceAndNothingElse(t *testing.T, w world) {
 	s.start()
 	s.awaitRecorded("door", 300) // 12 s
 	e := s.trigger("bell", 5, 4)
-	// The pre-roll is there while the event still goes on.
+	// The pre-roll is there while the event is still open.
 	s.eventually("the first fragment", func() error {
 		if len(s.cloud.Media().Fragments("door")) == 0 {
 			return errNothingYet

@@ -38,7 +38,7 @@ func (s eventSender) Send(ctx context.Context, span event.Span, goesOn func() bo
 // Current implements event.Sender.
 func (s eventSender) Current() bool { return s.uploader.Current() }
 
-// eventNeeds are what the uploads of other streams hear of an event.
+// eventNeeds are the needs of events as the uploads of other streams see them.
 var eventNeeds = map[event.Need]giveway.Need{event.Nothing: giveway.Nothing, event.Soon: giveway.Soon, event.Now: giveway.Now}
 
 // withEvents runs a stream's upload, and follows its events meanwhile.

@@ -21,7 +21,7 @@ const (
 	MaxKept    = 10_000         // of a hub
 	MaxStreams = 16             // of an event
 	MaxRoll    = time.Hour      // of the pre-roll, and of the post-roll
-	MaxLength  = 24 * time.Hour // of an event that is extended again and again
+	MaxLength  = 24 * time.Hour // of an event that is extended repeatedly
 	MaxID      = 64             // bytes
 	maxReason  = 200            // runes
 	maxSource  = 32             // runes
@@ -50,7 +50,7 @@ type Event struct {
 	Hold time.Duration `json:"hold,omitempty"`
 	// Triggers is how many there were: those after the first have extended it.
 	Triggers int `json:"triggers"`
-	// Done has what came of it by stream, once that is final.
+	// Done has its final progress, by stream.
 	Done map[string]Progress `json:"done,omitempty"`
 }
 
@@ -63,10 +63,10 @@ type Progress struct {
 	Sent     int64 `json:"sent"`              // bytes of Uploaded
 }
 
-// Open reports whether the event still goes on.
+// Open reports whether the event has not ended.
 func (e *Event) Open(now time.Time) bool { return now.Before(e.To) }
 
-// Finished reports whether it is final what came of it, for all its streams.
+// Finished reports whether its progress is final, for all its streams.
 func (e *Event) Finished() bool { return len(e.Done) == len(e.Streams) }
 
 // Trigger asks for an event, or for an open one to be extended.

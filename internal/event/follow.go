@@ -12,8 +12,8 @@ const (
 	// settles is how long after its end an event may still get media: the fragment that its end lies in lasts up to 20 s, and
 	// some seconds pass until it is complete.
 	settles = 30 * time.Second
-	// lookAgain is how often what is left of an event is looked at without a cause, and tried again after an error.
-	lookAgain = 15 * time.Second
+	// checkAgain is how often what is left of an event is checked without a cause, and tried again after an error.
+	checkAgain = 15 * time.Second
 	// ownTime is how long the stream's own upload has for what it sends anyway, being at the newest media.
 	ownTime = 1500 * time.Millisecond
 	// stuckAfter is how long others wait for an event of which no fragment gets through.
@@ -71,7 +71,7 @@ type Following struct {
 // follower is one run of Follow.
 type follower struct {
 	Following
-	version  uint64    // of the events that are looked at
+	version  uint64    // of the events that are followed now
 	progress time.Time // when a fragment got through, or the events became others
 	// seen has the fragments of the events, by the time of their first frame in ms: also those that were deleted after their upload.
 	seen map[int64]Fragment
@@ -137,7 +137,7 @@ func (f *follower) pass(ctx context.Context) (wait time.Duration, any bool) {
 		return 0, true
 	case left:
 		f.need(Now)
-		return lookAgain, true
+		return checkAgain, true
 	}
 	return f.settle(going), true
 }
@@ -145,7 +145,7 @@ func (f *follower) pass(ctx context.Context) (wait time.Duration, any bool) {
 // settle finishes events that are complete, and returns when the next one may be.
 func (f *follower) settle(going []*Event) (wait time.Duration) {
 	now, open := f.Now(), false
-	wait = lookAgain
+	wait = checkAgain
 	for _, e := range going {
 		if span := (Span{e.From, e.To}); f.grows(span) {
 			open = true
@@ -168,7 +168,7 @@ func (f *follower) settle(going []*Event) (wait time.Duration) {
 	return wait
 }
 
-// left looks at the fragments of a span, and reports whether some of them are to be sent.
+// left reads the fragments of a span, and reports whether some of them are to be sent.
 func (f *follower) left(s Span) (left bool) {
 	there := make(map[int64]bool)
 	for _, x := range f.Sender.Fragments(s) {
@@ -184,7 +184,7 @@ func (f *follower) left(s Span) (left bool) {
 	return left
 }
 
-// of returns what there is, or was, of an event.
+// of counts the fragments of an event, also those that were deleted.
 func (f *follower) of(e *Event) (p Progress) {
 	for _, x := range f.seen {
 		if x.in(Span{e.From, e.To}) {
@@ -248,15 +248,15 @@ func (f *follower) grows(s Span) bool {
 func (f *follower) ownTurn(ctx context.Context, span Span) bool {
 	turn := time.NewTimer(ownTime)
 	defer turn.Stop()
-	look := time.NewTicker(ownTime / 15)
-	defer look.Stop()
+	check := time.NewTicker(ownTime / 15)
+	defer check.Stop()
 	for f.Sender.Current() {
 		select {
 		case <-ctx.Done():
 			return true
 		case <-turn.C:
 			return false
-		case <-look.C:
+		case <-check.C:
 			if !f.left(span) {
 				f.got()
 				return true

@@ -60,7 +60,7 @@ func parse(text []byte) (*Event, bool) {
 }
 
 // read returns the events of the file, the last version of each, in the order of their first ones, and how many lines could not be
-// read in between: a torn last line is none of them.
+// read in between: a torn last line does not count.
 func (j *journal) read() (list []*Event, lost int, err error) {
 	info, err := j.files.Stat(j.path)
 	if errors.Is(err, fs.ErrNotExist) {

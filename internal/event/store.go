@@ -36,7 +36,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	events   []*Event            // oldest first; guarded by mu, as all below
-	going    map[string][]*Event // by stream: those of which it is not final what came of them
+	going    map[string][]*Event // by stream: those that are not final there
 	versions map[string]uint64   // by stream: how often a trigger changed its events
 	noted    map[place]Progress  // how far those are that are not final
 	full     bool                // it was said that old events make room for new ones
@@ -235,7 +235,7 @@ func (s *Store) follow(before, next *Event) {
 	}
 }
 
-// Finish records what came of a stream's media of an event. It does nothing where the event is no longer as version says.
+// Finish records the final progress of an event on a stream. It does nothing where the event is no longer as version says.
 func (s *Store) Finish(id, stream string, version uint64, p Progress) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
@@ -261,7 +261,7 @@ func (s *Store) Finish(id, stream string, version uint64, p Progress) error {
 	return nil
 }
 
-// Going returns the events of a stream of which it is not final what came of them, and the version of the stream's events.
+// Going returns the events that are not final on a stream, and the version of the stream's events.
 func (s *Store) Going(stream string) (list []*Event, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -327,7 +327,7 @@ func (s *Store) Note(id, stream string, p Progress) {
 	}
 }
 
-// Progress returns what came of a stream's media of an event, or what is known of it so far.
+// Progress returns the final progress of an event on a stream, or the last that was noted.
 func (s *Store) Progress(e *Event, stream string) (p Progress, known bool) {
 	if p, known = e.Done[stream]; known {
 		return p, true

@@ -28,11 +28,11 @@ type EventRequest struct {
 // TriggeredEvent is the answer: the event is on the disk.
 type TriggeredEvent struct {
 	Event Event  `json:"event"`
-	Began bool   `json:"began"` // else it was known already, and may go on for longer now
+	Began bool   `json:"began"` // else it was known already, and may end later now
 	Note  string `json:"note,omitempty"`
 }
 
-// Event is an event with what came of it so far.
+// Event is an event with its progress.
 type Event struct {
 	ID       string        `json:"id"`
 	Time     time.Time     `json:"time"`
@@ -41,11 +41,11 @@ type Event struct {
 	Reason   string        `json:"reason,omitempty"`
 	Source   string        `json:"source,omitempty"`
 	Triggers int           `json:"triggers"` // those after the first have extended it
-	Open     bool          `json:"open"`     // it still goes on
+	Open     bool          `json:"open"`     // it has not ended
 	Streams  []EventStream `json:"streams"`
 }
 
-// EventStream is what came of an event's media of a stream, in complete fragments.
+// EventStream is the progress of an event on a stream, in complete fragments.
 type EventStream struct {
 	Stream        string `json:"stream"`
 	Recorded      int    `json:"recorded"` // also those that were deleted after their upload

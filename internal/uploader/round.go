@@ -62,7 +62,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		more, wait, err := u.round(ctx, m, changes)
 		switch {
 		case ctx.Err() != nil:
-		case errors.Is(err, errGivesWay):
+		case errors.Is(err, errMakesWay):
 			u.awaitLine(ctx, m, changes)
 		case err != nil && m.onDemand:
 			return u.o.Cap.Fault(u.o.Stream)
@@ -88,7 +88,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 }
 
 // round runs one session; more is false when nothing can be sent now. It returns how long to wait before the
-// next round. The error is errCapped, errGivesWay, or nil.
+// next round. The error is errCapped, errMakesWay, or nil.
 func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration, err error) {
 	if !m.onDemand {
 		if u.lock.lock(ctx) != nil {
@@ -96,7 +96,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		}
 		defer u.lock.unlock()
 		if u.lock.requested() {
-			return true, 0, nil // whoever asked waits for the lock already
+			return true, 0, nil // the upload on demand waits for the lock already
 		}
 	}
 	defer u.queue.Release()
@@ -117,7 +117,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		return false, 0, errCapped
 	}
 	if m.waits(t) && !u.o.Line.May(u.takes(first.Bytes())) {
-		return false, 0, errGivesWay
+		return false, 0, errMakesWay
 	}
 	began := time.Now()
 	wait = u.attempt(ctx, first, changes, session{u: u, mode: m, turn: t})

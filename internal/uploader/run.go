@@ -33,9 +33,9 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 		case <-changes:
 		case <-e.mode.capChanges:
 		case <-e.u.lock.asked.C():
-			e.breakOff()
+			e.makeWay()
 		case <-e.mode.lineChanges:
-			e.breakOff()
+			e.makeWay()
 		case <-timer.C:
 			e.expire()
 		case <-done:
@@ -94,7 +94,7 @@ func (e *session) expire() {
 	switch {
 	case e.end.aborted:
 	case !e.timing.makeWay.IsZero() && e.sending.writing && !now.Before(e.timing.makeWay):
-		e.giveUp()
+		e.abandon()
 	case !e.timing.limit.IsZero() && !now.Before(e.timing.limit):
 		e.abort()
 	case (!e.flight.empty() || e.end.closing) && !now.Before(e.timing.lastProgress.Add(stall)):

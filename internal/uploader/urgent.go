@@ -10,8 +10,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
-// errGivesWay says that nothing may begin now, as the media of an event is sent.
-var errGivesWay = errors.New("the media of an event goes first")
+// errMakesWay says that nothing may begin now, as the media of an event is sent.
+var errMakesWay = errors.New("the media of an event goes first")
 
 // Urgent is Range for the media of an event: uploads by Range and Refused wait for it too. While goesOn reports true its session
 // stays open for the fragments that are recorded next, unless somebody waits for the stream's connection.
@@ -77,8 +77,8 @@ func (u *Uploader) measured(bytes int64, took time.Duration) {
 	u.rate += (rate - u.rate) / 4
 }
 
-// breakOff gives the fragment up that is being written, if it has to make way for the media of an event and would take too long.
-func (e *session) breakOff() {
+// makeWay abandons the fragment that is being written, if it has to make way for the media of an event and would take too long.
+func (e *session) makeWay() {
 	u := e.u
 	if !e.sending.writing || e.end.aborted || !e.mode.waits(e.turn) || u.o.Line.Need() != giveway.Now && !u.lock.urgent() {
 		return
@@ -90,7 +90,7 @@ func (e *session) breakOff() {
 		takes = time.Duration(float64(left) / max(1, float64(sent)) * float64(took))
 	}
 	if takes == 0 || takes > giveway.AtMost {
-		e.giveUp()
+		e.abandon()
 		return
 	}
 	if limit := time.Now().Add(giveway.AtMost); e.timing.makeWay.IsZero() {
@@ -98,8 +98,8 @@ func (e *session) breakOff() {
 	}
 }
 
-// giveUp ends the session at once, for the media of an event. That is not a failure.
-func (e *session) giveUp() {
+// abandon ends the session at once, for the media of an event. That is not a failure.
+func (e *session) abandon() {
 	e.end.madeWay = true
 	e.abort()
 }

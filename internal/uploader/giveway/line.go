@@ -1,4 +1,4 @@
-// Package giveway owns that what can wait gives way on the hub's line to the media of events, of whatever streams. It must not know
+// Package giveway owns that what can wait makes way on the hub's line to the media of events, of whatever streams. It must not know
 // what is sent.
 package giveway
 
