@@ -1,9 +1,8 @@
 // Command upload measures uploading: how near a hub with a backlog comes to the rate that the
 // service allows (also with a day's backlog, which takes half an hour), what a gigabyte costs beside
 // `curl -T` of the same files over TLS, what it costs to leave a track out, what memory each further stream
-// takes, and how long a live
-// frame takes from the camera to the acknowledgement, and how long an event takes on a thin line. The service is the local cloud with its limits,
-// in this process; what is measured runs in processes of its own, in one run.
+// takes, how long a live frame takes from the camera to the acknowledgement, and how long an event takes on a thin line. The service
+// is the local cloud with its limits, in this process; what is measured runs in processes of its own, in one run.
 package main
 
 import (
