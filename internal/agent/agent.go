@@ -130,6 +130,7 @@ func (a *Agent) served() localapi.Agent {
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.uploadForPeer,
+		Evidence:     a.evidence,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel

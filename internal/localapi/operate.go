@@ -31,6 +31,7 @@ type Agent struct {
 	Reload       func() (Reloaded, error)
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
+	Evidence     func(ctx context.Context, span Span) (Evidence, error)
 }
 
 // Setting is a setting in effect. Value holds no secret.
