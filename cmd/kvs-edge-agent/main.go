@@ -87,6 +87,8 @@ func newRootCommand() *cobra.Command {
 		newRecordCommand(),
 		newUploadCommand(),
 		newAuditCommand(),
+		newEventCommand(),
+		newEventsCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),
 		newFakecamCommand(),

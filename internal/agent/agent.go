@@ -18,6 +18,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
@@ -62,6 +65,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", settings.EnvRecordingDirectory, err)
 	}
+	a.events = event.Open(event.Options{Dir: s.StateDirectory, Log: a.log, Uploads: a.onDemand.serves})
 	a.hubClock = hubclock.New(hubclock.Options{})
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
@@ -130,12 +134,27 @@ func (a *Agent) served() localapi.Agent {
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.uploadForPeer,
-		Audit:        a.auditForPeer,
+		Audit:        a.audits.ForPeer,
+		Evidence:     a.evidence,
+		TriggerEvent: a.triggerForPeer, Events: a.listEvents,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel
 	}
 	return served
+}
+
+// evidence makes evidence for a peer, signed with the key whose files the settings name now: rotation needs no restart.
+func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
+	s := a.settings()
+	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing,
+		Number: a.audits.Number}
+	if s.AccountID != "" {
+		h.ARN = edgeconfig.HubARN(s.Region, s.AccountID, s.IoT.ThingName)
+	}
+	made, err := collect.Make(ctx, a.store, h, span.Stream, span.From, span.To)
+	return localapi.Evidence{From: made.From, To: made.To, Manifest: made.Manifest, Signature: made.Signature,
+		Certificate: made.Certificate}, err
 }
 
 // connect builds everything that will speak to the cloud.
@@ -180,7 +199,7 @@ func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
 		storage:    a.storage,
-		forget:     a.forgetReceipts,
+		forget:     func(stream string) { a.audits.Forget(stream) },
 	})
 	a.config, err = a.newConfiguration(device)
 	if err != nil {
@@ -235,7 +254,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Counting uploads", health.JobStore, a.counted.Run),
-		a.supervised("Keeping the receipts of uploads", health.JobStore, a.receipts.Run),
+		a.supervised("Keeping the receipts of uploads", health.JobStore, a.audits.Receipts.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),

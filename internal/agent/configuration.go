@@ -3,17 +3,20 @@ package agent
 import (
 	"context"
 	"crypto/tls"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/auditjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/eventrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
@@ -47,7 +50,10 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		logevent.StateNotCleaned.Log(a.log, zap.Error(err))
 	}
 	a.countUploads(dir)
-	a.openReceipts(dir)
+	a.audits = auditjob.Open(auditjob.Options{
+		Dir: filepath.Join(dir.Path(), "receipts"), Store: a.store, Cloud: a.kvs, Log: a.log, Policy: a.retention.PolicyOf,
+		Trusted: a.hubClock.Trusted, On: a.onDemand.on, Configured: a.streams.names, Storage: a.storage,
+	})
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
 		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health, Log: a.log,
@@ -117,6 +123,14 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
+	events := eventrequest.New(eventrequest.Options{
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
+		Trigger: func(ctx context.Context, r eventrequest.Request) error {
+			syncer.Settle(ctx) // as with uploads
+			return a.triggerForCloud(r)
+		},
+		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
+	})
 	return precedence.Row{
 		Origins: []desired.Origin{desired.KVS, desired.MQTT}, Restored: syncer.Wanted(), Sync: syncer.Sync, Deletion: syncer.Deletion,
 		Await: "wait until the cloud has answered", Start: syncer.ApplyLastGood,
@@ -125,6 +139,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 			{What: "Listing the hub's configurations", Run: syncer.List},
 			{What: "Applying the hub's configurations", Run: syncer.Run},
 			{What: "Following the cloud's upload requests", Run: uploads.Run},
+			{What: "Following the cloud's events", Run: events.Run},
 			{What: "The connection to AWS IoT", Run: mqtt.Run},
 		},
 		Retry: func() {

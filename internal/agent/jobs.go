@@ -12,10 +12,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
-	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -142,10 +142,11 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	_, longest := a.fragments.of(stream)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
-		Counted: a.counted.Stream(stream), Cap: a.meter, Receipts: func(r receipt.Receipt) { a.receipts.Note(stream, r) },
+		Counted: a.counted.Stream(stream), Cap: a.meter, Receipts: a.audits.Keep(stream),
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
-		Longest: longest,
+		Longest: longest, Line: &a.line,
+		Events: func(began, ended time.Time) string { return event.IDs(a.events.Of(stream, began, ended)) },
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {
@@ -177,7 +178,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
 			settings.UploadLive: u.RunLive},
 	}
-	return a.onDemand.registerWhile(stream, u, modes.Run)
+	return a.onDemand.registerWhile(stream, u, a.withEvents(stream, u, modes.Run))
 }
 
 // jobLog is the log of a stream's job: its lines name both.

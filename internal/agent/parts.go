@@ -8,17 +8,17 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/audit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/auditjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
-	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -26,6 +26,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
@@ -63,13 +64,14 @@ type Agent struct {
 	uploadMode *hubMode
 	streams    *streams
 	onDemand   onDemand
+	events     *event.Store
+	line       giveway.Line // to the cloud
 	nudges     nudges
 	fragments  fragmentLengths
 	counted    *tally.Tally // uploads
-	receipts   *receipt.Store
-	auditor    *audit.Auditor // nil without the cloud
-	tiers      *tier.Watch    // nil without the cloud
-	meter      *meter.Meter   // nil without the cloud
+	audits     *auditjob.Jobs
+	tiers      *tier.Watch  // nil without the cloud
+	meter      *meter.Meter // nil without the cloud
 	config     *configuration
 	collector  *status.Collector
 	changes    *changes.Feed

@@ -32,6 +32,10 @@ type Agent struct {
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
 	Audit        func(ctx context.Context, r AuditRequest, each func(AuditProgress)) error
+	Evidence     func(ctx context.Context, span Span) (Evidence, error)
+	TriggerEvent func(r EventRequest) (TriggeredEvent, error)
+	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
+	Events func(stream string, from, to time.Time, most int) []Event
 }
 
 // Setting is a setting in effect. Value holds no secret.

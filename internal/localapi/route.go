@@ -31,6 +31,8 @@ const (
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
 	pathUsage        = "/v1/usage"
+	pathEvidence     = "/v1/evidence"
+	pathEvents       = "/v1/events"
 )
 
 // Right is what a peer needs for a request.
@@ -91,7 +93,7 @@ func ofStore(serve func(*Server, *request) (any, error)) func(*Server, *request)
 
 // Routes is the local API. A handler returns what is answered as JSON, or writes the answer itself and returns nil.
 func Routes() []Route {
-	return []Route{
+	return append([]Route{
 		{Method: http.MethodGet, Path: pathStatus, Answer: status.Snapshot{}, serve: (*Server).getStatus,
 			Doc: "The state of the agent and of all streams: what `status --json` prints, [field by field](status.md)."},
 		{Method: http.MethodGet, Path: pathSettings, Answer: []Setting{}, serve: (*Server).getSettings,
@@ -123,6 +125,10 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathMedia, Type: typeMatroska, serve: ofStore((*Server).getMedia), Most: readers,
 			Params: []Param{paramStream, paramFrom, paramTo, paramFormat}, Types: []string{typeMP4},
 			Doc: "The media of a time range as one file of Matroska or MP4, cut at fragments and sent as fast as it is read."},
+		{Method: http.MethodGet, Path: pathEvidence, Right: Operate, Answer: Evidence{}, serve: ofStore((*Server).getEvidence), Most: verifiers,
+			Params: []Param{paramStream, paramFrom, paramTo},
+			Doc: "Reads the media of a time range and signs with the device's key what it is: the files of an archive of " +
+				"[evidence](evidence.md) beside the media, and of which time that is to be fetched."},
 		{Method: http.MethodGet, Path: pathUsage, Answer: []usage.Stream{}, serve: ofStore((*Server).getUsage), Most: scans,
 			Params: []Param{paramAnyStream, paramFrom, paramTo},
 			Doc: "What each stream has uploaded, and is to upload, of the media of whole days (UTC) in a time range, by default the last 7 " +
@@ -133,6 +139,18 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathChanges, Answer: changes.Change{}, Type: typeEvents, serve: (*Server).getChanges, Most: followers,
 			Params: []Param{paramAnyStream},
 			Doc:    "[What changes](#changes), as server-sent events, until the client disconnects."},
+		{Method: http.MethodGet, Path: pathEvents, Answer: []Event{}, serve: (*Server).getEvents, Most: scans,
+			Params: []Param{paramAnyStream, paramFrom, paramTo, paramLimit},
+			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
+				"`limit` the newest."},
+	}, operations()...)
+}
+
+// operations are the routes of those who may operate.
+func operations() []Route {
+	return []Route{
+		{Method: http.MethodPost, Path: pathEvents, Right: Operate, Body: EventRequest{}, Answer: TriggeredEvent{}, serve: (*Server).postEvent,
+			Doc: "Begins an [event](events.md), or extends an open one; the answer comes once it is on the disk."},
 		{Method: http.MethodPost, Path: pathReadSecrets, Right: Operate, serve: (*Server).readSecrets,
 			Doc: "Reads the cameras' secrets again at once. The answer does not wait for that."},
 		{Method: http.MethodPost, Path: pathReload, Right: Operate, Answer: Reloaded{}, serve: (*Server).reload,

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/resend"
 )
 
 // Progress is the progress of an upload on demand, in fragments.
@@ -45,6 +46,25 @@ func (u *Uploader) Refused(ctx context.Context, each func(Progress)) error {
 	}.run(ctx)
 }
 
+// Resend sends fragments once more that were persisted and that the cloud no longer has, now and before everything else, and calls
+// each with the progress. Those whose segments are deleted meanwhile, or cannot be read, are left out of Done. What is recorded of
+// their upload does not change: when Resend ends early, an audit finds the rest again. It returns as Range does.
+func (u *Uploader) Resend(ctx context.Context, list []queue.ID, each func(Progress)) error {
+	lost := resend.New(u.o.Store, list)
+	o := u.o
+	o.Store = lost
+	again := New(o)
+	again.lock, again.tags, again.pace = u.lock, u.tags, u.pace
+	return onDemand{
+		u: again, each: each, mode: mode{},
+		prepare: func(*mode) error { again.accepted = u.accepted; return nil },
+		count: func() (Progress, bool) {
+			t := lost.Total()
+			return Progress{Total: t.Fragments, Done: t.Done, Refused: t.Refused, Bytes: t.DoneBytes, TotalBytes: t.Bytes}, true
+		},
+	}.run(ctx)
+}
+
 // onDemand is an upload that a user requested and waits for.
 type onDemand struct {
 	u       *Uploader
@@ -57,11 +77,21 @@ type onDemand struct {
 
 func (d onDemand) run(ctx context.Context) error {
 	u := d.u
-	defer u.lock.request()()
+	defer u.lock.request(d.mode.urgent)()
 	if err := u.lock.lock(ctx); err != nil {
 		return err
 	}
-	defer u.lock.unlock()
+	held := true
+	defer func() {
+		if held {
+			u.lock.unlock()
+		}
+	}()
+	d.mode.stepAside = func() bool {
+		u.lock.unlock()
+		held = u.lock.lock(ctx) == nil
+		return held
+	}
 	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // the state of the upload that it interrupted
 	unreadable := health.SystemFault(codeStore, nil,
 		"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)

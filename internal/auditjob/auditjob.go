@@ -1,20 +1,24 @@
-package agent
+// Package auditjob owns what an audit of the running agent does: it compares, prices, and has the missing fragments sent again. It must
+// not know how any of it is done.
+package auditjob
 
 import (
 	"context"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/audit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
@@ -25,44 +29,82 @@ const (
 	codeAuditRepair  = "audit-repair"
 )
 
-const (
-	// receiptsName is the directory of receipts in the state directory.
-	receiptsName = "receipts"
-	// repairUnasked is how many bytes are sent again without an express yes.
-	repairUnasked = 1_000_000_000
-)
+// repairUnasked is how many bytes are sent again without an express yes.
+const repairUnasked = 1_000_000_000
 
-// openReceipts opens the receipts, and builds what compares with them.
-func (a *Agent) openReceipts(dir statefile.Dir) {
-	a.receipts = receipt.New(receipt.Options{Dir: filepath.Join(dir.Path(), receiptsName), Space: a.spaceOf, Log: a.log})
-	if a.kvs != nil {
-		a.auditor = audit.New(audit.Options{
-			Store: a.store, Cloud: a.kvs, Receipts: a.receipts, Now: time.Now, Trusted: a.hubClock.Trusted,
-		})
+// Options of Jobs. All are required, but for Cloud.
+type Options struct {
+	Dir   string // of the receipts
+	Store *segment.Store
+	Cloud *kvs.Client // nil: nothing is uploaded
+	Log   *zap.Logger
+	// Policy returns what is kept of a stream.
+	Policy func(stream string) (p retention.Policy, known bool)
+	// Trusted returns whether the wall clock can be trusted.
+	Trusted func() bool
+	// Configured lists the streams that are configured.
+	Configured func() []string
+	// Storage returns the storage tier of a stream, "" when it is not known.
+	Storage func(stream string) (tier string, retentionHours *int)
+	// On calls do with the uploader of a stream, while its job runs.
+	On func(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error
+}
+
+// Jobs runs audits for those who ask.
+type Jobs struct {
+	Receipts *receipt.Store
+
+	o       Options
+	auditor *audit.Auditor // nil without the cloud
+}
+
+// Open returns Jobs with the receipts of earlier runs.
+func Open(o Options) *Jobs {
+	a := &Jobs{o: o}
+	a.Receipts = receipt.New(receipt.Options{Dir: o.Dir, Space: a.spaceOf, Log: o.Log})
+	if o.Cloud != nil {
+		a.auditor = audit.New(audit.Options{Store: o.Store, Cloud: o.Cloud, Receipts: a.Receipts, Now: time.Now, Trusted: o.Trusted})
+	}
+	return a
+}
+
+// Keep returns where the receipts of a stream go.
+func (a *Jobs) Keep(stream string) func(receipt.Receipt) {
+	return func(r receipt.Receipt) { a.Receipts.Note(stream, r) }
+}
+
+// Forget deletes the receipts of a stream whose recordings are deleted.
+func (a *Jobs) Forget(stream string) {
+	if err := a.Receipts.Forget(stream); err != nil {
+		a.o.Log.Debug("receipts not deleted", zap.String("stream", stream), zap.Error(err))
 	}
 }
 
+// Number is the number that the cloud assigned to a fragment with that producer timestamp, when it last acknowledged it.
+func (a *Jobs) Number(stream string, at time.Time) (number string, ok bool) {
+	var last time.Time
+	err := a.Receipts.Read(stream, at, at.Add(time.Millisecond), func(r receipt.Receipt) {
+		if !ok || r.Acked.After(last) {
+			number, last, ok = r.Number, r.Acked, true
+		}
+	})
+	return number, ok && err == nil
+}
+
 // spaceOf is how many bytes the recordings of a stream may use; 0 when that is not known.
-func (a *Agent) spaceOf(stream string) int64 {
-	if policy, _ := a.retention.PolicyOf(stream); policy.MaxBytes > 0 {
+func (a *Jobs) spaceOf(stream string) int64 {
+	if policy, _ := a.o.Policy(stream); policy.MaxBytes > 0 {
 		return policy.MaxBytes
 	}
-	_, total, err := a.store.DiskFree()
+	_, total, err := a.o.Store.DiskFree()
 	if err != nil {
 		return 0
 	}
 	return int64(total)
 }
 
-// forgetReceipts deletes those of a stream whose recordings are deleted.
-func (a *Agent) forgetReceipts(stream string) {
-	if err := a.receipts.Forget(stream); err != nil {
-		a.log.Debug("receipts not deleted", zap.String("stream", stream), zap.Error(err))
-	}
-}
-
-// auditForPeer is how a peer of the local API asks for an audit. An error that is for the caller is a *health.Fault.
-func (a *Agent) auditForPeer(ctx context.Context, r localapi.AuditRequest, each func(localapi.AuditProgress)) error {
+// ForPeer is how a peer of the local API asks for an audit. An error that is for the caller is a *health.Fault.
+func (a *Jobs) ForPeer(ctx context.Context, r localapi.AuditRequest, each func(localapi.AuditProgress)) error {
 	if r.Stream == "" || r.From.IsZero() || !r.From.Before(r.To) {
 		return health.UserFault(codeAuditRequest, nil, "An audit needs a stream, and a start that is before its end.")
 	}
@@ -70,7 +112,7 @@ func (a *Agent) auditForPeer(ctx context.Context, r localapi.AuditRequest, each 
 		return health.UserFault(codeAuditRequest, nil, "Nothing is uploaded by this hub, as %s is off, so stream %s cannot be audited.",
 			settings.EnvCloud, r.Stream)
 	}
-	if a.streams.get(r.Stream) == nil && !a.store.Holds(r.Stream) {
+	if !slices.Contains(a.o.Configured(), r.Stream) && !a.o.Store.Holds(r.Stream) {
 		return health.UserFault(codeAuditRequest, nil, "This hub has no stream %s; `kvs-edge-agent status` lists those it has.", r.Stream)
 	}
 	p := localapi.AuditProgress{Stream: r.Stream, Phase: localapi.AuditComparing}
@@ -99,14 +141,14 @@ func (a *Agent) auditForPeer(ctx context.Context, r localapi.AuditRequest, each 
 }
 
 // repair sends missing fragments again.
-func (a *Agent) repair(ctx context.Context, r localapi.AuditRequest, lost []queue.ID, p *localapi.AuditProgress,
+func (a *Jobs) repair(ctx context.Context, r localapi.AuditRequest, lost []queue.ID, p *localapi.AuditProgress,
 	each func(localapi.AuditProgress)) error {
 	if p.MissingBytes > repairUnasked && !r.Yes {
 		return health.UserFault(codeAuditRepair, nil, "Sending %s of stream %s again takes %s of the line: ask for it with --yes.",
 			humanize.Count(len(lost), "fragment"), r.Stream, humanize.Bytes(p.MissingBytes))
 	}
 	var last uploader.Progress
-	err := a.onDemand.on(ctx, r.Stream, func(ctx context.Context, u *uploader.Uploader) error {
+	err := a.o.On(ctx, r.Stream, func(ctx context.Context, u *uploader.Uploader) error {
 		return u.Resend(ctx, lost, func(now uploader.Progress) {
 			last = now
 			p.Repaired, p.RepairedBytes = now.Done-now.Refused, now.Bytes
@@ -126,12 +168,12 @@ func (a *Agent) repair(ctx context.Context, r localapi.AuditRequest, lost []queu
 }
 
 // price says what sending fragments again costs.
-func (a *Agent) price(p *localapi.AuditProgress, fragments int) {
+func (a *Jobs) price(p *localapi.AuditProgress, fragments int) {
 	if fragments == 0 {
 		return
 	}
 	prices := cost.Embedded()
-	p.StorageTier, _ = a.storage(p.Stream)
+	p.StorageTier, _ = a.o.Storage(p.Stream)
 	p.IngestPrice, p.Currency = prices.Ingest(p.StorageTier, int64(fragments), p.MissingBytes), prices.Currency
 }
 
