@@ -178,7 +178,8 @@ func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
 		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
-		storage:    a.storage,
+		storage:    a.storage, keep: a.keepOf, requests: a.onDemand.requests.of,
+		related: a.relate, forgotten: func(stream string) { a.tags.Forget(stream) },
 	})
 	a.config, err = a.newConfiguration(device)
 	if err != nil {

@@ -173,6 +173,7 @@ func (a *Agent) known(k precedence.Known) {
 	switch {
 	case k.All:
 		a.retention.Applied(k.Unclear...)
+		a.relateAll()
 	case k.Started:
 		a.retention.Begin()
 	}

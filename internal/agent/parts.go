@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/streamtags"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
@@ -63,6 +64,8 @@ type Agent struct {
 	onDemand   onDemand
 	nudges     nudges
 	fragments  fragmentLengths
+	tags       *streamtags.Memory // of the streams in the cloud
+	related    relations
 	counted    *tally.Tally // uploads
 	tiers      *tier.Watch  // nil without the cloud
 	meter      *meter.Meter // nil without the cloud

@@ -111,6 +111,7 @@ var values = []struct{ name, dir, constants string }{
 	{"file", "internal/uploadrequest", `^file$`},
 	{"file", "internal/tally", `^file$`},
 	{"file", "internal/tier", `^file$`},
+	{"file", "internal/streamtags", `^file$`},
 	{"file", "internal/settings", `^(SocketName|mediaName|policiesFile|lossesFile|volumeMemoryFile)$`},
 	{"file", "internal/preflight", `^DropInName$`},
 	{"file", "internal/logfile", `^fileName$`},

@@ -13,9 +13,12 @@ type sendLock struct {
 	held     chan struct{} // capacity 1
 	requests atomic.Int32  // uploads on demand that wait for it or hold it
 	asked    signal.Signal // set with each request
+	ended    signal.Signal // set with the end of each
 }
 
-func newSendLock() sendLock { return sendLock{held: make(chan struct{}, 1), asked: signal.New()} }
+func newSendLock() sendLock {
+	return sendLock{held: make(chan struct{}, 1), asked: signal.New(), ended: signal.New()}
+}
 
 // lock waits for it. The goroutine that has waited longest is next.
 func (l *sendLock) lock(ctx context.Context) error {
@@ -33,7 +36,10 @@ func (l *sendLock) unlock() { <-l.held }
 func (l *sendLock) request() (done func()) {
 	l.requests.Add(1)
 	l.asked.Set()
-	return func() { l.requests.Add(-1) }
+	return func() {
+		l.requests.Add(-1)
+		l.ended.Set()
+	}
 }
 
 // requested reports whether an upload on demand waits or runs.
