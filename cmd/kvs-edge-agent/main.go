@@ -86,6 +86,8 @@ func newRootCommand() *cobra.Command {
 		newSupportBundleCommand(),
 		newRecordCommand(),
 		newUploadCommand(),
+		newEventCommand(),
+		newEventsCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),
 		newFakecamCommand(),

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
@@ -143,7 +144,8 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		Counted: a.counted.Stream(stream), Cap: a.meter,
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
-		Longest: a.fragments.longestOf(stream),
+		Longest: a.fragments.longestOf(stream), Line: &a.line,
+		Events: func(began, ended time.Time) string { return event.IDs(a.events.Of(stream, began, ended)) },
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {
@@ -174,7 +176,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		a.tagged(stream, found)
 		reportTags(stream, found, component, log)
 	}
-	return a.onDemand.registerWhile(stream, u, modes.Run)
+	return a.onDemand.registerWhile(stream, u, a.withEvents(stream, u, modes.Run))
 }
 
 // tagged has everything follow the tags of a stream that were just read from the cloud.

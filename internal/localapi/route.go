@@ -30,6 +30,7 @@ const (
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
 	pathUsage        = "/v1/usage"
+	pathEvents       = "/v1/events"
 )
 
 // Right is what a peer needs for a request.
@@ -89,7 +90,7 @@ func ofStore(serve func(*Server, *request) (any, error)) func(*Server, *request)
 
 // Routes is the local API. A handler returns what is answered as JSON, or writes the answer itself and returns nil.
 func Routes() []Route {
-	return []Route{
+	return append([]Route{
 		{Method: http.MethodGet, Path: pathStatus, Answer: status.Snapshot{}, serve: (*Server).getStatus,
 			Doc: "The state of the agent and of all streams: what `status --json` prints, [field by field](status.md)."},
 		{Method: http.MethodGet, Path: pathSettings, Answer: []Setting{}, serve: (*Server).getSettings,
@@ -131,6 +132,18 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathChanges, Answer: changes.Change{}, Type: typeEvents, serve: (*Server).getChanges, Most: followers,
 			Params: []Param{paramAnyStream},
 			Doc:    "[What changes](#changes), as server-sent events, until the client disconnects."},
+		{Method: http.MethodGet, Path: pathEvents, Answer: []Event{}, serve: (*Server).getEvents, Most: scans,
+			Params: []Param{paramAnyStream, paramFrom, paramTo, paramLimit},
+			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
+				"`limit` the newest."},
+	}, operations()...)
+}
+
+// operations are the routes of those who may operate.
+func operations() []Route {
+	return []Route{
+		{Method: http.MethodPost, Path: pathEvents, Right: Operate, Body: EventRequest{}, Answer: TriggeredEvent{}, serve: (*Server).postEvent,
+			Doc: "Begins an [event](events.md), or extends an open one; the answer comes once it is on the disk."},
 		{Method: http.MethodPost, Path: pathReadSecrets, Right: Operate, serve: (*Server).readSecrets,
 			Doc: "Reads the cameras' secrets again at once. The answer does not wait for that."},
 		{Method: http.MethodPost, Path: pathReload, Right: Operate, Answer: Reloaded{}, serve: (*Server).reload,

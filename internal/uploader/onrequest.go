@@ -20,7 +20,9 @@ func (u *Uploader) RunOnRequest(ctx context.Context) error {
 	var since time.Time // of segments that may be complete by now; zero: all
 	for u.lock.lock(ctx) == nil {
 		since = u.settleSince(since)
-		u.sendRefused(ctx)
+		if !u.sendRefused(ctx) {
+			break
+		}
 		u.rested()
 		u.lock.unlock()
 		select {
@@ -61,20 +63,27 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // sendRefused sends refused fragments again that are due, one after the other, each alone. Where the line's cap does not allow it,
-// that waits for a request.
-func (u *Uploader) sendRefused(ctx context.Context) {
-	for ctx.Err() == nil && !u.lock.requested() {
+// that waits for a request. It reports false when the lock was lost, as ctx has ended.
+func (u *Uploader) sendRefused(ctx context.Context) bool {
+	held := true
+	for held && ctx.Err() == nil && !u.lock.requested() {
 		f, ok := u.refused.RequeueDue()
 		if !ok {
-			return
+			break
 		}
 		u.poison.Add(f)
 		only := f.ID()
 		_ = u.upload(ctx, mode{
 			drain: true, onDemand: true, from: f.Began(), to: f.Began().Add(time.Millisecond),
 			without: func(id queue.ID) bool { return id != only },
+			stepAside: func() bool {
+				u.lock.unlock()
+				held = u.lock.lock(ctx) == nil
+				return held
+			},
 		}) // it is pending then, as everything else
 	}
+	return held
 }
 
 // rested reports that no upload is under way: what is on the disk is not to be uploaded, so no problem with it is left.
