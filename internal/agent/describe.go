@@ -110,7 +110,7 @@ func (a *Agent) openMeter() error {
 	a.meter = meter.Open(meter.Options{
 		Dir: dir, Clock: a.hubClock, Cap: s.LineCap, Health: a.health.Component("", health.JobCloud), Log: a.log,
 	})
-	a.onDemand.cap = a.meter
+	a.onDemand.Cap = a.meter
 	return nil
 }
 

@@ -176,7 +176,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		a.tagged(stream, found)
 		reportTags(stream, found, component, log)
 	}
-	return a.onDemand.registerWhile(stream, u, a.withEvents(stream, u, modes.Run))
+	return a.onDemand.RegisterWhile(stream, u, a.withEvents(stream, u, modes.Run))
 }
 
 // tagged has everything follow the tags of a stream that were just read from the cloud.

@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
+	"github.com/kvs-edge/kvs-edge-agent/internal/ondemand"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -63,7 +64,7 @@ type Agent struct {
 	uploadCap  pace.Bandwidth
 	uploadMode *hubMode
 	streams    *streams
-	onDemand   onDemand
+	onDemand   ondemand.Uploads
 	events     *event.Store
 	line       giveway.Line // to the cloud
 	nudges     nudges

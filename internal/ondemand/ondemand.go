@@ -1,4 +1,6 @@
-package agent
+// Package ondemand owns the uploads that somebody asks for: over the local API, and from the cloud. It finds the upload job of the
+// stream, and lists what runs and waits. It must not know how media is sent, nor how requests arrive.
+package ondemand
 
 import (
 	"context"
@@ -15,11 +17,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
-// onDemand runs uploads on demand, over the local API and from the cloud. Streams whose upload job runs can be asked
-// for one. Safe for concurrent use.
-type onDemand struct {
-	noCloud  bool         // nothing is uploaded at all
-	cap      *meter.Meter // of the line; nil without the cloud
+// Uploads runs uploads on demand. Streams whose upload job runs can be asked for one. The zero value has none. Safe for concurrent
+// use.
+type Uploads struct {
+	NoCloud  bool         // nothing is uploaded at all
+	Cap      *meter.Meter // of the line; nil without the cloud
 	requests requests     // that run or wait
 
 	mu      sync.Mutex
@@ -37,9 +39,9 @@ type target struct {
 	group    sync.WaitGroup  // uploads on demand
 }
 
-// registerWhile makes a stream's uploader available while run runs. It ends when the last upload on
+// RegisterWhile makes a stream's uploader available while run runs. It ends when the last upload on
 // demand has ended too, so that no upload of the stream outlives its job.
-func (d *onDemand) registerWhile(stream string, u *uploader.Uploader, run func(context.Context) error) func(context.Context) error {
+func (d *Uploads) RegisterWhile(stream string, u *uploader.Uploader, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		job := &target{uploader: u, ctx: ctx}
@@ -74,7 +76,7 @@ func checkRange(stream string, from, to time.Time) *health.Fault {
 
 // upload sends the recordings of a stream from (inclusive) to (exclusive) to the cloud, before
 // everything else, and calls each with the progress. An error that is for the caller is a *health.Fault.
-func (d *onDemand) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
+func (d *Uploads) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
 	if fault := checkRange(stream, from, to); fault != nil {
 		return fault
 	}
@@ -84,29 +86,29 @@ func (d *onDemand) upload(ctx context.Context, stream string, from, to time.Time
 }
 
 // uploadRange is upload, for a request that is listed already.
-func (d *onDemand) uploadRange(ctx context.Context, request *request, from, to time.Time, each func(uploader.Progress)) error {
+func (d *Uploads) uploadRange(ctx context.Context, request *request, from, to time.Time, each func(uploader.Progress)) error {
 	each = d.requests.noted(request, each)
 	return d.on(ctx, request.stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
 }
 
 // uploadRefused sends the refused fragments of a stream again, as upload does.
-func (d *onDemand) uploadRefused(ctx context.Context, stream string, each func(uploader.Progress)) error {
+func (d *Uploads) uploadRefused(ctx context.Context, stream string, each func(uploader.Progress)) error {
 	request := d.requests.begin(stream, time.Time{}, time.Time{})
 	defer d.requests.end(request)
 	each = d.requests.noted(request, each)
 	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
 }
 
-// serves reports whether a stream's upload job runs.
-func (d *onDemand) serves(stream string) bool {
+// Serves reports whether a stream's upload job runs.
+func (d *Uploads) Serves(stream string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.targets[stream] != nil
 }
 
 // noTarget says why a stream cannot be uploaded.
-func (d *onDemand) noTarget(stream string) *health.Fault {
-	if d.noCloud {
+func (d *Uploads) noTarget(stream string) *health.Fault {
+	if d.NoCloud {
 		return health.UserFault("upload-request", nil, "Nothing is uploaded by this hub, as %s is off: set it to on, restart the agent, and "+
 			"upload stream %s then.", settings.EnvCloud, stream)
 	}
@@ -115,7 +117,7 @@ func (d *onDemand) noTarget(stream string) *health.Fault {
 }
 
 // on uploads with a stream's uploader, for as long as its job runs.
-func (d *onDemand) on(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
+func (d *Uploads) on(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
 	d.mu.Lock()
 	job := d.targets[stream]
 	if job != nil {
@@ -139,7 +141,7 @@ func (d *onDemand) on(ctx context.Context, stream string, do func(context.Contex
 
 // await waits until an upload job of the stream runs that is not ending already, but not longer than
 // patience.
-func (d *onDemand) await(ctx context.Context, stream string, patience time.Duration) {
+func (d *Uploads) await(ctx context.Context, stream string, patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -164,8 +166,8 @@ func (d *onDemand) await(ctx context.Context, stream string, patience time.Durat
 	}
 }
 
-// uploadForPeer is how a peer of the local API asks for an upload.
-func (d *onDemand) uploadForPeer(ctx context.Context, r localapi.UploadRequest, each func(localapi.UploadProgress)) error {
+// ForPeer is how a peer of the local API asks for an upload.
+func (d *Uploads) ForPeer(ctx context.Context, r localapi.UploadRequest, each func(localapi.UploadProgress)) error {
 	show := func(p uploader.Progress) {
 		each(localapi.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes,
 			TotalBytes: p.TotalBytes})
@@ -185,9 +187,9 @@ const (
 	jobRestarts = 30 * time.Second
 )
 
-// uploadForCloud is how the cloud asks for an upload. It continues when the stream's job is
+// ForCloud is how the cloud asks for an upload. It continues when the stream's job is
 // restarted, as with a new configuration. An error is also that not all is in the cloud at the end.
-func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+func (d *Uploads) ForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
 	if fault := checkRange(stream, from, to); fault != nil {
 		return fault
 	}
@@ -222,8 +224,8 @@ func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to t
 const capAgain = time.Minute
 
 // awaitCap waits until the cap's answer may be another one.
-func (d *onDemand) awaitCap(ctx context.Context) {
-	changes, stop := d.cap.Watch()
+func (d *Uploads) awaitCap(ctx context.Context) {
+	changes, stop := d.Cap.Watch()
 	defer stop()
 	again := time.NewTimer(capAgain)
 	defer again.Stop()
@@ -285,3 +287,6 @@ func (r *requests) of(stream string) (list []status.Request) {
 	}
 	return list
 }
+
+// Of lists the requests for a stream, as status shows them.
+func (d *Uploads) Of(stream string) []status.Request { return d.requests.of(stream) }
