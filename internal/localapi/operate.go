@@ -31,6 +31,7 @@ type Agent struct {
 	Reload       func() (Reloaded, error)
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
+	Evidence     func(ctx context.Context, span Span) (Evidence, error)
 	TriggerEvent func(r EventRequest) (TriggeredEvent, error)
 	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
 	Events func(stream string, from, to time.Time, most int) []Event

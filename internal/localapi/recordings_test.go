@@ -1,6 +1,7 @@
 package localapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -271,7 +272,10 @@ func TestTheFileOfASegment(t *testing.T) {
 func TestWhatIsAskedWrong(t *testing.T) {
 	t.Parallel()
 	s := door(t, 0)
-	a := serveOptions(t, Options{Store: s, Agent: Agent{Configured: func() []string { return []string{"new"} }}})
+	a := serveOptions(t, Options{Store: s, Agent: Agent{
+		Configured: func() []string { return []string{"new"} },
+		Evidence:   func(context.Context, Span) (Evidence, error) { return Evidence{}, nil },
+	}})
 	const segmentName = "20261121T042048.123Z"
 	for _, route := range Routes() {
 		if len(route.Params) == 0 || route.Type == typeEvents {
