@@ -178,6 +178,9 @@ type Uploader struct {
 	// not belong to the backlog.
 	FragmentsRefused int   `json:"fragmentsRefused"`
 	RefusedBytes     int64 `json:"refusedBytes"`
+	// OpenEvents have not ended. EventsNotUploaded includes them: some of their media is not in the cloud.
+	OpenEvents        int `json:"openEvents,omitempty"`
+	EventsNotUploaded int `json:"eventsNotUploaded,omitempty"`
 }
 
 // Space is what a stream's media takes on the disk. LimitBytes is 0 without a limit.
