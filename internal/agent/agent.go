@@ -82,15 +82,14 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	}
 	a.collector = &status.Collector{
 		Version: o.Version, Thing: s.IoT.ThingName, Dir: s.RecordingDirectory, Started: time.Now(), Now: time.Now,
-		Health: a.health, Store: a.store, Streams: a.streams.infos, Jobs: streamJobs(a.streams.workers.jobs),
+		Health: a.health, Store: a.store, Streams: a.streams.infos, Jobs: streamJobs(a.streams.workers.jobs), Events: a.events.Count,
 		Forecast: func(stream string) status.Forecast {
 			if stream == "" {
 				return status.Forecast(a.retention.DiskForecast())
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
-		LineCap: a.lineCap, Events: a.events.Count, Recorded: a.store.Streams,
-		Policy: func(stream string) string { return policyText(a.retention, stream) },
+		LineCap: a.lineCap, Recorded: a.store.Streams, Policy: func(stream string) string { return policyText(a.retention, stream) },
 	}
 	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {
