@@ -52,7 +52,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	a.countUploads(dir)
 	a.audits = auditjob.Open(auditjob.Options{
 		Dir: filepath.Join(dir.Path(), "receipts"), Store: a.store, Cloud: a.kvs, Log: a.log, Policy: a.retention.PolicyOf,
-		Trusted: a.hubClock.Trusted, On: a.onDemand.on, Configured: a.streams.names, Storage: a.storage,
+		Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
 	})
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
@@ -119,7 +119,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		Inbox: mqtt.UploadRequests(), Publish: mqtt.PublishUpload,
 		Upload: func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
 			syncer.Settle(ctx) // what was said before the request counts for it
-			return a.onDemand.uploadForCloud(ctx, stream, from, to, each)
+			return a.onDemand.ForCloud(ctx, stream, from, to, each)
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
@@ -189,6 +189,7 @@ func (a *Agent) known(k precedence.Known) {
 	switch {
 	case k.All:
 		a.retention.Applied(k.Unclear...)
+		a.relateAll()
 	case k.Started:
 		a.retention.Begin()
 	}

@@ -28,10 +28,22 @@ var columns = []column{
 	{"BITRATE", 5, func(_ time.Time, st Stream) string { return humanize.Bitrate(st.Recorder.BitrateBPS) }},
 	{"FPS", 2, func(_ time.Time, st Stream) string { return fmt.Sprintf("%.1f", st.Recorder.FPS) }},
 	{"LOST", 3, func(_ time.Time, st Stream) string { return fmt.Sprint(st.Recorder.FramesLost) }},
-	{"UPLOADER", 9, func(now time.Time, st Stream) string { return withNext(now, st.Uploader.Job) }},
+	{"UPLOADER", 9, func(now time.Time, st Stream) string { return withEvents(now, st.Uploader) }},
 	{"BACKLOG", 8, func(_ time.Time, st Stream) string { return backlog(st.Uploader) }},
 	{"PERSISTED", 1, func(now time.Time, st Stream) string { return ago(now, st.Uploader.LastPersisted) }},
 	{"SPACE", 6, func(_ time.Time, st Stream) string { return space(st.Space) }},
+}
+
+// withEvents is the state of an upload, with the events that it follows.
+func withEvents(now time.Time, u Uploader) string {
+	state := withNext(now, u.Job)
+	switch {
+	case u.OpenEvents > 0:
+		return state + ", " + humanize.Count(u.OpenEvents, "open event")
+	case u.EventsNotUploaded > 0:
+		return state + ", " + humanize.Count(u.EventsNotUploaded, "event")
+	}
+	return state
 }
 
 // columnsOf are the columns and one for each job that has none of them.
@@ -192,6 +204,9 @@ func backlog(u Uploader) string {
 	if u.FragmentsRefused > 0 {
 		refused = fmt.Sprintf("%s refused, %s", humanize.Count(u.FragmentsRefused, "fragment"), humanize.Bytes(u.RefusedBytes))
 	}
+	if asked := requested(u.Requests); asked != "" {
+		refused = strings.TrimSuffix(asked+"; "+refused, "; ")
+	}
 	if u.BacklogBytes == 0 {
 		return cmp.Or(refused, "none")
 	}
@@ -201,6 +216,22 @@ func backlog(u Uploader) string {
 	}
 	if refused != "" {
 		text += "; " + refused
+	}
+	return text
+}
+
+// requested says how far the uploads on demand are.
+func requested(list []Request) string {
+	if len(list) == 0 {
+		return ""
+	}
+	done, total := 0, 0
+	for _, r := range list {
+		done, total = done+r.Done, total+r.Total
+	}
+	text := fmt.Sprintf("%d of %d fragments requested", done, total)
+	if len(list) > 1 {
+		text += fmt.Sprintf(" by %d", len(list))
 	}
 	return text
 }
