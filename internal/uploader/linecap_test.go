@@ -194,7 +194,6 @@ func TestEachClassIsHeldBackAtItsShare(t *testing.T) {
 	for i := range 3 { // the newest are sent, and the backlog waits between them
 		w.fragment(writer, 2*time.Second, 10_000)
 		w.await(i + 2)
-		w.awaitState(stateCapped)
 	}
 	newest := w.want[3:]
 	if got := w.stored(); !slices.Equal(got, newest) {
