@@ -615,6 +615,16 @@ func TestSecondsMayHaveAFraction(t *testing.T) {
 // signedAs sends a request as the user, signed for a service, and returns the answer's body.
 func signedAs(t *testing.T, c *Cloud, r *http.Request, service string, body []byte) []byte {
 	t.Helper()
+	status, answer := sendSigned(t, c, r, service, body)
+	if status >= http.StatusMultipleChoices {
+		t.Fatalf("%s %s: %d: %s", r.Method, r.URL.Path, status, answer)
+	}
+	return answer
+}
+
+// sendSigned is signedAs, with the status of the answer.
+func sendSigned(t *testing.T, c *Cloud, r *http.Request, service string, body []byte) (status int, answer []byte) {
+	t.Helper()
 	config := userConfig(t, c)
 	key, err := config.Credentials.Retrieve(t.Context())
 	must(t, err)
@@ -622,10 +632,7 @@ func signedAs(t *testing.T, c *Cloud, r *http.Request, service string, body []by
 	response, err := config.HTTPClient.Do(r)
 	must(t, err)
 	defer func() { must(t, response.Body.Close()) }()
-	answer, err := io.ReadAll(response.Body)
+	answer, err = io.ReadAll(response.Body)
 	must(t, err)
-	if response.StatusCode >= http.StatusMultipleChoices {
-		t.Fatalf("%s %s: %s: %s", r.Method, r.URL.Path, response.Status, answer)
-	}
-	return answer
+	return response.StatusCode, answer
 }
