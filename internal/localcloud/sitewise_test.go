@@ -433,6 +433,28 @@ func TestModelsAndAssetsHaveStates(t *testing.T) {
 	wantError(t, err, "ResourceNotFoundException", http.StatusNotFound)
 }
 
+// An asset with the id of one that was deleted has no values of that one, also after a restart.
+func TestAnAssetHasNoValuesOfAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newSiteWise(t, Options{Dir: dir})
+	_, err := s.put(false, s.entry("VideoUploadedTimeRange", s.value(0, double(1))))
+	must(t, err)
+	described, err := s.client.DescribeAsset(t.Context(), &iotsitewise.DescribeAssetInput{AssetId: &s.hub})
+	must(t, err)
+	_, err = s.client.DisassociateAssets(t.Context(), &iotsitewise.DisassociateAssetsInput{AssetId: &s.hub, ChildAssetId: &s.camera,
+		HierarchyId: described.AssetHierarchies[0].Id})
+	must(t, err)
+	_, err = s.client.DeleteAsset(t.Context(), &iotsitewise.DeleteAssetInput{AssetId: &s.camera})
+	must(t, err)
+	s.clock.advance(time.Second)
+	must(t, s.Close())
+	again := newSiteWise(t, Options{Dir: dir}) // whose seed makes the camera again
+	if got := again.history("VideoUploadedTimeRange"); got != nil {
+		t.Errorf("the camera has the values %q", got)
+	}
+}
+
 // siteWiseRows are requests that are refused, with the error of each.
 func siteWiseRows(s *swSite) map[string]func(ctx context.Context) error {
 	asset := func(id string) *iotsitewise.DescribeAssetInput { return &iotsitewise.DescribeAssetInput{AssetId: &id} }
