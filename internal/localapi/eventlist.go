@@ -73,7 +73,11 @@ func (s *Server) getEvents(r *request) (any, error) {
 	if s.o.Agent.Events == nil {
 		return nil, errNotHere
 	}
-	return s.o.Agent.Events(r.stream, r.from, r.to, r.limit), nil
+	list := s.o.Agent.Events(r.stream, r.from, r.to, r.limit)
+	if len(list) == 0 && r.stream != "" {
+		return list, s.known(r.stream)
+	}
+	return list, nil
 }
 
 // TriggerEvent triggers an event, and returns it once it is on the disk.
