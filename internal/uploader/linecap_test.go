@@ -156,7 +156,7 @@ func TestTheBacklogEndsAtItsShare(t *testing.T) {
 	}
 }
 
-// TestALiveUploadKeepsItsSessionWhileTheBacklogIsHeldBack, and ends it when the backlog may go on.
+// TestALiveUploadKeepsItsSessionWhileTheBacklogIsHeldBack, and ends it when the backlog may be sent again.
 func TestALiveUploadKeepsItsSessionWhileTheBacklogIsHeldBack(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, roomy)

@@ -109,7 +109,7 @@ func (e *session) fed() {
 }
 
 // backlogHeld reports whether the cap holds back the backlog, which would have its turn now: then the session for the newest
-// fragments goes on, as another one would be for these again.
+// fragments continues, as another one would be for these again.
 func (e *session) backlogHeld() bool { return e.sending.any && e.u.live.capped(e.sending.last) }
 
 // lingers reports whether a session that has sent all there is waits for what will be recorded next.
