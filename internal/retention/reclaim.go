@@ -54,8 +54,11 @@ func (k *Keeper) mayLose(stream string) bool {
 	return k.policy(stream).OnFull != DenyNew && k.decided(stream)
 }
 
-// held returns how many bytes a stream has.
-func (k *Keeper) held(stream string) int64 { return k.o.Store.Usage(stream).Bytes }
+// held returns how many bytes a stream has that no hold holds.
+func (k *Keeper) held(stream string) int64 {
+	u := k.o.Store.Usage(stream)
+	return u.Bytes - u.HeldBytes
+}
 
 func (r *reclaim) stop() {
 	for _, s := range r.streams {
