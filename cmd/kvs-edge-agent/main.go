@@ -85,7 +85,7 @@ func newRootCommand() *cobra.Command {
 		newReloadCommand(),
 		newSupportBundleCommand(),
 		newRecordCommand(),
-		newUploadCommand(),
+		newUploadCommand(), newHoldCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),
 		newFakecamCommand(),

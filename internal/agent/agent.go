@@ -54,7 +54,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	a.store, err = segment.Open(segment.Options{
 		Dir: s.RecordingDirectory, Log: a.log, Health: a.health.Component("", health.JobStore),
 		FlushInterval: s.FlushInterval, VolumeMemory: s.VolumeMemoryFile(),
-		Version: o.Version, Reserved: s.OwnPlaces(),
+		Version: o.Version, Reserved: s.OwnPlaces(), HoldMost: func(total uint64) int64 { return a.settings().HoldMax.Of(total) },
 	})
 	switch {
 	case errors.Is(err, segment.ErrVolumeMemory):
@@ -130,6 +130,7 @@ func (a *Agent) served() localapi.Agent {
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.uploadForPeer,
+		AddHold:      a.holdForPeer, RemoveHold: a.endHold,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -25,7 +26,7 @@ const (
 
 // Codes of the faults about holds.
 const (
-	// CodeRequest is for a hold that cannot be, or that there is none of.
+	// CodeRequest is for a hold that cannot be added, or does not exist.
 	CodeRequest = "hold-request"
 	// CodeTooLarge is for a hold that exceeds what all holds may have.
 	CodeTooLarge = "hold-too-large"
@@ -72,7 +73,7 @@ func Complete(h Hold, now time.Time) (Hold, error) {
 	}
 	h.From, h.To, h.Until = whole(h.From), whole(h.To), whole(h.Until)
 	h.Created = whole(now)
-	h.Reason, h.Source = health.Clean(h.Reason, maxText), health.Clean(h.Source, maxText)
+	h.Reason, h.Source = strings.TrimSpace(health.Clean(h.Reason, maxText)), health.Clean(h.Source, maxText)
 	switch {
 	case !idForm.MatchString(h.ID):
 		return refuse("The ID of a hold has 1 to 64 letters, digits and . _ : -")

@@ -66,11 +66,11 @@ func parseRecord(line []byte) (r record, err error) {
 type content struct {
 	live  []Hold // in the order in which they were added
 	lines int
-	torn  bool // the last record was not written completely: nobody was told that it is there
+	torn  bool // the last record was not written completely, and so not acknowledged
 }
 
 // parse reads a file. A record that is damaged makes all of it unreadable, except for a last one that a power cut left incomplete: without
-// its line feed, or with zeros in it, as file systems leave them.
+// its line feed, or with zeros in it, as file systems leave them. A single zero may be another damage.
 func parse(data []byte) (c content, err error) {
 	for len(data) > 0 {
 		line, rest, ended := bytes.Cut(data, []byte{'\n'})
@@ -81,7 +81,7 @@ func parse(data []byte) (c content, err error) {
 		switch {
 		case err == nil && !ended:
 			c.torn = true // its line feed is missing
-		case err != nil && (!ended || len(rest) == 0 && bytes.IndexByte(line, 0) >= 0):
+		case err != nil && (!ended || len(rest) == 0 && bytes.Count(line, []byte{0}) > 1):
 			c.torn = true
 			return c, nil
 		case err != nil:

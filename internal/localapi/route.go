@@ -30,6 +30,7 @@ const (
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
 	pathUsage        = "/v1/usage"
+	pathHolds        = "/v1/holds"
 )
 
 // Right is what a peer needs for a request.
@@ -89,7 +90,7 @@ func ofStore(serve func(*Server, *request) (any, error)) func(*Server, *request)
 
 // Routes is the local API. A handler returns what is answered as JSON, or writes the answer itself and returns nil.
 func Routes() []Route {
-	return []Route{
+	return append([]Route{
 		{Method: http.MethodGet, Path: pathStatus, Answer: status.Snapshot{}, serve: (*Server).getStatus,
 			Doc: "The state of the agent and of all streams: what `status --json` prints, [field by field](status.md)."},
 		{Method: http.MethodGet, Path: pathSettings, Answer: []Setting{}, serve: (*Server).getSettings,
@@ -141,6 +142,19 @@ func Routes() []Route {
 		{Method: http.MethodPost, Path: pathUpload, Right: Operate, Body: UploadRequest{}, Answer: UploadProgress{}, Type: typeNDJSON,
 			serve: (*Server).upload,
 			Doc:   "Uploads a time range now, or with `refused` instead of the times the refused fragments: a line for each step."},
+	}, holdRoutes()...)
+}
+
+// holdRoutes are those about holds.
+func holdRoutes() []Route {
+	return []Route{
+		{Method: http.MethodGet, Path: pathHolds, Answer: []Hold{}, serve: ofStore((*Server).getHolds), Most: scans,
+			Params: []Param{paramAnyStream},
+			Doc:    "The [holds](holds.md), with the recordings that each keeps from being deleted now."},
+		{Method: http.MethodPost, Path: pathHolds, Right: Operate, Body: HoldRequest{}, Answer: Hold{}, serve: (*Server).addHold,
+			Doc: "Adds a hold: when it is answered, its recordings are held. 400 with a sentence when it is refused or does not fit."},
+		{Method: http.MethodDelete, Path: pathHolds, Right: Operate, Answer: Hold{}, Params: []Param{paramHold}, serve: (*Server).removeHold,
+			Doc: "Removes a hold: its recordings may be deleted again. The log says who asked."},
 	}
 }
 

@@ -65,9 +65,9 @@ var jobRows = []Row{
 	{RecordingsDeleted, warning, "recordings of an unconfigured stream deleted on request",
 		"A user ran `kvs-edge-agent streams delete` or used the local API."},
 	{HoldAdded, info, "hold added: its recordings are not deleted",
-		"Somebody asked for it with `kvs-edge-agent hold add`, over the local API or MQTT: `by` says who."},
+		"Somebody asked for it with `kvs-edge-agent hold add`, over the local API or MQTT: `askedBy` says who."},
 	{HoldRemoved, warning, "hold removed: its recordings may be deleted again",
-		"Somebody asked for it, or its time was over: `by` says who or that, and `addedBy` who had asked for the hold."},
+		"Somebody asked for it, or its time was over: `askedBy` says which, and `addedBy` who had asked for the hold."},
 }
 
 var configurationRows = []Row{

@@ -235,8 +235,8 @@ func (k *Keeper) onHold(streams []string) string {
 	if bytes == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" Of the recordings %s are kept by %s: `kvs-edge-agent hold list` lists them, and `kvs-edge-agent hold remove` ends one.",
-		humanize.Bytes(bytes), humanize.Count(holds, "hold"))
+	return fmt.Sprintf(" Of the recordings %s are kept by %s: `kvs-edge-agent hold list` lists them, and `kvs-edge-agent hold remove` ends "+
+		"one.", humanize.Bytes(bytes), humanize.Count(holds, "hold"))
 }
 
 func (k *Keeper) resumeAll(streams []string) {

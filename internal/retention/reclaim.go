@@ -37,7 +37,7 @@ func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(st
 	for i, name := range streams {
 		s := candidate{name: name, share: shares[i]}
 		for order, which := range deletionOrder {
-			if which != segment.UploadedWhole && !(all && k.mayLose(name)) {
+			if which&segment.UploadedWhole == 0 && !(all && k.mayLose(name)) {
 				continue
 			}
 			next, stop := iter.Pull(k.o.Store.Walk(name, which))

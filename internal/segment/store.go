@@ -45,7 +45,7 @@ type Options struct {
 	// them, whatever its name. They need not exist.
 	Reserved []string
 
-	// HoldMost is how much all holds may have together on a disk of that size, in bytes. Default hold.Max{}.Of.
+	// HoldMost is how much all holds may have together on a disk of that size, in bytes. Default: that of hold.Max{}.
 	HoldMost func(total uint64) int64
 
 	// Files is the file system that Dir is changed through. Default the real one; tests use file systems that fail.

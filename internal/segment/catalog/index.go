@@ -34,7 +34,7 @@ func (e Entry) Name() string {
 	}
 }
 
-// garbageName returns the name of its file between deletion and removal. Only Catalog.Release gives it away, so that no held segment is
+// garbageName returns the name of its file between deletion and removal. Only Catalog.Release returns it, so that no held segment is
 // deleted.
 func (e Entry) garbageName() string {
 	return layout.FinishedName(e.ID, int64(e.Length), layout.GarbageSuffix)

@@ -33,7 +33,7 @@ func (c *Catalog) Hold(list []Held, whole bool) {
 	c.mark()
 }
 
-// Release takes a segment out of what is kept, and returns the name that its file gets before it is removed. It fails with
+// Release returns the name that a segment's file gets before it is removed. It fails with
 // hold.ErrHeld when the segment is held. It is the only source of such a name: whatever deletes media has to ask here.
 func (c *Catalog) Release(i int) (garbage string, err error) {
 	e := c.Entries[i]
@@ -72,7 +72,7 @@ func (c *Catalog) keeps(e Entry) bool { return len(c.held) > 0 && c.reaches(c.he
 func (c *Catalog) Reaches(h Held, e Entry) bool { return c.reaches([]Held{h}, e) }
 
 // reaches reports whether a segment has media of one of some times, which are in order. In doubt it has: where its times were corrected,
-// those before the correction count as well; where it is not known by how much they were ahead, all times between count; and where
+// the file's times count as well; where it is not known by how much they were ahead, all times between count; and where
 // nothing is known, as the clock was not set, all times do.
 func (c *Catalog) reaches(list []Held, e Entry) bool {
 	d := c.Dating(e)

@@ -1,4 +1,4 @@
-// Package holding owns the holds of a store: which exist, that they fit, and that a segment of theirs is held before somebody is told so.
+// Package holding owns the holds of a store: which exist, that they fit, and that a segment is held before its hold is acknowledged.
 // It must not know how segments are written, nor who wants to delete them: segment/catalog refuses that.
 package holding
 
@@ -30,7 +30,7 @@ type Options struct {
 	Present func(st *streams.Stream) error
 	// Prepare makes the store one that has holds: earlier versions do not open it.
 	Prepare func() error
-	// Disk tells the disks apart that streams are on, with the lock held.
+	// Disk is a number of the disk that a stream is on, with the lock held.
 	Disk func(st *streams.Stream) uint64
 	// Total is the size of the disk of a directory.
 	Total func(dir string) (uint64, error)
@@ -56,7 +56,7 @@ type Kept struct {
 	hold.Hold
 	Segments int   `json:"segments"`
 	Bytes    int64 `json:"bytes"`
-	// Unreadable is true for all recordings of a stream whose holds cannot be read: it is no hold, and has neither ID nor times.
+	// Unreadable is true for all recordings of a stream whose holds cannot be read: such an item has neither ID nor times.
 	Unreadable bool `json:"unreadable,omitempty"`
 }
 
@@ -101,7 +101,8 @@ func (b *Book) Add(ctx context.Context, h hold.Hold) (Kept, error) {
 	}
 	total, err := b.o.Total(st.Dir)
 	if err != nil {
-		return Kept{}, health.SystemFault(hold.CodeRequest, err, "The size of the disk of stream %s cannot be read, so nothing is held.", h.Stream)
+		return Kept{}, health.SystemFault(hold.CodeRequest, err, "The size of the disk of stream %s cannot be read, so nothing is held.",
+			h.Stream)
 	}
 	if err := b.ask(ctx, st, h); err != nil {
 		return Kept{}, err
@@ -126,7 +127,7 @@ func (b *Book) Add(ctx context.Context, h hold.Hold) (Kept, error) {
 		return Kept{}, err
 	}
 	logevent.HoldAdded.Log(b.o.Log, zap.String("stream", h.Stream), zap.String("hold", h.ID), zap.Time("from", h.From), zap.Time("to", h.To),
-		zap.String("reason", h.Reason), zap.String("by", h.Source), zap.Int64("bytes", added.Bytes))
+		zap.String("reason", h.Reason), zap.String("askedBy", h.Source), zap.Int64("bytes", added.Bytes))
 	b.reportUse()
 	return added, nil
 }
@@ -208,8 +209,8 @@ func (b *Book) fits(st *streams.Stream, h hold.Hold, most int64) error {
 		return nil
 	}
 	return health.UserFault(hold.CodeTooLarge, nil,
-		"This hold of stream %s does not fit: it needs %s more, %s are held already, and all holds together may have %s. Remove a hold, choose a "+
-			"shorter time, or raise AWS_KVS_EDGE_HOLD_MAX.", h.Stream, humanize.Bytes(need), humanize.Bytes(used), humanize.Bytes(most))
+		"This hold of stream %s does not fit: it needs %s more, %s are held already, and all holds together may have %s. Remove a hold, "+
+			"choose a shorter time, or raise AWS_KVS_EDGE_HOLD_MAX.", h.Stream, humanize.Bytes(need), humanize.Bytes(used), humanize.Bytes(most))
 }
 
 // used returns how many bytes are held on a disk. Call with the lock held.
@@ -241,8 +242,8 @@ func (b *Book) Remove(id, by string, now time.Time) (hold.Hold, error) {
 	st, h, ok := b.find(id)
 	b.o.Lock.Unlock()
 	if !ok {
-		return hold.Hold{}, health.UserFault(hold.CodeRequest, nil, "There is no hold with the ID %s; `kvs-edge-agent hold list` lists those that "+
-			"there are.", health.Clean(id, 64))
+		return hold.Hold{}, health.UserFault(hold.CodeRequest, nil, "There is no hold with the ID %s; `kvs-edge-agent hold list` lists "+
+			"those that there are.", health.Clean(id, 64))
 	}
 	if err := b.end(st, h, by, now); err != nil {
 		return hold.Hold{}, err
@@ -271,7 +272,7 @@ func (b *Book) end(st *streams.Stream, h hold.Hold, by string, now time.Time) er
 	st.FollowHolds()
 	b.o.Lock.Unlock()
 	logevent.HoldRemoved.Log(b.o.Log, zap.String("stream", h.Stream), zap.String("hold", h.ID), zap.Time("from", h.From), zap.Time("to", h.To),
-		zap.String("reason", h.Reason), zap.String("addedBy", h.Source), zap.String("by", by))
+		zap.String("reason", h.Reason), zap.String("addedBy", h.Source), zap.String("askedBy", by))
 	return nil
 }
 
