@@ -50,6 +50,11 @@ func HoldOf(k holding.Kept) Hold {
 }
 
 func (s *Server) getHolds(r *request) (any, error) {
+	if r.stream != "" {
+		if err := s.known(r.stream); err != nil {
+			return nil, err
+		}
+	}
 	list := []Hold{}
 	for _, k := range s.o.Store.Holding().List(r.stream) {
 		list = append(list, HoldOf(k))
