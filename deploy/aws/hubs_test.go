@@ -112,7 +112,7 @@ func TestTheTemplateGrantsWhatHubsNeed(t *testing.T) {
 	}
 	for _, right := range []string{
 		"kinesisvideo:ListEdgeAgentConfigurations", "kinesisvideo:GetDataEndpoint", "kinesisvideo:PutMedia", "kinesisvideo:DescribeStream",
-		"kinesisvideo:DescribeStreamStorageConfiguration", "kinesisvideo:ListTagsForStream",
+		"kinesisvideo:DescribeStreamStorageConfiguration", "kinesisvideo:ListFragments", "kinesisvideo:ListTagsForStream",
 		"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "cloudwatch:PutMetricData",
 		"iot:Connect", "iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive", "iot:AssumeRoleWithCertificate",
 	} {
@@ -121,7 +121,8 @@ func TestTheTemplateGrantsWhatHubsNeed(t *testing.T) {
 		}
 	}
 	for _, right := range []string{
-		"ListEdgeAgentConfigurations", "ListTagsForStream", "DescribeStreamStorageConfiguration", "iot:RetainPublish", "kms:GenerateDataKey",
+		"ListEdgeAgentConfigurations", "ListTagsForStream", "DescribeStreamStorageConfiguration", "ListFragments", "iot:RetainPublish",
+		"kms:GenerateDataKey",
 	} {
 		if !strings.Contains(string(page), right) {
 			t.Errorf("docs/aws-setup.md does not name %s", right)

@@ -62,6 +62,9 @@ func (a *Agent) fragmentTarget(stream string) time.Duration {
 		upload = st.wanted.Upload
 	}
 	length, when := a.fragmentLength(stream, upload)
+	if a.eventGrows(stream) {
+		return fragment.Shortest
+	}
 	return length.Target(when)
 }
 

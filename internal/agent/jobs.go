@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
@@ -144,7 +145,8 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		Counted: a.counted.Stream(stream), Cap: a.meter,
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
-		Longest: longest,
+		Longest: longest, Line: &a.line,
+		Events: func(began, ended time.Time) string { return event.IDs(a.events.Of(stream, began, ended)) },
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {
@@ -176,7 +178,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
 			settings.UploadLive: u.RunLive},
 	}
-	return a.onDemand.registerWhile(stream, u, modes.Run)
+	return a.onDemand.registerWhile(stream, u, a.withEvents(stream, u, modes.Run))
 }
 
 // jobLog is the log of a stream's job: its lines name both.

@@ -75,6 +75,13 @@ func (d *onDemand) uploadRefused(ctx context.Context, stream string, each func(u
 	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
 }
 
+// serves reports whether a stream's upload job runs.
+func (d *onDemand) serves(stream string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.targets[stream] != nil
+}
+
 // noTarget says why a stream cannot be uploaded.
 func (d *onDemand) noTarget(stream string) *health.Fault {
 	if d.noCloud {

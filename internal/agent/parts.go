@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
@@ -24,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
@@ -61,6 +63,8 @@ type Agent struct {
 	uploadMode *hubMode
 	streams    *streams
 	onDemand   onDemand
+	events     *event.Store
+	line       giveway.Line // to the cloud
 	nudges     nudges
 	fragments  fragmentLengths
 	counted    *tally.Tally // uploads

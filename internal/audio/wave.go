@@ -87,6 +87,16 @@ func waveSamples(f Format, frame []byte) int {
 	return 8 * len(frame) / bits
 }
 
+// SamplesIn returns how many samples a channel has in a frame of that size, in bytes, where the codec does not compress its samples
+// further (G.711, LPCM). It reports false for others, of which only a frame itself says it.
+func (f Format) SamplesIn(size int64) (n int, ok bool) {
+	bits := int64(f.bitsOf() * f.Channels)
+	if f.Codec != MuLaw && f.Codec != ALaw && f.Codec != PCM || bits == 0 {
+		return 0, false
+	}
+	return int(8 * size / bits), true
+}
+
 // silenceG711 is the length of silence that a fragment gets, in samples: 20 ms at 8 kHz.
 const silenceG711 = 160
 

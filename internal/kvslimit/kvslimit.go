@@ -43,6 +43,14 @@ const (
 	ReservedTags = "AWS"
 )
 
+// What is stored, as the archived media's ListFragments lists it.
+const (
+	// ListsPerSecond is how often a stream's fragments may be listed (quotas).
+	ListsPerSecond = 5
+	// FragmentsPerPage is the most that one answer holds (reference, ListFragments).
+	FragmentsPerPage = 1000
+)
+
 // The control plane.
 const (
 	// StreamName is the pattern of a stream's name (reference, CreateStream).

@@ -32,8 +32,11 @@ type Agent struct {
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
 	// AddHold and RemoveHold change holds; by is who asked.
-	AddHold    func(ctx context.Context, r HoldRequest, by string) (Hold, error)
-	RemoveHold func(id, by string) (Hold, error)
+	AddHold      func(ctx context.Context, r HoldRequest, by string) (Hold, error)
+	RemoveHold   func(id, by string) (Hold, error)
+	TriggerEvent func(r EventRequest) (TriggeredEvent, error)
+	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
+	Events func(stream string, from, to time.Time, most int) []Event
 }
 
 // Setting is a setting in effect. Value holds no secret.

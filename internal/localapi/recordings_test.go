@@ -272,7 +272,10 @@ func TestTheFileOfASegment(t *testing.T) {
 func TestWhatIsAskedWrong(t *testing.T) {
 	t.Parallel()
 	s := door(t, 0)
-	a := serveOptions(t, Options{Store: s, Agent: Agent{Configured: func() []string { return []string{"new"} }}})
+	a := serveOptions(t, Options{Store: s, Agent: Agent{
+		Configured: func() []string { return []string{"new"} },
+		Events:     func(string, time.Time, time.Time, int) []Event { return nil },
+	}})
 	const segmentName = "20261121T042048.123Z"
 	for _, route := range Routes() {
 		if len(route.Params) == 0 || route.Type == typeEvents || route.Method != http.MethodGet {

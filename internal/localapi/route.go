@@ -31,6 +31,7 @@ const (
 	pathConditions   = "/v1/conditions"
 	pathUsage        = "/v1/usage"
 	pathHolds        = "/v1/holds"
+	pathEvents       = "/v1/events"
 )
 
 // Right is what a peer needs for a request.
@@ -132,6 +133,18 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathChanges, Answer: changes.Change{}, Type: typeEvents, serve: (*Server).getChanges, Most: followers,
 			Params: []Param{paramAnyStream},
 			Doc:    "[What changes](#changes), as server-sent events, until the client disconnects."},
+		{Method: http.MethodGet, Path: pathEvents, Answer: []Event{}, serve: (*Server).getEvents, Most: scans,
+			Params: []Param{paramAnyStream, paramFrom, paramTo, paramLimit},
+			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
+				"`limit` the newest."},
+	}, operations()...)
+}
+
+// operations are the routes of those who may operate.
+func operations() []Route {
+	return append([]Route{
+		{Method: http.MethodPost, Path: pathEvents, Right: Operate, Body: EventRequest{}, Answer: TriggeredEvent{}, serve: (*Server).postEvent,
+			Doc: "Begins an [event](events.md), or extends an open one; the answer comes once it is on the disk."},
 		{Method: http.MethodPost, Path: pathReadSecrets, Right: Operate, serve: (*Server).readSecrets,
 			Doc: "Reads the cameras' secrets again at once. The answer does not wait for that."},
 		{Method: http.MethodPost, Path: pathReload, Right: Operate, Answer: Reloaded{}, serve: (*Server).reload,

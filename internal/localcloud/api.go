@@ -16,7 +16,7 @@ import (
 func (c *Cloud) handleAPI(w http.ResponseWriter, r *http.Request) {
 	e := calls.Of(r.Context())
 	switch {
-	case r.URL.Path == "/putMedia" || r.URL.Path == "/getMedia":
+	case media.Serves(r.URL.Path):
 		e.Service, e.Operation, e.Resource = awsapi.KVS, kvs.OperationOf(r), media.StreamOf(r.Header)
 		c.media.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, iotcreds.RoleAliasesPath):
@@ -89,6 +89,9 @@ func (c *Cloud) verifyMedia(r *http.Request) error {
 	e.Caller = who.String()
 	if body != nil && e.Resource == "" {
 		e.Resource = kvs.ResourceOf(body)
+	}
+	if err := c.faults.strike("operation " + e.Operation); err != nil {
+		return err
 	}
 	return c.policies.Authorize(who, awsapi.KVS, e.Operation, e.Resource)
 }

@@ -131,6 +131,7 @@ func TestDeniedMediaHasStatus403AndNoCode(t *testing.T) {
 		{"/putMedia", "", "", 200},
 		{"/getMedia", `{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}`,
 			"kinesisvideo:GetMedia on resource: " + arn + " because", 403},
+		{"/listFragments", `{"StreamName":"cam"}`, "kinesisvideo:ListFragments on resource: " + arn + " because", 403},
 	} {
 		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: awsapi.KVS, region: Region, key: c.keys.Issue(hub,
 			time.Now()), at: time.Now()}

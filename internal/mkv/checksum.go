@@ -75,15 +75,17 @@ func addSum(sum uint32, data []byte) uint32 { return crc32.Update(sum, crc32.IEE
 
 // sumOf returns the checksum of a cluster in a file.
 func sumOf(r io.ReaderAt, f Fragment) (uint32, error) {
-	var s summing
-	_, err := io.Copy(&s, io.NewSectionReader(r, f.Offset+clusterPrefixSize, f.Size-clusterPrefixSize))
-	return s.sum, err
+	sum := crc32.NewIEEE()
+	_, err := io.Copy(sum, io.NewSectionReader(r, f.Offset+clusterPrefixSize, f.Size-clusterPrefixSize))
+	return sum.Sum32(), err
 }
 
-// summing is an io.Writer that computes the checksum of the bytes written to it.
-type summing struct{ sum uint32 }
-
-func (s *summing) Write(p []byte) (int, error) {
-	s.sum = addSum(s.sum, p)
-	return len(p), nil
+// Intact reports whether a fragment's bytes are those that its checksum was computed from. One without a checksum counts as intact.
+func Intact(r io.ReaderAt, f Fragment) (bool, error) {
+	stated, state, err := sumBefore(r, f.Offset)
+	if err != nil || state != sumStated {
+		return err == nil, err
+	}
+	sum, err := sumOf(r, f)
+	return sum == stated, err
 }

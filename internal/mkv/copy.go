@@ -3,6 +3,7 @@ package mkv
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"time"
 
@@ -24,17 +25,18 @@ func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration)
 	copied := f
 	copied.Offset, copied.Start, copied.Last = w.size+sumSize, start, start+f.Last-f.Start
 	head := appendSumRoom(nil)
-	after := summing{headSum(copied)}
-	var sums io.Writer = &after
+	after := crc32.NewIEEE()
+	_, _ = after.Write(headOfCluster(copied)) // it never fails
+	var sums io.Writer = after
 	if state == sumStated {
-		putSum(head, sumMark, stated^crc.Shift(headSum(f)^headSum(copied), f.Size-ClusterHeadSize))
+		putSum(head, sumMark, stated^crc.Shift(addSum(0, headOfCluster(f))^addSum(0, headOfCluster(copied)), f.Size-ClusterHeadSize))
 		sums = io.Discard
 	}
 	if w.err = w.copyBlocks(head, io.TeeReader(fragmentBlocks(from, f), sums), copied); w.err != nil {
 		return w.err
 	}
 	if state != sumStated {
-		w.err = w.complete(copied, after.sum)
+		w.err = w.complete(copied, after.Sum32())
 	}
 	w.fragments = append(w.fragments, copied)
 	inner, err := innerKeyframes(from, f)
@@ -52,11 +54,11 @@ func fragmentBlocks(from io.ReaderAt, f Fragment) io.Reader {
 	return io.NewSectionReader(from, f.Offset+ClusterHeadSize, f.Size-ClusterHeadSize)
 }
 
-// headSum returns the checksum of a fragment's head.
-func headSum(f Fragment) uint32 {
+// headOfCluster returns the part of a fragment's head that its checksum covers.
+func headOfCluster(f Fragment) []byte {
 	var head [ClusterHeadSize]byte
 	PutClusterHead(head[:], f.Size, f.Start.Milliseconds())
-	return addSum(0, head[clusterPrefixSize:])
+	return head[clusterPrefixSize:]
 }
 
 // copyBlocks writes a complete fragment after the room for its checksum.
@@ -68,13 +70,10 @@ func (w *Writer) copyBlocks(sumRoom []byte, blocks io.Reader, f Fragment) error 
 	if err != nil {
 		return err
 	}
-	m, err := io.Copy(onlyWriter{w.file}, blocks)
+	m, err := io.Copy(struct{ io.Writer }{w.file}, blocks) // without the file's other methods a plain buffer is used
 	w.size += m
 	if err == nil && m < f.Size-ClusterHeadSize {
 		err = fmt.Errorf("the fragment at %s ends early: %w", f.Start, io.ErrUnexpectedEOF)
 	}
 	return err
 }
-
-// onlyWriter hides the file's other methods, so that io.Copy uses a plain buffer.
-type onlyWriter struct{ io.Writer }

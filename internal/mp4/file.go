@@ -36,7 +36,7 @@ const mediaHead = boxHead + 8
 // NewFile writes what precedes the movie, with room for an index of that many bytes.
 func NewFile(disk Disk, index int64) (*File, error) {
 	if index = max(index, boxHead); index > math.MaxUint32 {
-		return nil, fmt.Errorf("an index of %d bytes is too long for one file", index)
+		return nil, tooLong(index)
 	}
 	head := append(fileType(), freeHead(index)...)
 	media := int64(len(head)-boxHead) + index
@@ -47,6 +47,10 @@ func NewFile(disk Disk, index int64) (*File, error) {
 	}
 	_, err := disk.WriteAt(append(u32(1), "mdat\x00\x00\x00\x00\x00\x00\x00\x00"...), media)
 	return f, err
+}
+
+func tooLong(index int64) error {
+	return fmt.Errorf("an index of %d bytes is too long for one file of MP4: export a shorter time, or to Matroska", index)
 }
 
 func freeHead(size int64) []byte { return append(u32(uint32(size)), "free"...) }
@@ -74,7 +78,7 @@ func (f *File) Finish(ctx context.Context) (int64, error) {
 		at, left = f.end, 0
 	}
 	if size > math.MaxUint32 {
-		return 0, fmt.Errorf("an index of %d bytes is too long for one file", size)
+		return 0, tooLong(size)
 	}
 	w := &placedWriter{f.disk, at}
 	out := bufio.NewWriterSize(w, 256<<10)

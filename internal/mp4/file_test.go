@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -316,6 +317,14 @@ func (d *fullDisk) WriteAt(p []byte, off int64) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	return d.sparse.WriteAt(p, off)
+}
+
+// TestAnIndexBeyond4GiB says what to do instead.
+func TestAnIndexBeyond4GiB(t *testing.T) {
+	t.Parallel()
+	if _, err := NewFile(&fullDisk{}, 1<<33); err == nil || !strings.Contains(err.Error(), "export a shorter time") {
+		t.Error(err)
+	}
 }
 
 // FuzzFile makes files of streams that are damaged on their way.

@@ -19,7 +19,7 @@ import (
 // hubRights are what deploy/aws/hubs.yaml grants beside the role and the policy of AWS's guide.
 var hubRights = []string{
 	"kinesisvideo:ListEdgeAgentConfigurations", "kinesisvideo:ListTagsForStream", "kinesisvideo:DescribeStreamStorageConfiguration",
-	"iot:RetainPublish",
+	"kinesisvideo:ListFragments", "iot:RetainPublish",
 }
 
 var rightName = regexp.MustCompile(`\b(?:iot|kinesisvideo|secretsmanager|cloudwatch|kms|sts):[A-Z]\w+`)
@@ -84,6 +84,23 @@ func TestACheckNamesTheStorageTier(t *testing.T) {
 		h.Configure("door", h.Secret("door", camera.URL()))
 		all, _ := h.check()
 		if !strings.Contains(all.String(), want) || strings.Contains(all.bad(), "torage tier") {
+			t.Errorf("it lacks %q:\n%s", want, all)
+		}
+	}
+}
+
+// TestACheckSaysWhetherAuditsMayList what the cloud has, which nothing else needs.
+func TestACheckSaysWhetherAuditsMayList(t *testing.T) {
+	for want, deny := range map[string][]string{
+		"The hub's role may list the fragments of the stream": nil,
+		"which only audits need; kinesisvideo:ListFragments":  {"kinesisvideo:ListFragments"},
+	} {
+		h := newRig(t, func(o *localcloud.Options) { o.AsAWS, o.Allow, o.Deny = true, hubRights, deny })
+		camera := h.Camera(fakecam.Options{})
+		camera.Unplug() // a look at it takes seconds
+		h.Configure("door", h.Secret("door", camera.URL()))
+		all, _ := h.check()
+		if !strings.Contains(all.String(), want) || strings.Contains(all.bad(), "ragments") {
 			t.Errorf("it lacks %q:\n%s", want, all)
 		}
 	}

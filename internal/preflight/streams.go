@@ -74,6 +74,7 @@ func (c *checker) checkStream(ctx context.Context, w wantedStream) checkedStream
 	if !c.settings.NoCloud {
 		c.checkRetention(ctx, &s)
 		c.checkTier(ctx, &s)
+		c.checkFragments(ctx, &s)
 		c.checkStreamRights(ctx, &s)
 	}
 	return s
@@ -238,6 +239,22 @@ func (c *checker) checkTier(ctx context.Context, s *checkedStream) {
 	case errors.As(err, &answer) && answer.Meaning.RightMissing():
 		s.add(check, true, "The hub's role may not read the storage tier of the stream, which nothing needs; "+
 			"%s allows it.", answer.Meaning.Permission("kinesisvideo:DescribeStreamStorageConfiguration"))
+	}
+}
+
+// checkFragments tries what an audit needs. Nothing else depends on it, so nothing about it is wrong.
+func (c *checker) checkFragments(ctx context.Context, s *checkedStream) {
+	const check = "audit"
+	defer c.questions.begin("Kinesis Video Streams, about the fragments of stream " + s.name)()
+	now := c.o.Now()
+	err := c.kvs.StoredFragments(ctx, s.name, now.Add(-time.Second), now, func([]kvs.StoredFragment) {})
+	var answer *kvs.RequestError
+	switch {
+	case err == nil:
+		s.add(check, true, "The hub's role may list the fragments of the stream in the cloud, as audits need.")
+	case errors.As(err, &answer) && answer.Meaning.RightMissing() && answer.Operation == "ListFragments":
+		s.add(check, true, "The hub's role may not list the fragments of the stream in the cloud, which only audits need; %s allows it.",
+			answer.Meaning.Permission("kinesisvideo:ListFragments"))
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 // conclude carries out what follows from the end of the session. It returns how long to wait before the next one.
 func (e *session) conclude(ctx context.Context) time.Duration {
 	e.countReceived()
+	if e.end.madeWay && e.failure == nil {
+		return 0
+	}
 	err := e.conn.Err()
 	if e.failure != nil {
 		e.judge()

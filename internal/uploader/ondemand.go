@@ -57,11 +57,21 @@ type onDemand struct {
 
 func (d onDemand) run(ctx context.Context) error {
 	u := d.u
-	defer u.lock.request()()
+	defer u.lock.request(d.mode.urgent)()
 	if err := u.lock.lock(ctx); err != nil {
 		return err
 	}
-	defer u.lock.unlock()
+	held := true
+	defer func() {
+		if held {
+			u.lock.unlock()
+		}
+	}()
+	d.mode.stepAside = func() bool {
+		u.lock.unlock()
+		held = u.lock.lock(ctx) == nil
+		return held
+	}
 	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // the state of the upload that it interrupted
 	unreadable := health.SystemFault(codeStore, nil,
 		"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
@@ -125,6 +126,11 @@ type Options struct {
 	Bandwidth *pace.Bandwidth
 	// Cap bounds what all streams of the hub send. nil = nothing does.
 	Cap LineCap
+	// Line says when what can wait has to make way for the media of events. nil = never.
+	Line *giveway.Line
+	// Events returns the ids of the events that media belongs to that was recorded between these times, as a tag has them. It is
+	// called for each fragment that is sent. Default: none.
+	Events func(began, ended time.Time) string
 	// Retry has the pauses after transient failures. Default 500 ms doubling to 30 s.
 	Retry backoff.Policy
 	// AskUser has the pauses while a person must act. Default 1 min doubling to 5 min.
@@ -170,6 +176,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Cap == nil {
 		o.Cap = uncapped{}
+	}
+	if o.Events == nil {
+		o.Events = func(time.Time, time.Time) string { return "" }
 	}
 	if o.Audio == nil {
 		o.Audio = func() Audio { return AudioPlayable }

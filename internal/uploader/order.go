@@ -14,14 +14,19 @@ const liveLag = 5 * time.Second
 
 // mode is how an uploader works through the pending fragments.
 type mode struct {
-	drain    bool                // end when nothing is pending
-	live     bool                // newest first
-	onDemand bool                // of an onDemand, which holds the lock
-	from, to time.Time           // when the fragments were recorded, with onDemand
-	without  func(queue.ID) bool // fragments that are passed over; nil = none
-	each     func(size int64)    // called with the bytes of each fragment that is done; may be nil
+	drain    bool        // end when nothing is pending
+	live     bool        // newest first
+	onDemand bool        // of an onDemand, which holds the lock
+	urgent   bool        // of the media of an event: before all other uploads on demand
+	goesOn   func() bool // with urgent: more will be recorded
+	// stepAside, with onDemand, lets others have the lock. It reports false, without the lock, when the context has ended.
+	stepAside func() bool
+	from, to  time.Time           // when the fragments were recorded, with onDemand
+	without   func(queue.ID) bool // fragments that are passed over; nil = none
+	each      func(size int64)    // called with the bytes of each fragment that is done; may be nil
 
-	capChanges <-chan struct{} // receives when the cap's answer may be another one
+	capChanges  <-chan struct{} // receives when the cap's answer may be another one
+	lineChanges <-chan struct{} // receives when what can wait may have to make way, or may be sent again
 }
 
 // class returns the class of the media that a session sends in that turn. What is not sent live is the backlog, also
@@ -125,7 +130,9 @@ func (l *live) over(t turn, began time.Time, next queue.Fragment) bool {
 }
 
 // listFragments returns the fragments of a segment.
-func listFragments(s store, k segment.Key) ([]mkv.Fragment, error) {
+func listFragments(s interface {
+	OpenSegment(k segment.Key) (*segment.Reader, error)
+}, k segment.Key) ([]mkv.Fragment, error) {
 	reader, err := s.OpenSegment(k)
 	if err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ const (
 	stateUploading = "uploading"
 	stateWaiting   = "waiting for the cloud"
 	stateCapped    = "waiting for the cap"
+	stateMadeWay   = "waiting for an event's media"
 	stateStopped   = "stopped"
 )
 

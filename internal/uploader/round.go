@@ -48,15 +48,22 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 	var unwatch func()
 	m.capChanges, unwatch = u.o.Cap.Watch()
 	defer unwatch()
+	m.lineChanges, unwatch = u.o.Line.Watch()
+	defer unwatch()
 	defer func() {
 		if ctx.Err() != nil && !m.onDemand {
 			u.report.pause(stateStopped)
 		}
 	}()
 	for ctx.Err() == nil {
+		if m.onDemand && !m.urgent && u.lock.urgent() && !m.stepAside() {
+			break
+		}
 		more, wait, err := u.round(ctx, m, changes)
 		switch {
 		case ctx.Err() != nil:
+		case errors.Is(err, errMakesWay):
+			u.awaitLine(ctx, m, changes)
 		case err != nil && m.onDemand:
 			return u.o.Cap.Fault(u.o.Stream)
 		case err != nil:
@@ -81,13 +88,16 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 }
 
 // round runs one session; more is false when nothing can be sent now. It returns how long to wait before the
-// next round. The error is errCapped, or nil.
+// next round. The error is errCapped, errMakesWay, or nil.
 func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration, err error) {
 	if !m.onDemand {
 		if u.lock.lock(ctx) != nil {
 			return false, 0, nil
 		}
 		defer u.lock.unlock()
+		if u.lock.requested() {
+			return true, 0, nil // the upload on demand waits for the lock already
+		}
 	}
 	defer u.queue.Release()
 	u.queue.Restart()
@@ -105,6 +115,9 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	}
 	if u.o.Cap.May(m.class(t), first.Bytes()) == meter.Refused {
 		return false, 0, errCapped
+	}
+	if m.waits(t) && !u.o.Line.May(u.takes(first.Bytes())) {
+		return false, 0, errMakesWay
 	}
 	began := time.Now()
 	wait = u.attempt(ctx, first, changes, session{u: u, mode: m, turn: t})
@@ -189,7 +202,7 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 // pause waits for that long, or less when an upload on demand is requested, or wake receives.
 func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <-chan struct{}) {
 	asked := u.lock.asked.C()
-	if m.onDemand {
+	if m.urgent {
 		asked = nil // it is the requested upload itself
 	}
 	timer := time.NewTimer(wait)

@@ -18,6 +18,7 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer e.giveBack()
+	defer e.u.current.Store(false)
 	for {
 		pause := e.feed()
 		timer.Reset(time.Until(e.deadline(pause)))
@@ -32,6 +33,9 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 		case <-changes:
 		case <-e.mode.capChanges:
 		case <-e.u.lock.asked.C():
+			e.makeWay()
+		case <-e.mode.lineChanges:
+			e.makeWay()
 		case <-timer.C:
 			e.expire()
 		case <-done:
@@ -63,6 +67,9 @@ func (e *session) deadline(pause time.Duration) time.Time {
 	if !e.timing.limit.IsZero() {
 		earliest(e.timing.limit)
 	}
+	if !e.timing.makeWay.IsZero() && e.sending.writing {
+		earliest(e.timing.makeWay)
+	}
 	if !e.flight.empty() || e.end.closing {
 		earliest(e.timing.lastProgress.Add(stall))
 	}
@@ -86,6 +93,8 @@ func (e *session) expire() {
 	stall := e.u.stallTimeout.lasts(e.sending.failsAlone)
 	switch {
 	case e.end.aborted:
+	case !e.timing.makeWay.IsZero() && e.sending.writing && !now.Before(e.timing.makeWay):
+		e.abandon()
 	case !e.timing.limit.IsZero() && !now.Before(e.timing.limit):
 		e.abort()
 	case (!e.flight.empty() || e.end.closing) && !now.Before(e.timing.lastProgress.Add(stall)):

@@ -12,6 +12,8 @@ import (
 type sendLock struct {
 	held     chan struct{} // capacity 1
 	requests atomic.Int32  // uploads on demand that wait for it or hold it
+	events   atomic.Int32  // of these: of the media of events
+	waiting  atomic.Int32  // goroutines that wait for it
 	asked    signal.Signal // set with each request
 }
 
@@ -19,6 +21,8 @@ func newSendLock() sendLock { return sendLock{held: make(chan struct{}, 1), aske
 
 // lock waits for it. The goroutine that has waited longest is next.
 func (l *sendLock) lock(ctx context.Context) error {
+	l.waiting.Add(1)
+	defer l.waiting.Add(-1)
 	select {
 	case l.held <- struct{}{}:
 		return nil
@@ -29,12 +33,26 @@ func (l *sendLock) lock(ctx context.Context) error {
 
 func (l *sendLock) unlock() { <-l.held }
 
-// request asks the holder to yield, until done is called.
-func (l *sendLock) request() (done func()) {
+// request asks the holder to yield, until done is called. urgent: also where that is an upload on demand.
+func (l *sendLock) request(urgent bool) (done func()) {
+	if urgent {
+		l.events.Add(1)
+	}
 	l.requests.Add(1)
 	l.asked.Set()
-	return func() { l.requests.Add(-1) }
+	return func() {
+		l.requests.Add(-1)
+		if urgent {
+			l.events.Add(-1)
+		}
+	}
 }
 
 // requested reports whether an upload on demand waits or runs.
 func (l *sendLock) requested() bool { return l.requests.Load() > 0 }
+
+// urgent reports whether an upload of the media of an event waits or runs.
+func (l *sendLock) urgent() bool { return l.events.Load() > 0 }
+
+// wanted reports whether somebody waits for it.
+func (l *sendLock) wanted() bool { return l.waiting.Load() > 0 }

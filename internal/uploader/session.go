@@ -40,6 +40,8 @@ type sending struct {
 	writing    bool           // last is being written
 	single     bool           // the session is for one fragment only
 	failsAlone bool           // last failed while others passed
+	began      time.Time      // when last began
+	before     int64          // bytes of the session before last
 	tags       *tagSet        // sent last; nil = none yet
 	cut        mkv.Cut        // of the fragment being written, where not all tracks are sent
 }
@@ -49,6 +51,7 @@ type sessionEnd struct {
 	closing bool // the body is ended
 	aborted bool
 	stalled bool // aborted, as neither a byte nor an acknowledgement moved
+	madeWay bool // aborted, as the fragment that was being written made way for the media of an event
 }
 
 // failure is why a session ended: an ERROR acknowledgement, or the end of the connection.
@@ -81,7 +84,7 @@ func (e *session) feed() time.Duration {
 		if wait := u.pace.UntilFragment(); wait > 0 {
 			return wait
 		}
-		if !e.affords(next) {
+		if e.mode.waits(e.turn) && !u.o.Line.May(u.takes(next.Bytes())) || !e.affords(next) {
 			return 0
 		}
 		e.send(next)
@@ -96,14 +99,22 @@ func (e *session) fed() {
 	if e.turn.order == liveEdge {
 		u.live.caughtUp = true
 	}
+	u.current.Store(!e.mode.onDemand && !e.mode.drain && e.turn.order != liveEdge)
 	at, ok := u.again()
-	if e.mode.drain || e.turn.order == liveEdge || e.yields() || ok && !time.Now().Before(at) || u.refused.Waiting() {
+	if e.mode.drain && !e.lingers() || e.turn.order == liveEdge || e.yields() || ok && !time.Now().Before(at) || u.refused.Waiting() {
 		e.close()
 	}
 }
 
+// lingers reports whether a session that has sent all there is waits for what will be recorded next.
+func (e *session) lingers() bool {
+	return e.mode.goesOn != nil && !e.u.lock.wanted() && e.mode.goesOn()
+}
+
 // yields reports whether the session has to end for an upload on demand.
-func (e *session) yields() bool { return !e.mode.onDemand && e.u.lock.requested() }
+func (e *session) yields() bool {
+	return !e.mode.onDemand && e.u.lock.requested() || !e.mode.urgent && e.u.lock.urgent()
+}
 
 // send starts sending the fragment, or refuses one that has nothing to send.
 func (e *session) send(next queue.Fragment) {
@@ -124,11 +135,13 @@ func (e *session) send(next queue.Fragment) {
 	}
 	e.flight.add(inflight{Fragment: next, size: size, omitted: omitted})
 	e.sending.last, e.sending.any, e.sending.writing = next, true, true
+	e.sending.began, e.sending.before = time.Now(), e.conn.BytesSent()
 	e.sending.failsAlone = u.poison.FailsAlone(next.ID())
 	u.queue.Take(next)
 	var tail []byte
 	// Where the next may be recorded much later, or waits for the acknowledgement of this one, a tag ends the fragment.
-	if set, elements := u.tags.tail(next.Split != nil || !e.mode.drain || u.o.MaxInFlight < minInFlight); set != nil {
+	end := next.Split != nil || !e.mode.drain || e.mode.goesOn != nil || u.o.MaxInFlight < minInFlight
+	if set, elements := u.tags.tail(end, u.o.Events(next.Began(), next.Ended())); set != nil {
 		e.sending.tags, tail = set, elements
 	}
 	e.conn.Send(head, media, tail)
@@ -190,7 +203,8 @@ func (e *session) sent() {
 	now := time.Now()
 	e.sending.writing = false
 	e.giveBack()
-	e.timing.lastWrite, e.timing.lastProgress = now, now
+	e.timing.lastWrite, e.timing.lastProgress, e.timing.makeWay = now, now, time.Time{}
+	e.u.measured(e.conn.BytesSent()-e.sending.before, now.Sub(e.sending.began))
 	if i := e.flight.index(e.sending.last); i >= 0 {
 		e.flight.list[i].sent = now
 	}

@@ -26,6 +26,9 @@ const (
 
 var actedUpon = []string{TagImageGeneration, TagImagePrefix, TagNotification}
 
+// TagEvent has the ids of the events that a fragment belongs to, separated by commas.
+const TagEvent = "kvs-edge-event"
+
 // tagEndOfFragment ends the fragment that precedes it: the service stores and acknowledges that fragment at once,
 // instead of when the next begins. AWS's C producer sends it when no more frames arrive.
 const tagEndOfFragment = "AWS_KINESISVIDEO_END_OF_FRAGMENT"
@@ -36,6 +39,7 @@ var endOfFragment = mkv.AppendTags(nil, []mkv.Tag{{Name: tagEndOfFragment}})
 type tagSet struct {
 	encoded []byte // a Tags element; empty = no tags
 	full    bool   // no further tag is allowed
+	nearly  bool   // one further tag is allowed
 }
 
 // withoutTagsFor is how long tags that the service refused are left out, unless they change.
@@ -90,7 +94,7 @@ func (t *fragmentTags) set(tags []mkv.Tag) error {
 	if err := CheckTags(tags); err != nil {
 		return err
 	}
-	set := &tagSet{encoded: mkv.AppendTags(nil, tags), full: len(tags) == kvslimit.Tags}
+	set := &tagSet{encoded: mkv.AppendTags(nil, tags), full: len(tags) == kvslimit.Tags, nearly: len(tags) == kvslimit.Tags-1}
 	if !bytes.Equal(t.current.Load().encoded, set.encoded) {
 		t.current.Store(set)
 	}
@@ -98,8 +102,9 @@ func (t *fragmentTags) set(tags []mkv.Tag) error {
 }
 
 // tail returns the elements that follow the next fragment, and the tags that they are made of: nil where there are
-// none. With end, the tag that ends the fragment is the last; it is withheld with the others.
-func (t *fragmentTags) tail(end bool) (set *tagSet, elements []byte) {
+// none. events are the ids of the fragment's events, where it has some. With end, the tag that ends the fragment is the last; it is
+// withheld with the others.
+func (t *fragmentTags) tail(end bool, events string) (set *tagSet, elements []byte) {
 	set = t.current.Load()
 	if t.withheld != nil && (t.withheld != set || t.now().After(t.until)) {
 		t.release()
@@ -108,6 +113,10 @@ func (t *fragmentTags) tail(end bool) (set *tagSet, elements []byte) {
 		return nil, nil
 	}
 	elements = slices.Clip(set.encoded)
+	if events != "" && !set.full {
+		// Where there is room for one tag only, that is this one.
+		elements, end = mkv.AppendTags(elements, []mkv.Tag{{Name: TagEvent, Value: events}}), end && !set.nearly
+	}
 	if end && !set.full {
 		elements = append(elements, endOfFragment...)
 	}

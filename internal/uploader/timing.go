@@ -8,6 +8,7 @@ const lingerTime = 2 * time.Second
 
 // timing has the times that a session's deadlines are measured from.
 type timing struct {
+	makeWay      time.Time // when the fragment that is being written has to make way; zero = never
 	limit        time.Time // when to stop waiting, at the end or after an ERROR; zero = after a stall timeout
 	lastProgress time.Time // when a byte or an acknowledgement moved last
 	lastWrite    time.Time // when a fragment was written last

@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
@@ -16,10 +17,10 @@ import (
 )
 
 // Uploader uploads one stream's recordings. Run, RunLive and Drain are for one
-// goroutine at a time; Range, Refused and SetTags may be called concurrently with them.
+// goroutine at a time; Range, Urgent, Refused, Current and SetTags may be called concurrently with them.
 type Uploader struct {
 	o    Options
-	lock sendLock // guards everything below, except tags.set
+	lock sendLock // guards everything below, except tags.set and current
 
 	queue        *queue.Queue
 	pace         *pace.Pace
@@ -34,6 +35,8 @@ type Uploader struct {
 	report       report
 	progress     progress
 	accepted     accepted
+	rate         float64     // bytes/s at which fragments were sent lately; 0 = not known
+	current      atomic.Bool // see Current
 }
 
 // accepted is how long fragments are that the service accepts, as far as its answers say.

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideoarchivedmedia"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
@@ -36,6 +38,7 @@ type Options struct {
 // Client speaks to KVS for all streams of a hub. Safe for concurrent use.
 type Client struct {
 	api         *kinesisvideo.Client
+	archive     *kinesisvideoarchivedmedia.Client // its host comes with each call
 	config      awsclient.Config
 	region      string
 	credentials aws.CredentialsProvider // keeps them
@@ -46,7 +49,14 @@ type Client struct {
 	now         func() time.Time
 
 	mu        sync.Mutex
-	endpoints map[string]endpoint // by stream; guarded by mu
+	endpoints map[endpointOf]endpoint // guarded by mu
+	lists     listPace
+}
+
+// endpointOf is what an endpoint is for.
+type endpointOf struct {
+	stream string
+	api    types.APIName
 }
 
 // invalidator is a provider that keeps credentials until they are refused.
@@ -68,7 +78,7 @@ func New(o Options) *Client {
 	}
 	c := &Client{
 		config: o.Config, region: o.Config.Region(), transport: o.Config.Media(), userAgent: o.Config.UserAgent(),
-		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
+		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[endpointOf]endpoint),
 	}
 	cfg := o.Config.SDK(location.KinesisVideo)
 	// A provider that can be made to ask again keeps them itself. The SDK's cache around it would see
@@ -78,39 +88,49 @@ func New(o Options) *Client {
 	}
 	c.credentials = cfg.Credentials
 	c.api = kinesisvideo.NewFromConfig(cfg)
+	c.archive = kinesisvideoarchivedmedia.NewFromConfig(cfg)
 	return c
 }
 
 // DataEndpoint returns the URL that the stream's media is put to, kept for 45 min.
 func (c *Client) DataEndpoint(ctx context.Context, stream string) (string, error) {
+	return c.dataEndpoint(ctx, endpointOf{stream, types.APINamePutMedia})
+}
+
+func (c *Client) dataEndpoint(ctx context.Context, of endpointOf) (string, error) {
+	stream := of.stream
 	c.mu.Lock()
-	known, ok := c.endpoints[stream]
+	known, ok := c.endpoints[of]
 	c.mu.Unlock()
 	if age := c.now().Sub(known.fetched); ok && age >= 0 && age < kvslimit.EndpointAge {
 		return known.url, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	out, err := c.api.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{StreamName: &stream, APIName: "PUT_MEDIA"})
+	out, err := c.api.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{StreamName: &stream, APIName: of.api})
 	if err != nil {
 		return "", callError("GetDataEndpoint", stream, err)
 	}
 	url := aws.ToString(out.DataEndpoint)
 	if _, err := c.config.Endpoints().Given(location.Media, url); err != nil {
-		return "", fmt.Errorf("stream %s is not sent: %w", stream, err)
+		return "", fmt.Errorf("the endpoint of stream %s is not used: %w", stream, err)
 	}
 	c.mu.Lock()
-	c.endpoints[stream] = endpoint{url: url, fetched: c.now()}
+	c.endpoints[of] = endpoint{url: url, fetched: c.now()}
 	c.mu.Unlock()
 	c.log.Debug("data endpoint received", zap.String("stream", stream), zap.String("endpoint", url))
 	return url, nil
 }
 
-// InvalidateEndpoint makes the next PutMedia of the stream ask for its endpoint again.
+// InvalidateEndpoint makes the next request about the stream's media ask for its endpoint again.
 func (c *Client) InvalidateEndpoint(stream string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.endpoints, stream)
+	for of := range c.endpoints {
+		if of.stream == stream {
+			delete(c.endpoints, of)
+		}
+	}
 }
 
 // InvalidateCredentials makes the next request ask for credentials again.

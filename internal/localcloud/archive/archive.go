@@ -10,7 +10,8 @@
 // counted; only those of RELATIVE sessions get a new Cluster head, with the absolute time, and
 // keep their own in fragments.jsonl.
 // What producers sent before their first Clusters is in heads/, each distinct one once, and what
-// they sent between Clusters, tags above all, in tags.jsonl. PERSISTED is sent when the file system
+// they sent between Clusters, tags above all, in tags.jsonl. Fragments that the cloud is to have lost are named
+// in lost.jsonl, which is there only if there are any. PERSISTED is sent when the file system
 // has taken the bytes and the lines: they survive the end of the process, not a power cut.
 // Directories of versions without heads/ are opened and continued; GetMedia then writes a head of
 // its own for the old fragments.
@@ -21,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -45,7 +47,10 @@ func Open(dir string) (*Archive, []Fragment, error) {
 	a.heads.dir = filepath.Join(dir, headsName)
 	var fragments []Fragment
 	at := map[string]int{} // index by number
-	var err error
+	lost, err := readLost(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the local cloud's list of lost fragments: %w", err)
+	}
 	a.fragments, err = openIndex(filepath.Join(dir, indexName), func(l line) {
 		at[l.Number] = len(fragments)
 		fragments = append(fragments, l.fragment())
@@ -65,6 +70,7 @@ func Open(dir string) (*Archive, []Fragment, error) {
 	for _, f := range fragments {
 		a.names[f.File] = true
 	}
+	fragments = slices.DeleteFunc(fragments, func(f Fragment) bool { return lost[lostLine{Stream: f.Stream, Number: f.Number}] })
 	return a, fragments, nil
 }
 

@@ -159,6 +159,10 @@ func (c *check) value(path string, s *Shape, value any) any {
 		return c.mapping(path, s, value)
 	case Integer:
 		return c.integer(path, s, value)
+	case Timestamp:
+		if _, ok := value.(json.Number); !ok {
+			return c.wrongType(path, "a time in seconds since 1970, a number")
+		}
 	case Boolean:
 		if _, ok := value.(bool); !ok {
 			return c.wrongType(path, "true or false")

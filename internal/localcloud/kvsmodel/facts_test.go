@@ -19,6 +19,9 @@ import (
 // debianModel is the service's model as AWS ships it with its command line, in Debian's package awscli.
 const debianModel = "/usr/lib/python3/dist-packages/awscli/botocore/data/kinesisvideo/2017-09-30/service-2.json"
 
+// archivedModel is that of archived media.
+const archivedModel = "/usr/lib/python3/dist-packages/awscli/botocore/data/kinesis-video-archived-media/2017-09-30/service-2.json"
+
 // newer are the parts of the table that AWS added or changed after that model: since then tokens may
 // have 1024 characters instead of 512, and the interval of images has no bounds in the model.
 var newer = []string{
@@ -60,7 +63,11 @@ func (m awsModel) describe(out map[string]string, path string, ref awsRef) {
 		most = *s.Max
 	}
 	pattern := strings.TrimSuffix(strings.TrimPrefix(s.Pattern, "^"), "$")
-	out[path] = fact(ref.Shape, s.Type, least, most, pattern, s.Enum, s.Sensitive)
+	kind := s.Type
+	if kind == "long" {
+		kind = "integer"
+	}
+	out[path] = fact(ref.Shape, kind, least, most, pattern, s.Enum, s.Sensitive)
 	for name, member := range s.Members {
 		at := path + "." + name
 		m.describe(out, at, member)
@@ -78,7 +85,7 @@ func (m awsModel) describe(out map[string]string, path string, ref awsRef) {
 }
 
 func describe(out map[string]string, path string, s *kvsmodel.Shape) {
-	kinds := []string{"string", "integer", "boolean", "structure", "list", "map"}
+	kinds := []string{"string", "integer", "boolean", "structure", "list", "map", "timestamp"}
 	out[path] = fact(s.Name, kinds[s.Kind], s.Min, s.Max, s.Pattern, s.Enum, s.Sensitive)
 	describeMembers(out, path, s.Members)
 	switch s.Kind {
@@ -106,8 +113,15 @@ func fact(name, kind string, least, most int64, pattern string, enum []string, s
 
 func TestTheTableSaysWhatTheModelOfAWSSays(t *testing.T) {
 	t.Parallel()
+	compared := compareOperations(t, debianModel, kvsmodel.Operations)
+	compared += compareOperations(t, archivedModel, []kvsmodel.Operation{*kvsmodel.ListFragments})
+	t.Logf("%d members compared", compared)
+}
+
+func compareOperations(t *testing.T, path string, list []kvsmodel.Operation) (compared int) {
+	t.Helper()
 	testtools.Need(t, "/usr/bin/aws")
-	data, err := os.ReadFile(debianModel)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +129,7 @@ func TestTheTableSaysWhatTheModelOfAWSSays(t *testing.T) {
 	if err := json.Unmarshal(data, &model); err != nil {
 		t.Fatal(err)
 	}
-	compared := 0
-	for _, o := range kvsmodel.Operations {
+	for _, o := range list {
 		theirs, known := model.Operations[o.Name]
 		if !known {
 			if !slices.Contains(newer, o.Name) {
@@ -145,7 +158,7 @@ func TestTheTableSaysWhatTheModelOfAWSSays(t *testing.T) {
 		describeMembers(got, o.Name, o.Members)
 		compared += compare(t, got, want)
 	}
-	t.Logf("%d members compared", compared)
+	return compared
 }
 
 func compare(t *testing.T, got, want map[string]string) (compared int) {

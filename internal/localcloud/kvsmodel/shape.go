@@ -1,4 +1,4 @@
-// Package kvsmodel owns the shape of the requests of the Kinesis Video Streams control plane, API
+// Package kvsmodel owns the shape of the requests of the Kinesis Video Streams control plane and of its archived media, API
 // version 2017-09-30: the members of each operation, their constraints, and the errors that an
 // operation declares. It must not know what an operation does.
 package kvsmodel
@@ -20,6 +20,7 @@ const (
 	Structure
 	List
 	Map
+	Timestamp // seconds since 1970, a number
 )
 
 // NoMin and NoMax are the bounds of what has none.

@@ -21,6 +21,7 @@ type Limits struct {
 	IdleTimeout           time.Duration // 60 s without a byte end the session; the API reference says 30 s
 	GetMediaPerSecond     int           // 5 per stream (quotas, GetMedia)
 	GetMediaConnections   int           // 3 per stream (quotas, GetMedia)
+	ListFragmentsPerSec   int           // 5 per stream (quotas, archived media)
 	GetMediaIdle          time.Duration // 5 s at the newest fragment, with no producer connected, end GetMedia (not documented)
 }
 
@@ -38,6 +39,7 @@ func (l Limits) orKVS() Limits {
 	l.IdleTimeout = cmp.Or(l.IdleTimeout, 60*time.Second)
 	l.GetMediaPerSecond = cmp.Or(l.GetMediaPerSecond, 5)
 	l.GetMediaConnections = cmp.Or(l.GetMediaConnections, 3)
+	l.ListFragmentsPerSec = cmp.Or(l.ListFragmentsPerSec, 5)
 	l.GetMediaIdle = cmp.Or(l.GetMediaIdle, 5*time.Second)
 	return l
 }
@@ -95,4 +97,11 @@ func (c *callRate) admit() bool {
 	}
 	c.calls = append(c.calls, now)
 	return true
+}
+
+// forget admits as many calls again as after a second.
+func (c *callRate) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = nil
 }

@@ -144,7 +144,7 @@ func TestRefusedReadersAreOneLine(t *testing.T) {
 		"too many open": {"POST", "/getMedia", selector(earliest),
 			"refused GetMedia of cam: ConnectionLimitExceededException (400) at the stream: "},
 		"another method":  {"GET", "/getMedia", "", "refused GET request: UnsupportedOperationException (405) at method: "},
-		"another request": {"POST", "/listFragments", "", "refused data plane request: UnknownOperationException (404) at path /listFragments: "},
+		"another request": {"POST", "/getClip", "", "refused data plane request: UnknownOperationException (404) at path /getClip: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,9 +15,11 @@ import (
 const (
 	opPutMedia = "PutMedia"
 	opGetMedia = "GetMedia"
+
+	opListFragments = "ListFragments"
 )
 
-// The exceptions of PutMedia and GetMedia that are answered, with their HTTP status (API reference).
+// The exceptions of the data plane that are answered, with their HTTP status (API reference).
 const (
 	ClientLimitExceeded     = "ClientLimitExceededException"     // 400
 	ConnectionLimitExceeded = "ConnectionLimitExceededException" // 400

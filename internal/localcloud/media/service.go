@@ -54,7 +54,7 @@ const (
 	AsStored                     // what KVS stores, whether or not anything can play it
 )
 
-// Service is the data plane. It serves POST /putMedia and POST /getMedia over HTTP/1.1; the
+// Service is the data plane. It serves POST /putMedia, /getMedia and /listFragments over HTTP/1.1; the
 // server must not set a ReadTimeout or WriteTimeout that it cannot lift, and wrappers of the
 // ResponseWriter must have Unwrap.
 type Service struct {
@@ -144,10 +144,12 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.putMedia(w, r)
 	case r.URL.Path == "/getMedia":
 		s.getMedia(w, r)
+	case r.URL.Path == "/listFragments":
+		s.listFragments(w, r)
 	default:
 		s.refuse(w, r, "data plane request", "", &awsapi.Error{
 			Status: http.StatusNotFound, Name: "UnknownOperationException", Where: "path " + r.URL.Path,
-			Message: "the data plane serves /putMedia and /getMedia",
+			Message: "the data plane serves /putMedia, /getMedia and /listFragments",
 		})
 	}
 }

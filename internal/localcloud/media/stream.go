@@ -17,6 +17,7 @@ type streamState struct {
 	bytePace *pace
 	puts     callRate
 	gets     callRate
+	lists    callRate
 	takeover sync.Mutex // held while one session replaces another
 
 	mu        sync.Mutex
@@ -36,6 +37,7 @@ func newStreamState(s *Service, name string) *streamState {
 		bytePace: newPace(s.o.Limits.BytesPerSecond, s.o.Limits.BytesPerSecond/4),
 		puts:     callRate{n: s.o.Limits.PutMediaPerSecond},
 		gets:     callRate{n: s.o.Limits.GetMediaPerSecond},
+		lists:    callRate{n: s.o.Limits.ListFragmentsPerSec},
 	}
 }
 

@@ -88,6 +88,9 @@ func (e *exporter) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if !e.started && e.damagedNow {
+		return e.allDamaged()
+	}
 	if !e.started {
 		return health.UserFault(Code, nil,
 			"The recordings of stream %s in that time were deleted before they could be exported: export a later time.", e.o.Stream)
@@ -97,14 +100,16 @@ func (e *exporter) run(ctx context.Context) error {
 
 // exporter is one export.
 type exporter struct {
-	store   *segment.Store
-	o       Options
-	file    container
-	disk    string // the disk of the recordings when the export began
-	parts   []part
-	started bool      // the file has its first fragment
-	known   time.Time // the end of the media that was copied or is known to be deleted
-	result  Result
+	store *segment.Store
+	o     Options
+	file  container
+	disk  string // the disk of the recordings when the export began
+	parts []part
+	// damagedNow: fragments are left out, as their checksums do not match.
+	damagedNow bool
+	started    bool      // the file has its first fragment
+	known      time.Time // the end of the media that was copied or is known to be deleted
+	result     Result
 
 	done, total int64 // bytes
 }
@@ -135,8 +140,7 @@ func (e *exporter) plan(ctx context.Context) error {
 	}
 	switch {
 	case len(e.parts) == 0 && len(e.result.Damaged) > 0:
-		return health.SystemFault(Code, nil,
-			"The recordings of stream %s in that time are damaged and cannot be read: see `kvs-edge-agent verify --stream %s`.", o.Stream, o.Stream)
+		return e.allDamaged()
 	case len(e.parts) == 0:
 		return health.UserFault(Code, nil,
 			"There is no media of stream %s in that time: see `kvs-edge-agent segments --stream %s`.", o.Stream, o.Stream)
@@ -183,6 +187,11 @@ func (e *exporter) planSegment(ctx context.Context, info segment.Info) error {
 		return err
 	}
 	return e.file.plan(r, fragments)
+}
+
+func (e *exporter) allDamaged() error {
+	return health.SystemFault(Code, nil, "The recordings of stream %s in that time are damaged and cannot be read: "+
+		"see `kvs-edge-agent verify --stream %s`.", e.o.Stream, e.o.Stream)
 }
 
 func (e *exporter) damaged(from time.Time, info segment.Info) {
@@ -266,6 +275,16 @@ func (e *exporter) cannotCopy(at time.Time, err error) error {
 }
 
 func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
+	if e.o.Format == MP4 { // Matroska has the checksums in it, by which a reader sees it
+		intact, err := mkv.Intact(r, f)
+		if err != nil {
+			return err
+		}
+		if !intact {
+			e.leaveOut(r, f)
+			return nil
+		}
+	}
 	at := r.RecordedAt(f.Start)
 	if least := e.result.To.Add(time.Millisecond); at.Before(least) {
 		at = least // for media that is dated wrongly only the latest possible time of recording may be known
@@ -287,6 +306,13 @@ func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
 		e.o.Progress(e.done, max(e.done, e.total))
 	}
 	return nil
+}
+
+// leaveOut records that a fragment is not what was recorded.
+func (e *exporter) leaveOut(r *segment.Reader, f mkv.Fragment) {
+	e.damagedNow = true
+	e.total -= f.Size
+	e.result.Damaged = append(e.result.Damaged, Damage{From: r.RecordedAt(f.Start), To: r.RecordedAt(f.Last), Path: e.store.Path(r.Key())})
 }
 
 // gap records that nothing was recorded up to a time, when that is long.

@@ -2,7 +2,6 @@ package export
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"slices"
 	"time"
@@ -21,12 +20,13 @@ type fragmented struct {
 	out    *bufio.Writer
 	size   int64
 
-	video   []byte       // the decoder's configuration of the first segment
-	inBand  bool         // others have another one
-	tracks  []mkv.Track  // what the file has: video first
-	leftOut []string     // codecs
-	coarse  map[int]bool // those of tracks whose times must not be in samples
+	video   []byte         // the decoder's configuration of the first segment
+	inBand  bool           // others have another one
+	tracks  []mkv.Track    // what the file has: video first
+	leftOut []string       // codecs
+	coarse  map[int]uint32 // ticks per second of tracks whose times must not be in samples
 
+	ahead   ahead
 	planned layout        // times, as far as the export is planned
 	index   mp4.IndexSize // of the planned file
 	origin  time.Time     // when the planned file begins
@@ -39,7 +39,8 @@ type fragmented struct {
 }
 
 func newFragmented(stream string, out io.Writer) *fragmented {
-	m := &fragmented{stream: stream, coarse: make(map[int]bool)}
+	m := &fragmented{stream: stream, coarse: make(map[int]uint32)}
+	m.ahead.find = m.find
 	m.out = bufio.NewWriterSize(countingWriter{out, &m.size}, 256<<10)
 	return m
 }
@@ -105,11 +106,21 @@ func (m *fragmented) find(t mkv.Track) int {
 func (m *fragmented) plan(r *segment.Reader, fragments []mkv.Fragment) error {
 	m.learn(r.Header().Tracks)
 	for i, f := range fragments {
+		if i == 0 {
+			if err := m.ahead.note(r, f); err != nil {
+				return err
+			}
+		}
 		if m.origin.IsZero() {
-			m.origin = r.RecordedAt(f.Start)
+			before, err := lead(r, f, m.find)
+			if err != nil {
+				return err
+			}
+			m.origin, m.planned.shift = r.RecordedAt(f.Start), before
 		}
 		at := max(r.RecordedAt(f.Start).Sub(m.origin), m.length)
-		l, err := m.planned.fragment(fragmentSource{r, f, at, nextOf(fragments, i), m.find, 0})
+		// How long the last samples are shown changes nothing about the index.
+		l, err := m.planned.fragment(fragmentSource{r: r, f: f, at: at, find: m.find})
 		if err != nil {
 			return err
 		}
@@ -122,30 +133,35 @@ func (m *fragmented) plan(r *segment.Reader, fragments []mkv.Fragment) error {
 	return nil
 }
 
+// coarser are the ticks per second of audio that pauses for longer than its own rate can count.
+var coarser = []uint32{mp4.MovieTimescale, 100, 10, 1}
+
 // checkGaps looks for times without media that are too long for a table of MP4, as readers take it.
 func (m *fragmented) checkGaps(at time.Time) error {
 	for i, t := range m.planned.tracks {
 		if t.longest <= maxDelta {
 			continue
 		}
-		if t.longest/uint64(t.Timescale) > maxDelta/mp4.MovieTimescale {
-			return health.UserFault(Code, ErrFormat, "Nothing was recorded of stream %s for more than 24 days before %s, which MP4 cannot hold: "+
+		if t.Video() {
+			return health.UserFault(Code, ErrFormat, "No video was recorded of stream %s for more than 24 days before %s, which MP4 cannot hold: "+
 				"export once --to and once --from that time, or to Matroska.", m.stream, at.Format(time.RFC3339Nano))
 		}
-		m.coarse[i] = true
+		seconds := t.longest/uint64(t.Timescale) + 1
+		fits := slices.IndexFunc(coarser, func(scale uint32) bool { return seconds*uint64(scale) <= maxDelta })
+		m.coarse[i] = coarser[max(fits, 0)]
 	}
 	return nil
 }
 
-func (m *fragmented) indexBytes() int64 { return m.index.Bytes(m.describe(m.origin)) }
+func (m *fragmented) indexBytes() int64 { return m.index.Bytes(m.describe(m.origin, m.planned.shift)) }
 
-// describe returns the file's description.
-func (m *fragmented) describe(start time.Time) mp4.Movie {
-	movie := mp4.Movie{Title: m.stream, Start: start, Length: m.length}
+// describe returns the file's description. Its first fragment starts at a time, and what precedes that in it so much earlier.
+func (m *fragmented) describe(start time.Time, shift time.Duration) mp4.Movie {
+	movie := mp4.Movie{Title: m.stream, Start: start.Add(-shift), Length: m.length + shift}
 	for i, t := range m.tracks {
 		track, _ := mp4.NewTrack(uint32(i+1), t, m.inBand) // it was made before
-		if m.coarse[i] {
-			track.Timescale = mp4.MovieTimescale
+		if scale := m.coarse[i]; scale > 0 {
+			track.Timescale = scale
 		}
 		track.Delay = m.planned.tracks[i].early
 		movie.Tracks = append(movie.Tracks, track)
@@ -154,17 +170,15 @@ func (m *fragmented) describe(start time.Time) mp4.Movie {
 }
 
 func (m *fragmented) begin(r *segment.Reader, first mkv.Fragment, at time.Time) error {
-	m.movie = m.describe(at)
+	before, err := lead(r, first, m.find)
+	if err != nil {
+		return err
+	}
+	m.movie, m.written.shift = m.describe(at, before), before
 	for i, t := range m.movie.Tracks {
 		m.written.add(t, m.tracks[i])
 	}
-	for p, err := range mkv.Places(r, first) { // audio, or pictures, may be of before the first keyframe
-		if err != nil {
-			return err
-		}
-		m.written.shift = max(m.written.shift, first.Start-p.Time)
-	}
-	_, err := m.out.Write(mp4.AppendHeader(nil, m.movie))
+	_, err = m.out.Write(mp4.AppendHeader(nil, m.movie))
 	return err
 }
 
@@ -174,7 +188,11 @@ func (m *fragmented) add(r *segment.Reader, f mkv.Fragment, at time.Duration) er
 		return err
 	}
 	i, _ := slices.BinarySearchFunc(fragments, f.Offset, func(o mkv.Fragment, offset int64) int { return int(o.Offset - offset) })
-	source := fragmentSource{r, f, at, nextOf(fragments, i), m.find, 0}
+	next, err := m.ahead.after(r, fragments, i)
+	if err != nil {
+		return err
+	}
+	source := fragmentSource{r, f, at, next, m.find, 0}
 	var sets []byte
 	if m.inBand {
 		sets = mp4.ParameterSets(r.Header().Tracks[0])
@@ -189,9 +207,14 @@ func (m *fragmented) add(r *segment.Reader, f mkv.Fragment, at time.Duration) er
 	if _, err := m.out.Write(m.head); err != nil {
 		return err
 	}
-	for _, list := range l.places {
+	for i, list := range l.places {
 		for _, p := range list {
-			if err := m.copy(r, p, sets); err != nil {
+			if l.chunks[i].Track.Video() && p.Keyframe {
+				if _, err := m.out.Write(sets); err != nil {
+					return err
+				}
+			}
+			if err := m.copy(r, p); err != nil {
 				return err
 			}
 		}
@@ -199,21 +222,8 @@ func (m *fragmented) add(r *segment.Reader, f mkv.Fragment, at time.Duration) er
 	return m.out.Flush() // a reader of the stream has what is complete
 }
 
-// nextOf returns when the next fragment starts, 0 for none.
-func nextOf(fragments []mkv.Fragment, i int) time.Duration {
-	if i+1 < len(fragments) {
-		return fragments[i+1].Start
-	}
-	return 0
-}
-
-// copy writes a frame. sets precede a keyframe of video.
-func (m *fragmented) copy(r io.ReaderAt, p mkv.Place, sets []byte) error {
-	if p.Track == 1 && p.Keyframe {
-		if _, err := m.out.Write(sets); err != nil {
-			return err
-		}
-	}
+// copy writes a frame.
+func (m *fragmented) copy(r io.ReaderAt, p mkv.Place) error {
 	n, err := io.Copy(m.out, io.NewSectionReader(r, p.Offset, p.Size))
 	if err == nil && n < p.Size {
 		err = io.ErrUnexpectedEOF
@@ -222,15 +232,16 @@ func (m *fragmented) copy(r io.ReaderAt, p mkv.Place, sets []byte) error {
 }
 
 func (m *fragmented) end(result *Result) error {
+	if m.number == 0 { // the header is not sent yet, so that this is an answer
+		return health.UserFault(Code, nil, "The recordings of stream %s in that time hold no frame that players play in MP4: "+
+			"export them to Matroska (.mkv).", m.stream)
+	}
 	err := m.out.Flush()
 	result.Bytes, result.LeftOut = m.size, m.leftOut
 	for i, t := range m.written.tracks {
 		if i > 0 && t.started {
 			result.AudioTracks++
 		}
-	}
-	if err == nil && m.number == 0 {
-		err = errors.New("there is no frame in the recordings")
 	}
 	return err
 }

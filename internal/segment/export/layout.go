@@ -52,9 +52,17 @@ type fragmentSource struct {
 	r    *segment.Reader
 	f    mkv.Fragment
 	at   time.Duration         // of its start in the file
-	next time.Duration         // when the next one starts, as f.Start; 0: unknown
+	next []time.Duration       // when the next sample of each track is decoded, as f.Start; 0, or missing: unknown
 	find func(t mkv.Track) int // which track holds that of the segment
 	sets int64                 // bytes of parameter sets that each keyframe gets
+}
+
+// after returns when the next sample of a track is decoded, as a time in the file; 0: unknown.
+func (l *layout) after(track int, s fragmentSource) time.Duration {
+	if track >= len(s.next) || s.next[track] == 0 {
+		return 0
+	}
+	return l.inFile(s.next[track], s)
 }
 
 // laidOut is a fragment as it is written: chunks, and the frames in each.
@@ -74,9 +82,9 @@ func (l *layout) fragment(s fragmentSource) (out laidOut, err error) {
 		switch {
 		case len(places[i]) == 0:
 		case t.Video():
-			samples[i] = l.video(t, places[i], s)
+			samples[i] = l.video(t, places[i], s, l.after(i, s))
 		default:
-			if samples[i], err = l.audio(t, places[i], s); err != nil {
+			if samples[i], err = l.audio(t, places[i], s, l.after(i, s)); err != nil {
 				return out, err
 			}
 		}
@@ -119,15 +127,15 @@ func (l *layout) places(s fragmentSource) ([][]mkv.Place, error) {
 	return list, nil
 }
 
-// when returns the time of a frame in the file.
-func (l *layout) when(p mkv.Place, s fragmentSource) time.Duration {
-	return max(s.at+p.Time-s.f.Start+l.shift, 0)
+// inFile returns a time of the segment as one of the file.
+func (l *layout) inFile(at time.Duration, s fragmentSource) time.Duration {
+	return max(s.at+at-s.f.Start+l.shift, 0)
 }
 
 // video computes the samples of video. Frames are decoded at the times at which others are presented, and all are presented later by the
-// track's delay.
-func (l *layout) video(t *trackTimes, places []mkv.Place, s fragmentSource) []mp4.Sample {
-	ticks := func(p mkv.Place) int64 { return l.when(p, s).Milliseconds() }
+// track's delay. next is when the first one of the next fragment is decoded: leading pictures come before its keyframe.
+func (l *layout) video(t *trackTimes, places []mkv.Place, s fragmentSource, next time.Duration) []mp4.Sample {
+	ticks := func(p mkv.Place) int64 { return l.inFile(p.Time, s).Milliseconds() }
 	times := make([]int64, len(places))
 	for i, p := range places {
 		times[i] = ticks(p)
@@ -135,7 +143,7 @@ func (l *layout) video(t *trackTimes, places []mkv.Place, s fragmentSource) []mp
 	slices.Sort(times)
 	samples := make([]mp4.Sample, len(places))
 	for i, p := range places {
-		at := t.after(uint64(times[i]))
+		at := t.rise(uint64(times[i]))
 		size := p.Size
 		if p.Keyframe {
 			size += s.sets
@@ -149,15 +157,15 @@ func (l *layout) video(t *trackTimes, places []mkv.Place, s fragmentSource) []mp
 	if n > 1 {
 		length = time.Duration(samples[n-1].Time-samples[0].Time) * time.Millisecond / time.Duration(n-1)
 	}
-	if last := s.f.Start + time.Duration(times[n-1])*time.Millisecond - l.shift - s.at; s.next > last && s.next-last <= segment.GapAfter {
-		length = s.next - last
+	if last := time.Duration(samples[n-1].Time) * time.Millisecond; next > 0 && next-last <= segment.GapAfter {
+		length = next - last
 	}
 	spread(samples, uint32(max(length.Milliseconds(), 1)))
 	return samples
 }
 
-// after returns the time of the next sample: times of decoding rise.
-func (t *trackTimes) after(at uint64) uint64 {
+// rise returns the time of the next sample: times of decoding rise.
+func (t *trackTimes) rise(at uint64) uint64 {
 	if t.started {
 		at = max(at, t.last+1)
 		t.longest = max(t.longest, at-t.last)
@@ -166,18 +174,22 @@ func (t *trackTimes) after(at uint64) uint64 {
 	return at
 }
 
-// audio computes the samples of audio.
-func (l *layout) audio(t *trackTimes, places []mkv.Place, s fragmentSource) ([]mp4.Sample, error) {
+// due returns when a frame of audio that was recorded at a time of the file is decoded, in ticks.
+func (t *trackTimes) due(recorded time.Duration) uint64 {
+	at := uint64(recorded/time.Second)*uint64(t.Timescale) + uint64(recorded%time.Second)*uint64(t.Timescale)/uint64(time.Second)
+	exact := int(t.Timescale) == t.format.Rate
+	if off := int64(at - t.expected); exact && t.started && max(off, -off) <= int64(t.Timescale/cadenceShare) {
+		return t.expected
+	}
+	return at
+}
+
+// audio computes the samples of audio. next is when the first one of the next fragment was recorded.
+func (l *layout) audio(t *trackTimes, places []mkv.Place, s fragmentSource, next time.Duration) ([]mp4.Sample, error) {
 	samples := make([]mp4.Sample, len(places))
 	var length uint64
 	for i, p := range places {
-		recorded := l.when(p, s)
-		at := uint64(recorded/time.Second)*uint64(t.Timescale) + uint64(recorded%time.Second)*uint64(t.Timescale)/uint64(time.Second)
-		exact := int(t.Timescale) == t.format.Rate
-		if off := int64(at - t.expected); exact && t.started && max(off, -off) <= int64(t.Timescale/cadenceShare) {
-			at = t.expected
-		}
-		at = t.after(at)
+		at := t.rise(t.due(l.inFile(p.Time, s)))
 		n, err := l.length(t, p, s.r)
 		if err != nil {
 			return nil, err
@@ -185,6 +197,9 @@ func (l *layout) audio(t *trackTimes, places []mkv.Place, s fragmentSource) ([]m
 		length = uint64(n) * uint64(t.Timescale) / uint64(t.format.Rate)
 		t.expected = at + length
 		samples[i] = mp4.Sample{Time: at, Size: uint32(p.Size), Sync: true}
+	}
+	if next > 0 { // a frame that came early ends this one
+		length = min(length, max(t.due(next), t.last)-t.last)
 	}
 	spread(samples, uint32(max(length, 1)))
 	return samples, nil
@@ -194,6 +209,9 @@ func (l *layout) audio(t *trackTimes, places []mkv.Place, s fragmentSource) ([]m
 func (l *layout) length(t *trackTimes, p mkv.Place, r io.ReaderAt) (int, error) {
 	if t.format.Codec == audio.AAC { // its configuration says
 		return t.format.Samples(nil), nil
+	}
+	if n, ok := t.format.SamplesIn(p.Size); ok {
+		return n, nil
 	}
 	l.buffer = append(l.buffer[:0], make([]byte, p.Size)...)
 	if _, err := r.ReadAt(l.buffer, p.Offset); err != nil {

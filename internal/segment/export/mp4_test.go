@@ -3,10 +3,13 @@ package export
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,6 +121,45 @@ func others(t *testing.T, path string, tracks int) {
 		pipeline += " d.audio_0 ! queue max-size-time=0 ! decodebin ! fakesink sync=false"
 	}
 	run(t, gst, append([]string{"-q"}, strings.Fields(pipeline)...)...)
+}
+
+// TestVLCReadsMP4 has it pass on the pictures of a file that it reads.
+func TestVLCReadsMP4(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg", "cvlc")
+	s := open(t, t.TempDir())
+	for i := range 2 {
+		recordFile(t, s, begin.Add(time.Duration(i)*3*time.Second), encoded(t, 2, h264+" -bf 3 -x264-params open-gop=1"+aac))
+	}
+	_, stream, file, _ := exports(t, s)
+	for _, path := range []string{stream, file} {
+		home, err := os.MkdirTemp("", "vlc") // not below that of the test, which another user may not enter
+		if err == nil {
+			err = os.Chmod(home, 0o777)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(home) })
+		in, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = in.Close() })
+		out := filepath.Join(home, "out.h264")
+		cmd := exec.CommandContext(t.Context(), "cvlc", "-I", "dummy", "--no-sout-audio", "--sout", "#std{access=file,mux=dummy,dst="+out+"}",
+			"fd://0", "vlc://quit")
+		cmd.Stdin, cmd.Env = in, append(os.Environ(), "HOME="+home)
+		if os.Getuid() == 0 { // as root it does nothing
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		if diff := cmp.Diff(hashes(t, path, "0:v"), hashes(t, out, "0:v")); diff != "" {
+			t.Errorf("pictures of %s (-file +VLC):\n%s", filepath.Base(path), diff)
+		}
+	}
 }
 
 // TestMP4HoldsAChangeOfTheVideo in one track, whose keyframes have their parameter sets.
@@ -294,7 +336,7 @@ func TestMP4WithoutAKeyframe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := m.planned.fragment(fragmentSource{r: r, f: list[0], at: time.Hour, next: list[1].Start, find: m.find})
+	l, err := m.planned.fragment(fragmentSource{r: r, f: list[0], at: time.Hour, next: []time.Duration{list[1].Start}, find: m.find})
 	if err != nil || len(l.chunks) != 2 {
 		t.Fatalf("%d chunks, %v", len(l.chunks), err)
 	}

@@ -1,0 +1,114 @@
+package localapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// EventRequest is the body of POST /v1/events: what happened, on which streams, and which media belongs to it.
+type EventRequest struct {
+	ID      string    `json:"id,omitempty"`     // default: a new one
+	Stream  string    `json:"stream,omitempty"` // or Streams
+	Streams []string  `json:"streams,omitempty"`
+	Time    time.Time `json:"time,omitzero"`         // default: now
+	Pre     *float64  `json:"preSeconds,omitempty"`  // default: 10
+	Post    *float64  `json:"postSeconds,omitempty"` // default: 30
+	Reason  string    `json:"reason,omitempty"`
+	Source  string    `json:"source,omitempty"` // default: "api"
+}
+
+// TriggeredEvent is the answer: the event is on the disk.
+type TriggeredEvent struct {
+	Event Event  `json:"event"`
+	Began bool   `json:"began"` // else it was known already, and may end later now
+	Note  string `json:"note,omitempty"`
+}
+
+// Event is an event with its progress.
+type Event struct {
+	ID       string        `json:"id"`
+	Time     time.Time     `json:"time"`
+	From     time.Time     `json:"from"` // its media is that from From (inclusive)
+	To       time.Time     `json:"to"`   // to To (exclusive)
+	Reason   string        `json:"reason,omitempty"`
+	Source   string        `json:"source,omitempty"`
+	Triggers int           `json:"triggers"` // those after the first have extended it
+	Open     bool          `json:"open"`     // it has not ended
+	Streams  []EventStream `json:"streams"`
+}
+
+// EventStream is the progress of an event on a stream, in complete fragments.
+type EventStream struct {
+	Stream        string `json:"stream"`
+	Recorded      int    `json:"recorded"` // also those that were deleted after their upload
+	Uploaded      int    `json:"uploaded"`
+	Refused       int    `json:"refused,omitempty"` // stay on the hub, as the service does not accept them
+	Bytes         int64  `json:"bytes"`             // of Recorded
+	UploadedBytes int64  `json:"uploadedBytes"`
+	Final         bool   `json:"final"` // all of it is in the cloud, but for what is refused
+	OnHub         bool   `json:"onHub"` // some of it is on the hub too
+}
+
+func (s *Server) postEvent(r *request) (any, error) {
+	if s.o.Agent.TriggerEvent == nil {
+		return nil, errNotHere
+	}
+	var in EventRequest
+	if err := json.Unmarshal(r.body, &in); err != nil {
+		return nil, refused(errors.New("the request is not the JSON of an event: " + err.Error()))
+	}
+	out, err := s.o.Agent.TriggerEvent(in)
+	return out, refused(err)
+}
+
+func (s *Server) getEvents(r *request) (any, error) {
+	if s.o.Agent.Events == nil {
+		return nil, errNotHere
+	}
+	if r.stream != "" {
+		if err := s.known(r.stream); err != nil {
+			return nil, err
+		}
+	}
+	return s.o.Agent.Events(r.stream, r.from, r.to, r.limit), nil
+}
+
+// TriggerEvent triggers an event, and returns it once it is on the disk.
+func (c *Client) TriggerEvent(ctx context.Context, r EventRequest) (done TriggeredEvent, err error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return done, err
+	}
+	answer, err := c.call(ctx, http.MethodPost, pathEvents, string(body))
+	if err == nil {
+		err = json.Unmarshal(answer, &done)
+	}
+	health.CleanAll(&done)
+	return done, err
+}
+
+// Events lists the last most events of a stream, or with an empty name of all, in a time range, the oldest first.
+func (c *Client) Events(ctx context.Context, stream string, from, to time.Time, most int) (list []Event, err error) {
+	if most < 1 || most > maxLimit {
+		return nil, fmt.Errorf("the number of events must be from 1 to %d", maxLimit)
+	}
+	values := url.Values{paramLimit.Name: {strconv.Itoa(most)}}
+	if stream != "" {
+		values.Set(paramStream.Name, stream)
+	}
+	for name, at := range map[string]time.Time{paramFrom.Name: from, paramTo.Name: to} {
+		if !at.IsZero() {
+			values.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	err = c.json(ctx, http.MethodGet, pathEvents+"?"+values.Encode(), &list)
+	return list, err
+}

@@ -1,0 +1,121 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+)
+
+// errMakesWay says that nothing may begin now, as the media of an event is sent.
+var errMakesWay = errors.New("the media of an event goes first")
+
+// Urgent is Range for the media of an event: uploads by Range and Refused wait for it too. While goesOn reports true its session
+// stays open for the fragments that are recorded next, unless somebody waits for the stream's connection.
+func (u *Uploader) Urgent(ctx context.Context, from, to time.Time, goesOn func() bool, each func(Progress)) error {
+	return onDemand{
+		u: u, each: each, mode: mode{from: from, to: to, urgent: true, goesOn: goesOn},
+		prepare: func(*mode) error { return nil },
+		count:   func() (Progress, bool) { return countRange(u.o.Store, u.o.Stream, from, to) },
+	}.run(ctx)
+}
+
+// Current reports whether a session of Run or RunLive is open that has sent all there was: it sends what is recorded next.
+func (u *Uploader) Current() bool { return u.current.Load() }
+
+// Media is the part of the store that Recorded reads.
+type Media interface {
+	queue.Offsets
+	Segments(stream string, from, to time.Time) []segment.Info
+	OpenSegment(k segment.Key) (*segment.Reader, error)
+	Done(k segment.Key, fragmentStart time.Duration) bool
+	Refused(stream string) []segment.Refused
+}
+
+// Recorded calls each for the complete fragments of a stream on the hub of which some was recorded from (inclusive) to (exclusive):
+// when its first and its last frame were recorded, its size, whether it is in the cloud, and whether the service refused it.
+func Recorded(s Media, stream string, from, to time.Time, each func(began, ended time.Time, bytes int64, done, refused bool)) {
+	refused := make(map[queue.ID]bool)
+	for _, r := range s.Refused(stream) {
+		refused[queue.ID{Segment: r.Key, Fragment: r.Fragment.Start}] = true
+	}
+	for _, info := range s.Segments(stream, from, to) {
+		list, err := listFragments(s, info.Key)
+		if err != nil {
+			continue // deleted meanwhile, or it cannot be read: what sends it says so
+		}
+		for _, stored := range list {
+			if f := queue.NewFragment(s, info.Key, stored); f.In(from, to) {
+				no := refused[f.ID()]
+				each(f.Began(), f.Ended(), stored.Size, !no && s.Done(f.Key, stored.Start), no)
+			}
+		}
+	}
+}
+
+// waits reports whether what a session sends in that turn can wait for the media of an event: all but that media itself, and what
+// is sent live.
+func (m mode) waits(t turn) bool { return !m.urgent && (m.onDemand || !m.live || t.order == catchUp) }
+
+// takes is how long a fragment of that many bytes takes, as far as it is known; else 0.
+func (u *Uploader) takes(bytes int64) time.Duration {
+	if u.rate <= 0 {
+		return 0
+	}
+	return time.Duration(float64(bytes) / u.rate * float64(time.Second))
+}
+
+// measured notes how fast a fragment was sent.
+func (u *Uploader) measured(bytes int64, took time.Duration) {
+	rate := float64(bytes) / max(took, time.Millisecond).Seconds()
+	if u.rate == 0 {
+		u.rate = rate
+	}
+	u.rate += (rate - u.rate) / 4
+}
+
+// makeWay abandons the fragment that is being written, if it has to make way for the media of an event and would take too long.
+func (e *session) makeWay() {
+	u := e.u
+	if !e.sending.writing || e.end.aborted || !e.mode.waits(e.turn) || u.o.Line.Need() != giveway.Now && !u.lock.urgent() {
+		return
+	}
+	sent := e.conn.BytesSent() - e.sending.before
+	left := e.flight.list[len(e.flight.list)-1].size - sent
+	takes := u.takes(left)
+	if took := time.Since(e.sending.began); took >= 200*time.Millisecond {
+		takes = time.Duration(float64(left) / max(1, float64(sent)) * float64(took))
+	}
+	if takes == 0 || takes > giveway.AtMost {
+		e.abandon()
+		return
+	}
+	if limit := time.Now().Add(giveway.AtMost); e.timing.makeWay.IsZero() {
+		e.timing.makeWay = limit
+	}
+}
+
+// abandon ends the session at once, for the media of an event. That is not a failure.
+func (e *session) abandon() {
+	e.end.madeWay = true
+	e.abort()
+}
+
+// awaitLine waits until what has to make way may be sent again.
+func (u *Uploader) awaitLine(ctx context.Context, m mode, changes <-chan struct{}) {
+	u.o.Health.SetState(stateMadeWay)
+	if !m.live {
+		changes = nil
+	}
+	again := time.NewTimer(askCapAgain)
+	defer again.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changes:
+	case <-m.lineChanges:
+	case <-again.C:
+	}
+}
