@@ -160,8 +160,8 @@ func watchDelays(ctx context.Context, service *media.Service, stream string) (d 
 	return d
 }
 
-// startAgent runs the agent in live mode.
-func startAgent(o options, cloud *localcloud.Cloud) (stop func(), err error) {
+// startAgent runs the agent in live mode, unless more variables say otherwise.
+func startAgent(o options, cloud *localcloud.Cloud, more ...string) (stop func(), err error) {
 	log, err := os.Create(filepath.Join(o.dir, "agent.log"))
 	if err != nil {
 		return nil, err
@@ -179,6 +179,7 @@ func startAgent(o options, cloud *localcloud.Cloud) (stop func(), err error) {
 	for _, v := range cloud.AgentEnv(hub) {
 		cmd.Env = append(cmd.Env, v.String())
 	}
+	cmd.Env = append(cmd.Env, more...)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -1,8 +1,8 @@
 // Command upload measures uploading: how near a hub with a backlog comes to the rate that the
 // service allows (also with a day's backlog, which takes half an hour), what a gigabyte costs beside
-// `curl -T` of the same files over TLS, what it costs to leave a track out, what memory each further stream takes, and how long a live
-// frame takes from the camera to the acknowledgement. The service is the local cloud with its limits,
-// in this process; what is measured runs in processes of its own, in one run.
+// `curl -T` of the same files over TLS, what it costs to leave a track out, what memory each further stream
+// takes, how long a live frame takes from the camera to the acknowledgement, and how long an event takes on a thin line. The service
+// is the local cloud with its limits, in this process; what is measured runs in processes of its own, in one run.
 package main
 
 import (
@@ -31,6 +31,9 @@ type options struct {
 	megabytes int
 	cameras   int
 	measure   time.Duration
+	events    int
+	live      int
+	behind    time.Duration
 	dir       string
 	out       string
 }
@@ -62,7 +65,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary, for the live part")
 	flag.StringVar(&o.beside, "beside", "", "live: another binary of the agent, measured in turns with the first")
-	flag.StringVar(&o.parts, "parts", "rate,long,cost,filter,memory,live", "what is measured, in this order; also: day")
+	flag.StringVar(&o.parts, "parts", "rate,long,cost,filter,memory,live,events", "what is measured, in this order; also: day")
 	flag.IntVar(&o.streams, "streams", 16, "rate, day: number of streams with a backlog")
 	flag.IntVar(&o.fragments, "fragments", 150, "rate: fragments of each")
 	flag.IntVar(&o.size, "size", 100_000, "rate: bytes of a fragment; above 2500000 they bound the rate")
@@ -72,6 +75,9 @@ func main() {
 	flag.IntVar(&o.megabytes, "megabytes", 1000, "cost: how much is sent; filter: a quarter of it")
 	flag.IntVar(&o.cameras, "cameras", 4, "live: number of cameras")
 	flag.DurationVar(&o.measure, "measure", 30*time.Second, "live: how long")
+	flag.IntVar(&o.events, "events", 48, "events: how many")
+	flag.IntVar(&o.live, "live", 0, "events: how many of the other streams are live")
+	flag.DurationVar(&o.behind, "behind", 24*time.Hour, "events: how much media of one stream waits for its upload")
 	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")
 	flag.StringVar(&o.out, "out", "", "append the figures as JSON lines to this file")
 	flag.Parse()
@@ -89,7 +95,7 @@ func run(o options) error {
 	defer remove()
 	o.dir = dir
 	parts := map[string]func(options) ([]figure, error){
-		"rate": rate, "long": long, "day": day, "cost": cost, "filter": filter, "memory": memory, "live": live,
+		"rate": rate, "long": long, "day": day, "cost": cost, "filter": filter, "memory": memory, "live": live, "events": events,
 	}
 	var all []figure
 	for _, name := range strings.Split(o.parts, ",") {

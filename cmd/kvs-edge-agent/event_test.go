@@ -161,3 +161,50 @@ func valueOf(tags []strictmkv.Tag, name string) string {
 	}
 	return strings.Join(all, "+")
 }
+
+func TestTheCloudTriggersEventsAndTheAgentIsRestartedMeanwhile(t *testing.T) {
+	inWorlds(t, theCloudTriggersEventsAndTheAgentIsRestartedMeanwhile)
+}
+
+// eventAnswer is a message of event/status, as docs/mqtt.md describes it.
+type eventAnswer struct {
+	EventId, Status, Details      string
+	StreamNames                   []string
+	Open                          bool
+	FragmentsDone, FragmentsTotal int
+}
+
+func theCloudTriggersEventsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world) {
+	s := newEventSite(t, w, startCamera(t, fakecam.Options{}))
+	asker, broker := newAsker(s.site)
+	heard := make(chan eventAnswer, 1000)
+	hear(asker, "event/status", func(m eventAnswer) { heard <- m })
+	await := func(id, status string) (got eventAnswer) {
+		t.Helper()
+		for timeout := time.After(patience); got.EventId != id || got.Status != status; {
+			select {
+			case got = <-heard:
+			case <-timeout:
+				t.Fatalf("%s of event %s is not said", status, id)
+			}
+		}
+		return got
+	}
+	s.start("AWS_IOT_CORE_DATA_ATS_ENDPOINT=" + broker)
+	asker.await(asker.online, "online")
+	s.awaitRecorded("door", 150)
+	asker.tell("event", `{"EventId":"x","StreamName":"yard"}`)
+	if got := await("x", "FAILED"); !strings.Contains(got.Details, "This hub has no stream yard that an event could be of") {
+		t.Errorf("an event of a stream of another hub is answered with %+v", got)
+	}
+	asker.tell("event", `{"EventId":"bell","StreamName":"door","PreRollInSeconds":4,"PostRollInSeconds":6,"Reason":"bell"}`)
+	await("bell", "RUNNING")
+	s.stopAgent()
+	s.start("AWS_IOT_CORE_DATA_ATS_ENDPOINT=" + broker)
+	got := await("bell", "DONE")
+	e := s.awaitFinal("bell")
+	if e.Source != "mqtt" || e.Reason != "bell" || got.FragmentsDone != e.Streams[0].Uploaded || got.Open {
+		t.Errorf("the last answer is %+v, the event %+v", got, e)
+	}
+	s.expectComplete(e, 0)
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/eventrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
@@ -116,6 +117,14 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
+	events := eventrequest.New(eventrequest.Options{
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
+		Trigger: func(ctx context.Context, r eventrequest.Request) error {
+			syncer.Settle(ctx) // as with uploads
+			return a.triggerForCloud(r)
+		},
+		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
+	})
 	return precedence.Row{
 		Origins: []desired.Origin{desired.KVS, desired.MQTT}, Restored: syncer.Wanted(), Sync: syncer.Sync, Deletion: syncer.Deletion,
 		Await: "wait until the cloud has answered", Start: syncer.ApplyLastGood,
@@ -124,6 +133,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 			{What: "Listing the hub's configurations", Run: syncer.List},
 			{What: "Applying the hub's configurations", Run: syncer.Run},
 			{What: "Following the cloud's upload requests", Run: uploads.Run},
+			{What: "Following the cloud's events", Run: events.Run},
 			{What: "The connection to AWS IoT", Run: mqtt.Run},
 		},
 		Retry: func() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/eventrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -119,6 +120,38 @@ func (a *Agent) triggerForPeer(r localapi.EventRequest) (localapi.TriggeredEvent
 		return localapi.TriggeredEvent{}, err
 	}
 	return localapi.TriggeredEvent{Event: a.shownEvent(&e), Began: began, Note: a.eventNote()}, nil
+}
+
+// triggerForCloud is how the cloud triggers an event.
+func (a *Agent) triggerForCloud(r eventrequest.Request) error {
+	t := event.Trigger{
+		ID: r.ID, Streams: r.Streams, Time: r.Time, Pre: event.DefaultPre, Post: event.DefaultPost, Reason: r.Reason, Source: "mqtt",
+		Repeated: r.Repeated,
+	}
+	if r.Pre != nil {
+		t.Pre = *r.Pre
+	}
+	if r.Post != nil {
+		t.Post = *r.Post
+	}
+	_, _, err := a.trigger(t)
+	return err
+}
+
+// eventProgress returns how far an event is, on all its streams together.
+func (a *Agent) eventProgress(id string) (p eventrequest.Progress, known bool) {
+	e, known := a.events.Get(id)
+	if !known {
+		return p, false
+	}
+	p = eventrequest.Progress{Streams: e.Streams, Open: e.Open(time.Now()), Final: e.Finished()}
+	for _, stream := range e.Streams {
+		x, _ := a.events.Progress(&e, stream)
+		p.Total += x.Recorded
+		p.Done += x.Uploaded
+		p.Refused += x.Refused
+	}
+	return p, true
 }
 
 // eventNote says where the media of events stays on the hub.

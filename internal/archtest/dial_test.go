@@ -23,6 +23,7 @@ var mayDial = map[string]string{
 	"internal/testtools":           "servers of tests",
 	"internal/testtools/lossy":     "servers of tests",
 	"internal/testtools/webtunnel": "cameras of tests",
+	"internal/testtools/thinline":  "servers of tests",
 	"bench/upload":                 "the local cloud, past the agent",
 	"bench/recording":              "a camera, past the agent",
 }

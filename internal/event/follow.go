@@ -144,11 +144,14 @@ func (f *follower) pass(ctx context.Context) (wait time.Duration, any bool) {
 
 // settle finishes events that are complete, and returns when the next one may be.
 func (f *follower) settle(going []*Event) (wait time.Duration) {
-	now, open := f.Now(), false
+	now, open, need := f.Now(), false, Soon
 	wait = checkAgain
 	for _, e := range going {
 		if span := (Span{e.From, e.To}); f.grows(span) {
 			open = true
+			if f.grows(Span{e.From, e.Time}) {
+				need = Now // the fragment in which it happened is on its way to the disk
+			}
 			wait = min(wait, max(time.Second, e.To.Sub(now)))
 			continue
 		}
@@ -161,7 +164,7 @@ func (f *follower) settle(going []*Event) (wait time.Duration) {
 		}
 	}
 	if open {
-		f.need(Soon)
+		f.need(need)
 	} else {
 		f.Need(Nothing)
 	}

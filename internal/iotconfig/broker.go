@@ -116,10 +116,13 @@ func (b *broker) receive(_ mqtt.Client, m mqtt.Message) {
 		}
 	}
 	in := b.client.configs
-	if m.Topic() == b.client.topics.uploadRequest {
+	switch m.Topic() {
+	case b.client.topics.uploadRequest:
 		in = b.client.uploads
+	case b.client.topics.event:
+		in = b.client.events
 	}
-	if !in.put(message{topic: m.Topic(), payload: m.Payload(), ack: ack}) {
+	if !in.put(message{topic: m.Topic(), payload: m.Payload(), repeated: m.Duplicate(), ack: ack}) {
 		b.client.o.Lost()
 	}
 }
@@ -167,20 +170,25 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 // the broker knows.
 func (b *broker) subscribe(ctx context.Context) error {
 	t := b.client.topics
-	token := b.mqtt.SubscribeMultiple(map[string]byte{t.update: qos, t.delete: qos, t.refresh: qos, t.uploadRequest: qos}, nil)
+	token := b.mqtt.SubscribeMultiple(map[string]byte{t.update: qos, t.delete: qos, t.refresh: qos, t.uploadRequest: qos,
+		t.event: qos}, nil)
 	if err := b.await(ctx, token); err != nil {
 		return err
 	}
 	if subscribed, ok := token.(*mqtt.SubscribeToken); ok {
 		for topic, granted := range subscribed.Result() {
-			if granted == subscribeBad && topic == t.uploadRequest {
+			switch {
+			case granted != subscribeBad:
+				continue
+			case topic == t.uploadRequest:
 				logevent.UploadRequestsDenied.Log(b.client.o.Log, zap.String("topic", topic))
 				continue
+			case topic == t.event:
+				logevent.EventsDenied.Log(b.client.o.Log, zap.String("topic", topic))
+				continue
 			}
-			if granted == subscribeBad {
-				return health.UserFault(CodeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe "+
-					"and iot:Receive on it.", topic)
-			}
+			return health.UserFault(CodeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe "+
+				"and iot:Receive on it.", topic)
 		}
 	}
 	return nil

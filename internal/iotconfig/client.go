@@ -78,6 +78,7 @@ type Client struct {
 	timing  timing
 	configs *inbox // about configurations
 	uploads *inbox // about uploads
+	events  *inbox // about events
 	outbox  *outbox
 	dialer  *dialer // nil without TLS
 
@@ -118,7 +119,8 @@ func New(o Options) (*Client, error) {
 func newClient(o Options) *Client {
 	return &Client{
 		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(),
-		configs: newInbox(configBounds), uploads: newInbox(uploadBounds), outbox: newOutbox(), retainNow: signal.New(),
+		configs: newInbox(configBounds), uploads: newInbox(uploadBounds), events: newInbox(uploadBounds),
+		outbox: newOutbox(), retainNow: signal.New(),
 	}
 }
 
@@ -176,6 +178,14 @@ func (c *Client) Configurations() Configurations {
 
 // UploadRequests are the messages that ask for uploads.
 func (c *Client) UploadRequests() UploadRequests { return UploadRequests{inbox: c.uploads} }
+
+// Events are the messages that trigger events.
+func (c *Client) Events() Events { return Events{inbox: c.events} }
+
+// PublishEvent sends an answer about the event with that id, as PublishUpload does.
+func (c *Client) PublishEvent(payload []byte, id string, sent func()) {
+	c.outbox.put(publication{topic: c.topics.eventStatus, payload: payload, about: "event/" + id, sent: sent})
+}
 
 // PublishSync sends a status of a configuration, as soon as there is a connection.
 func (c *Client) PublishSync(s edgeconfig.SyncStatus) {

@@ -8,9 +8,10 @@ import (
 
 // message is one that came from the broker.
 type message struct {
-	topic   string
-	payload []byte
-	ack     func() // notifies the broker that it need not send the message again; never blocks
+	topic    string
+	payload  []byte
+	repeated bool   // the broker may have sent it before
+	ack      func() // notifies the broker that it need not send the message again; never blocks
 }
 
 // bounds of what waits in an inbox: beyond them a message is left to the broker's session and to the next listing.

@@ -59,6 +59,20 @@ func (u UploadRequests) Take(each func(payload []byte, acknowledge func())) {
 	}
 }
 
+// Events are the messages that trigger events and have come.
+type Events struct{ inbox *inbox }
+
+// Ready receives when there may be messages.
+func (e Events) Ready() <-chan struct{} { return e.inbox.ready.C() }
+
+// Take calls each for the queued messages. repeated: the broker may have sent it before. acknowledge notifies the broker that it
+// need not send one again, and never blocks.
+func (e Events) Take(each func(payload []byte, repeated bool, acknowledge func())) {
+	for _, m := range e.inbox.take() {
+		each(m.payload, m.repeated, m.ack)
+	}
+}
+
 // envelope is what update and delete messages have in common. Each member is read by itself, so
 // that one wrong member does not hide which stream is meant.
 type envelope struct {

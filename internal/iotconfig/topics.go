@@ -3,7 +3,7 @@ package iotconfig
 // topics of one thing.
 type topics struct {
 	update, delete, refresh, configStatus, jobsStatus, agentStatus string
-	uploadRequest, uploadStatus                                    string
+	uploadRequest, uploadStatus, event, eventStatus                string
 }
 
 func topicsOf(thing string) topics {
@@ -18,5 +18,7 @@ func topicsOf(thing string) topics {
 
 		uploadRequest: prefix + "upload/request",
 		uploadStatus:  prefix + "upload/status",
+		event:         prefix + "event",
+		eventStatus:   prefix + "event/status",
 	}
 }
