@@ -68,11 +68,11 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
 		Store: a.store, Default: jobspec.Orphans(), Health: a.health, Log: a.log,
-		MinFree: func(total uint64) uint64 { return fittedReserve(a.settings().MinFreeDisk, total) },
+		MinFree: func(total uint64) uint64 { return settings.FittedReserve(a.settings().MinFreeDisk, total) },
 		Losses:  s.LossesFile(), Policies: s.PoliciesFile(),
 		AwaitConfiguration: true, Synchronised: a.hubClock.Trusted,
 		Unfit: func(total uint64) *health.Fault {
-			return unfitReserve(a.settings().MinFreeDisk, s.RecordingDirectory, total)
+			return settings.UnfitReserve(a.settings().MinFreeDisk, s.RecordingDirectory, total)
 		},
 	})
 	if err := a.connect(); err != nil {
