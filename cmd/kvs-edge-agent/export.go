@@ -19,8 +19,9 @@ import (
 func newExportCommand() *cobra.Command {
 	var flags storeFlags
 	var format string
+	var asEvidence bool
 	cmd := &cobra.Command{
-		Use:   "export --stream NAME [--from TIME] [--to TIME] out.mkv|out.mp4",
+		Use:   "export --stream NAME [--from TIME] [--to TIME] [--evidence] out.mkv|out.mp4|out.zip",
 		Short: "Export a time range of a stream to one file that any player can seek in",
 		Long: `Export a time range of a stream to one file, Matroska or MP4, without re-encoding. It is cut at fragments, so it starts and
 ends up to one fragment outside the times given. The file gets its name when it is complete. With - instead of a
@@ -28,16 +29,24 @@ file the media is written to the standard output, MP4 in fragments. It only read
 works with or without a running agent; media that is deleted before it is copied is reported. The name of the file says which
 format it has (.mkv, .mp4), unless --format does.
 
+With --evidence it writes a zip archive with the Matroska file, a manifest with the SHA-256 of every fragment, and a signature
+by the device's key, which verify --evidence checks anywhere. The agent signs, or where none runs this command, if it may read
+the key. One GOP more than asked for is in it.
+
 Exit code: 0 when everything was exported, 1 when a recording is damaged or was deleted meanwhile, or something failed, 2 for wrong
 arguments.`,
 		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mp4
-  kvs-edge-agent export --stream front-door --last 10m - | ffplay -`,
+  kvs-edge-agent export --stream front-door --last 10m - | ffplay -
+  kvs-edge-agent export --stream front-door --last 10m --evidence door.zip`,
 		Args: arguments(1, 1, "name one file to export to"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.stream == "" {
 				return &exitError{exitSettings, errors.New("name the stream to export with --stream")}
 			}
 			as, err := formatOf(args[0], format)
+			if asEvidence {
+				as, err = evidenceFormat(cmd.OutOrStdout()), checkEvidence(args[0], format)
+			}
 			if err == nil {
 				err = checkOutput(args[0])
 			}
@@ -57,6 +66,7 @@ arguments.`,
 	}
 	flags.add(cmd)
 	cmd.Flags().Lookup("stream").Usage = "the stream"
+	cmd.Flags().BoolVar(&asEvidence, "evidence", false, "write an archive of evidence that the device's key signs")
 	cmd.Flags().StringVar(&format, "format", "", "mkv or mp4 (default: as the file's name says, else mkv)")
 	return cmd
 }

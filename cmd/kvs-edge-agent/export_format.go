@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,6 +65,8 @@ func formatOf(name, flag string) (exportFormat, error) {
 	}
 	if !toStandardOutput(name) {
 		switch extension {
+		case ".zip":
+			return exportFormat{}, &exitError{exitSettings, errors.New("evidence is a zip archive: add --evidence")}
 		case ".m4v", ".mov", ".avi", ".ts", ".webm", ".mpg", ".mpeg":
 			return exportFormat{}, &exitError{exitSettings, fmt.Errorf("exports are Matroska or MP4: name the file .mkv or .mp4 in place of %s",
 				extension)}

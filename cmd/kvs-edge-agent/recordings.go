@@ -84,7 +84,8 @@ func (f *storeFlags) directory(service string) (string, error) {
 // recordings are those that a command reads: the agent that has them does it, or, where none runs, the command itself.
 type recordings struct {
 	*localapi.Client
-	streams []string // those asked for
+	store   *segment.Store // nil: an agent serves them
+	streams []string       // those asked for
 	dir     string
 	span    localapi.Span // of which Stream is the flag
 	close   func()
@@ -148,6 +149,7 @@ func (f *storeFlags) served(ctx context.Context, r *recordings) (names []string,
 	if f.uploads != nil {
 		uploads = f.uploads(dir)
 	}
+	r.store = store
 	r.Client, r.close = localapi.OfflineWith(store, uploads)
 	return store.Streams(), nil
 }

@@ -16,6 +16,7 @@ import (
 func newVerifyCommand() *cobra.Command {
 	var flags storeFlags
 	var asJSON bool
+	var archive evidenceFlags
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Read all recordings again and report what is damaged",
@@ -24,9 +25,21 @@ recovery moved to quarantine. Each fragment has a checksum, except those of earl
 in them is found only where it breaks the structure or left zeros. It changes nothing, and works with or without a running
 agent.
 
-Exit code: 0 when all is well, 1 when something is damaged.`,
+With --evidence it verifies an archive that export --evidence wrote instead, anywhere and without an agent: that no bit of it
+was changed, and that the key of a certificate signed it. Say with --certificate, --ca or --fingerprint whose signature is
+accepted.
+
+Exit code: 0 when all is well, 1 when something is damaged, 3 when evidence is intact and nobody said who may have signed it.`,
+		Example: `  kvs-edge-agent verify --stream front-door --last 24h
+  kvs-edge-agent verify --evidence door.zip --certificate hub.pem`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := archive.check(cmd); err != nil {
+				return err
+			}
+			if archive.file != "" {
+				return archive.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
+			}
 			v := verification{}
 			if !asJSON {
 				v.out = cmd.OutOrStdout()
@@ -48,6 +61,7 @@ Exit code: 0 when all is well, 1 when something is damaged.`,
 		},
 	}
 	flags.add(cmd)
+	archive.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON when all is read")
 	return cmd
 }

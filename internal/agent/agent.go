@@ -18,7 +18,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
@@ -133,12 +135,25 @@ func (a *Agent) served() localapi.Agent {
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.uploadForPeer,
 		AddHold:      a.holdForPeer, RemoveHold: a.endHold,
+		Evidence:     a.evidence,
 		TriggerEvent: a.triggerForPeer, Events: a.listEvents,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel
 	}
 	return served
+}
+
+// evidence makes evidence for a peer, signed with the key whose files the settings name now: rotation needs no restart.
+func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
+	s := a.settings()
+	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing}
+	if s.AccountID != "" {
+		h.ARN = edgeconfig.HubARN(s.Region, s.AccountID, s.IoT.ThingName)
+	}
+	made, err := collect.Make(ctx, a.store, h, span.Stream, span.From, span.To)
+	return localapi.Evidence{From: made.From, To: made.To, Manifest: made.Manifest, Signature: made.Signature,
+		Certificate: made.Certificate}, err
 }
 
 // connect builds everything that will speak to the cloud.

@@ -45,6 +45,7 @@ var layers = [][]string{
 	{"internal/segment/holding"},
 	{"internal/segment"},
 	{"internal/segment/export", "internal/usage"},
+	{"internal/evidence/..."},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
 	{"internal/camera/...", "internal/clip"},

@@ -57,6 +57,12 @@ var libraryRules = []libraryRule{
 		planted: "github.com/at-wat/ebml-go",
 	},
 	{
+		library: "github.com/go-jose/go-jose",
+		code:    []string{"internal/evidence"},
+		why:     "which signatures count is decided in one package: docs/decisions/0025",
+		planted: "github.com/go-jose/go-jose/v4",
+	},
+	{
 		library: "github.com/mochi-mqtt/server",
 		code:    []string{"internal/localcloud/iot"},
 		tests:   []string{"internal/iotconfig"}, // which need a broker that misbehaves

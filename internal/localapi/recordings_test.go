@@ -1,6 +1,7 @@
 package localapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -275,6 +276,7 @@ func TestWhatIsAskedWrong(t *testing.T) {
 	a := serveOptions(t, Options{Store: s, Agent: Agent{
 		Configured: func() []string { return []string{"new"} },
 		Events:     func(string, time.Time, time.Time, int) []Event { return nil },
+		Evidence:   func(context.Context, Span) (Evidence, error) { return Evidence{}, nil },
 	}})
 	const segmentName = "20261121T042048.123Z"
 	for _, route := range Routes() {

@@ -31,6 +31,7 @@ const (
 	pathConditions   = "/v1/conditions"
 	pathUsage        = "/v1/usage"
 	pathHolds        = "/v1/holds"
+	pathEvidence     = "/v1/evidence"
 	pathEvents       = "/v1/events"
 )
 
@@ -123,6 +124,10 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathMedia, Type: typeMatroska, serve: ofStore((*Server).getMedia), Most: readers,
 			Params: []Param{paramStream, paramFrom, paramTo, paramFormat}, Types: []string{typeMP4},
 			Doc: "The media of a time range as one file of Matroska or MP4, cut at fragments and sent as fast as it is read."},
+		{Method: http.MethodGet, Path: pathEvidence, Right: Operate, Answer: Evidence{}, serve: ofStore((*Server).getEvidence), Most: verifiers,
+			Params: []Param{paramStream, paramFrom, paramTo},
+			Doc: "Reads the media of a time range and signs with the device's key what it is: the files of an archive of " +
+				"[evidence](evidence.md) beside the media, and of which time that is to be fetched."},
 		{Method: http.MethodGet, Path: pathUsage, Answer: []usage.Stream{}, serve: ofStore((*Server).getUsage), Most: scans,
 			Params: []Param{paramAnyStream, paramFrom, paramTo},
 			Doc: "What each stream has uploaded, and is to upload, of the media of whole days (UTC) in a time range, by default the last 7 " +

@@ -3,7 +3,9 @@ package settings
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
@@ -107,4 +109,20 @@ func (s IoT) Pair() (tls.Certificate, error) {
 		return cert, fmt.Errorf("%s (%s) and %s (%s) do not match: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
 	}
 	return cert, nil
+}
+
+// Signing reads the device's certificate and key, with which evidence is signed. The error says why there is none.
+func (s IoT) Signing() (*tls.Certificate, error) {
+	if s.Cert == "" || s.PrivateKey == "" {
+		why := s.NoCertificate
+		if why == "" {
+			why = EnvCoreCert + " and " + EnvCorePrivateKey + " are not set"
+		}
+		return nil, fmt.Errorf("the device's certificate and its key are not known (%s)", why)
+	}
+	pair, err := s.Pair()
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("this user may not read the device's key %s: run it as root", s.PrivateKey)
+	}
+	return &pair, err
 }

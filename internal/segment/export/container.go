@@ -38,13 +38,14 @@ func newContainer(o Options, out mkv.File) container {
 	if o.Format == MP4 {
 		return newFragmented(o.Stream, out)
 	}
-	return &matroska{stream: o.Stream, out: out}
+	return &matroska{stream: o.Stream, out: out, only: o.Copied != nil}
 }
 
 // matroska copies clusters.
 type matroska struct {
 	stream string
 	out    mkv.File
+	only   bool // the caller has no other container
 	tracks []mkv.Track
 	writer *mkv.Writer
 }
@@ -59,7 +60,7 @@ func (m *matroska) fits(r *segment.Reader) error {
 	const sentence = "The camera of stream %s changed its format at %s, and one file cannot hold both: " +
 		"export once --to and once --from that time"
 	at := r.RecordedAt(0).Format(time.RFC3339Nano)
-	if m.tracks[0].CodecID == r.Header().Tracks[0].CodecID {
+	if !m.only && m.tracks[0].CodecID == r.Header().Tracks[0].CodecID {
 		return health.UserFault(Code, ErrFormat, sentence+", or to MP4, which can.", m.stream, at)
 	}
 	return health.UserFault(Code, ErrFormat, sentence+".", m.stream, at)

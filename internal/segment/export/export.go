@@ -21,8 +21,18 @@ type Options struct {
 	Format Format
 	// Planned is called before the first byte is written. Optional.
 	Planned func(Plan)
+	// Copied is called after each fragment that was written. Optional.
+	Copied func(Copied) error
 	// Progress is called after each fragment with the bytes written and the total. Optional.
 	Progress func(done, total int64)
+}
+
+// Copied is a fragment in the file.
+type Copied struct {
+	From, To time.Time // when it was recorded
+	// At is the producer timestamp of its start, as the cloud gets it.
+	At     time.Time
+	Intact bool // its bytes match its checksum, or it has none
 }
 
 // Plan is what an export is going to write.
@@ -275,12 +285,13 @@ func (e *exporter) cannotCopy(at time.Time, err error) error {
 }
 
 func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
-	if e.o.Format == MP4 { // Matroska has the checksums in it, by which a reader sees it
-		intact, err := mkv.Intact(r, f)
-		if err != nil {
+	intact := true
+	if e.o.Format == MP4 || e.o.Copied != nil { // Matroska has the checksums in it, by which a reader sees it
+		var err error
+		if intact, err = mkv.Intact(r, f); err != nil {
 			return err
 		}
-		if !intact {
+		if !intact && e.o.Format == MP4 {
 			e.leaveOut(r, f)
 			return nil
 		}
@@ -302,6 +313,13 @@ func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
 	e.result.To = at.Add(f.Last - f.Start)
 	e.known = e.result.To
 	e.result.Fragments++
+	if e.o.Copied != nil {
+		wire, _ := e.store.Offsets(r.Key(), f.Start)
+		c := Copied{From: r.RecordedAt(f.Start), To: r.RecordedAt(f.Last), At: r.Key().StartTime().Add(f.Start + wire), Intact: intact}
+		if err := e.o.Copied(c); err != nil {
+			return err
+		}
+	}
 	if e.done += f.Size; e.o.Progress != nil {
 		e.o.Progress(e.done, max(e.done, e.total))
 	}
