@@ -33,6 +33,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sigv4"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
 
@@ -60,7 +61,7 @@ type Options struct {
 	// time.Now. Signatures and credentials use the wall clock, as clients do.
 	Now                func() time.Time
 	CredentialLifetime time.Duration // of the devices' credentials; 0 = 1 h
-	// StreamDelay is how long streams are CREATING, UPDATING and DELETING; 0 = 300 ms, negative = not
+	// StreamDelay is how long streams and the models and assets of SiteWise are CREATING, UPDATING and DELETING; 0 = 300 ms, negative = not
 	// at all. It uses Now.
 	StreamDelay time.Duration
 
@@ -94,6 +95,7 @@ type Cloud struct {
 	media       *media.Service
 	secrets     *secretsmanager.Manager
 	metrics     *cloudwatch.Service
+	sitewise    *sitewise.Service
 	broker      *iot.Broker
 	credentials *iotcreds.Endpoint
 
@@ -193,6 +195,9 @@ func (c *Cloud) openServices() (err error) {
 	}
 	if c.metrics, err = cloudwatch.Open(c.store.Path("metrics.jsonl"), o.Now); err != nil {
 		return errors.Join(err, c.media.Close())
+	}
+	if c.sitewise, err = c.openSiteWise(); err != nil {
+		return errors.Join(err, c.media.Close(), c.metrics.Close())
 	}
 	return nil
 }
@@ -297,7 +302,7 @@ func (c *Cloud) Close() error {
 		errs = append(errs, c.broker.Close())
 	}
 	c.group.Wait()
-	return errors.Join(append(errs, c.metrics.Close(), c.store.Close())...)
+	return errors.Join(append(errs, c.metrics.Close(), c.sitewise.Close(), c.store.Close())...)
 }
 
 func (c *Cloud) local(port int) string {

@@ -9,17 +9,19 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
 
 // document is what is kept in state/cloud.json.
 type document struct {
-	Region  string                 `json:"region,omitempty"` // in which all of it is; empty: the one of earlier versions
-	Ports   ports                  `json:"ports"`
-	Key     []byte                 `json:"key"` // what access keys are derived from
-	Streams kvs.Streams            `json:"streams"`
-	Secrets secretsmanager.Secrets `json:"secrets"`
-	Revoked map[string]bool        `json:"revoked,omitempty"` // things
+	Region   string                 `json:"region,omitempty"` // in which all of it is; empty: the one of earlier versions
+	Ports    ports                  `json:"ports"`
+	Key      []byte                 `json:"key"` // what access keys are derived from
+	Streams  kvs.Streams            `json:"streams"`
+	Secrets  secretsmanager.Secrets `json:"secrets"`
+	SiteWise sitewise.State         `json:"sitewise"`
+	Revoked  map[string]bool        `json:"revoked,omitempty"` // things
 }
 
 type ports struct {
@@ -30,7 +32,7 @@ type ports struct {
 
 // open reads the document of a directory, or begins a new one. One of another region is refused: all ARNs in it name that.
 func (d *document) open(dir string, home account.Home) (*state.Store, error) {
-	*d = document{Streams: kvs.Streams{}, Secrets: secretsmanager.Secrets{}, Revoked: map[string]bool{}}
+	*d = document{Streams: kvs.Streams{}, Secrets: secretsmanager.Secrets{}, SiteWise: sitewise.NewState(), Revoked: map[string]bool{}}
 	store, found, err := state.Open(dir, d)
 	if err != nil {
 		return nil, err

@@ -65,5 +65,7 @@ func (c *Cloud) UserEnv() []EnvVar {
 		{"AWS_REGION", account.Home(c.o.Region).Region()},
 		{"AWS_DEFAULT_REGION", account.Home(c.o.Region).Region()},
 		{"AWS_ACCOUNT_ID", Account},
+		// Or the CLI would put api. and data. before the address, for SiteWise.
+		{"AWS_DISABLE_HOST_PREFIX_INJECTION", "true"},
 	}
 }

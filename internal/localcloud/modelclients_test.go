@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
@@ -148,7 +149,7 @@ func TestEachRowOfTheModel(t *testing.T) {
 			requests = append(requests, &sent{row: &rows[i], body: body})
 		}
 		fewer = append(fewer, requests[first])
-		if rows[i].Rule == kvsmodel.Type { // of a list or structure, the command line sends no other type
+		if rows[i].Rule == apimodel.Type { // of a list or structure, the command line sends no other type
 			fewer = append(fewer, requests[len(requests)-1])
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
@@ -13,7 +14,7 @@ import (
 // modelRow is one rule on one member of one operation, with requests that keep to it and break it.
 type modelRow struct {
 	Operation, Path string
-	Rule            kvsmodel.Rule
+	Rule            apimodel.Rule
 	Good, Bad       []map[string]any
 	WantError       string
 	WantText        string // that a refusal holds
@@ -52,17 +53,17 @@ func padded(head, pad, tail string) func(int) string {
 }
 
 // sample is a value that keeps to all rules, with the required members only.
-func sample(s *kvsmodel.Shape) any {
+func sample(s *apimodel.Shape) any {
 	switch {
-	case s.Kind == kvsmodel.Structure:
+	case s.Kind == apimodel.Structure:
 		return build(s.Members, nil, nil)
-	case s.Kind == kvsmodel.List:
+	case s.Kind == apimodel.List:
 		return []any{sample(s.Element)}
-	case s.Kind == kvsmodel.Map:
+	case s.Kind == apimodel.Map:
 		return map[string]any{sample(s.Key).(string): sample(s.Element)}
-	case s.Kind == kvsmodel.Boolean:
+	case s.Kind == apimodel.Boolean:
 		return true
-	case s.Kind == kvsmodel.Integer:
+	case s.Kind == apimodel.Integer:
 		return max(s.Min, min(s.Max, 1000))
 	case s.Enum != nil:
 		return s.Enum[0]
@@ -72,7 +73,7 @@ func sample(s *kvsmodel.Shape) any {
 }
 
 // build makes an object with its required members and with value at the end of path.
-func build(members []kvsmodel.Member, path []string, value any) map[string]any {
+func build(members []apimodel.Member, path []string, value any) map[string]any {
 	object := map[string]any{}
 	for _, m := range members {
 		switch {
@@ -87,13 +88,13 @@ func build(members []kvsmodel.Member, path []string, value any) map[string]any {
 	return object
 }
 
-func nest(s *kvsmodel.Shape, path []string, value any) any {
+func nest(s *apimodel.Shape, path []string, value any) any {
 	switch {
 	case len(path) == 0:
 		return value
-	case s.Kind == kvsmodel.Structure:
+	case s.Kind == apimodel.Structure:
 		return build(s.Members, path, value)
-	case s.Kind == kvsmodel.List:
+	case s.Kind == apimodel.List:
 		return []any{nest(s.Element, path[1:], value)}
 	case path[0] == "key":
 		return map[string]any{value.(string): sample(s.Element)}
@@ -113,13 +114,13 @@ func rowsOf(operations []kvsmodel.Operation) (rows []modelRow) {
 	return rows
 }
 
-func memberRows(o *kvsmodel.Operation, path []string, s *kvsmodel.Shape, required bool) (rows []modelRow) {
+func memberRows(o *kvsmodel.Operation, path []string, s *apimodel.Shape, required bool) (rows []modelRow) {
 	isKey := path[len(path)-1] == "key"
-	add := func(rule kvsmodel.Rule, good, bad []any, phrase string, args ...any) {
+	add := func(rule apimodel.Rule, good, bad []any, phrase string, args ...any) {
 		row := modelRow{Operation: o.Name, Path: strings.ReplaceAll(strings.Join(path, "."), ".[", "["), Rule: rule}
 		row.WantError = wantedError(o, row.Path, rule)
 		row.WantText = fmt.Sprintf("at '%s' failed to satisfy constraint: Member must ", row.Path) + fmt.Sprintf(phrase, args...)
-		if rule == kvsmodel.Type {
+		if rule == apimodel.Type {
 			row.WantText = row.Path + " must be "
 		}
 		for _, value := range good {
@@ -131,24 +132,24 @@ func memberRows(o *kvsmodel.Operation, path []string, s *kvsmodel.Shape, require
 		rows = append(rows, row)
 	}
 	if required {
-		add(kvsmodel.Required, []any{sample(s)}, []any{absent{}, nil}, "not be null")
+		add(apimodel.Required, []any{sample(s)}, []any{absent{}, nil}, "not be null")
 	}
 	if !isKey { // the keys of JSON objects are strings
-		add(kvsmodel.Type, []any{sample(s)}, wrongTypes(s.Kind), "")
+		add(apimodel.Type, []any{sample(s)}, wrongTypes(s.Kind), "")
 	}
 	switch s.Kind {
-	case kvsmodel.String:
+	case apimodel.String:
 		textRows(s, add)
-	case kvsmodel.Integer:
+	case apimodel.Integer:
 		numberRows(s, add)
-	case kvsmodel.Structure:
+	case apimodel.Structure:
 		for _, m := range s.Members {
 			rows = append(rows, memberRows(o, slices.Concat(path, []string{m.Name}), m.Shape, m.Required)...)
 		}
-	case kvsmodel.List:
+	case apimodel.List:
 		sizeRows(s, add)
 		rows = append(rows, memberRows(o, slices.Concat(path, []string{"[0]"}), s.Element, false)...)
-	case kvsmodel.Map:
+	case apimodel.Map:
 		sizeRows(s, add)
 		rows = append(rows, memberRows(o, slices.Concat(path, []string{"key"}), s.Key, false)...)
 		rows = append(rows, memberRows(o, slices.Concat(path, []string{"value"}), s.Element, false)...)
@@ -160,7 +161,7 @@ func memberRows(o *kvsmodel.Operation, path []string, s *kvsmodel.Shape, require
 // exist, so that most requests change nothing.
 func request(o *kvsmodel.Operation, path []string, value any) map[string]any {
 	object := build(o.Members, path, value)
-	names := slices.ContainsFunc(o.Members, func(m kvsmodel.Member) bool { return m.Name == "StreamName" })
+	names := slices.ContainsFunc(o.Members, func(m apimodel.Member) bool { return m.Name == "StreamName" })
 	if names && o.Name != "CreateStream" && path[0] != "StreamName" && path[0] != "StreamARN" {
 		object["StreamName"] = "none"
 	}
@@ -168,44 +169,44 @@ func request(o *kvsmodel.Operation, path []string, value any) map[string]any {
 }
 
 // wantedError is the error that an operation declares for a rule.
-func wantedError(o *kvsmodel.Operation, path string, rule kvsmodel.Rule) string {
+func wantedError(o *kvsmodel.Operation, path string, rule apimodel.Rule) string {
 	aboutStreams := slices.Contains([]string{"TagStream", "UntagStream", "ListTagsForStream"}, o.Name)
 	switch {
-	case rule == kvsmodel.Type:
+	case rule == apimodel.Type:
 		return "SerializationException"
-	case path == "Tags" && rule == kvsmodel.MaxSize:
+	case path == "Tags" && rule == apimodel.MaxSize:
 		return "TagsPerResourceExceededLimitException"
-	case path == "StreamARN" && rule == kvsmodel.Matches && aboutStreams:
+	case path == "StreamARN" && rule == apimodel.Matches && aboutStreams:
 		return "InvalidResourceFormatException"
 	default:
 		return "InvalidArgumentException"
 	}
 }
 
-func wrongTypes(kind kvsmodel.Kind) []any {
+func wrongTypes(kind apimodel.Kind) []any {
 	switch kind {
-	case kvsmodel.String:
+	case apimodel.String:
 		return []any{5, true, []any{"a"}, map[string]any{"a": "b"}}
-	case kvsmodel.Integer:
+	case apimodel.Integer:
 		return []any{"5", 5.5, true, int64(1) << 31, []any{5}}
-	case kvsmodel.Boolean:
+	case apimodel.Boolean:
 		return []any{"true", 1}
-	case kvsmodel.List:
+	case apimodel.List:
 		return []any{5, true} // of others, the AWS SDK for Python makes lists
 	default:
 		return []any{5, "a", []any{"a"}}
 	}
 }
 
-type addRow func(rule kvsmodel.Rule, good, bad []any, phrase string, args ...any)
+type addRow func(rule apimodel.Rule, good, bad []any, phrase string, args ...any)
 
-func textRows(s *kvsmodel.Shape, add addRow) {
+func textRows(s *apimodel.Shape, add addRow) {
 	if s.Enum != nil {
 		var good []any
 		for _, value := range s.Enum {
 			good = append(good, value)
 		}
-		add(kvsmodel.InEnum, good, []any{strings.ToLower(s.Enum[0]), s.Enum[0] + "S"}, "satisfy enum value set: [%s]", strings.Join(s.Enum, ", "))
+		add(apimodel.InEnum, good, []any{strings.ToLower(s.Enum[0]), s.Enum[0] + "S"}, "satisfy enum value set: [%s]", strings.Join(s.Enum, ", "))
 		return
 	}
 	f := fitting[s.Name]
@@ -214,39 +215,39 @@ func textRows(s *kvsmodel.Shape, add addRow) {
 		if s.Min > 1 {
 			short = strings.Repeat("a", int(s.Min)-1)
 		}
-		add(kvsmodel.MinLength, []any{f.fit(int(s.Min))}, []any{short}, "have length greater than or equal to %d", s.Min)
+		add(apimodel.MinLength, []any{f.fit(int(s.Min))}, []any{short}, "have length greater than or equal to %d", s.Min)
 	}
-	add(kvsmodel.MaxLength, []any{f.fit(int(s.Max))}, []any{f.fit(int(s.Max) + 1)}, "have length less than or equal to %d", s.Max)
-	add(kvsmodel.Matches, []any{f.fit(int(s.Min))}, []any{f.broken}, "satisfy regular expression pattern: %s", s.Pattern)
+	add(apimodel.MaxLength, []any{f.fit(int(s.Max))}, []any{f.fit(int(s.Max) + 1)}, "have length less than or equal to %d", s.Max)
+	add(apimodel.Matches, []any{f.fit(int(s.Min))}, []any{f.broken}, "satisfy regular expression pattern: %s", s.Pattern)
 }
 
-func numberRows(s *kvsmodel.Shape, add addRow) {
-	if s.Min != kvsmodel.NoMin {
-		add(kvsmodel.MinValue, []any{s.Min}, []any{s.Min - 1}, "have value greater than or equal to %d", s.Min)
+func numberRows(s *apimodel.Shape, add addRow) {
+	if s.Min != apimodel.NoMin {
+		add(apimodel.MinValue, []any{s.Min}, []any{s.Min - 1}, "have value greater than or equal to %d", s.Min)
 	}
-	if s.Max != kvsmodel.NoMax {
-		add(kvsmodel.MaxValue, []any{s.Max}, []any{s.Max + 1}, "have value less than or equal to %d", s.Max)
+	if s.Max != apimodel.NoMax {
+		add(apimodel.MaxValue, []any{s.Max}, []any{s.Max + 1}, "have value less than or equal to %d", s.Max)
 	}
 }
 
-func sizeRows(s *kvsmodel.Shape, add addRow) {
+func sizeRows(s *apimodel.Shape, add addRow) {
 	sized := func(n int64) any {
 		list, entries := make([]any, 0, n), map[string]any{}
 		for i := range n {
 			list = append(list, sample(s.Element))
-			if s.Kind == kvsmodel.Map && i > 0 {
+			if s.Kind == apimodel.Map && i > 0 {
 				entries[fmt.Sprint("k", i)] = sample(s.Element)
-			} else if s.Kind == kvsmodel.Map {
+			} else if s.Kind == apimodel.Map {
 				entries[sample(s.Key).(string)] = sample(s.Element)
 			}
 		}
-		if s.Kind == kvsmodel.Map {
+		if s.Kind == apimodel.Map {
 			return entries
 		}
 		return list
 	}
-	add(kvsmodel.MinSize, []any{sized(s.Min)}, []any{sized(s.Min - 1)}, "have length greater than or equal to %d", s.Min)
-	add(kvsmodel.MaxSize, []any{sized(s.Max)}, []any{sized(s.Max + 1)}, "have length less than or equal to %d", s.Max)
+	add(apimodel.MinSize, []any{sized(s.Min)}, []any{sized(s.Min - 1)}, "have length greater than or equal to %d", s.Min)
+	add(apimodel.MaxSize, []any{sized(s.Max)}, []any{sized(s.Max + 1)}, "have length less than or equal to %d", s.Max)
 }
 
 func TestEveryOperationOfTheModelIsServed(t *testing.T) {

@@ -77,7 +77,7 @@ func TestThePageNamesWhatASeedMayHave(t *testing.T) {
 	page, err := os.ReadFile("../../docs/localcloud.md")
 	must(t, err)
 	var source []byte
-	for _, path := range []string{"seed.go", "kvs/seed.go"} {
+	for _, path := range []string{"seed.go", "kvs/seed.go", "sitewise/seed.go"} {
 		part, err := os.ReadFile(path)
 		must(t, err)
 		source = append(source, part...)

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sigv4"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sts"
 )
 
@@ -25,6 +26,8 @@ func (c *Cloud) servicesByScope(name string) (awsapi.Service, bool) {
 		return c.secrets.API(), true
 	case awsapi.CloudWatch:
 		return c.metrics.API(), true
+	case awsapi.SiteWise:
+		return c.sitewise.API(), true
 	case awsapi.STS:
 		return sts.API(c.keys), true
 	case awsapi.IoT, awsapi.IoTLegacy:
@@ -69,7 +72,7 @@ func strangersOperation(r *http.Request, body []byte) string {
 
 func noService(name string) error {
 	return awsapi.Errorf(http.StatusNotFound, "UnknownService", "the scope of the credentials",
-		"localcloud has no service %s; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, iot and iotdata", name)
+		"localcloud has no service %s; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, iot, iotdata and iotsitewise", name)
 }
 
 // scopeOf is the service that a request is signed for; "" = it is not signed.
@@ -98,6 +101,9 @@ func shownService(r *http.Request, body []byte) string {
 	}
 	if slices.Contains(kvs.Operations(), kvs.OperationOf(r)) {
 		return awsapi.KVS
+	}
+	if sitewise.IsPath(r) {
+		return awsapi.SiteWise
 	}
 	return ""
 }

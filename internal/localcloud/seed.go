@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 )
 
 // Seed is what is to exist from the start. It changes nothing that is so already.
@@ -21,6 +22,7 @@ type Seed struct {
 	Secrets     []SeedSecret     `json:"secrets"`
 	Things      []string         `json:"things"`
 	EdgeConfigs []SeedEdgeConfig `json:"edge_configs"`
+	Hubs        []SeedHub        `json:"sitewise_hubs"`
 }
 
 // SeedStream is a stream.
@@ -28,6 +30,9 @@ type SeedStream = kvs.SeedStream
 
 // SeedEdgeConfig is the edge configuration of a stream.
 type SeedEdgeConfig = kvs.SeedEdgeConfig
+
+// SeedHub is a hub of SiteWise with its cameras.
+type SeedHub = sitewise.SeedHub
 
 // SeedSecret is a secret; a value that is not a string stands for its JSON text.
 type SeedSecret struct {
@@ -162,6 +167,11 @@ func (c *Cloud) plant(s *Seed) error {
 			return seedError(fmt.Sprintf("edge_configs[%d]", i), "cannot configure stream "+edge.Stream, err)
 		}
 	}
+	for i, hub := range s.Hubs {
+		if err := c.sitewise.Plant(hub); err != nil {
+			return seedError(fmt.Sprintf("sitewise_hubs[%d]", i), "cannot make hub "+hub.Name, err)
+		}
+	}
 	return nil
 }
 
@@ -172,8 +182,9 @@ var seedNames = map[string]map[string]string{
 		"KmsKeyId": "kms_key_id", "StreamStorageConfiguration": "storage_tier", "Tags": "tags",
 		"ImageGenerationConfiguration": "image_generation", "NotificationConfiguration": "notification",
 	},
-	"secrets":      {"Name": "name"},
-	"edge_configs": {"StreamName": "stream", "EdgeConfig": "config"},
+	"secrets":       {"Name": "name"},
+	"edge_configs":  {"StreamName": "stream", "EdgeConfig": "config"},
+	"sitewise_hubs": {"assetId": "asset_id", "assetName": "name"},
 }
 
 // seedError names the member of the seed that an error is about.

@@ -3,10 +3,26 @@ package localcloud
 import (
 	"context"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
+
+// openSiteWise reads what SiteWise has.
+func (c *Cloud) openSiteWise() (*sitewise.Service, error) {
+	return sitewise.Open(sitewise.Options{
+		Home: account.Home(c.o.Region), State: state.PartOf(c.store, &c.doc.SiteWise), File: c.store.Path("sitewise-values.jsonl"),
+		Now: c.o.Now, Delay: c.o.StreamDelay, Publish: c.broker.PublishReserved,
+		Authorize: func(thing, operation, resource string) error {
+			return c.policies.Authorize(iam.Caller{Thing: thing}, awsapi.SiteWise, operation, resource)
+		},
+	})
+}
 
 // CreateStream makes a stream that is ACTIVE at once. One that exists keeps its ARN and gets the
 // retention; one that is DELETING is gone first.

@@ -11,6 +11,8 @@ type Error struct {
 	Name    string // exception name, as x-amzn-ErrorType has it
 	Message string
 	Where   string // header, member or part of the request at fault; only for the line about the refusal
+	// Members are those that the answer has beside its message, in protocols whose errors have any.
+	Members map[string]string
 }
 
 // Error has name, status and message.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"encoding/xml"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -42,6 +43,13 @@ var (
 	IoTREST = Protocol{"application/json", func(h http.Header, e *Error, id string) []byte {
 		nameError(h, e.Name)
 		return JSONText(map[string]string{"message": e.Message, "traceId": id})
+	}}
+	// ModelREST is rest-json as newer services have it: errors have the members of the service model.
+	ModelREST = Protocol{"application/json", func(h http.Header, e *Error, _ string) []byte {
+		nameError(h, e.Name)
+		members := map[string]string{"message": e.Message}
+		maps.Copy(members, e.Members)
+		return JSONText(members)
 	}}
 	JSON10 = Protocol{TypeJSON10, jsonError}
 	JSON11 = Protocol{TypeJSON11, jsonError}

@@ -12,6 +12,8 @@ const (
 	IoTLegacy      = "execute-api" // of IoT's control plane, in SDKs until 2023
 	IoTData        = "iotdata"
 	IoTGateway     = "iotdevicegateway"
+	SiteWise       = "iotsitewise"
+	TwinMaker      = "iottwinmaker"
 )
 
 // Service is one of those that share the HTTPS endpoint.
@@ -27,6 +29,12 @@ type Service struct {
 	Call func(operation string, r *http.Request, body []byte) ([]byte, error)
 	// Get reports whether an operation is a GET and not a POST; nil = none is.
 	Get func(r *http.Request) bool
+	// AnyMethod leaves it to Operation which methods there are: those of a request belong to its operation.
+	AnyMethod bool
+	// Success is the HTTP status of an operation's answer; nil = 200 for all.
+	Success func(operation string) int
+	// Authorizes reports whether an operation checks rights itself, for each part of a request; nil = none does.
+	Authorizes func(operation string) bool
 }
 
 // ProtocolOf returns the protocol that a request is answered in.
@@ -39,6 +47,9 @@ func (s Service) ProtocolOf(r *http.Request) Protocol {
 
 // Method returns the HTTP method that a request must have.
 func (s Service) Method(r *http.Request) string {
+	if s.AnyMethod {
+		return r.Method
+	}
 	if s.Get != nil && s.Get(r) {
 		return http.MethodGet
 	}

@@ -22,7 +22,7 @@ import (
 func (l *Log) Answer(w http.ResponseWriter, e *Call, p awsapi.Protocol, body []byte, err error) {
 	h := w.Header()
 	h.Set("Content-Type", p.ContentType)
-	status := http.StatusOK
+	status := cmp.Or(e.Success, http.StatusOK)
 	if err != nil {
 		refused := l.errorOf(err)
 		l.Refuse(e, refused)

@@ -26,6 +26,7 @@ type Call struct {
 	Outcome   string // HTTP status or name of the error; of MQTT the code of the acknowledgement
 	In, Out   int64  // bytes of bodies or payloads
 
+	Success     int    // HTTP status of an answer without an error; 0 = 200
 	Thing       string // that called; "" = the user
 	Certificate bool   // and showed its certificate instead of a signature
 }

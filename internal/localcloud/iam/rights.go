@@ -2,6 +2,7 @@
 package iam
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -50,7 +51,8 @@ const (
 // service and the operation or MQTT packet. localcloud has no other
 // operations.
 // Sources: KVS developer guide, "Kinesis Video Streams Edge Agent", IAM policy and IoT policy;
-// Service Authorization Reference; deploy/aws/hubs.yaml is narrower than hubRole.
+// Service Authorization Reference; for SiteWise the role
+// in the guide of the component aws.iot.EdgeConnectorForKVS; deploy/aws/hubs.yaml is narrower than hubRole.
 var rights = map[string]grant{
 	"kinesisvideo:CreateStream":                         ownerOnly,
 	"kinesisvideo:DeleteEdgeConfiguration":              ownerOnly,
@@ -91,6 +93,31 @@ var rights = map[string]grant{
 	"secretsmanager:PutSecretValue":                     ownerOnly,
 	"secretsmanager:RestoreSecret":                      ownerOnly,
 	"secretsmanager:UpdateSecret":                       ownerOnly,
+	"iotsitewise:AssociateAssets":                       ownerOnly,
+	"iotsitewise:BatchGetAssetPropertyValue":            hubRole,
+	"iotsitewise:BatchGetAssetPropertyValueHistory":     hubRole,
+	"iotsitewise:BatchPutAssetPropertyValue":            hubRole | guideRole,
+	"iotsitewise:CreateAsset":                           ownerOnly,
+	"iotsitewise:CreateAssetModel":                      ownerOnly,
+	"iotsitewise:DeleteAsset":                           ownerOnly,
+	"iotsitewise:DeleteAssetModel":                      ownerOnly,
+	"iotsitewise:DescribeAsset":                         hubRole | guideRole,
+	"iotsitewise:DescribeAssetModel":                    hubRole | guideRole,
+	"iotsitewise:DescribeAssetProperty":                 hubRole | guideRole,
+	"iotsitewise:DisassociateAssets":                    ownerOnly,
+	"iotsitewise:GetAssetPropertyValue":                 hubRole | guideRole,
+	"iotsitewise:GetAssetPropertyValueHistory":          hubRole,
+	"iotsitewise:GetInterpolatedAssetPropertyValues":    hubRole,
+	"iotsitewise:ListAssetModelProperties":              hubRole,
+	"iotsitewise:ListAssetModels":                       hubRole,
+	"iotsitewise:ListAssetProperties":                   hubRole,
+	"iotsitewise:ListAssets":                            hubRole | guideRole,
+	"iotsitewise:ListAssociatedAssets":                  hubRole | guideRole,
+	"iotsitewise:ListTagsForResource":                   hubRole,
+	"iotsitewise:TagResource":                           ownerOnly,
+	"iotsitewise:UntagResource":                         ownerOnly,
+	"iotsitewise:UpdateAsset":                           ownerOnly,
+	"iotsitewise:UpdateAssetProperty":                   ownerOnly,
 	"cloudwatch:GetMetricStatistics":                    hubRole,
 	"cloudwatch:ListMetrics":                            hubRole,
 	"cloudwatch:PutMetricData":                          hubRole | guideRole,
@@ -240,6 +267,10 @@ func (p *Policies) resourceARN(service, resource string) string {
 	switch {
 	case service == awsapi.SecretsManager && resource != "":
 		return resource // as the request named it
+	case service == awsapi.SiteWise && strings.HasPrefix(resource, "arn:"):
+		return resource
+	case service == awsapi.SiteWise:
+		return p.o.Home.ARN(service, "asset/"+cmp.Or(resource, "*"))
 	case service != awsapi.KVS:
 		return ""
 	case strings.HasPrefix(resource, "arn:"):

@@ -155,6 +155,13 @@ func (b *Broker) Publish(thing, topic string, payload []byte) {
 	}
 }
 
+// PublishReserved sends a message of an AWS service on one of its topics, which begin with $aws: to those that are connected, at most once.
+func (b *Broker) PublishReserved(topic string, payload []byte) {
+	if err := b.server.Publish(topic, payload, false, 0); err != nil {
+		logevent.MessageNotPublished.Log(b.o.Failures, zap.String("topic", topic), zap.Error(err))
+	}
+}
+
 // clientsOf lists the connected clients of a thing, under whichever client ids.
 func (b *Broker) clientsOf(thing string) (list []*mqtt.Client) {
 	for _, client := range b.server.Clients.GetAll() {
@@ -186,4 +193,10 @@ func thingOf(client *mqtt.Client) string {
 	return ""
 }
 
-func owns(thing, topic string) bool { return strings.HasPrefix(topic, topicPrefix+thing+"/") }
+// siteWisePrefix is what the topics of the only AWS service begin with that publishes here.
+const siteWisePrefix = "$aws/sitewise/asset-models/"
+
+// owns reports whether the policy of a thing has a topic, or a filter. Those of SiteWise are for all to read.
+func owns(thing, topic string) bool {
+	return strings.HasPrefix(topic, topicPrefix+thing+"/") || strings.HasPrefix(topic, siteWisePrefix)
+}

@@ -141,6 +141,9 @@ func topicFault(topic string) string {
 	if strings.ContainsAny(topic, "#+") {
 		return "has a wildcard"
 	}
+	if strings.HasPrefix(topic, "$") {
+		return "is reserved for AWS's services"
+	}
 	return ""
 }
 
@@ -152,8 +155,8 @@ func filterFault(filter string) string {
 		return "is not UTF-8 without NUL"
 	case n > maxSlashes:
 		return fmt.Sprintf("has %d slashes; at most %d are allowed", n, maxSlashes)
-	case strings.HasPrefix(filter, "$") && !strings.HasPrefix(filter, "$share/"):
-		return "is reserved, and localcloud serves no reserved topics"
+	case strings.HasPrefix(filter, "$") && !strings.HasPrefix(filter, "$share/") && !strings.HasPrefix(filter, siteWisePrefix):
+		return "is reserved, and of the reserved topics localcloud serves those of SiteWise only"
 	}
 	return ""
 }

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
@@ -129,11 +130,11 @@ func onlyDeclared(o *kvsmodel.Operation, err error) error {
 
 // modelError is the answer to a request that does not have the shape of its operation.
 func modelError(o *kvsmodel.Operation, err error) error {
-	var malformed *kvsmodel.Malformed
+	var malformed *apimodel.Malformed
 	if errors.As(err, &malformed) {
 		return awsapi.Errorf(http.StatusBadRequest, "SerializationException", cmp.Or(malformed.Path, "body"), "%s", malformed)
 	}
-	var invalid *kvsmodel.Invalid
+	var invalid *apimodel.Invalid
 	if errors.As(err, &invalid) {
 		return awsapi.Errorf(http.StatusBadRequest, o.ErrorFor(invalid), invalid.Faults[0].Path, "%s", invalid)
 	}

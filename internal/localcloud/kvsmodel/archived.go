@@ -1,10 +1,12 @@
 package kvsmodel
 
+import "github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
+
 // The shapes of archived media. Source: KVS API reference, Archived Media: Actions and Data Types.
 var (
 	listFragmentsLimit = whole("ListFragmentsMaxResults", 1, 1000)
 	archivedToken      = text("NextToken", 1, 4096, `[a-zA-Z0-9+/]+={0,2}`)
-	timestamp          = &Shape{Name: "Timestamp", Kind: Timestamp, Min: NoMin, Max: NoMax}
+	timestamp          = apimodel.Of("Timestamp", apimodel.Time)
 
 	fragmentSelector = structure("FragmentSelector",
 		must("FragmentSelectorType", oneOf("FragmentSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 )
 
 func TestWhatIsNotOfTheOperationIsIgnored(t *testing.T) {
@@ -37,13 +39,13 @@ func TestWhatIsNoRequest(t *testing.T) {
 		`{`: "", `[]`: "", `null`: "", `"x"`: "", `{} {}`: "", `{"ResourceARN":1}`: "ResourceARN",
 		`{"TagKeyList":"a"}`: "TagKeyList", `{"TagKeyList":{"a":"b"}}`: "TagKeyList", `{"TagKeyList":["a",1]}`: "TagKeyList[1]",
 	} {
-		var malformed *Malformed
+		var malformed *apimodel.Malformed
 		if _, _, err := ByName("UntagResource").Read([]byte(body)); !errors.As(err, &malformed) || malformed.Path != path {
 			t.Errorf("%s: got %v, want a fault at %q", body, err, path)
 		}
 	}
 	for _, number := range []string{"1.0", "1e2", "2147483648", "1e400"} {
-		var malformed *Malformed
+		var malformed *apimodel.Malformed
 		_, _, err := ByName("ListStreams").Read([]byte(`{"MaxResults":` + number + `}`))
 		if !errors.As(err, &malformed) || malformed.Path != "MaxResults" {
 			t.Errorf("%s: got %v", number, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
 
@@ -55,7 +56,7 @@ type awsModel struct {
 // describe writes a member's facts down in one form for both sides.
 func (m awsModel) describe(out map[string]string, path string, ref awsRef) {
 	s := m.Shapes[ref.Shape]
-	least, most := int64(kvsmodel.NoMin), int64(kvsmodel.NoMax)
+	least, most := int64(apimodel.NoMin), int64(apimodel.NoMax)
 	if s.Min != nil {
 		least = *s.Min
 	}
@@ -84,20 +85,20 @@ func (m awsModel) describe(out map[string]string, path string, ref awsRef) {
 	}
 }
 
-func describe(out map[string]string, path string, s *kvsmodel.Shape) {
-	kinds := []string{"string", "integer", "boolean", "structure", "list", "map", "timestamp"}
+func describe(out map[string]string, path string, s *apimodel.Shape) {
+	kinds := []string{"string", "integer", "boolean", "structure", "list", "map", "integer", "double", "timestamp"}
 	out[path] = fact(s.Name, kinds[s.Kind], s.Min, s.Max, s.Pattern, s.Enum, s.Sensitive)
 	describeMembers(out, path, s.Members)
 	switch s.Kind {
-	case kvsmodel.List:
+	case apimodel.List:
 		describe(out, path+"[]", s.Element)
-	case kvsmodel.Map:
+	case apimodel.Map:
 		describe(out, path+".key", s.Key)
 		describe(out, path+".value", s.Element)
 	}
 }
 
-func describeMembers(out map[string]string, path string, members []kvsmodel.Member) {
+func describeMembers(out map[string]string, path string, members []apimodel.Member) {
 	for _, member := range members {
 		at := path + "." + member.Name
 		describe(out, at, member.Shape)

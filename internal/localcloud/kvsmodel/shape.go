@@ -4,52 +4,35 @@
 package kvsmodel
 
 import (
-	"math"
-	"regexp"
 	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 )
 
-// Kind is the JSON type of a member.
-type Kind uint8
+// What describes a request.
+type (
+	Shape  = apimodel.Shape
+	Member = apimodel.Member
+)
 
-// The kinds.
+// The bounds of what has none.
 const (
-	String Kind = iota
-	Integer
-	Boolean
-	Structure
-	List
-	Map
-	Timestamp // seconds since 1970, a number
+	NoMin = apimodel.NoMin
+	NoMax = apimodel.NoMax
 )
 
-// NoMin and NoMax are the bounds of what has none.
-const (
-	NoMin = math.MinInt64
-	NoMax = math.MaxInt64
+// How shapes are written down.
+var (
+	must      = apimodel.Must
+	may       = apimodel.May
+	text      = apimodel.Text
+	oneOf     = apimodel.OneOf
+	whole     = apimodel.Whole
+	structure = apimodel.StructureOf
+	listOf    = apimodel.ListOf
+	mapOf     = apimodel.MapOf
+	sensitive = apimodel.Sensitive
 )
-
-// Shape is a type of the API with its constraints.
-type Shape struct {
-	Name      string // as the API reference names it
-	Kind      Kind
-	Min, Max  int64    // characters of a string, value of an integer, entries of a list or map
-	Pattern   string   // that the whole string must match; "" = any
-	Enum      []string // nil = any
-	Sensitive bool     // the value must not be repeated in messages
-	Members   []Member // of a structure
-	Key       *Shape   // of a map
-	Element   *Shape   // of a list; the values of a map
-
-	pattern *regexp.Regexp
-}
-
-// Member of a structure or of an operation's request.
-type Member struct {
-	Name     string
-	Shape    *Shape
-	Required bool
-}
 
 // Operation of the API.
 type Operation struct {
@@ -86,37 +69,4 @@ func ByPath(path string) string {
 		}
 	}
 	return ""
-}
-
-func must(name string, shape *Shape) Member { return Member{Name: name, Shape: shape, Required: true} }
-
-func may(name string, shape *Shape) Member { return Member{Name: name, Shape: shape} }
-
-func text(name string, least, most int64, pattern string) *Shape {
-	return &Shape{Name: name, Kind: String, Min: least, Max: most, Pattern: pattern, pattern: regexp.MustCompile(`\A(?:` + pattern + `)\z`)}
-}
-
-func oneOf(name string, values ...string) *Shape {
-	return &Shape{Name: name, Kind: String, Min: NoMin, Max: NoMax, Enum: values}
-}
-
-func whole(name string, least, most int64) *Shape {
-	return &Shape{Name: name, Kind: Integer, Min: least, Max: most}
-}
-
-func structure(name string, members ...Member) *Shape {
-	return &Shape{Name: name, Kind: Structure, Min: NoMin, Max: NoMax, Members: members}
-}
-
-func listOf(name string, least, most int64, element *Shape) *Shape {
-	return &Shape{Name: name, Kind: List, Min: least, Max: most, Element: element}
-}
-
-func mapOf(name string, least, most int64, key, value *Shape) *Shape {
-	return &Shape{Name: name, Kind: Map, Min: least, Max: most, Key: key, Element: value}
-}
-
-func sensitive(s *Shape) *Shape {
-	s.Sensitive = true
-	return s
 }

@@ -1,5 +1,7 @@
 package kvsmodel
 
+import "github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
+
 // The shapes that requests are made of. Source: KVS API reference, Actions and Data Types.
 var (
 	streamName = text("StreamName", 1, 256, `[a-zA-Z0-9_.-]+`)
@@ -78,5 +80,5 @@ var (
 			may("LocalSizeConfig", structure("LocalSizeConfig",
 				may("MaxLocalMediaSizeInMB", whole("MaxLocalMediaSizeInMB", 64, 2_000_000)),
 				may("StrategyOnFullSize", oneOf("StrategyOnFullSize", "DELETE_OLDEST_MEDIA", "DENY_NEW_MEDIA")))),
-			may("DeleteAfterUpload", &Shape{Name: "DeleteAfterUpload", Kind: Boolean, Min: NoMin, Max: NoMax}))))
+			may("DeleteAfterUpload", apimodel.Of("DeleteAfterUpload", apimodel.Boolean)))))
 )

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
@@ -133,8 +134,8 @@ func readListRequest(r *http.Request) (request listFragmentsRequest, err error) 
 		return request, err
 	}
 	known, _, err := kvsmodel.ListFragments.Read(body)
-	var malformed *kvsmodel.Malformed
-	var invalid *kvsmodel.Invalid
+	var malformed *apimodel.Malformed
+	var invalid *apimodel.Invalid
 	switch {
 	case errors.As(err, &malformed):
 		return request, awsapi.Errorf(http.StatusBadRequest, "SerializationException", cmp.Or(malformed.Path, "body"), "%s", malformed)

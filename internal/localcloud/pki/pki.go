@@ -60,7 +60,7 @@ func Open(dir string, address netip.Addr) (*Authority, error) {
 	p.pool.AddCert(p.ca.Leaf)
 	template := func() *x509.Certificate {
 		return &x509.Certificate{
-			Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+			Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost", "api.localhost", "data.localhost"},
 			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, address.AsSlice()},
 			KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		}
