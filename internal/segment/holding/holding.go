@@ -87,6 +87,20 @@ func kept(st *streams.Stream, h hold.Hold) Kept {
 	return Kept{Hold: h, Segments: segments, Bytes: bytes}
 }
 
+// Ask adds a hold that somebody asked for, of one of the known streams. An error is a *health.Fault, or that of ctx.
+func (b *Book) Ask(ctx context.Context, h hold.Hold, known []string, now time.Time) (Kept, error) {
+	h, err := hold.Complete(h, now)
+	if err != nil {
+		return Kept{}, err
+	}
+	if !slices.Contains(known, h.Stream) {
+		known = slices.Compact(slices.Sorted(slices.Values(known)))
+		return Kept{}, health.UserFault(hold.CodeRequest, nil, "There is no stream %s, neither configured nor recorded; there are: %s.", h.Stream,
+			humanize.List(known))
+	}
+	return b.Add(ctx, h)
+}
+
 // Add adds a hold that hold.Complete returned: when Add returns nil, what it holds is not deleted before it is removed, whatever happens.
 // The second of two equal ones with the same ID changes nothing. An error is a *health.Fault, or that of ctx.
 func (b *Book) Add(ctx context.Context, h hold.Hold) (Kept, error) {
