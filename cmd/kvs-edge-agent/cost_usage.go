@@ -58,8 +58,9 @@ func (f *costFlags) uploadsOf(dir string) localapi.Uploads {
 		return strings.EqualFold(strings.TrimSpace(os.Getenv(variable)), value)
 	}
 	plan := usage.Plan{ // without an agent the streams' own tags and schedules are not known
-		OnRequest: is(settings.EnvCloud, "off"), Live: is(settings.EnvUploadMode, string(settings.UploadLive)),
-		AllAudio: is(settings.EnvAudio, string(settings.AudioOn)),
+		OnRequest: is(settings.EnvCloud, "off") || is(settings.EnvUploadMode, string(settings.UploadOnRequest)),
+		Live:      is(settings.EnvUploadMode, string(settings.UploadLive)),
+		AllAudio:  is(settings.EnvAudio, string(settings.AudioOn)),
 	}
 	return localapi.Uploads{
 		Counted: counted, Plan: func(string) usage.Plan { return plan },

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,25 +11,33 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
 // eventSite is a hub that records the stream door, and uploads only what is asked for.
 type eventSite struct {
 	*site
-	api *localapi.Client
+	api    *localapi.Client
+	camera *fakecam.Camera
+}
+
+// inTwelve has the stream uploaded in twelve hours.
+func inTwelve(c *types.EdgeConfig) {
+	c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
 }
 
 func newEventSite(t *testing.T, w world, camera *fakecam.Camera, edits ...func(*types.EdgeConfig)) *eventSite {
 	t.Helper()
-	s := &eventSite{site: newSite(t, w)}
+	s := &eventSite{site: newSite(t, w), camera: camera}
 	s.api = localapi.NewClient(filepath.Join(s.dir, "agent.sock"))
-	s.configure("door", camera.URL(), append(edits, func(c *types.EdgeConfig) {
-		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
-	})...)
+	s.configure("door", camera.URL(), append([]func(*types.EdgeConfig){inTwelve}, edits...)...)
 	return s
 }
 
@@ -207,4 +216,149 @@ func theCloudTriggersEventsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world
 		t.Errorf("the last answer is %+v, the event %+v", got, e)
 	}
 	s.expectComplete(e, 0)
+}
+
+func TestEventsSurviveWhateverHappensToTheHub(t *testing.T) {
+	inWorlds(t, eventsSurviveWhateverHappensToTheHub)
+}
+
+func eventsSurviveWhateverHappensToTheHub(t *testing.T, w world) {
+	s := newEventSite(t, w, startCamera(t, fakecam.Options{}))
+	s.start()
+	s.awaitRecorded("door", 150)
+
+	s.cloud.Faults().CutOff()
+	before := s.trigger("before", 3, 1)
+	s.trigger("meanwhile", 2, 3)
+	s.agent.kill()
+	s.start()
+	s.trigger("after-kill", 2, 2)
+	s.cloud.Faults().Restore()
+	s.configure("door", s.camera.URL(), inTwelve, func(c *types.EdgeConfig) {
+		c.UploaderConfig.ScheduleConfig.DurationInSeconds = aws.Int32(120)
+	})
+	for _, id := range []string{"before", "meanwhile", "after-kill"} {
+		s.expectComplete(s.awaitFinal(id), 0)
+	}
+	if again := s.trigger("before", 3, 60); !again.To.Equal(before.To) {
+		t.Errorf("an event that has ended is extended by its id: %+v", again)
+	}
+
+	// At most 16 are open; one that is open is extended all the same.
+	for n := range event.MaxOpen {
+		s.trigger(fmt.Sprint("open-", n), 1, 20)
+	}
+	pre, post := 1.0, 20.0
+	if _, err := s.api.TriggerEvent(t.Context(), localapi.EventRequest{Stream: "door", Pre: &pre, Post: &post}); err == nil ||
+		!strings.Contains(err.Error(), "door has 16 open events already") {
+		t.Errorf("one more is answered with %v", err)
+	}
+	s.trigger("open-3", 1, 1)
+	for n := range event.MaxOpen {
+		e := s.awaitFinal(fmt.Sprint("open-", n))
+		if p := e.Streams[0]; p.Uploaded != p.Recorded || p.Recorded == 0 {
+			t.Errorf("event %s: %+v", e.ID, p)
+		}
+	}
+}
+
+func TestAnEventOfMediaThatIsDeletedAfterItsUpload(t *testing.T) {
+	inWorlds(t, anEventOfMediaThatIsDeletedAfterItsUpload)
+}
+
+func anEventOfMediaThatIsDeletedAfterItsUpload(t *testing.T, w world) {
+	s := newEventSite(t, w, startCamera(t, fakecam.Options{}), func(c *types.EdgeConfig) {
+		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String("0 * * * * ? *")
+		c.DeletionConfig.DeleteAfterUpload = aws.Bool(true)
+	})
+	s.start("AWS_KVS_EDGE_SEGMENT_DURATION=5s")
+	s.awaitRecorded("door", 150)
+	s.trigger("bell", 5, 8)
+	e := s.awaitFinal("bell")
+	// All that was recorded of it was uploaded, by whom ever, and is counted although it is deleted.
+	p := e.Streams[0]
+	have := 0
+	for _, f := range s.cloud.Media().Fragments("door") {
+		if f.Producer.Before(e.To) && !f.Producer.Add(f.Duration).Before(e.From) {
+			have++
+		}
+	}
+	if p.Uploaded != p.Recorded || p.Uploaded == 0 || have < p.Uploaded {
+		t.Errorf("%d fragments are in the cloud, the event says %+v", have, p)
+	}
+}
+
+// killsDuringEvents is how often an agent is killed while events are open.
+var killsDuringEvents = testtools.Sizes[int]{Short: 2, Middle: 6, Long: 100}
+
+func TestEventsAreCompleteHoweverOftenTheAgentIsKilled(t *testing.T) {
+	inWorlds(t, eventsAreCompleteHoweverOftenTheAgentIsKilled)
+}
+
+func eventsAreCompleteHoweverOftenTheAgentIsKilled(t *testing.T, w world) {
+	kills := testtools.Proof(t, "events", killsDuringEvents)
+	camera := startCamera(t, fakecam.Options{})
+	s := newEventSite(t, w, camera)
+	cloud := s.cloud.Media()
+	random := rand.New(rand.NewPCG(22, 9))
+	var killedAt []int // how many fragments the cloud had then
+	for n := range kills {
+		s.start()
+		s.awaitRecorded("door", 15)
+		s.trigger(fmt.Sprint("e", n), 2, 2)
+		// The moment is what is random here; nothing is waited for.
+		if err := backoff.Sleep(t.Context(), time.Duration(random.IntN(3000))*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		s.agent.kill()
+		if err := cloud.AwaitSession(t.Context(), "door", false); err != nil {
+			t.Fatal(err)
+		}
+		killedAt = append(killedAt, len(cloud.Fragments("door")))
+	}
+	s.start()
+	frames, fragments := 0, 0
+	sent := sentBy(camera.Sessions())
+	have, _, err := cloudFrames(cloud, "door")
+	for n := range kills {
+		e := s.awaitFinal(fmt.Sprint("e", n))
+		if have, _, err = cloudFrames(cloud, "door"); err != nil {
+			t.Fatal(err)
+		}
+		want := s.frames(e.From, e.To)
+		if missing := want.missingFrom(have); missing > 0 || want.distinct() == 0 {
+			t.Errorf("event %s: %d of %d frames are not in the cloud: %+v", e.ID, missing, want.distinct(), e)
+		}
+		frames += want.distinct()
+		fragments += e.Streams[0].Uploaded
+	}
+	sent = sentBy(camera.Sessions())
+	if foreign := have.missingFrom(sent); foreign > 0 {
+		t.Errorf("the cloud has %d frames that the camera did not send", foreign)
+	}
+	repeated := expectFewRepeats(t, cloud.Fragments("door"), killedAt)
+	t.Logf("%d kills: %d frames of %d fragments of %d events are in the cloud, %s repeated", kills, frames, fragments, kills, repeated)
+}
+
+// expectFewRepeats checks that each kill cost at most 5 s of media, or two fragments, and returns how much all cost.
+func expectFewRepeats(t *testing.T, list []media.Fragment, killedAt []int) (total time.Duration) {
+	t.Helper()
+	seen := make(map[int64]bool)
+	kill, again, n := 0, time.Duration(0), 0
+	for i, f := range list {
+		for kill < len(killedAt) && i >= killedAt[kill] {
+			kill, again, n = kill+1, 0, 0
+		}
+		if at := f.Producer.UnixMilli(); !seen[at] {
+			seen[at] = true
+			continue
+		}
+		n++
+		again += f.Duration
+		total += f.Duration
+		if again > 5*time.Second && n > 2 {
+			t.Errorf("kill %d repeats %s in %d fragments, more than 5 s and two fragments", kill, again, n)
+		}
+	}
+	return total
 }

@@ -97,6 +97,12 @@ func (s shownStream) write(w io.Writer) error {
 		row("storage tier", s.StorageTier)
 	}
 	row("kept", strings.TrimPrefix(s.Keep, "kept "))
+	if len(s.MainOf) > 0 {
+		row("main of", strings.Join(s.MainOf, ", "))
+	}
+	if s.SubOf != "" {
+		row("sub of", s.SubOf)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
 		row(name, s.Tags[name])
 	}

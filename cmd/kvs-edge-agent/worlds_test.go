@@ -53,6 +53,7 @@ const worldsVariable = "KVS_EDGE_TEST_WORLDS"
 var longTests = []string{
 	"TestRows", "TestSixteenCamerasLoseNothing", "TestFourOfSixteenCamerasMisbehave", "TestRecordingNeverPausesWhateverIsCut",
 	"TestKilledAtAnyMomentLosesNoCompletedFragment", "TestKilledDuringUploadsLosesNothingAndRepeatsLittle",
+	"TestEventsAreCompleteHoweverOftenTheAgentIsKilled", "TestEventsSurviveWhateverHappensToTheHub",
 	"TestATagMakesAStreamLiveAndTheNewestGoesFirst", "TestTheCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile",
 }
 

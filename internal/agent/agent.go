@@ -65,7 +65,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", settings.EnvRecordingDirectory, err)
 	}
-	a.events = event.Open(event.Options{Dir: s.StateDirectory, Log: a.log, Uploads: a.onDemand.serves})
+	a.events = event.Open(event.Options{Dir: s.StateDirectory, Log: a.log, Uploads: a.onDemand.Serves})
 	a.hubClock = hubclock.New(hubclock.Options{})
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
@@ -133,7 +133,7 @@ func (a *Agent) served() localapi.Agent {
 		ReadSecrets:  func() { a.config.cameras.ReadNow() },
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
-		Upload:       a.onDemand.uploadForPeer,
+		Upload:       a.onDemand.ForPeer,
 		AddHold:      a.holdForPeer, RemoveHold: a.endHold,
 		Evidence:     a.evidence,
 		TriggerEvent: a.triggerForPeer, Events: a.listEvents,
@@ -166,7 +166,7 @@ func (a *Agent) connect() error {
 	if device != nil {
 		hub.WatchCertificate(device, s.IoT, a.health.Component("", health.JobCloud), a.log)
 	}
-	if a.onDemand.noCloud = s.NoCloud; s.NoCloud {
+	if a.onDemand.NoCloud = s.NoCloud; s.NoCloud {
 		return a.newStreamsAndConfiguration(nil)
 	}
 	if s, err = hub.WithEndpoints(s); err != nil {
@@ -197,7 +197,8 @@ func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
 		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
-		storage:    a.storage,
+		storage:    a.storage, keep: a.keepOf, requests: a.onDemand.Of,
+		related: a.relate, forgotten: func(stream string) { a.tags.Forget(stream) },
 	})
 	a.config, err = a.newConfiguration(device)
 	if err != nil {

@@ -71,6 +71,9 @@ var conditionRows = []conditiontest.Row{
 		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
 	{Code: "fragment-tag", Job: health.JobUploader, Limit: tagEvery * 3 / 2,
 		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: wrongFragmentTag},
+	{Code: "upload-tag", Job: health.JobUploader, Limit: tagEvery * 3 / 2,
+		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: wrongUploadTag},
+	{Code: "main-of", Job: health.JobConfig, Start: unrelated},
 	{Code: "endpoint", Job: health.JobMetrics, Start: reporting(health.UserFault("endpoint", nil, "It has no FIPS endpoint."))},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
 	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute,
@@ -179,6 +182,34 @@ func wrongFragmentTag(t *testing.T) conditiontest.Case {
 		func(board *countedTags) { board.set(map[string]string{desired.TagFragment: "5s"}) })
 }
 
+// wrongUploadTag has a stream with a tag that is not an upload mode.
+func wrongUploadTag(t *testing.T) conditiontest.Case {
+	return readingTags(t, func(board *countedTags) { board.set(map[string]string{desired.TagUpload: "on demand"}) },
+		func(board *countedTags) { board.set(map[string]string{desired.TagUpload: "on-request"}) })
+}
+
+// unrelated has a main stream that names a sub stream which does not exist.
+func unrelated(t *testing.T) conditiontest.Case {
+	a := &Agent{health: health.NewRegistry(time.Now), uploadMode: newHubMode(settings.UploadScheduled), log: zap.NewNop()}
+	a.current.Store(&settings.Settings{})
+	a.streams = &streams{running: make(map[string]*stream)}
+	configure := func(streams ...desired.Stream) {
+		a.streams.mu.Lock()
+		for _, s := range streams {
+			a.streams.running[s.Name] = &stream{wanted: s}
+		}
+		a.streams.mu.Unlock()
+		a.relateAll()
+	}
+	return conditiontest.Case{
+		Health: a.health, Now: time.Now, Step: time.Second,
+		Raise: func() {
+			configure(desired.Stream{Name: conditiontest.Stream, Upload: desired.Upload{Tags: desired.Tags{MainOf: "sub"}}})
+		},
+		Repair: func() { configure(desired.Stream{Name: "sub"}) },
+	}
+}
+
 // readingTags has an upload that follows the tags of its stream, with which something is wrong at first.
 func readingTags(t *testing.T, raise, repair func(*countedTags)) conditiontest.Case {
 	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
@@ -186,7 +217,7 @@ func readingTags(t *testing.T, raise, repair func(*countedTags)) conditiontest.C
 	m := &uploadModes{
 		component: component, stream: conditiontest.Stream, common: newHubMode(settings.UploadLive),
 		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
-		tagged: func(tags desired.Tags) { reportFragmentTag(conditiontest.Stream, tags, component, zap.NewNop()) },
+		tagged: func(tags desired.Tags) { reportTags(conditiontest.Stream, tags, component, zap.NewNop()) },
 		run: map[settings.UploadMode]func(context.Context) error{
 			settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
 		},

@@ -113,7 +113,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		Inbox: mqtt.UploadRequests(), Publish: mqtt.PublishUpload,
 		Upload: func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
 			syncer.Settle(ctx) // what was said before the request counts for it
-			return a.onDemand.uploadForCloud(ctx, stream, from, to, each)
+			return a.onDemand.ForCloud(ctx, stream, from, to, each)
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
@@ -183,6 +183,7 @@ func (a *Agent) known(k precedence.Known) {
 	switch {
 	case k.All:
 		a.retention.Applied(k.Unclear...)
+		a.relateAll()
 	case k.Started:
 		a.retention.Begin()
 	}

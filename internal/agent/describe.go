@@ -13,11 +13,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
-	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/streamtags"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
@@ -29,10 +29,14 @@ func (a *Agent) describe(s desired.Stream) status.Wanted {
 	sync := a.config.sources.SyncOf(s)
 	w := status.Wanted{
 		Origin: string(s.Origin), Version: s.Version.Time(), Sync: sync.Status, SyncDetails: sync.FailedStatusDetails,
-		Media: s.Media.Kind.String(), MediaURI: shownMedia(s.Media), Record: s.Record.String(), Upload: a.uploadWords(s.Upload),
-		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: retention.Policy(s.Keep).String(), Tags: s.Upload.Tags.Map(),
+		Media: s.Media.Kind.String(), MediaURI: shownMedia(s.Media), Record: s.Record.String(), Upload: a.uploadWords(s),
+		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: a.keepOf(s).String(), Tags: s.Upload.Tags.Map(),
 		Fragments: a.fragmentWords(s),
 	}
+	_, mode := a.uploadOf(s.Name, s.Upload)
+	w.UploadMode = string(mode)
+	related := a.related.get()
+	w.MainOf, w.SubOf = related.Subs(s.Name), related.Main(s.Name)
 	if expression, length, ok := s.Record.Windows(); ok {
 		w.RecordExpression, w.RecordSeconds = expression, length.Seconds()
 	}
@@ -43,15 +47,16 @@ func (a *Agent) describe(s desired.Stream) status.Wanted {
 }
 
 // uploadWords says when a stream is uploaded, as far as that is known on the hub.
-func (a *Agent) uploadWords(u desired.Upload) string {
-	mode, _ := a.uploadMode.get()
-	switch {
-	case a.settings().NoCloud:
+func (a *Agent) uploadWords(s desired.Stream) string {
+	switch _, mode := a.uploadOf(s.Name, s.Upload); mode {
+	case "":
 		return "never, as " + settings.EnvCloud + " is off"
-	case modeOf(u.Tags, mode) == settings.UploadLive:
+	case settings.UploadLive:
 		return "live"
+	case settings.UploadOnRequest:
+		return "on request"
 	default:
-		return u.Schedule.String()
+		return s.Upload.Schedule.String()
 	}
 }
 
@@ -83,6 +88,7 @@ func shownMedia(m desired.Media) string {
 // countUploads opens what is known of uploads and of how the cloud stores them.
 func (a *Agent) countUploads(dir statefile.Dir) {
 	a.counted = tally.Open(tally.Options{Dir: dir, Now: time.Now, Log: a.log})
+	a.tags = streamtags.Open(dir, a.log)
 	if a.kvs == nil {
 		return
 	}
@@ -104,7 +110,7 @@ func (a *Agent) openMeter() error {
 	a.meter = meter.Open(meter.Options{
 		Dir: dir, Clock: a.hubClock, Cap: s.LineCap, Health: a.health.Component("", health.JobCloud), Log: a.log,
 	})
-	a.onDemand.cap = a.meter
+	a.onDemand.Cap = a.meter
 	return nil
 }
 
@@ -155,12 +161,12 @@ func (a *Agent) uploadPlan(stream string) usage.Plan {
 	if st == nil {
 		return usage.Plan{OnRequest: true}
 	}
-	upload, hub := st.wanted.Upload, a.settings()
-	tags, live := a.uploadOf(stream, upload)
-	_, longest := a.fragments.of(stream)
+	upload := st.wanted.Upload
+	tags, mode := a.uploadOf(stream, upload)
 	plan := usage.Plan{
-		OnRequest: !live && (hub.NoCloud || upload.Schedule.IsNever()), Live: live, ShortOnly: longest > 0,
-		AllAudio: hub.Audio.Uploaded() == uploader.AudioAll,
+		Live:      mode == settings.UploadLive,
+		OnRequest: mode == "" || mode == settings.UploadOnRequest || mode == settings.UploadScheduled && upload.Schedule.IsNever(),
+		ShortOnly: a.fragments.longestOf(stream) > 0, AllAudio: a.settings().Audio.Uploaded() == uploader.AudioAll,
 	}
 	if _, err := fragment.Parse(tags.Fragment); err == nil {
 		plan.FragmentTag = tags.Fragment

@@ -92,7 +92,21 @@ func (a *Agent) trigger(t event.Trigger) (e event.Event, began bool, err error) 
 				"those it has.", health.Clean(stream, maxNameShown))
 		}
 	}
-	return a.events.Trigger(t)
+	return a.events.Trigger(a.ofCamera(t))
+}
+
+// ofCamera has an event apply to all streams of its cameras: the main streams and their sub streams, up to as many as an event has.
+func (a *Agent) ofCamera(t event.Trigger) event.Trigger {
+	all := slices.Clone(t.Streams)
+	for _, stream := range t.Streams {
+		for _, other := range a.relatives(stream) {
+			if len(all) < event.MaxStreams && !slices.Contains(all, other) {
+				all = append(all, other)
+			}
+		}
+	}
+	t.Streams = all
+	return t
 }
 
 // maxNameShown bounds the name of a stream in a sentence, in runes: that of KVS has 256.

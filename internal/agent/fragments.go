@@ -17,25 +17,7 @@ import (
 // concurrent use.
 type fragmentLengths struct {
 	mu      sync.Mutex
-	tags    map[string]desired.Tags  // of the streams in the cloud, as far as they are known; guarded by mu
 	longest map[string]time.Duration // that the service accepts, of streams for which it accepts only short ones; guarded by mu
-}
-
-// begin forgets the tags that an earlier upload of a stream knew.
-func (l *fragmentLengths) begin(stream string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.tags, stream)
-}
-
-// tagged records the tags of a stream in the cloud.
-func (l *fragmentLengths) tagged(stream string, tags desired.Tags) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.tags == nil {
-		l.tags = make(map[string]desired.Tags)
-	}
-	l.tags[stream] = tags
 }
 
 // tooLong records that the service does not accept longer fragments of a stream, until the agent ends.
@@ -48,11 +30,11 @@ func (l *fragmentLengths) tooLong(stream string, longest time.Duration) {
 	l.longest[stream] = longest
 }
 
-// of returns what is known of a stream; longest is 0 where the service has refused none as too long.
-func (l *fragmentLengths) of(stream string) (tags desired.Tags, longest time.Duration) {
+// longestOf returns how long fragments of a stream may be for the service; 0 where it has refused none as too long.
+func (l *fragmentLengths) longestOf(stream string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.tags[stream], l.longest[stream]
+	return l.longest[stream]
 }
 
 // fragmentTarget returns how long a stream's fragments may become; see fragment.Length. It is called at each keyframe.
@@ -80,44 +62,53 @@ func (a *Agent) fragmentWords(s desired.Stream) string {
 
 // fragmentLength returns what decides on the length of a stream's fragments: its tag, or else the hub's setting, with the upload mode.
 func (a *Agent) fragmentLength(stream string, upload desired.Upload) (fragment.Length, fragment.Upload) {
-	if _, longest := a.fragments.of(stream); longest > 0 {
+	if a.fragments.longestOf(stream) > 0 {
 		return fragment.Length{}, fragment.Live
 	}
-	tags, live := a.uploadOf(stream, upload)
+	tags, mode := a.uploadOf(stream, upload)
 	length := a.settings().FragmentDuration
 	if wanted, err := fragment.Parse(tags.Fragment); err == nil && tags.Fragment != "" {
 		length = wanted
 	}
-	if live {
+	if mode == settings.UploadLive {
 		return length, fragment.Live
 	}
 	return length, fragment.Later
 }
 
-// uploadOf returns the tags that apply to a stream's upload, as far as they are known, and whether it is live.
-func (a *Agent) uploadOf(stream string, upload desired.Upload) (tags desired.Tags, live bool) {
-	if tags = upload.Tags; upload.FromTags {
-		tags, _ = a.fragments.of(stream)
-	}
-	mode, _ := a.uploadMode.get()
-	return tags, !a.settings().NoCloud && modeOf(tags, mode) == settings.UploadLive
-}
+// The codes of tags in the cloud that are wrong: those in stream files were checked.
+const (
+	codeFragmentTag = "fragment-tag" // it is not a length
+	codeUploadTag   = "upload-tag"   // it is not an upload mode
+)
 
-// codeFragmentTag says that a stream's tag with the length of its fragments is wrong.
-const codeFragmentTag = "fragment-tag"
+const (
+	scopeFragmentTag health.Scope = "fragment-tag"
+	scopeUploadTag   health.Scope = "upload-tag"
+)
 
-const scopeFragmentTag health.Scope = "fragment-tag"
+// shownTag bounds the value of a tag in a sentence, in characters.
+const shownTag = 64
 
-// reportFragmentTag reports a tag in the cloud that is not a length: those in stream files were checked.
-func reportFragmentTag(stream string, tags desired.Tags, component *health.Component, log *zap.Logger) {
-	_, err := fragment.Parse(tags.Fragment)
-	if err == nil {
-		component.OK(scopeFragmentTag)
-		return
+// reportTags reports the tags of a stream that are wrong, and for which the hub's settings apply therefore.
+func reportTags(stream string, tags desired.Tags, component *health.Component, log *zap.Logger) {
+	report := func(scope health.Scope, fault *health.Fault) {
+		if fault == nil {
+			component.OK(scope)
+		} else if component.Report(scope, health.Info, fault) {
+			logevent.Condition(log, fault)
+		}
 	}
-	fault := health.UserFault(codeFragmentTag, nil, "The tag %s of stream %s is %q, so the hub's %s applies: it %s.",
-		desired.TagFragment, stream, tags.Fragment, settings.EnvFragmentDuration, err)
-	if component.Report(scopeFragmentTag, health.Info, fault) {
-		logevent.Condition(log, fault)
+	var length, mode *health.Fault
+	if _, err := fragment.Parse(tags.Fragment); err != nil {
+		length = health.UserFault(codeFragmentTag, nil, "The tag %s of stream %s is %q, so the hub's %s applies: it %s.",
+			desired.TagFragment, stream, health.Clean(tags.Fragment, shownTag), settings.EnvFragmentDuration, err)
 	}
+	if _, ok := settings.ParseUploadMode(tags.Upload); !ok && tags.Upload != "" {
+		mode = health.UserFault(codeUploadTag, nil, "The tag %s of stream %s is %q, so the hub's %s applies: it must be %s, %s or %s.",
+			desired.TagUpload, stream, health.Clean(tags.Upload, shownTag), settings.EnvUploadMode, settings.UploadScheduled,
+			settings.UploadLive, settings.UploadOnRequest)
+	}
+	report(scopeFragmentTag, length)
+	report(scopeUploadTag, mode)
 }

@@ -4,10 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/streamtags"
 )
 
 // TestWhatDecidesOnTheLengthOfFragments has the setting, the stream's tags, the upload mode, and what the service accepts.
@@ -32,6 +36,8 @@ func TestWhatDecidesOnTheLengthOfFragments(t *testing.T) {
 		"auto by a tag":              {hub: "5s", fromTag: true, cloud: desired.Tags{Fragment: "Auto"}, want: "auto"},
 		"a wrong tag":                {hub: "5s", fromTag: true, cloud: desired.Tags{Fragment: "7"}, want: "5s"},
 		"live by a tag":              {fromTag: true, cloud: desired.Tags{Upload: "live"}, want: "auto", upload: fragment.Live},
+		"on request":                 {mode: settings.UploadOnRequest, want: "auto"},
+		"on request by a tag":        {mode: settings.UploadLive, fromTag: true, cloud: desired.Tags{Upload: "on-request"}, want: "auto"},
 		"scheduled by a tag":         {mode: settings.UploadLive, fromTag: true, cloud: desired.Tags{Upload: "scheduled"}, want: "auto"},
 		"a file":                     {hub: "5s", file: desired.Tags{Fragment: "3s"}, want: "3s"},
 		"a file, and tags elsewhere": {file: desired.Tags{Fragment: "3s"}, cloud: desired.Tags{Fragment: "7s", Upload: "live"}, want: "3s"},
@@ -45,12 +51,13 @@ func TestWhatDecidesOnTheLengthOfFragments(t *testing.T) {
 		if mode == "" {
 			mode = settings.UploadScheduled
 		}
-		a := &Agent{uploadMode: newHubMode(mode)}
+		a := &Agent{uploadMode: newHubMode(mode), events: &event.Store{}} // without an event
 		a.current.Store(&settings.Settings{NoCloud: row.noCloud, Record: settings.Record{FragmentDuration: length}})
 		a.streams = &streams{running: map[string]*stream{
 			"door": {wanted: desired.Stream{Name: "door", Upload: desired.Upload{FromTags: row.fromTag, Tags: row.file}}},
 		}}
-		a.fragments.tagged("door", row.cloud)
+		a.tags = streamtags.Open(statefile.At(t.TempDir(), atomicfile.OS{}), nil)
+		a.tags.Read("door", row.cloud)
 		if row.tooLong {
 			a.fragments.tooLong("door", 10*time.Second)
 		}
@@ -64,10 +71,6 @@ func TestWhatDecidesOnTheLengthOfFragments(t *testing.T) {
 		}
 		if got := a.fragmentTarget("door"); got != want {
 			t.Errorf("%s: fragments become up to %s, want %s", name, got, want)
-		}
-		a.fragments.begin("door")
-		if tags, longest := a.fragments.of("door"); tags != (desired.Tags{}) || (longest > 0) != row.tooLong {
-			t.Errorf("%s: another upload knows %+v, and %s", name, tags, longest)
 		}
 	}
 }

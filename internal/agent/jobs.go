@@ -139,13 +139,12 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	plan := spec.Schedule.Plan(hourlyOffset(thing))
 	component := a.health.Component(stream, health.JobUploader)
 	log := jobLog(a.log, stream, health.JobUploader)
-	_, longest := a.fragments.of(stream)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
 		Counted: a.counted.Stream(stream), Cap: a.meter,
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
-		Longest: longest, Line: &a.line,
+		Longest: a.fragments.longestOf(stream), Line: &a.line,
 		Events: func(began, ended time.Time) string { return event.IDs(a.events.Of(stream, began, ended)) },
 	})
 	run := u.Run
@@ -160,25 +159,31 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 			return nil
 		}
 	}
-	tags := fragmentTags{stream: stream, hub: thing, off: spec.NoFragmentTags, log: log, set: u.SetTags}
-	tags.apply(spec.Tags) // those of the stream in the cloud come later
-	a.fragments.begin(stream)
-	tagged := func(found desired.Tags) {
-		tags.apply(found)
-		a.fragments.tagged(stream, found)
-		reportFragmentTag(stream, found, component, log)
-	}
-	var source tagSource
-	if spec.FromTags {
-		source = a.kvs
-	}
 	modes := &uploadModes{
-		stream: stream, common: a.uploadMode, initial: spec.Tags, tags: source, pace: defaultTagPace(), nudged: a.nudges.of(stream),
-		component: component, tagged: tagged, log: log,
+		stream: stream, common: a.uploadMode, initial: spec.Tags, known: true, pace: defaultTagPace(), nudged: a.nudges.of(stream),
+		component: component, log: log,
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
-			settings.UploadLive: u.RunLive},
+			settings.UploadLive: u.RunLive, settings.UploadOnRequest: u.RunOnRequest},
 	}
-	return a.onDemand.registerWhile(stream, u, a.withEvents(stream, u, modes.Run))
+	if spec.FromTags {
+		modes.tags = a.kvs
+		modes.initial, modes.known = a.tags.Of(stream)
+	}
+	tags := fragmentTags{stream: stream, hub: thing, off: spec.NoFragmentTags, log: log, set: u.SetTags}
+	tags.apply(modes.initial) // as the cloud has them now comes later
+	modes.tagged = func(found desired.Tags) {
+		tags.apply(found)
+		a.tagged(stream, found)
+		reportTags(stream, found, component, log)
+	}
+	return a.onDemand.RegisterWhile(stream, u, a.withEvents(stream, u, modes.Run))
+}
+
+// tagged has everything follow the tags of a stream that were just read from the cloud.
+func (a *Agent) tagged(stream string, tags desired.Tags) {
+	a.tags.Read(stream, tags)
+	a.streams.keepAgain(stream)
+	a.relate()
 }
 
 // jobLog is the log of a stream's job: its lines name both.

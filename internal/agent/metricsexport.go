@@ -126,7 +126,8 @@ func (a *Agent) metricStreams() []metrics.Stream {
 	infos := a.streams.infos()
 	list := make([]metrics.Stream, 0, len(infos))
 	for _, info := range infos {
-		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes, StorageTier: info.StorageTier})
+		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes, StorageTier: info.StorageTier,
+			UploadMode: info.Wanted.UploadMode, OnRequest: info.OnRequest})
 	}
 	return list
 }

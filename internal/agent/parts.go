@@ -18,11 +18,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
+	"github.com/kvs-edge/kvs-edge-agent/internal/ondemand"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/streamtags"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
@@ -62,11 +64,13 @@ type Agent struct {
 	uploadCap  pace.Bandwidth
 	uploadMode *hubMode
 	streams    *streams
-	onDemand   onDemand
+	onDemand   ondemand.Uploads
 	events     *event.Store
 	line       giveway.Line // to the cloud
 	nudges     nudges
 	fragments  fragmentLengths
+	tags       *streamtags.Memory // of the streams in the cloud
+	related    relations
 	counted    *tally.Tally // uploads
 	tiers      *tier.Watch  // nil without the cloud
 	meter      *meter.Meter // nil without the cloud

@@ -114,7 +114,7 @@ func (a *Agent) reload() (done localapi.Reloaded, err error) {
 		done.Unknown = append(done.Unknown, m.Name)
 	}
 	noteMisspelt(a.health.Component("", health.JobSettings), a.log, reading)
-	done.Streams = a.streams.reapply()
+	done.Streams = a.streams.reapply() // with the policies, which depend on the upload mode
 	return done, nil
 }
 

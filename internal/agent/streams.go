@@ -31,6 +31,9 @@ type streams struct {
 	mu      sync.RWMutex
 	running map[string]*stream // by stream name, guarded by mu
 
+	keeping sync.Mutex                // held while a policy is set, so that the newest stays in force
+	kept    map[string]desired.Stream // whose policies are set, guarded by keeping
+
 	deletion deletion // of media
 }
 
@@ -46,6 +49,10 @@ type workers struct {
 	secretRead func(secretARN string) time.Time // when it was last read
 	changed    func(name string)                // called when a running stream has a newer configuration
 	describe   func(desired.Stream) status.Wanted
+	keep       func(desired.Stream) retention.Policy
+	requests   func(name string) []status.Request // for its upload
+	related    func()                             // called when other streams run, or are configured otherwise
+	forgotten  func(name string)                  // called when a stream is no longer configured
 	storage    func(name string) (tier string, retentionHours *int)
 	completed  func(name, job string) // notified of a job that did its work until its configuration went
 }
@@ -65,7 +72,7 @@ type stream struct {
 }
 
 func newStreams(w workers) *streams {
-	s := &streams{workers: w, running: make(map[string]*stream)}
+	s := &streams{workers: w, running: make(map[string]*stream), kept: make(map[string]desired.Stream)}
 	s.deletion.delete = w.media.DeleteStream
 	s.deletion.forget = func(name string) {
 		w.retention.Forget(name)
@@ -92,7 +99,33 @@ func (s *streams) Apply(_ context.Context, wanted desired.Set) []desired.Outcome
 		s.stopStream(step.Stream.Name)
 		logevent.StreamStopped.Log(s.workers.log, zap.String("stream", step.Stream.Name))
 	}
+	s.workers.related()
 	return outcomes
+}
+
+// keep sets the policy of a configured stream.
+func (s *streams) keep(wanted desired.Stream) {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	s.kept[wanted.Name] = wanted
+	s.workers.retention.SetPolicy(wanted.Name, s.workers.keep(wanted))
+}
+
+// keepAgain sets the policy of a stream again, as its upload mode may be another one.
+func (s *streams) keepAgain(name string) {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	if wanted, configured := s.kept[name]; configured {
+		s.workers.retention.SetPolicy(name, s.workers.keep(wanted))
+	}
+}
+
+// keepLast leaves the media of a stream that is no longer configured to its last policy.
+func (s *streams) keepLast(name string) {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	delete(s.kept, name)
+	s.workers.retention.Remove(name)
 }
 
 // reapply restarts the jobs that depend on settings which have changed, one stream after the other,
@@ -123,6 +156,7 @@ func (s *streams) remove(ctx context.Context, name string) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.stopStream(name)
+	s.workers.related()
 	if err := s.deletion.run(ctx, name); err != nil {
 		return err
 	}
@@ -136,7 +170,7 @@ func (s *streams) run(wanted desired.Stream, again bool) {
 	name, hub := wanted.Name, s.workers.settings()
 	before := s.get(name)
 	next := &stream{wanted: wanted, jobs: make([]*job, len(s.workers.jobs))}
-	s.workers.retention.SetPolicy(name, retention.Policy(wanted.Keep))
+	s.keep(wanted)
 	if again {
 		if arn := wanted.Media.SecretARN; arn != "" {
 			s.workers.readSecret(arn)
@@ -197,7 +231,8 @@ func (s *streams) stopStream(name string) {
 			s.workers.completed(name, j.name)
 		}
 	}
-	s.workers.retention.Remove(name)
+	s.keepLast(name)
+	s.workers.forgotten(name)
 	s.mu.Lock()
 	delete(s.running, name)
 	s.mu.Unlock()
@@ -262,6 +297,8 @@ func (s *streams) infos() []status.StreamInfo {
 			Name: name, LimitBytes: wanted.Keep.MaxBytes, SecretRead: s.workers.secretRead(wanted.Media.SecretARN),
 			Wanted: s.workers.describe(wanted),
 		}
+		info.OnRequest = info.Wanted.UploadMode == string(settings.UploadOnRequest)
+		info.Requests = s.workers.requests(name)
 		if s.workers.storage != nil {
 			info.StorageTier, _ = s.workers.storage(name)
 		}

@@ -105,6 +105,8 @@ func newDiary() (*diary, *streams) {
 	return d, newStreams(workers{
 		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
 		settings: func() settings.Settings { return settings.Settings{} },
+		keep:     func(s desired.Stream) retention.Policy { return retention.Policy(s.Keep) },
+		related:  func() {}, forgotten: func(string) {}, requests: func(string) []status.Request { return nil },
 		jobs: []jobKind{
 			{
 				StreamJob: health.RecorderJob, build: d.build("recorder"),

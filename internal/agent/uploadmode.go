@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -28,6 +28,9 @@ const (
 	tagSpacing = 10 * time.Second
 	// tagRetry bounds the waits after calls that failed.
 	tagRetry = 5 * time.Minute
+	// tagFirst is how long an upload waits for the tags of a stream whose tags were never read: they may say that it is
+	// uploaded on request only.
+	tagFirst = 10 * time.Second
 )
 
 // tagSource asks for a stream's tags; see kvs.Client.
@@ -37,12 +40,32 @@ type tagSource interface {
 
 // modeOf is the mode by a stream's tags.
 func modeOf(tags desired.Tags, otherwise settings.UploadMode) settings.UploadMode {
-	switch mode := settings.UploadMode(strings.ToLower(strings.TrimSpace(tags.Upload))); mode {
-	case settings.UploadLive, settings.UploadScheduled:
+	if mode, ok := settings.ParseUploadMode(tags.Upload); ok {
 		return mode
-	default:
-		return otherwise
 	}
+	return otherwise
+}
+
+// uploadOf returns the tags that apply to a stream's upload, as far as they are known, and its mode, which is empty where nothing
+// is uploaded.
+func (a *Agent) uploadOf(stream string, upload desired.Upload) (tags desired.Tags, mode settings.UploadMode) {
+	if tags = upload.Tags; upload.FromTags {
+		tags, _ = a.tags.Of(stream)
+	}
+	if a.settings().NoCloud {
+		return tags, ""
+	}
+	common, _ := a.uploadMode.get()
+	return tags, modeOf(tags, common)
+}
+
+// keepOf is what is kept of a stream: what is uploaded on request only is not lost when it is deleted.
+func (a *Agent) keepOf(s desired.Stream) retention.Policy {
+	keep := retention.Policy(s.Keep)
+	if _, mode := a.uploadOf(s.Name, s.Upload); mode == settings.UploadOnRequest {
+		keep.Local = true
+	}
+	return keep
 }
 
 // hubMode is the hub's upload mode, which may be changed while streams follow it. Safe for
@@ -80,6 +103,7 @@ type uploadModes struct {
 	stream    string
 	common    *hubMode
 	initial   desired.Tags // until the stream's are read
+	known     bool         // initial are the stream's, as they were read last
 	tags      tagSource    // nil: the initial ones stay
 	pace      tagPace
 	nudged    <-chan nudge // receives when the stream may have been changed; nil = never
@@ -91,9 +115,11 @@ type uploadModes struct {
 }
 
 // tagPace is how often tags are asked for.
-type tagPace struct{ every, spacing, retry time.Duration }
+type tagPace struct{ every, spacing, retry, first time.Duration }
 
-func defaultTagPace() tagPace { return tagPace{every: tagEvery, spacing: tagSpacing, retry: tagRetry} }
+func defaultTagPace() tagPace {
+	return tagPace{every: tagEvery, spacing: tagSpacing, retry: tagRetry, first: tagFirst}
+}
 
 func (m *uploadModes) Run(ctx context.Context) error {
 	changes := make(chan settings.UploadMode)
@@ -109,7 +135,17 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	}()
 	defer func() { stop(); <-watched }()
 	common, _ := m.common.get()
-	mode := modeOf(m.initial, common) // what the stream's tag says comes later: nothing waits for the network
+	mode := modeOf(m.initial, common) // what the stream's tag says now comes later
+	if m.asksFirst() {
+		first := time.NewTimer(m.pace.first)
+		defer first.Stop()
+		select {
+		case mode = <-changes:
+		case <-first.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	for {
 		next, err := m.until(ctx, mode, changes)
 		if next == "" || ctx.Err() != nil {
@@ -119,6 +155,9 @@ func (m *uploadModes) Run(ctx context.Context) error {
 		mode = next
 	}
 }
+
+// asksFirst reports whether the stream's tags have to be asked for before anything is uploaded.
+func (m *uploadModes) asksFirst() bool { return m.tags != nil && !m.known }
 
 // until runs one mode until another is wanted, which it returns, or until it ends by itself.
 func (m *uploadModes) until(ctx context.Context, mode settings.UploadMode, wanted <-chan settings.UploadMode) (settings.UploadMode, error) {
@@ -157,12 +196,15 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadM
 		ask.Stop()
 		nudged = nil
 	}
+	unasked := m.asksFirst()
 	for {
 		common, changed := m.common.get()
-		select {
-		case changes <- modeOf(tags, common):
-		case <-ctx.Done():
-			return
+		if !unasked {
+			select {
+			case changes <- modeOf(tags, common):
+			case <-ctx.Done():
+				return
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -174,7 +216,7 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadM
 			}
 		case <-ask.C:
 			found, err := m.tags.Tags(ctx, m.stream)
-			asked = time.Now()
+			asked, unasked = time.Now(), false
 			denied = kvs.IsDenied(err)
 			m.reportTags(err, denied)
 			if err != nil && !denied {

@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/streamtags"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
@@ -73,9 +74,15 @@ func TestHowAStreamIsUploaded(t *testing.T) {
 		"on request": {mode: settings.UploadScheduled, upload: desired.Upload{Schedule: desired.Never()},
 			want: usage.Plan{OnRequest: true}},
 		"live, all the same": {mode: settings.UploadLive, upload: desired.Upload{Schedule: desired.Never()}, want: usage.Plan{Live: true}},
-		"without the cloud":  {mode: settings.UploadLive, noCloud: true, want: usage.Plan{OnRequest: true}},
-		"all audio":          {mode: settings.UploadScheduled, audio: settings.AudioOn, want: usage.Plan{AllAudio: true}},
-		"short ones only":    {mode: settings.UploadScheduled, tooLong: true, want: usage.Plan{ShortOnly: true}},
+		"on request by the mode": {mode: settings.UploadOnRequest, upload: desired.Upload{Schedule: desired.Hourly()},
+			want: usage.Plan{OnRequest: true}},
+		"on request by a tag": {mode: settings.UploadLive, upload: desired.Upload{FromTags: true},
+			cloud: desired.Tags{Upload: "On-Request "}, want: usage.Plan{OnRequest: true}},
+		"live by a tag": {mode: settings.UploadOnRequest, upload: desired.Upload{FromTags: true}, cloud: desired.Tags{Upload: "live"},
+			want: usage.Plan{Live: true}},
+		"without the cloud": {mode: settings.UploadLive, noCloud: true, want: usage.Plan{OnRequest: true}},
+		"all audio":         {mode: settings.UploadScheduled, audio: settings.AudioOn, want: usage.Plan{AllAudio: true}},
+		"short ones only":   {mode: settings.UploadScheduled, tooLong: true, want: usage.Plan{ShortOnly: true}},
 		"a tag in the cloud": {mode: settings.UploadScheduled, upload: desired.Upload{FromTags: true}, cloud: desired.Tags{Fragment: "5s"},
 			want: usage.Plan{FragmentTag: "5s"}},
 		"a tag without a use": {mode: settings.UploadScheduled, upload: desired.Upload{FromTags: true}, cloud: desired.Tags{Fragment: "99s"}},
@@ -87,7 +94,8 @@ func TestHowAStreamIsUploaded(t *testing.T) {
 		hub.Audio = row.audio
 		a.current.Store(&hub)
 		a.streams = &streams{running: map[string]*stream{"door": {wanted: desired.Stream{Name: "door", Upload: row.upload}}}}
-		a.fragments.tagged("door", row.cloud)
+		a.tags = streamtags.Open(statefile.At(t.TempDir(), atomicfile.OS{}), nil)
+		a.tags.Read("door", row.cloud)
 		if row.tooLong {
 			a.fragments.tooLong("door", 10*time.Second)
 		}

@@ -52,11 +52,11 @@ var layers = [][]string{
 	{"internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
 		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest",
 		"internal/streamfile", "internal/status", "internal/metrics",
-		"internal/tier"},
+		"internal/tier", "internal/streamtags"},
 	{"internal/changes"},
 	{"internal/localapi"},
 	{"internal/settings"},
-	{"internal/cloud/hub", "internal/jobspec", "internal/logfile", "internal/precedence"},
+	{"internal/cloud/hub", "internal/jobspec", "internal/logfile", "internal/ondemand", "internal/precedence"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
 	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site"},
 }

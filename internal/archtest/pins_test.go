@@ -117,6 +117,7 @@ var values = []struct{ name, dir, constants string }{
 	{"file", "internal/eventrequest", `^file$`},
 	{"fragment tag", "internal/uploader", `^TagEvent$`},
 	{"file", "internal/tier", `^file$`},
+	{"file", "internal/streamtags", `^file$`},
 	{"file", "internal/settings", `^(SocketName|mediaName|policiesFile|lossesFile|volumeMemoryFile)$`},
 	{"file", "internal/preflight", `^DropInName$`},
 	{"file", "internal/logfile", `^fileName$`},

@@ -146,7 +146,7 @@ func TestTagsThatAreOptions(t *testing.T) {
 	tags["other"] = "x"
 	want := desired.Tags{Upload: "value of kvs-edge:upload", Camera: "value of kvs-edge:camera",
 		Images: "value of kvs-edge:image-generation", Notifications: "value of kvs-edge:notification",
-		Fragment: "value of kvs-edge:fragment"}
+		Fragment: "value of kvs-edge:fragment", MainOf: "value of kvs-edge:main-of"}
 	if got := desired.TagsOf(tags); got != want {
 		t.Errorf("%+v", got)
 	}

@@ -45,7 +45,7 @@ func RecordOf(s desired.Stream, hub settings.Settings) Record {
 // UploadOf returns the spec of a stream's upload.
 func UploadOf(s desired.Stream, hub settings.Settings) Upload {
 	spec := Upload{Upload: s.Upload, NoFragmentTags: hub.NoFragmentTags}
-	spec.Tags.Fragment = "" // is followed at each keyframe, and restarts nothing
+	spec.Tags.Fragment, spec.Tags.MainOf = "", "" // are followed elsewhere, and restart nothing
 	return spec
 }
 

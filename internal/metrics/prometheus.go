@@ -105,10 +105,10 @@ type usageGauge struct {
 }
 
 var usageGauges = []usageGauge{
-	{desc("backlog_seconds", "Media on disk that is not persisted yet.", "stream"),
-		func(u segment.Usage, _ Stream) float64 { return u.PendingDuration.Seconds() }},
-	{desc("backlog_bytes", "Bytes on disk that are not persisted yet.", "stream"),
-		func(u segment.Usage, _ Stream) float64 { return float64(u.PendingBytes) }},
+	{desc("backlog_seconds", "Media on disk that is to be uploaded and not persisted yet.", "stream"),
+		func(u segment.Usage, s Stream) float64 { return s.backlog(u.PendingDuration.Seconds()) }},
+	{desc("backlog_bytes", "Bytes on disk that are to be uploaded and not persisted yet.", "stream"),
+		func(u segment.Usage, s Stream) float64 { return s.backlog(float64(u.PendingBytes)) }},
 	{desc("refused_fragments", "Fragments on disk that the cloud refused, and that are not uploaded.", "stream"),
 		func(u segment.Usage, _ Stream) float64 { return float64(u.RefusedFragments) }},
 	{desc("refused_bytes", "Bytes of these.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.RefusedBytes) }},
@@ -129,6 +129,8 @@ var (
 		"severity")
 	descTier = desc("storage_tier", "1 for the tier in which Kinesis Video Streams stores the stream's media: HOT or WARM; none while it "+
 		"is not known.", "stream", "tier")
+	descMode = desc("upload_mode", "1 for how the stream is uploaded: scheduled, live or on-request; none where nothing is uploaded.",
+		"stream", "mode")
 	descFree     = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
 	descTotal    = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
 	descSent     = desc("aws_sent_bytes_total", "TCP payload sent to AWS.")
@@ -150,8 +152,8 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range usageGauges {
 		to <- g.desc
 	}
-	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descTier, descFree, descTotal, descDropped, descSent, descReceived,
-		descCap, descCapUsed} {
+	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descTier, descMode, descFree, descTotal, descDropped, descSent,
+		descReceived, descCap, descCapUsed} {
 		to <- d
 	}
 }
@@ -193,6 +195,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 		if s.StorageTier != "" {
 			put(descTier, prometheus.GaugeValue, 1, s.Name, s.StorageTier)
+		}
+		if s.UploadMode != "" {
+			put(descMode, prometheus.GaugeValue, 1, s.Name, s.UploadMode)
 		}
 		for _, t := range c.o.Jobs {
 			if name, ok := activities[ActivityOf(components[health.Key{Stream: s.Name, Job: t.Name}])]; ok {

@@ -10,10 +10,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 func promOptions() PrometheusOptions {
@@ -139,5 +141,35 @@ func TestTheStorageTierIsALabel(t *testing.T) {
 	}
 	if strings.Contains(text, `kvs_edge_storage_tier{stream="new"`) {
 		t.Errorf("a tier that is not known is shown in\n%s", text)
+	}
+}
+
+// pendingStore says that every stream has something that is not uploaded.
+type pendingStore struct{ fakeStore }
+
+func (pendingStore) Usage(string) segment.Usage {
+	return segment.Usage{Bytes: 9, PendingBytes: 7, PendingDuration: 5 * time.Second}
+}
+
+// TestTheUploadModeIsALabel, and a stream that is uploaded on request has no backlog.
+func TestTheUploadModeIsALabel(t *testing.T) {
+	t.Parallel()
+	o := promOptions()
+	o.Store = pendingStore{}
+	o.Streams = func() []Stream {
+		return []Stream{{Name: "door", UploadMode: "live"}, {Name: "yard", UploadMode: "on-request", OnRequest: true}, {Name: "local"}}
+	}
+	text := scrape(t, o)
+	for _, want := range []string{
+		`kvs_edge_upload_mode{mode="live",stream="door"} 1`, `kvs_edge_upload_mode{mode="on-request",stream="yard"} 1`,
+		`kvs_edge_backlog_bytes{stream="door"} 7`, `kvs_edge_backlog_seconds{stream="door"} 5`,
+		`kvs_edge_backlog_bytes{stream="yard"} 0`, `kvs_edge_backlog_seconds{stream="yard"} 0`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, `kvs_edge_upload_mode{mode=""`) {
+		t.Errorf("a mode without a name is in\n%s", text)
 	}
 }

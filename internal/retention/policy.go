@@ -42,6 +42,12 @@ func (p Policy) denies(refused int64) *health.Fault {
 			"again; "+
 			"or `export` the ones that you need and lower EdgeRetentionInHours.", humanize.Bytes(refused))
 	}
+	if p.Local {
+		return health.UserFault(codeFull, nil,
+			"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recordings are not uploaded by themselves, so recording "+
+				"resumes when they are older than EdgeRetentionInHours, or were requested, uploaded and deleted; raise MaxLocalMediaSizeInMB, or "+
+				"choose DELETE_OLDEST_MEDIA.%s", p.MaxBytes/1e6, why)
+	}
 	return health.UserFault(codeFull, nil,
 		"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recording resumes when uploaded media is deleted; "+
 			"raise MaxLocalMediaSizeInMB if that is too late.%s", p.MaxBytes/1e6, why)
@@ -61,7 +67,7 @@ func (p Policy) String() string {
 	case p.OnFull == DenyNew:
 		text += " (DENY_NEW_MEDIA)"
 	}
-	if p.DeleteAfterUpload && !p.Local {
+	if p.DeleteAfterUpload {
 		text += ", deleted after their upload"
 	}
 	return text

@@ -1,6 +1,8 @@
 package settings
 
 import (
+	"strings"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
@@ -30,4 +32,16 @@ type UploadMode string
 const (
 	UploadScheduled UploadMode = "scheduled" // in the windows of their schedule, or hourly without one
 	UploadLive      UploadMode = "live"      // always, each fragment as soon as it is complete
+	// UploadOnRequest sends only what somebody asks for, and events.
+	UploadOnRequest UploadMode = "on-request"
 )
+
+// ParseUploadMode reads a mode as people write it. ok is false for any other text.
+func ParseUploadMode(text string) (mode UploadMode, ok bool) {
+	switch mode = UploadMode(strings.ToLower(strings.TrimSpace(text))); mode {
+	case UploadScheduled, UploadLive, UploadOnRequest:
+		return mode, true
+	default:
+		return "", false
+	}
+}

@@ -41,7 +41,7 @@ type Settings struct {
 	Socket string
 	// MetricsAddress is where Prometheus text is served beside the socket; empty for nowhere.
 	MetricsAddress string
-	// UploadMode is whether streams without a tag of their own are uploaded in their windows or live.
+	// UploadMode is whether streams without a tag of their own are uploaded in their windows, live or on request.
 	UploadMode UploadMode
 	// NoFragmentTags leaves out the tags that say where fragments come from.
 	NoFragmentTags bool
@@ -117,7 +117,7 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
 		Socket:             SocketPath(lookup),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
-		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive))),
+		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive), string(UploadOnRequest))),
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
 		CertFile:           e.optional(EnvCertFile, ""),

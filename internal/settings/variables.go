@@ -110,7 +110,8 @@ func ownVariables() Group {
 			"5 % or 1 GiB, the smaller", AtReload, func(s Settings) string { return s.MinFreeDisk.String() }},
 		{EnvHoldMax, "How much all [holds](holds.md) together may keep from being deleted: a size such as `20GB`, or a part of the disk " +
 			"such as `25%`.", "`25%`", AtReload, func(s Settings) string { return s.HoldMax.String() }},
-		{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock.", "`scheduled`", AtReload,
+		{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock, `on-request` only " +
+			"[what somebody asks for](on-request.md).", "`scheduled`", AtReload,
 			func(s Settings) string { return string(s.UploadMode) }},
 		{EnvUploadMaxBitrate, "The maximum bit/s that all streams together send: `8M`; with other rates by time of day: `2M, " +
 			"22:00-06:00=20M`.", "no limit", AtReload, func(s Settings) string { return s.UploadCap.String() }},

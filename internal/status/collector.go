@@ -23,6 +23,9 @@ type StreamInfo struct {
 	SecretRead time.Time // when the secret with the camera's URL was last read; zero for never
 	// StorageTier is HOT or WARM, empty while it is not known.
 	StorageTier string
+	// OnRequest is whether it is uploaded on request only, and Requests are the uploads on demand that run or wait.
+	OnRequest bool
+	Requests  []Request
 	// Wanted is its configuration in force.
 	Wanted Wanted
 }
@@ -137,8 +140,12 @@ func (c *Collector) stream(info StreamInfo, components map[health.Key]health.Com
 		},
 	}
 	st.StorageTier = info.StorageTier
-	if st.Wanted = info.Wanted; !slices.Contains(c.Jobs, health.UploaderJob) { // what is only on the disk waits for nothing
-		st.Uploader.State, st.Uploader.BacklogSeconds, st.Uploader.BacklogBytes, st.Uploader.BacklogSince = StateOff, 0, 0, time.Time{}
+	st.Wanted, st.Uploader.Requests = info.Wanted, info.Requests
+	if !slices.Contains(c.Jobs, health.UploaderJob) {
+		st.Uploader.State = StateOff
+		st.Uploader.clearBacklog()
+	} else if info.OnRequest {
+		st.Uploader.clearBacklog()
 	}
 	for _, kind := range c.Jobs {
 		st.Jobs = append(st.Jobs, NamedJob{kind.Name, job(component(kind.Name))})
@@ -148,6 +155,11 @@ func (c *Collector) stream(info StreamInfo, components map[health.Key]health.Com
 		st.Conditions = appendConditions(st.Conditions, component(name))
 	}
 	return st
+}
+
+// clearBacklog is for a stream whose media on the disk waits for nothing.
+func (u *Uploader) clearBacklog() {
+	u.BacklogSeconds, u.BacklogBytes, u.BacklogSince, u.BacklogDone = 0, 0, time.Time{}, time.Time{}
 }
 
 func job(p health.ComponentSnapshot) Job {

@@ -192,6 +192,9 @@ func backlog(u Uploader) string {
 	if u.FragmentsRefused > 0 {
 		refused = fmt.Sprintf("%s refused, %s", humanize.Count(u.FragmentsRefused, "fragment"), humanize.Bytes(u.RefusedBytes))
 	}
+	if asked := requested(u.Requests); asked != "" {
+		refused = strings.TrimSuffix(asked+"; "+refused, "; ")
+	}
 	if u.BacklogBytes == 0 {
 		return cmp.Or(refused, "none")
 	}
@@ -201,6 +204,22 @@ func backlog(u Uploader) string {
 	}
 	if refused != "" {
 		text += "; " + refused
+	}
+	return text
+}
+
+// requested says how far the uploads on demand are.
+func requested(list []Request) string {
+	if len(list) == 0 {
+		return ""
+	}
+	done, total := 0, 0
+	for _, r := range list {
+		done, total = done+r.Done, total+r.Total
+	}
+	text := fmt.Sprintf("%d of %d fragments requested", done, total)
+	if len(list) > 1 {
+		text += fmt.Sprintf(" by %d", len(list))
 	}
 	return text
 }

@@ -98,6 +98,8 @@ type Wanted struct {
 	MediaURI    string `json:"mediaUri"` // the ARN of its secret, or the URL without user and password
 	Record      string `json:"record"`   // the schedule in words
 	Upload      string `json:"upload"`
+	// UploadMode is scheduled, live or on-request; empty where nothing is uploaded.
+	UploadMode string `json:"uploadMode,omitempty"`
 	// RecordExpression and UploadExpression are the Quartz expressions, empty without one, and the lengths of their windows.
 	RecordExpression string  `json:"recordExpression,omitempty"`
 	RecordSeconds    float64 `json:"recordSeconds,omitempty"`
@@ -109,6 +111,9 @@ type Wanted struct {
 	NextWindow time.Time         `json:"nextWindow,omitzero"`
 	Keep       string            `json:"keep"` // for people
 	Tags       map[string]string `json:"tags,omitempty"`
+	// MainOf are the sub streams of the same camera, of a main stream, and SubOf is the main stream of a sub stream.
+	MainOf []string `json:"mainOf,omitempty"`
+	SubOf  string   `json:"subOf,omitempty"`
 }
 
 // Stream is one stream's recording, upload and space.
@@ -160,7 +165,8 @@ type Recorder struct {
 	SecretRead time.Time `json:"secretRead,omitzero"`
 }
 
-// Uploader is the state of a stream's upload. The backlog is what is on disk and not yet persisted.
+// Uploader is the state of a stream's upload. The backlog is what is on disk and not yet persisted; a stream that is uploaded on
+// request has none.
 type Uploader struct {
 	Job
 	BacklogSeconds float64   `json:"backlogSeconds"`
@@ -178,6 +184,21 @@ type Uploader struct {
 	// not belong to the backlog.
 	FragmentsRefused int   `json:"fragmentsRefused"`
 	RefusedBytes     int64 `json:"refusedBytes"`
+	// Requests are the uploads on demand that run or wait, the oldest first.
+	Requests []Request `json:"requests,omitempty"`
+}
+
+// Request is an upload on demand.
+type Request struct {
+	// From and To are of the recordings; zero for those that the service has refused, of any time.
+	From  time.Time `json:"from,omitzero"`
+	To    time.Time `json:"to,omitzero"`
+	Since time.Time `json:"since"` // when this agent was asked, or resumed it
+	// Done of Total fragments are in the cloud, or were refused. Total is 0 until they were counted.
+	Done       int   `json:"done"`
+	Total      int   `json:"total"`
+	Bytes      int64 `json:"bytes"`
+	TotalBytes int64 `json:"totalBytes"`
 }
 
 // Space is what a stream's media takes on the disk. LimitBytes is 0 without a limit.

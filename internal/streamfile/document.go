@@ -119,7 +119,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	if err != nil {
 		w.addConfig(err)
 	}
-	tags := tagsOf(&w, members[memberTags])
+	tags := tagsOf(&w, config.StreamName, members[memberTags])
 	if len(w) > 0 {
 		return desired.Stream{}, "", w
 	}
@@ -128,7 +128,8 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	s.Upload.FromTags, s.Upload.Tags = false, tags
 	if p.noCloud {
 		note = unused(config.Config, tags)
-		s.Upload, s.Keep.Local, s.Keep.DeleteAfterUpload = desired.Upload{Schedule: desired.Never()}, true, false
+		s.Upload = desired.Upload{Schedule: desired.Never(), Tags: desired.Tags{MainOf: tags.MainOf}}
+		s.Keep.Local, s.Keep.DeleteAfterUpload = true, false
 	}
 	return s, note, nil
 }
@@ -154,7 +155,7 @@ func unused(c edgeconfig.EdgeConfig, tags desired.Tags) string {
 	if c.DeletionConfig != nil && c.DeletionConfig.DeleteAfterUpload != nil {
 		members = append(members, memberConfig+".DeletionConfig.DeleteAfterUpload")
 	}
-	if tags != (desired.Tags{}) {
+	if tags.MainOf = ""; tags != (desired.Tags{}) {
 		members = append(members, memberTags)
 	}
 	return strings.Join(members, ", ")
@@ -288,7 +289,7 @@ func (u mediaURI) check(w *wrong, named edgeconfig.MediaURIType) {
 }
 
 // tagsOf reads the options that streams from other sources have as tags in the cloud.
-func tagsOf(w *wrong, data json.RawMessage) desired.Tags {
+func tagsOf(w *wrong, stream string, data json.RawMessage) desired.Tags {
 	if len(data) == 0 || string(data) == "null" {
 		return desired.Tags{}
 	}
@@ -302,8 +303,13 @@ func tagsOf(w *wrong, data json.RawMessage) desired.Tags {
 			w.add(memberTags+"."+edgeconfig.ShownName(name), "", "is not known: it must be one of %s", strings.Join(desired.TagNames(), ", "))
 		}
 	}
-	if mode := strings.ToLower(strings.TrimSpace(tags[desired.TagUpload])); mode != "" && mode != "live" && mode != "scheduled" {
-		w.add(memberTags+"."+desired.TagUpload, "", "must be live or scheduled")
+	switch strings.ToLower(strings.TrimSpace(tags[desired.TagUpload])) {
+	case "", "scheduled", "live", "on-request":
+	default:
+		w.add(memberTags+"."+desired.TagUpload, "", "must be scheduled, live or on-request")
+	}
+	if _, err := desired.ParseMainOf(stream, tags[desired.TagMainOf]); err != nil {
+		w.add(memberTags+"."+desired.TagMainOf, "", "%s", err)
 	}
 	if _, err := fragment.Parse(tags[desired.TagFragment]); err != nil {
 		w.add(memberTags+"."+desired.TagFragment, "", "%s", err)

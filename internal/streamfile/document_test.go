@@ -59,6 +59,8 @@ func TestWhatAFileWants(t *testing.T) {
 		}},
 		"options": {`{"StreamName":"door","Tags":{"kvs-edge:upload":"live","kvs-edge:camera":"Front door"},"EdgeConfig":{` + source + `}}`,
 			func(s *desired.Stream) { s.Upload.Tags = desired.Tags{Upload: "live", Camera: "Front door"} }},
+		"a main stream": {`{"StreamName":"door","Tags":{"kvs-edge:upload":"on-request","kvs-edge:main-of":"sub"},"EdgeConfig":{` + source + `}}`,
+			func(s *desired.Stream) { s.Upload.Tags = desired.Tags{Upload: "on-request", MainOf: "sub"} }},
 	} {
 		want := common
 		row.edit(&want)
@@ -71,14 +73,18 @@ func TestWhatAFileWants(t *testing.T) {
 
 func TestWhatHasNoEffectWithoutTheCloud(t *testing.T) {
 	t.Parallel()
-	text := `{"StreamName":"door","Tags":{"kvs-edge:upload":"live"},"EdgeConfig":{` + source + `,"UploaderConfig":{},
+	text := `{"StreamName":"door","Tags":{"kvs-edge:upload":"live","kvs-edge:main-of":"sub"},"EdgeConfig":{` + source + `,"UploaderConfig":{},
 		"DeletionConfig":{"DeleteAfterUpload":true}}}`
 	got, note, err := place{thing: "host", noCloud: true}.parse([]byte(text), monday)
 	if err != nil || note != "EdgeConfig.UploaderConfig, EdgeConfig.DeletionConfig.DeleteAfterUpload, Tags" {
 		t.Errorf("%q, %v", note, err)
 	}
-	if got.Upload != (desired.Upload{Schedule: desired.Never()}) || !got.Keep.Local {
+	if got.Upload != (desired.Upload{Schedule: desired.Never(), Tags: desired.Tags{MainOf: "sub"}}) || !got.Keep.Local {
 		t.Errorf("%+v", got)
+	}
+	main := `{"StreamName":"door","Tags":{"kvs-edge:main-of":"sub"},"EdgeConfig":{` + source + `}}`
+	if _, note, err := (place{noCloud: true}).parse([]byte(main), monday); err != nil || note != "" {
+		t.Errorf("a main stream: %q, %v", note, err)
 	}
 	elsewhere := `{"StreamName":"door","EdgeConfig":{"HubDeviceArn":"arn:aws:iot:us-west-2:123456789012:thing/hub-1",` + source + `}}`
 	if _, note, err := (place{thing: "host", noCloud: true}).parse([]byte(elsewhere), monday); err != nil || note != "" {
@@ -146,9 +152,12 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		`{"_x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`: {"The file is not JSON"},
 		`{"_x":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`:   {"StreamName must be", "EdgeConfig is missing"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:upload":"often","upload":"live"}}`: {
-			"Tags.kvs-edge:upload must be live or scheduled", "Tags.upload is not known: it must be one of kvs-edge:upload, kvs-edge:camera"},
+			"Tags.kvs-edge:upload must be scheduled, live or on-request",
+			"Tags.upload is not known: it must be one of kvs-edge:upload, kvs-edge:camera"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:fragment":"20s"}}`: {
 			"Tags.kvs-edge:fragment must be auto, or a duration from 1s to 19s"},
+		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:main-of":"sub door"}}`: {
+			"Tags.kvs-edge:main-of must not name the stream itself"},
 	} {
 		_, _, err := place{thing: "hub-1"}.judge([]byte(text), monday)
 		faults := wrong{}

@@ -15,9 +15,12 @@ type sendLock struct {
 	events   atomic.Int32  // of these: of the media of events
 	waiting  atomic.Int32  // goroutines that wait for it
 	asked    signal.Signal // set with each request
+	ended    signal.Signal // set with the end of each
 }
 
-func newSendLock() sendLock { return sendLock{held: make(chan struct{}, 1), asked: signal.New()} }
+func newSendLock() sendLock {
+	return sendLock{held: make(chan struct{}, 1), asked: signal.New(), ended: signal.New()}
+}
 
 // lock waits for it. The goroutine that has waited longest is next.
 func (l *sendLock) lock(ctx context.Context) error {
@@ -45,6 +48,7 @@ func (l *sendLock) request(urgent bool) (done func()) {
 		if urgent {
 			l.events.Add(-1)
 		}
+		l.ended.Set()
 	}
 }
 

@@ -26,6 +26,7 @@ type session struct {
 	flight  flight
 	sending sending
 	got     int   // fragments that got through
+	held    bool  // the next fragment waits for the media of events
 	idle    bool  // nothing is pending except deferred fragments
 	taken   int64 // bytes of the cap for the fragment that is being written
 	timing  timing
@@ -84,7 +85,7 @@ func (e *session) feed() time.Duration {
 		if wait := u.pace.UntilFragment(); wait > 0 {
 			return wait
 		}
-		if e.mode.waits(e.turn) && !u.o.Line.May(u.takes(next.Bytes())) || !e.affords(next) {
+		if e.holdsBack(next) || !e.affords(next) {
 			return 0
 		}
 		e.send(next)

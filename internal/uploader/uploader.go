@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
-// Uploader uploads one stream's recordings. Run, RunLive and Drain are for one
+// Uploader uploads one stream's recordings. Run, RunLive, RunOnRequest and Drain are for one
 // goroutine at a time; Range, Urgent, Refused, Current and SetTags may be called concurrently with them.
 type Uploader struct {
 	o    Options

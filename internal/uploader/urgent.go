@@ -60,6 +60,20 @@ func Recorded(s Media, stream string, from, to time.Time, each func(began, ended
 // is sent live.
 func (m mode) waits(t turn) bool { return !m.urgent && (m.onDemand || !m.live || t.order == catchUp) }
 
+// holdsBack reports whether a fragment has to wait for the media of events, and shows that.
+func (e *session) holdsBack(next queue.Fragment) bool {
+	u := e.u
+	held := e.mode.waits(e.turn) && !u.o.Line.May(u.takes(next.Bytes()))
+	if held != e.held {
+		if e.held = held; held {
+			u.o.Health.SetState(stateMadeWay)
+		} else {
+			u.o.Health.SetState(stateUploading)
+		}
+	}
+	return held
+}
+
 // takes is how long a fragment of that many bytes takes, as far as it is known; else 0.
 func (u *Uploader) takes(bytes int64) time.Duration {
 	if u.rate <= 0 {
@@ -89,10 +103,11 @@ func (e *session) makeWay() {
 	if took := time.Since(e.sending.began); took >= 200*time.Millisecond {
 		takes = time.Duration(float64(left) / max(1, float64(sent)) * float64(took))
 	}
-	if takes == 0 || takes > giveway.AtMost {
+	if takes > giveway.AtMost {
 		e.abandon()
 		return
 	}
+	// Where nobody knows how long it takes, or it takes longer than expected, it is broken off then.
 	if limit := time.Now().Add(giveway.AtMost); e.timing.makeWay.IsZero() {
 		e.timing.makeWay = limit
 	}

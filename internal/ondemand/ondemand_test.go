@@ -1,4 +1,4 @@
-package agent
+package ondemand
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 func TestWhyAStreamCannotBeUploaded(t *testing.T) {
 	t.Parallel()
 	for noCloud, want := range map[bool]string{true: "AWS_KVS_EDGE_CLOUD is off", false: "no stream door that could be uploaded"} {
-		d := onDemand{noCloud: noCloud}
+		d := Uploads{NoCloud: noCloud}
 		for _, err := range []error{
 			d.upload(t.Context(), "door", time.Unix(1, 0), time.Unix(2, 0), nil), d.uploadRefused(t.Context(), "door", nil),
 		} {
@@ -41,11 +41,11 @@ func TestWhyAStreamCannotBeUploaded(t *testing.T) {
 func TestAJobThatEndsIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var d onDemand
+		var d Uploads
 		inFlight := make(chan struct{})
 		begin := func() (stop func()) {
 			ctx, stop := context.WithCancel(t.Context())
-			run := d.registerWhile("door", nil, func(ctx context.Context) error {
+			run := d.RegisterWhile("door", nil, func(ctx context.Context) error {
 				<-ctx.Done()
 				<-inFlight
 				return nil
@@ -126,13 +126,13 @@ func TestARequestOfTheCloudWaitsForTheCap(t *testing.T) {
 	_, err = m.Count(taker{}).Write(make([]byte, 1_000_000))
 	must(t, err)
 	cloud := openedCloud{make(chan struct{}, 1)}
-	d := onDemand{cap: m}
+	d := Uploads{Cap: m}
 	u := uploader.New(uploader.Options{Stream: "door", Store: store, Cloud: cloud, Cap: m})
 	ctx, cancel := context.WithCancel(t.Context())
 	ready := make(chan struct{})
 	ended := make(chan error, 2)
 	go func() {
-		ended <- d.registerWhile("door", u, func(ctx context.Context) error {
+		ended <- d.RegisterWhile("door", u, func(ctx context.Context) error {
 			close(ready)
 			<-ctx.Done()
 			return nil
@@ -146,7 +146,7 @@ func TestARequestOfTheCloudWaitsForTheCap(t *testing.T) {
 	}
 	began := make(chan struct{}, 8)
 	go func() {
-		ended <- d.uploadForCloud(ctx, "door", from, until, func(int, int) {
+		ended <- d.ForCloud(ctx, "door", from, until, func(int, int) {
 			select {
 			case began <- struct{}{}:
 			default:
@@ -163,4 +163,11 @@ func TestARequestOfTheCloudWaitsForTheCap(t *testing.T) {
 	cancel()
 	<-ended
 	<-ended
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,8 +1,11 @@
-package agent
+// Package ondemand owns the uploads that somebody asks for: over the local API, and from the cloud. It finds the upload job of the
+// stream, and lists what runs and waits. It must not know how media is sent, nor how requests arrive.
+package ondemand
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,14 +13,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
-// onDemand runs uploads on demand, over the local API and from the cloud. Streams whose upload job runs can be asked
-// for one. Safe for concurrent use.
-type onDemand struct {
-	noCloud bool         // nothing is uploaded at all
-	cap     *meter.Meter // of the line; nil without the cloud
+// Uploads runs uploads on demand. Streams whose upload job runs can be asked for one. The zero value has none. Safe for concurrent
+// use.
+type Uploads struct {
+	NoCloud  bool         // nothing is uploaded at all
+	Cap      *meter.Meter // of the line; nil without the cloud
+	requests requests     // that run or wait
 
 	mu      sync.Mutex
 	targets map[string]*target // by stream, guarded by mu
@@ -34,9 +39,9 @@ type target struct {
 	group    sync.WaitGroup  // uploads on demand
 }
 
-// registerWhile makes a stream's uploader available while run runs. It ends when the last upload on
+// RegisterWhile makes a stream's uploader available while run runs. It ends when the last upload on
 // demand has ended too, so that no upload of the stream outlives its job.
-func (d *onDemand) registerWhile(stream string, u *uploader.Uploader, run func(context.Context) error) func(context.Context) error {
+func (d *Uploads) RegisterWhile(stream string, u *uploader.Uploader, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		job := &target{uploader: u, ctx: ctx}
@@ -61,30 +66,49 @@ func (d *onDemand) registerWhile(stream string, u *uploader.Uploader, run func(c
 	}
 }
 
-// upload sends the recordings of a stream from (inclusive) to (exclusive) to the cloud, before
-// everything else, and calls each with the progress. An error that is for the caller is a *health.Fault.
-func (d *onDemand) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
+// checkRange says what is wrong with a request; nil for none.
+func checkRange(stream string, from, to time.Time) *health.Fault {
 	if stream == "" || from.IsZero() || !from.Before(to) {
 		return health.UserFault("upload-request", nil, "An upload needs a stream, and a start that is before its end.")
 	}
-	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
+	return nil
+}
+
+// upload sends the recordings of a stream from (inclusive) to (exclusive) to the cloud, before
+// everything else, and calls each with the progress. An error that is for the caller is a *health.Fault.
+func (d *Uploads) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
+	if fault := checkRange(stream, from, to); fault != nil {
+		return fault
+	}
+	request := d.requests.begin(stream, from, to)
+	defer d.requests.end(request)
+	return d.uploadRange(ctx, request, from, to, each)
+}
+
+// uploadRange is upload, for a request that is listed already.
+func (d *Uploads) uploadRange(ctx context.Context, request *request, from, to time.Time, each func(uploader.Progress)) error {
+	each = d.requests.noted(request, each)
+	return d.on(ctx, request.stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
 }
 
 // uploadRefused sends the refused fragments of a stream again, as upload does.
-func (d *onDemand) uploadRefused(ctx context.Context, stream string, each func(uploader.Progress)) error {
+func (d *Uploads) uploadRefused(ctx context.Context, stream string, each func(uploader.Progress)) error {
+	request := d.requests.begin(stream, time.Time{}, time.Time{})
+	defer d.requests.end(request)
+	each = d.requests.noted(request, each)
 	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
 }
 
-// serves reports whether a stream's upload job runs.
-func (d *onDemand) serves(stream string) bool {
+// Serves reports whether a stream's upload job runs.
+func (d *Uploads) Serves(stream string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.targets[stream] != nil
 }
 
 // noTarget says why a stream cannot be uploaded.
-func (d *onDemand) noTarget(stream string) *health.Fault {
-	if d.noCloud {
+func (d *Uploads) noTarget(stream string) *health.Fault {
+	if d.NoCloud {
 		return health.UserFault("upload-request", nil, "Nothing is uploaded by this hub, as %s is off: set it to on, restart the agent, and "+
 			"upload stream %s then.", settings.EnvCloud, stream)
 	}
@@ -93,7 +117,7 @@ func (d *onDemand) noTarget(stream string) *health.Fault {
 }
 
 // on uploads with a stream's uploader, for as long as its job runs.
-func (d *onDemand) on(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
+func (d *Uploads) on(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
 	d.mu.Lock()
 	job := d.targets[stream]
 	if job != nil {
@@ -117,7 +141,7 @@ func (d *onDemand) on(ctx context.Context, stream string, do func(context.Contex
 
 // await waits until an upload job of the stream runs that is not ending already, but not longer than
 // patience.
-func (d *onDemand) await(ctx context.Context, stream string, patience time.Duration) {
+func (d *Uploads) await(ctx context.Context, stream string, patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -142,8 +166,8 @@ func (d *onDemand) await(ctx context.Context, stream string, patience time.Durat
 	}
 }
 
-// uploadForPeer is how a peer of the local API asks for an upload.
-func (d *onDemand) uploadForPeer(ctx context.Context, r localapi.UploadRequest, each func(localapi.UploadProgress)) error {
+// ForPeer is how a peer of the local API asks for an upload.
+func (d *Uploads) ForPeer(ctx context.Context, r localapi.UploadRequest, each func(localapi.UploadProgress)) error {
 	show := func(p uploader.Progress) {
 		each(localapi.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes,
 			TotalBytes: p.TotalBytes})
@@ -163,13 +187,18 @@ const (
 	jobRestarts = 30 * time.Second
 )
 
-// uploadForCloud is how the cloud asks for an upload. It continues when the stream's job is
+// ForCloud is how the cloud asks for an upload. It continues when the stream's job is
 // restarted, as with a new configuration. An error is also that not all is in the cloud at the end.
-func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+func (d *Uploads) ForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+	if fault := checkRange(stream, from, to); fault != nil {
+		return fault
+	}
+	request := d.requests.begin(stream, from, to)
+	defer d.requests.end(request)
 	d.await(ctx, stream, jobBegins)
 	for {
 		var last uploader.Progress
-		err := d.upload(ctx, stream, from, to, func(p uploader.Progress) {
+		err := d.uploadRange(ctx, request, from, to, func(p uploader.Progress) {
 			last = p
 			each(p.Done-p.Refused, p.Total)
 		})
@@ -195,8 +224,8 @@ func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to t
 const capAgain = time.Minute
 
 // awaitCap waits until the cap's answer may be another one.
-func (d *onDemand) awaitCap(ctx context.Context) {
-	changes, stop := d.cap.Watch()
+func (d *Uploads) awaitCap(ctx context.Context) {
+	changes, stop := d.Cap.Watch()
 	defer stop()
 	again := time.NewTimer(capAgain)
 	defer again.Stop()
@@ -209,3 +238,55 @@ func (d *onDemand) awaitCap(ctx context.Context) {
 
 // inWords is a time as people and machines read it.
 func inWords(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z") }
+
+// requests are the uploads on demand that run or wait, as status shows them. The zero value has none. Safe for concurrent use.
+type requests struct {
+	mu   sync.Mutex
+	list []*request // the oldest first, guarded by mu
+}
+
+// request is one of them.
+type request struct {
+	stream string
+	shown  status.Request // guarded by requests.mu
+}
+
+// begin lists a request until end; from and to are zero for refused fragments of any time.
+func (r *requests) begin(stream string, from, to time.Time) *request {
+	one := &request{stream: stream, shown: status.Request{From: from, To: to, Since: time.Now()}}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, one)
+	return one
+}
+
+func (r *requests) end(one *request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = slices.DeleteFunc(r.list, func(other *request) bool { return other == one })
+}
+
+// noted is each, with the progress noted before.
+func (r *requests) noted(one *request, each func(uploader.Progress)) func(uploader.Progress) {
+	return func(p uploader.Progress) {
+		r.mu.Lock()
+		one.shown.Done, one.shown.Total, one.shown.Bytes, one.shown.TotalBytes = p.Done, p.Total, p.Bytes, p.TotalBytes
+		r.mu.Unlock()
+		each(p)
+	}
+}
+
+// of lists those of a stream.
+func (r *requests) of(stream string) (list []status.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, one := range r.list {
+		if one.stream == stream {
+			list = append(list, one.shown)
+		}
+	}
+	return list
+}
+
+// Of lists the requests for a stream, as status shows them.
+func (d *Uploads) Of(stream string) []status.Request { return d.requests.of(stream) }
