@@ -82,7 +82,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	}
 	a.collector = &status.Collector{
 		Version: o.Version, Thing: s.IoT.ThingName, Dir: s.RecordingDirectory, Started: time.Now(), Now: time.Now,
-		Health: a.health, Store: a.store, Streams: a.streams.infos, Jobs: streamJobs(a.streams.workers.jobs),
+		Health: a.health, Store: a.store, Streams: a.streams.infos, Jobs: streamJobs(a.streams.workers.jobs), Events: a.events.Count,
 		Forecast: func(stream string) status.Forecast {
 			if stream == "" {
 				return status.Forecast(a.retention.DiskForecast())

@@ -350,15 +350,18 @@ func (s *Store) Get(id string) (Event, bool) {
 	return Event{}, false
 }
 
-// Count returns how many events of a stream are open, and how many are not final.
+// Count returns how many events of a stream are open, and how many are not final; of a stream that is not uploaded only the open ones.
 func (s *Store) Count(stream string) (open, going int) {
-	now := s.o.Now()
+	now, uploads := s.o.Now(), s.o.Uploads(stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.going[stream] {
 		if e.Open(now) {
 			open++
 		}
+	}
+	if !uploads {
+		return open, open
 	}
 	return open, len(s.going[stream])
 }

@@ -73,12 +73,11 @@ func (s *Server) getEvents(r *request) (any, error) {
 	if s.o.Agent.Events == nil {
 		return nil, errNotHere
 	}
-	if r.stream != "" {
-		if err := s.known(r.stream); err != nil {
-			return nil, err
-		}
+	list := s.o.Agent.Events(r.stream, r.from, r.to, r.limit)
+	if len(list) == 0 && r.stream != "" {
+		return list, s.known(r.stream)
 	}
-	return s.o.Agent.Events(r.stream, r.from, r.to, r.limit), nil
+	return list, nil
 }
 
 // TriggerEvent triggers an event, and returns it once it is on the disk.

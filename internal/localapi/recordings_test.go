@@ -275,8 +275,8 @@ func TestWhatIsAskedWrong(t *testing.T) {
 	s := door(t, 0)
 	a := serveOptions(t, Options{Store: s, Agent: Agent{
 		Configured: func() []string { return []string{"new"} },
-		Events:     func(string, time.Time, time.Time, int) []Event { return nil },
 		Evidence:   func(context.Context, Span) (Evidence, error) { return Evidence{}, nil },
+		Events:     func(string, time.Time, time.Time, int) []Event { return []Event{} },
 	}})
 	const segmentName = "20261121T042048.123Z"
 	for _, route := range Routes() {

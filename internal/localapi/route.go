@@ -138,7 +138,7 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathChanges, Answer: changes.Change{}, Type: typeEvents, serve: (*Server).getChanges, Most: followers,
 			Params: []Param{paramAnyStream},
 			Doc:    "[What changes](#changes), as server-sent events, until the client disconnects."},
-		{Method: http.MethodGet, Path: pathEvents, Answer: []Event{}, serve: (*Server).getEvents, Most: scans,
+		{Method: http.MethodGet, Path: pathEvents, Answer: []Event{}, serve: ofStore((*Server).getEvents), Most: scans,
 			Params: []Param{paramAnyStream, paramFrom, paramTo, paramLimit},
 			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
 				"`limit` the newest."},

@@ -45,6 +45,8 @@ type Collector struct {
 	// Recorded lists the streams with recordings, and Policy says what is kept of one. Optional.
 	Recorded func() []string
 	Policy   func(stream string) string
+	// Events counts the events of a stream that have not ended, and with these those that are not in the cloud. Optional.
+	Events func(stream string) (open, notUploaded int)
 	// Forecast looks ahead for a stream, or for the disk when it is "". Optional.
 	Forecast func(stream string) Forecast
 	// LineCap returns how much of the line's cap is used; nil without a cap. Optional.
@@ -80,6 +82,9 @@ func (c *Collector) Snapshot() Snapshot {
 	}
 	for _, info := range c.Streams() {
 		st := c.stream(info, components, c.Store.Usage(info.Name))
+		if c.Events != nil {
+			st.Uploader.OpenEvents, st.Uploader.EventsNotUploaded = c.Events(info.Name)
+		}
 		if c.Forecast != nil {
 			st.Space.Forecast = c.Forecast(info.Name)
 		}

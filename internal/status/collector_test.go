@@ -62,6 +62,7 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	up.Gauge(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
 	up.Report(health.ScopeUpload, health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's "+
 		"internet connection."))
+	c.Events = func(string) (open, notUploaded int) { return 2, 3 }
 	c.Forecast = func(stream string) Forecast {
 		if stream == "" {
 			return Forecast{Days: 12.34}
@@ -71,7 +72,7 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	got := table(t, c.Snapshot())
 	for _, want := range []string{
 		"hub  degraded  version v1  up 5 h  disk 40.0 GB free of 100.0 GB, holds 12.3 days\n",
-		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "90 s, 45.0 MB", "95 s",
+		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud, 2 open events", "90 s, 45.0 MB", "95 s",
 		"200.0 MB of 800.0 MB (25 %), holds 12.0 h",
 		"· door retention: the next pass deletes 9.0 MB, of which 4.0 MB are not uploaded.",
 		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90 s)",

@@ -28,10 +28,22 @@ var columns = []column{
 	{"BITRATE", 5, func(_ time.Time, st Stream) string { return humanize.Bitrate(st.Recorder.BitrateBPS) }},
 	{"FPS", 2, func(_ time.Time, st Stream) string { return fmt.Sprintf("%.1f", st.Recorder.FPS) }},
 	{"LOST", 3, func(_ time.Time, st Stream) string { return fmt.Sprint(st.Recorder.FramesLost) }},
-	{"UPLOADER", 9, func(now time.Time, st Stream) string { return withNext(now, st.Uploader.Job) }},
+	{"UPLOADER", 9, func(now time.Time, st Stream) string { return withEvents(now, st.Uploader) }},
 	{"BACKLOG", 8, func(_ time.Time, st Stream) string { return backlog(st.Uploader) }},
 	{"PERSISTED", 1, func(now time.Time, st Stream) string { return ago(now, st.Uploader.LastPersisted) }},
 	{"SPACE", 6, func(_ time.Time, st Stream) string { return space(st.Space) }},
+}
+
+// withEvents is the state of an upload, with the events that it follows.
+func withEvents(now time.Time, u Uploader) string {
+	state := withNext(now, u.Job)
+	switch {
+	case u.OpenEvents > 0:
+		return state + ", " + humanize.Count(u.OpenEvents, "open event")
+	case u.EventsNotUploaded > 0:
+		return state + ", " + humanize.Count(u.EventsNotUploaded, "event")
+	}
+	return state
 }
 
 // columnsOf are the columns and one for each job that has none of them.

@@ -184,6 +184,9 @@ type Uploader struct {
 	// not belong to the backlog.
 	FragmentsRefused int   `json:"fragmentsRefused"`
 	RefusedBytes     int64 `json:"refusedBytes"`
+	// OpenEvents have not ended. EventsNotUploaded includes them: some of their media is not in the cloud.
+	OpenEvents        int `json:"openEvents,omitempty"`
+	EventsNotUploaded int `json:"eventsNotUploaded,omitempty"`
 	// Requests are the uploads on demand that run or wait, the oldest first.
 	Requests []Request `json:"requests,omitempty"`
 }
