@@ -87,6 +87,7 @@ func newRootCommand() *cobra.Command {
 		newRecordCommand(),
 		newUploadCommand(),
 		newAuditCommand(),
+		newHoldCommand(),
 		newEventCommand(),
 		newEventsCommand(),
 		newDemoCommand(),

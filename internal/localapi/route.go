@@ -31,6 +31,7 @@ const (
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
 	pathUsage        = "/v1/usage"
+	pathHolds        = "/v1/holds"
 	pathEvidence     = "/v1/evidence"
 	pathEvents       = "/v1/events"
 )
@@ -148,7 +149,7 @@ func Routes() []Route {
 
 // operations are the routes of those who may operate.
 func operations() []Route {
-	return []Route{
+	return append([]Route{
 		{Method: http.MethodPost, Path: pathEvents, Right: Operate, Body: EventRequest{}, Answer: TriggeredEvent{}, serve: (*Server).postEvent,
 			Doc: "Begins an [event](events.md), or extends an open one; the answer comes once it is on the disk."},
 		{Method: http.MethodPost, Path: pathReadSecrets, Right: Operate, serve: (*Server).readSecrets,
@@ -165,15 +166,33 @@ func operations() []Route {
 			serve: (*Server).audit, Most: audits,
 			Doc: "[Compares](audit.md) what was uploaded of a time range with what the cloud lists, and with `repair` sends again what is " +
 				"missing there: a line for each step."},
+	}, holdRoutes()...)
+}
+
+// holdRoutes are those about holds.
+func holdRoutes() []Route {
+	return []Route{
+		{Method: http.MethodGet, Path: pathHolds, Answer: []Hold{}, serve: ofStore((*Server).getHolds), Most: scans,
+			Params: []Param{paramAnyStream},
+			Doc:    "The [holds](holds.md), with the recordings that each keeps from being deleted now."},
+		{Method: http.MethodPost, Path: pathHolds, Right: Operate, Body: HoldRequest{}, Answer: Hold{}, serve: (*Server).addHold,
+			Doc: "Adds a hold: when it is answered, its recordings are held. 400 with a sentence when it is refused or does not fit."},
+		{Method: http.MethodDelete, Path: pathHolds, Right: Operate, Answer: Hold{}, Params: []Param{paramHold}, serve: (*Server).removeHold,
+			Doc: "Removes a hold: its recordings may be deleted again. The log says who asked."},
 	}
 }
 
-// mediaType is the type of a route's answer.
-func (r Route) mediaType() string {
+// MediaType is the type of a route's answer.
+func (r Route) MediaType() string {
 	if r.Type != "" {
 		return r.Type
 	}
-	if _, text := r.Answer.(string); text {
+	return MediaTypeOf(r.Answer)
+}
+
+// MediaTypeOf is the type of a body that holds such a value: text for a string, else JSON.
+func MediaTypeOf(value any) string {
+	if _, text := value.(string); text {
 		return typeText
 	}
 	return typeJSON
