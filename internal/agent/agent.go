@@ -72,7 +72,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 		Store: a.store, Default: jobspec.Orphans(), Health: a.health, Log: a.log,
 		MinFree: func(total uint64) uint64 { return settings.FittedReserve(a.settings().MinFreeDisk, total) },
 		Losses:  s.LossesFile(), Policies: s.PoliciesFile(),
-		AwaitConfiguration: true, Synchronised: a.hubClock.Trusted,
+		AwaitConfiguration: true, Synchronised: a.hubClock.Trusted, Confirmed: func(k segment.Key) bool { return a.deletes.May(k) },
 		Unfit: func(total uint64) *health.Fault {
 			return settings.UnfitReserve(a.settings().MinFreeDisk, s.RecordingDirectory, total)
 		},
@@ -258,6 +258,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Counting uploads", health.JobStore, a.counted.Run),
 		a.supervised("Keeping the receipts of uploads", health.JobStore, a.audits.Receipts.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
+		a.supervised("Auditing what is to be deleted", health.JobRetention, a.deletes.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),

@@ -15,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
+	"github.com/kvs-edge/kvs-edge-agent/internal/deleteafter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/eventrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -23,6 +24,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -53,6 +55,11 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	a.audits = auditjob.Open(auditjob.Options{
 		Dir: filepath.Join(dir.Path(), "receipts"), Store: a.store, Cloud: a.kvs, Log: a.log, Policy: a.retention.PolicyOf,
 		Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
+	})
+	a.deletes = deleteafter.New(deleteafter.Options{
+		Store: a.store, Policy: a.retention.PolicyOf, Audit: a.audits.Segments, Resend: a.audits.Resend, Confirmed: a.retention.Wake,
+		On:     func() bool { return a.settings().DeleteAfter == settings.DeleteAfterAudit },
+		Health: a.health, Log: a.log, Now: time.Now,
 	})
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/deleteafter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -74,8 +75,9 @@ type Agent struct {
 	related    relations
 	counted    *tally.Tally // uploads
 	audits     *auditjob.Jobs
-	tiers      *tier.Watch  // nil without the cloud
-	meter      *meter.Meter // nil without the cloud
+	deletes    *deleteafter.Audits // what DeleteAfterUpload waits for
+	tiers      *tier.Watch         // nil without the cloud
+	meter      *meter.Meter        // nil without the cloud
 	config     *configuration
 	collector  *status.Collector
 	changes    *changes.Feed

@@ -136,7 +136,7 @@ func (a *Agent) apply(before, next settings.Settings) {
 	if next.FlushInterval != before.FlushInterval {
 		a.store.SetFlushInterval(next.FlushInterval)
 	}
-	if next.MinFreeDisk != before.MinFreeDisk {
+	if next.MinFreeDisk != before.MinFreeDisk || next.DeleteAfter != before.DeleteAfter {
 		a.retention.Wake()
 	}
 	if next.Audio.Uploaded() == uploader.AudioAll {

@@ -28,6 +28,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -196,7 +197,8 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvMinFreeDisk: {value: "25%", holds: func() bool {
 			return settings.FittedReserve(a.settings().MinFreeDisk, 4000) == 1000
 		}},
-		settings.EnvHoldMax: {value: "10%", holds: func() bool { return a.settings().HoldMax.Of(4000) == 400 }},
+		settings.EnvHoldMax:     {value: "10%", holds: func() bool { return a.settings().HoldMax.Of(4000) == 400 }},
+		settings.EnvDeleteAfter: {value: "audit", holds: func() bool { return !a.deletes.May(segment.Key{Stream: "door"}) }},
 		settings.EnvUploadMode: {value: "scheduled", holds: func() bool {
 			mode, _ := a.uploadMode.get()
 			return mode == settings.UploadScheduled

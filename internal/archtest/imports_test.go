@@ -56,7 +56,7 @@ var layers = [][]string{
 	{"internal/changes"},
 	{"internal/localapi"},
 	{"internal/settings"},
-	{"internal/auditjob", "internal/cloud/hub", "internal/jobspec", "internal/localapi/reference", "internal/logfile",
+	{"internal/auditjob", "internal/deleteafter", "internal/cloud/hub", "internal/jobspec", "internal/localapi/reference", "internal/logfile",
 		"internal/ondemand", "internal/precedence"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
 	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
@@ -28,6 +29,7 @@ const (
 	CodeClock    = "audit-clock"    // the hub's clock is not trusted
 	CodeCloud    = "audit-cloud"    // the cloud did not answer
 	CodeReceipts = "audit-receipts" // the receipts cannot be read
+	CodeUnknown  = "audit-unknown"  // who answers does not know the operation
 )
 
 // Store is the recording directory; see segment.Store.
@@ -119,29 +121,37 @@ const MaxGone = 1000
 
 // Run audits a range and calls each with the counts so far. An error is a *health.Fault, or that of ctx.
 func (a *Auditor) Run(ctx context.Context, r Range, each func(Counts)) (Report, error) {
+	u, err := a.begin(ctx, r, each)
+	if err != nil {
+		return Report{}, err
+	}
+	err = u.run()
+	return u.report, err
+}
+
+// begin finds out whether an audit is possible, as far as that is known before it.
+func (a *Auditor) begin(ctx context.Context, r Range, each func(Counts)) (*auditing, error) {
 	if !a.o.Trusted() {
-		return Report{}, health.SystemFault(CodeClock, nil, "Stream %s is not audited while the hub's clock is not set: what the cloud must "+
+		return nil, health.SystemFault(CodeClock, nil, "Stream %s is not audited while the hub's clock is not set: what the cloud must "+
 			"still have is decided by it.", r.Stream)
 	}
 	hours, err := a.o.Cloud.Retention(ctx, r.Stream)
 	if err != nil {
-		return Report{}, a.fault(ctx, r.Stream, err)
+		return nil, a.fault(ctx, r.Stream, err)
 	}
 	if hours == 0 {
-		return Report{}, health.UserFault(CodeNothing, nil, "Stream %s keeps nothing in the cloud (DataRetentionInHours is 0), so nothing "+
+		return nil, health.UserFault(CodeNothing, nil, "Stream %s keeps nothing in the cloud (DataRetentionInHours is 0), so nothing "+
 			"can be audited: raise it with UpdateDataRetention if it should.", r.Stream)
 	}
 	if err := a.o.Receipts.Flush(ctx); err != nil {
-		return Report{}, err
+		return nil, err
 	}
 	now := a.o.Now()
-	u := auditing{
+	return &auditing{
 		Auditor: a, ctx: ctx, of: r, now: now, each: each,
 		expired: now.Add(ExpiryMargin - time.Duration(hours)*time.Hour),
 		report:  Report{RetentionHours: hours},
-	}
-	err = u.run()
-	return u.report, err
+	}, nil
 }
 
 // fault says why the cloud cannot be asked.
@@ -158,6 +168,9 @@ func (a *Auditor) fault(ctx context.Context, stream string, err error) error {
 	case errors.As(err, &answer) && answer.Meaning.RightMissing():
 		return health.UserFault(CodeDenied, err, "Stream %s cannot be audited, as the hub's role may not ask for it: allow %s on the stream.",
 			stream, answer.Meaning.Permission("kinesisvideo:"+answer.Operation))
+	case errors.As(err, &answer) && (answer.Meaning.Kind == awserr.NoSuchPath || answer.Name == "UnknownOperationException"):
+		return health.UserFault(CodeUnknown, err, "Stream %s cannot be audited, as the service that answers has no operation %s: check the "+
+			"endpoints of AWS.", stream, answer.Operation)
 	case kvs.IsMissing(err):
 		return health.UserFault(CodeNothing, err, "Stream %s does not exist in Kinesis Video Streams, so nothing can be audited: create it.",
 			stream)

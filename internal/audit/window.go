@@ -38,6 +38,8 @@ type auditing struct {
 	expired time.Time // what the service had before need not be there any more
 	each    func(Counts)
 	report  Report
+	// segments are the counts by segment; nil when they are not asked for.
+	segments map[segment.Key]*Counts
 
 	window   []uploaded
 	from, to time.Time // the producer timestamps of the window
@@ -49,11 +51,16 @@ type auditing struct {
 // span is a range of producer timestamps.
 type span struct{ from, to time.Time }
 
-func (u *auditing) run() error {
+// noteRefused reads which fragments the service refused.
+func (u *auditing) noteRefused() {
 	u.refused = make(map[ID]bool)
 	for _, r := range u.o.Store.Refused(u.of.Stream) {
 		u.refused[ID{r.Key, r.Fragment.Start}] = true
 	}
+}
+
+func (u *auditing) run() error {
+	u.noteRefused()
 	for _, info := range u.o.Store.Segments(u.of.Stream, u.of.From, u.of.To) {
 		if err := u.segment(info.Key); err != nil {
 			return err
@@ -75,8 +82,10 @@ func (u *auditing) segment(k segment.Key) error {
 		return nil // deleted meanwhile
 	case err != nil:
 		u.report.Unreadable++
+		u.countsOf(k).Unreadable++
 		return nil
 	}
+	of := u.countsOf(k)
 	for _, f := range list {
 		wire, recorded := u.o.Store.Offsets(k, f.Start)
 		began, ended := k.StartTime().Add(f.Start+recorded), k.StartTime().Add(f.Last+recorded)
@@ -88,8 +97,10 @@ func (u *auditing) segment(k segment.Key) error {
 		if refused := u.refused[next.id]; refused || !u.o.Store.Done(k, f.Start) {
 			if u.unsent = append(u.unsent, span{next.at, next.end}); refused {
 				u.report.Refused++
+				of.Refused++
 			} else {
 				u.report.NotUploaded++
+				of.NotUploaded++
 			}
 			continue
 		}
@@ -167,15 +178,21 @@ func (u *auditing) judge(f uploaded, receipts acknowledgements, stored inCloud) 
 	if len(receipts) > 0 {
 		u.report.WithReceipt++
 	}
+	of := u.countsOf(f.id.Segment)
+	of.Fragments++
 	switch {
 	case stored.holds(f, receipts):
 		u.report.Present++
+		of.Present++
 	case acked.Before(u.expired):
 		u.report.Expired++
+		of.Expired++
 	case u.now.Sub(acked) < PendingFor:
 		u.report.Pending++
+		of.Pending++
 	default:
 		u.report.Missing++
+		of.Missing++
 		u.report.MissingBytes += f.bytes
 		u.report.Lost = append(u.report.Lost, Missing{
 			ID: f.id, Recorded: true, Producer: f.at, Length: f.end.Sub(f.at), Bytes: f.bytes, Number: number,

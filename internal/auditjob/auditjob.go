@@ -148,12 +148,10 @@ func (a *Jobs) repair(ctx context.Context, r localapi.AuditRequest, lost []queue
 			humanize.Count(len(lost), "fragment"), r.Stream, humanize.Bytes(p.MissingBytes))
 	}
 	var last uploader.Progress
-	err := a.o.On(ctx, r.Stream, func(ctx context.Context, u *uploader.Uploader) error {
-		return u.Resend(ctx, lost, func(now uploader.Progress) {
-			last = now
-			p.Repaired, p.RepairedBytes = now.Done-now.Refused, now.Bytes
-			each(*p)
-		})
+	err := a.resend(ctx, r.Stream, lost, func(now uploader.Progress) {
+		last = now
+		p.Repaired, p.RepairedBytes = now.Done-now.Refused, now.Bytes
+		each(*p)
 	})
 	if err != nil {
 		return err
@@ -165,6 +163,24 @@ func (a *Jobs) repair(ctx context.Context, r localapi.AuditRequest, lost []queue
 	p.Phase, p.Finished = localapi.AuditDone, true
 	each(*p)
 	return nil
+}
+
+func (a *Jobs) resend(ctx context.Context, stream string, lost []queue.ID, each func(uploader.Progress)) error {
+	return a.o.On(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Resend(ctx, lost, each) })
+}
+
+// Segments audits whole segments of a stream; see audit.Auditor.
+func (a *Jobs) Segments(ctx context.Context, stream string, keys []segment.Key) (audit.Segments, error) {
+	if a.auditor == nil {
+		return audit.Segments{}, health.UserFault(audit.CodeNothing, nil, "Nothing is uploaded by this hub, as %s is off, so stream %s cannot "+
+			"be audited.", settings.EnvCloud, stream)
+	}
+	return a.auditor.Segments(ctx, stream, keys)
+}
+
+// Resend sends missing fragments again that are still recorded.
+func (a *Jobs) Resend(ctx context.Context, stream string, lost []audit.Missing) error {
+	return a.resend(ctx, stream, recorded(lost), func(uploader.Progress) {})
 }
 
 // price says what sending fragments again costs.

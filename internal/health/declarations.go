@@ -81,6 +81,8 @@ var Declarations = []Declaration{
 	{"reserve-too-large", Degraded, UserError, "Reserve is larger than the disk", anchorDisk, []string{JobRetention}},
 	{"policies", Info, SystemError, "Retention of the streams cannot be saved", anchorDisk, []string{JobRetention}},
 	{"deleted-before-upload", Degraded, SystemError, "Media was deleted before its upload", anchorDisk, []string{JobRetention}},
+	{"deleted-without-audit", Degraded, UserError, "Media is deleted without an audit", anchorDisk, []string{JobRetention}},
+	{"missing-in-cloud", Degraded, SystemError, "Uploaded media is missing in the cloud", anchorDisk, []string{JobRetention}},
 	{"clock", Info, SystemError, "Clock is far ahead of the newest recording", anchorDisk, []string{JobRetention}},
 	{"times-wrong", Info, SystemError, "Recordings have wrong times", anchorDisk, []string{JobRetention}},
 	{"losses", Info, SystemError, "Count of media deleted before upload cannot be saved", anchorDisk, []string{JobRetention}},
@@ -125,6 +127,7 @@ var Declarations = []Declaration{
 
 // Answers are the codes of faults that only answer a question, or are wrapped before they are reported.
 var Answers = []string{"audit-clock", "audit-cloud", "audit-denied", "audit-nothing", "audit-receipts", "audit-repair", "audit-request",
+	"audit-unknown",
 	"cloud", "deleting", "export", "hold-held", "hold-request", "hold-too-large", "store-format", "store-locked",
 	"stream", "upload-cap-reached",
 	"upload-request", "upload-stopped", "event"}

@@ -72,6 +72,7 @@ const (
 // Recording.
 const (
 	RecordingResumed   Event = "recording-resumed"
+	MissingResent      Event = "missing-resent"
 	RecordingAllowed   Event = "recording-allowed"
 	FilePlayed         Event = "file-played"
 	TransportSwitched  Event = "transport-switched"

@@ -115,6 +115,8 @@ var identityRows = []Row{
 var recordingRows = []Row{
 	{RecordingResumed, info, "recording resumed",
 		"Frames are recorded again: ends `camera`, `recording` and the other conditions of recording."},
+	{MissingResent, warning, "missing fragments are sent again", "An audit did not find fragments in the cloud that were acknowledged: " +
+		"they are sent again before their recordings are deleted."},
 	{RecordingAllowed, info, "pause of recording ended", "There is room again on the disk, or below the stream's size limit."},
 	{FilePlayed, info, "media file played to its end",
 		"The stream records nothing more until its window opens again, or its job is restarted."},

@@ -48,6 +48,8 @@ type Options struct {
 	Policies string
 	// AwaitConfiguration keeps all media that is not uploaded until Begin or Applied is called.
 	AwaitConfiguration bool
+	// Confirmed reports whether an uploaded segment may be deleted for its upload. Default: each may.
+	Confirmed func(segment.Key) bool
 	// MinFree returns how many bytes of the disk must stay free, given its size. Default DefaultMinFree.
 	MinFree func(total uint64) uint64
 	// Unfit returns why the reserve is too large for a disk of that size, and nil when it is not. Default: it never is.

@@ -37,7 +37,7 @@ func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Tim
 		return
 	}
 	if p.DeleteAfterUpload {
-		for s := range k.o.Store.Walk(stream, segment.UploadedWhole|segment.Deletable) {
+		for s := range k.arrived(stream) {
 			n.take(s, p.Local)
 		}
 	}

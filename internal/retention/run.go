@@ -18,6 +18,9 @@ func New(o Options) *Keeper {
 	if o.MinFree == nil {
 		o.MinFree = DefaultMinFree
 	}
+	if o.Confirmed == nil {
+		o.Confirmed = func(segment.Key) bool { return true }
+	}
 	if o.Interval <= 0 {
 		o.Interval = DefaultInterval
 	}
@@ -116,10 +119,20 @@ func (k *Keeper) endDiskFaults() {
 }
 
 func (k *Keeper) deleteUploaded(stream string) {
-	// Refused fragments exist only here.
-	for s := range k.o.Store.Walk(stream, segment.UploadedWhole|segment.Deletable) {
+	for s := range k.arrived(stream) {
 		if k.delete(s, "it is uploaded") == diskFails {
 			return
+		}
+	}
+}
+
+// arrived iterates over the segments that DeleteAfterUpload deletes. Refused fragments exist only here.
+func (k *Keeper) arrived(stream string) iter.Seq[segment.Info] {
+	return func(yield func(segment.Info) bool) {
+		for s := range k.o.Store.Walk(stream, segment.UploadedWhole|segment.Deletable) {
+			if k.o.Confirmed(s.Key) && !yield(s) {
+				return
+			}
 		}
 	}
 }

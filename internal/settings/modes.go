@@ -25,6 +25,15 @@ func (m AudioMode) Uploaded() uploader.Audio {
 	return uploader.AudioPlayable
 }
 
+// DeleteAfter is what has to come before media is deleted for its upload.
+type DeleteAfter string
+
+// The values of DeleteAfter.
+const (
+	DeleteAfterUpload DeleteAfter = "upload" // the acknowledgement of the service
+	DeleteAfterAudit  DeleteAfter = "audit"  // an audit that found it in the cloud
+)
+
 // UploadMode is when streams are uploaded.
 type UploadMode string
 

@@ -43,6 +43,8 @@ type Settings struct {
 	MetricsAddress string
 	// UploadMode is whether streams without a tag of their own are uploaded in their windows, live or on request.
 	UploadMode UploadMode
+	// DeleteAfter is what DeleteAfterUpload waits for.
+	DeleteAfter DeleteAfter
 	// NoFragmentTags leaves out the tags that say where fragments come from.
 	NoFragmentTags bool
 	// UploadCap is the most that all streams together send; nil without a limit.
@@ -118,6 +120,7 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		Socket:             SocketPath(lookup),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
 		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive), string(UploadOnRequest))),
+		DeleteAfter:        DeleteAfter(e.oneOf(EnvDeleteAfter, string(DeleteAfterUpload), string(DeleteAfterAudit))),
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
 		CertFile:           e.optional(EnvCertFile, ""),

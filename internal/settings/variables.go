@@ -110,6 +110,9 @@ func ownVariables() Group {
 			"5 % or 1 GiB, the smaller", AtReload, func(s Settings) string { return s.MinFreeDisk.String() }},
 		{EnvHoldMax, "How much all [holds](holds.md) together may keep from being deleted: a size such as `20GB`, or a part of the disk " +
 			"such as `25%`.", "`25%`", AtReload, func(s Settings) string { return s.HoldMax.String() }},
+		{EnvDeleteAfter, "What `DeleteAfterUpload` waits for: `upload` for the acknowledgement of the service, `audit` for " +
+			"[an audit](audit.md#deletion-after-an-audit) that finds it in the cloud.", "`upload`", AtReload,
+			func(s Settings) string { return string(s.DeleteAfter) }},
 		{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock, `on-request` only " +
 			"[what somebody asks for](on-request.md).", "`scheduled`", AtReload,
 			func(s Settings) string { return string(s.UploadMode) }},
