@@ -56,7 +56,7 @@ var layers = [][]string{
 	{"internal/changes"},
 	{"internal/localapi"},
 	{"internal/settings"},
-	{"internal/cloud/hub", "internal/jobspec", "internal/logfile", "internal/ondemand", "internal/precedence"},
+	{"internal/cloud/hub", "internal/holds", "internal/jobspec", "internal/logfile", "internal/ondemand", "internal/precedence"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
 	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site"},
 }
