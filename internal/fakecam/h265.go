@@ -21,7 +21,7 @@ const (
 // the row of stamps; without a cutter a film is unchanged.
 func parseH265(annexB []byte, cutter *stamps.H265Cutter) (*clip, error) {
 	c := new(clip)
-	var params [][]byte
+	var params, messages [][]byte // SEI messages matter in films only: those of a clip are not of its frames
 	for _, nalu := range nal.SplitAnnexB(annexB) {
 		first := len(nalu) > 2 && nalu[2]&0x80 != 0 // first_slice_segment_in_pic_flag
 		var header stamps.RowHeader
@@ -34,13 +34,17 @@ func parseH265(annexB []byte, cutter *stamps.H265Cutter) (*clip, error) {
 		}
 		switch kind := nalu[0] >> 1 & 0x3f; {
 		case kind <= nal.H265LastVCL && !first && len(c.frames) > 0:
-			f := &c.frames[len(c.frames)-1]
-			f.bodySize += 4 + len(nalu)
-			f.bodyUnits = append(f.bodyUnits, nalu)
-			f.body = append(f.body, h265Payloads(nalu)...)
+			c.frames[len(c.frames)-1].addH265(nalu)
+		case kind == nal.H265SuffixSEI && cutter == nil && len(c.frames) > 0:
+			c.frames[len(c.frames)-1].addH265(nalu)
+		case kind == nal.H265PrefixSEI && cutter == nil:
+			messages = append(messages, nalu)
 		case kind <= nal.H265LastVCL:
-			f := frame{key: kind >= nal.H265IRAP, bodySize: 4 + len(nalu), body: h265Payloads(nalu), row: header, paramUnits: params,
-				bodyUnits: [][]byte{nalu}}
+			f := frame{key: kind >= nal.H265IRAP, row: header, paramUnits: params}
+			for _, n := range append(messages, nalu) {
+				f.addH265(n)
+			}
+			messages = nil
 			if len(params) > 0 {
 				f.params = [][]byte{h265Aggregate(params)}
 			}
@@ -73,6 +77,13 @@ func h265Aggregate(nalus [][]byte) []byte {
 		out = append(out, n...)
 	}
 	return out
+}
+
+// addH265 adds a NAL unit to a picture of H.265.
+func (f *frame) addH265(nalu []byte) {
+	f.bodySize += 4 + len(nalu)
+	f.bodyUnits = append(f.bodyUnits, nalu)
+	f.body = append(f.body, h265Payloads(nalu)...)
 }
 
 func h265Payloads(nalu []byte) (out [][]byte) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
@@ -15,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sigv4"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sts"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/twinmaker"
 )
 
 // servicesByScope are the services by their name in the scope of the credentials.
@@ -28,6 +30,8 @@ func (c *Cloud) servicesByScope(name string) (awsapi.Service, bool) {
 		return c.metrics.API(), true
 	case awsapi.SiteWise:
 		return c.sitewise.API(), true
+	case awsapi.TwinMaker:
+		return twinmaker.API(account.Home(c.o.Region), c.sitewise), true
 	case awsapi.STS:
 		return sts.API(c.keys), true
 	case awsapi.IoT, awsapi.IoTLegacy:
@@ -72,7 +76,8 @@ func strangersOperation(r *http.Request, body []byte) string {
 
 func noService(name string) error {
 	return awsapi.Errorf(http.StatusNotFound, "UnknownService", "the scope of the credentials",
-		"localcloud has no service %s; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, iot, iotdata and iotsitewise", name)
+		"localcloud has no service %s; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, "+
+			"iot, iotdata, iotsitewise and iottwinmaker", name)
 }
 
 // scopeOf is the service that a request is signed for; "" = it is not signed.
@@ -104,6 +109,9 @@ func shownService(r *http.Request, body []byte) string {
 	}
 	if sitewise.IsPath(r) {
 		return awsapi.SiteWise
+	}
+	if twinmaker.IsPath(r) {
+		return awsapi.TwinMaker
 	}
 	return ""
 }

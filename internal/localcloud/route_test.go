@@ -98,7 +98,7 @@ func TestTheAWSCommandLineWorks(t *testing.T) {
 		{"iot describe-endpoint --endpoint-type iot:CredentialProvider --query endpointAddress", c.CredentialEndpoint()},
 		{"iot-data publish --topic kvs-edge/hub-1/x --qos 1 --payload e30=", ""},
 		{"ssm get-parameter --name x", "localcloud has no service ssm; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, " +
-			"iot, iotdata and iotsitewise"},
+			"iot, iotdata, iotsitewise and iottwinmaker"},
 	} {
 		// Older versions do not know AWS_ENDPOINT_URL.
 		command := exec.CommandContext(t.Context(), "/usr/bin/aws", append(strings.Fields(row.args), "--endpoint-url", c.Endpoint(), "--output",

@@ -433,6 +433,28 @@ func TestModelsAndAssetsHaveStates(t *testing.T) {
 	wantError(t, err, "ResourceNotFoundException", http.StatusNotFound)
 }
 
+// An asset with the id of one that was deleted has no values of that one, also after a restart.
+func TestAnAssetHasNoValuesOfAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newSiteWise(t, Options{Dir: dir})
+	_, err := s.put(false, s.entry("VideoUploadedTimeRange", s.value(0, double(1))))
+	must(t, err)
+	described, err := s.client.DescribeAsset(t.Context(), &iotsitewise.DescribeAssetInput{AssetId: &s.hub})
+	must(t, err)
+	_, err = s.client.DisassociateAssets(t.Context(), &iotsitewise.DisassociateAssetsInput{AssetId: &s.hub, ChildAssetId: &s.camera,
+		HierarchyId: described.AssetHierarchies[0].Id})
+	must(t, err)
+	_, err = s.client.DeleteAsset(t.Context(), &iotsitewise.DeleteAssetInput{AssetId: &s.camera})
+	must(t, err)
+	s.clock.advance(time.Second)
+	must(t, s.Close())
+	again := newSiteWise(t, Options{Dir: dir}) // whose seed makes the camera again
+	if got := again.history("VideoUploadedTimeRange"); got != nil {
+		t.Errorf("the camera has the values %q", got)
+	}
+}
+
 // siteWiseRows are requests that are refused, with the error of each.
 func siteWiseRows(s *swSite) map[string]func(ctx context.Context) error {
 	asset := func(id string) *iotsitewise.DescribeAssetInput { return &iotsitewise.DescribeAssetInput{AssetId: &id} }
@@ -615,6 +637,16 @@ func TestSecondsMayHaveAFraction(t *testing.T) {
 // signedAs sends a request as the user, signed for a service, and returns the answer's body.
 func signedAs(t *testing.T, c *Cloud, r *http.Request, service string, body []byte) []byte {
 	t.Helper()
+	status, answer := sendSigned(t, c, r, service, body)
+	if status >= http.StatusMultipleChoices {
+		t.Fatalf("%s %s: %d: %s", r.Method, r.URL.Path, status, answer)
+	}
+	return answer
+}
+
+// sendSigned is signedAs, with the status of the answer.
+func sendSigned(t *testing.T, c *Cloud, r *http.Request, service string, body []byte) (status int, answer []byte) {
+	t.Helper()
 	config := userConfig(t, c)
 	key, err := config.Credentials.Retrieve(t.Context())
 	must(t, err)
@@ -622,10 +654,7 @@ func signedAs(t *testing.T, c *Cloud, r *http.Request, service string, body []by
 	response, err := config.HTTPClient.Do(r)
 	must(t, err)
 	defer func() { must(t, response.Body.Close()) }()
-	answer, err := io.ReadAll(response.Body)
+	answer, err = io.ReadAll(response.Body)
 	must(t, err)
-	if response.StatusCode >= http.StatusMultipleChoices {
-		t.Fatalf("%s %s: %s: %s", r.Method, r.URL.Path, response.Status, answer)
-	}
-	return answer
+	return response.StatusCode, answer
 }

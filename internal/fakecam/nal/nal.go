@@ -29,6 +29,7 @@ const (
 	H265SPS       = 33
 	H265PPS       = 34
 	H265PrefixSEI = 39
+	H265SuffixSEI = 40
 )
 
 // SplitAnnexB returns the NAL units between start codes.

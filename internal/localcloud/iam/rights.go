@@ -118,6 +118,8 @@ var rights = map[string]grant{
 	"iotsitewise:UntagResource":                         ownerOnly,
 	"iotsitewise:UpdateAsset":                           ownerOnly,
 	"iotsitewise:UpdateAssetProperty":                   ownerOnly,
+	"iottwinmaker:GetEntity":                            ownerOnly,
+	"iottwinmaker:GetPropertyValueHistory":              ownerOnly,
 	"cloudwatch:GetMetricStatistics":                    hubRole,
 	"cloudwatch:ListMetrics":                            hubRole,
 	"cloudwatch:PutMetricData":                          hubRole | guideRole,

@@ -91,8 +91,12 @@ func (r request) createAsset(in createAssetInput) (any, error) {
 	return map[string]any{"assetId": a.ID, "assetArn": a.ARN, "assetStatus": a.status(r.now)}, nil
 }
 
-// setDefaults puts the default values of the attributes of a new asset, with the time of its creation.
+// setDefaults puts the default values of the attributes of a new asset, with the time of its creation. Values of an earlier
+// asset of the same id are dropped.
 func (r request) setDefaults(a *asset, m *model) error {
+	if err := r.values.drop(a.ID); err != nil {
+		return err
+	}
 	for i := range m.Properties {
 		p := &m.Properties[i]
 		if p.Type.Attribute == nil || p.Type.Attribute.DefaultValue == "" {

@@ -84,6 +84,12 @@ func idOf(name string) string {
 func (s *Service) Plant(hub SeedHub) error {
 	r := request{Service: &Service{o: s.o, values: s.values}, now: s.o.Now()}
 	r.Service.o.Delay = -1
+	if err := r.update(func(d State) error {
+		d.sweep(r.now.Add(max(s.o.Delay, 0))) // deletions that an earlier process began are over
+		return nil
+	}); err != nil {
+		return err
+	}
 	camera, err := r.plantModel(CameraModel, "Camera Device for EdgeConnectorForKVS", cameraProperties, nil)
 	if err != nil {
 		return err

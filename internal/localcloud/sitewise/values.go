@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -105,11 +106,11 @@ type store struct {
 	file *os.File
 }
 
-// line of the file.
+// line of the file. One without a property drops all values of an asset.
 type line struct {
 	Asset    string `json:"asset"`
-	Property string `json:"property"`
-	Values   []tqv  `json:"values"`
+	Property string `json:"property,omitempty"`
+	Values   []tqv  `json:"values,omitempty"`
 }
 
 // openStore reads a file and writes it again without what was replaced since, and without a torn last line.
@@ -122,7 +123,7 @@ func openStore(path string) (*store, error) {
 	for text := range bytes.Lines(data) {
 		var l line
 		if json.Unmarshal(text, &l) == nil {
-			s.add(key{l.Asset, l.Property}, l.Values)
+			s.apply(l)
 		}
 	}
 	var kept bytes.Buffer
@@ -152,9 +153,23 @@ func (s *store) add(k key, values []tqv) {
 	}
 }
 
+// apply does what a line says.
+func (s *store) apply(l line) {
+	if l.Property == "" {
+		maps.DeleteFunc(s.all, func(k key, _ *series) bool { return k.Asset == l.Asset })
+		return
+	}
+	s.add(key{l.Asset, l.Property}, l.Values)
+}
+
 // put keeps values of a property, all of them or none.
-func (s *store) put(k key, values []tqv) error {
-	text, err := json.Marshal(line{k.Asset, k.Property, values})
+func (s *store) put(k key, values []tqv) error { return s.write(line{k.Asset, k.Property, values}) }
+
+// drop ends the values of an asset.
+func (s *store) drop(asset string) error { return s.write(line{Asset: asset}) }
+
+func (s *store) write(l line) error {
+	text, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("cannot keep values: %w", err)
 	}
@@ -163,7 +178,7 @@ func (s *store) put(k key, values []tqv) error {
 	if _, err := s.file.Write(append(text, '\n')); err != nil {
 		return fmt.Errorf("cannot keep values: %w", err)
 	}
-	s.add(k, values)
+	s.apply(l)
 	return nil
 }
 
