@@ -59,8 +59,8 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 		}
 		f.Bytes, f.SHA256 = sums.next()
 		m.Fragments = append(m.Fragments, f)
-		if e.From.IsZero() || c.From.Before(e.From) {
-			e.From = c.From
+		if e.From.IsZero() || c.To.Before(e.From) { // the fragment before ends earlier, and may end when this one starts
+			e.From = c.To
 		}
 		if end := c.From.Add(time.Millisecond); end.After(e.To) { // the export of that time has this fragment, and none behind it
 			e.To = end
@@ -135,7 +135,6 @@ type sums struct {
 	ended int64 // how much is in fragments that ended
 	link  [sha256.Size]byte
 	hash  hash.Hash
-	tail  string
 }
 
 // Write implements io.Writer.
@@ -185,8 +184,9 @@ func moreTo(ctx context.Context, store *segment.Store, stream string, to time.Ti
 	if to.IsZero() {
 		return more
 	}
-	last := to // the end of the media up to there without a gap
-	for _, info := range store.SegmentsFrom(segment.Before(stream), to.Add(-segment.GapAfter), time.Time{}, 3) {
+	const most = 10 // segments, which may be as short as a second
+	last := to      // the end of the media up to there without a gap
+	for _, info := range store.SegmentsFrom(segment.Before(stream), to.Add(-segment.GapAfter), time.Time{}, most) {
 		r, err := store.OpenSegmentWhile(ctx, info.Key)
 		if err != nil {
 			if errors.Is(err, segment.ErrNotFound) {
@@ -197,7 +197,10 @@ func moreTo(ctx context.Context, store *segment.Store, stream string, to time.Ti
 		fragments, _, err := r.Fragments()
 		for _, f := range fragments {
 			start := r.RecordedAt(f.Start)
-			if start.Before(to) {
+			if start.Before(to) { // the fragment of that time may last for long
+				if end := r.RecordedAt(f.Last); end.After(last) {
+					last = end
+				}
 				continue
 			}
 			if start.Sub(last) > segment.GapAfter {
