@@ -59,7 +59,7 @@ var groups = []struct {
 	commands  []string
 }{
 	{"operate", "Operate the agent:", []string{"run", "status", "streams", "check", "reload", "log-level", "support-bundle"}},
-	{"look", "Look at recordings:", []string{"segments", "export", "verify", "upload"}},
+	{"look", "Look at recordings:", []string{"segments", "export", "verify", "upload", "hold"}},
 	{"try", "Try it without an account:", []string{"demo", "record", "localcloud", "fakecam"}},
 	{"tools", "Tools:", []string{"schedule", "completion", "help", "version"}},
 }

@@ -101,6 +101,14 @@ func (s *streamSum) write(w io.Writer, limit int) {
 }
 
 func (l storedSegment) describe() string {
+	if l.Held {
+		return l.dated() + "; held"
+	}
+	return l.dated()
+}
+
+// dated says how a recording is uploaded, and whether its times are right.
+func (l storedSegment) dated() string {
 	switch {
 	case l.RealStart != nil && l.ClockAhead:
 		return l.upload() + "; the clock was ahead, it started " + humanize.Time(l.RealStart.Local())

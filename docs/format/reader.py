@@ -12,7 +12,7 @@ from names import PLAIN, directory_names, document, load, parse_name
 from segmentfile import read_segment
 from sidefiles import read_gaps, read_progress, recorded
 
-KNOWN_FORMAT = 2
+KNOWN_FORMAT = 3
 STATES = ["writing", "sealed", "uploaded", "refused"]  # of two files of a segment the later one counts
 
 

@@ -281,7 +281,7 @@ func TestTheForeignReaderRefusesAStoreThatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "python3")
 	dir := t.TempDir()
-	for content, known := range map[string]bool{"3 v9\n": false, "17": false, "2\n": true, "": true, "no number": true, "0": true} {
+	for content, known := range map[string]bool{"4 v9\n": false, "17": false, "2\n": true, "": true, "no number": true, "0": true} {
 		if err := os.WriteFile(filepath.Join(dir, ".kvs-edge-format"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

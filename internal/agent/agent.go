@@ -57,7 +57,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	a.store, err = segment.Open(segment.Options{
 		Dir: s.RecordingDirectory, Log: a.log, Health: a.health.Component("", health.JobStore),
 		FlushInterval: s.FlushInterval, VolumeMemory: s.VolumeMemoryFile(),
-		Version: o.Version, Reserved: s.OwnPlaces(),
+		Version: o.Version, Reserved: s.OwnPlaces(), HoldMost: func(total uint64) int64 { return a.settings().HoldMax.Of(total) },
 	})
 	switch {
 	case errors.Is(err, segment.ErrVolumeMemory):
@@ -70,11 +70,11 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
 		Store: a.store, Default: jobspec.Orphans(), Health: a.health, Log: a.log,
-		MinFree: func(total uint64) uint64 { return fittedReserve(a.settings().MinFreeDisk, total) },
+		MinFree: func(total uint64) uint64 { return settings.FittedReserve(a.settings().MinFreeDisk, total) },
 		Losses:  s.LossesFile(), Policies: s.PoliciesFile(),
 		AwaitConfiguration: true, Synchronised: a.hubClock.Trusted,
 		Unfit: func(total uint64) *health.Fault {
-			return unfitReserve(a.settings().MinFreeDisk, s.RecordingDirectory, total)
+			return settings.UnfitReserve(a.settings().MinFreeDisk, s.RecordingDirectory, total)
 		},
 	})
 	if err := a.connect(); err != nil {
@@ -134,6 +134,7 @@ func (a *Agent) served() localapi.Agent {
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.ForPeer,
+		AddHold:      a.holdForPeer, RemoveHold: a.endHold,
 		Evidence:     a.evidence,
 		TriggerEvent: a.triggerForPeer, Events: a.listEvents,
 	}

@@ -59,6 +59,12 @@ var conditionRows = []conditiontest.Row{
 		mustWrite(filepath.Join(dir, conditiontest.Stream, "20261127T080000.000Z.writing.mkv"), garbled)
 		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
 	})},
+	{Code: "holds-unreadable", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, undo func()) {
+		path := filepath.Join(dir, conditiontest.Stream, ".holds")
+		mustWrite(path, "this is not a file of holds\n")
+		return func() {}, func() { _ = os.Remove(path) }
+	})},
+	{Code: "holds-over-limit", Job: health.JobStore, Start: holdsOverLimit},
 	{Code: "hub-frozen", Job: health.JobAPI, Limit: frozenShown + time.Minute, Reason: "a freeze is an event; it is shown for an hour",
 		Start: frozen},
 	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2,

@@ -193,7 +193,10 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		}},
 		settings.EnvLogMaxFileSize:   {value: "7", holds: func() bool { return a.o.LogFile.Settings().MaxFileSizeMB == 7 }},
 		settings.EnvLogRolloverCount: {value: "3", holds: func() bool { return a.o.LogFile.Settings().RolloverCount == 3 }},
-		settings.EnvMinFreeDisk:      {value: "25%", holds: func() bool { return fittedReserve(a.settings().MinFreeDisk, 4000) == 1000 }},
+		settings.EnvMinFreeDisk: {value: "25%", holds: func() bool {
+			return settings.FittedReserve(a.settings().MinFreeDisk, 4000) == 1000
+		}},
+		settings.EnvHoldMax: {value: "10%", holds: func() bool { return a.settings().HoldMax.Of(4000) == 400 }},
 		settings.EnvUploadMode: {value: "scheduled", holds: func() bool {
 			mode, _ := a.uploadMode.get()
 			return mode == settings.UploadScheduled

@@ -386,7 +386,7 @@ func TestAReserveMustFitTheDisk(t *testing.T) {
 		if !fits {
 			want = retention.DefaultMinFree(total)
 		}
-		if got := fittedReserve(r, total); got != want || (unfitReserve(r, "/recordings", total) == nil) != fits {
+		if got := settings.FittedReserve(r, total); got != want || (settings.UnfitReserve(r, "/recordings", total) == nil) != fits {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}

@@ -71,6 +71,8 @@ var Declarations = []Declaration{
 	{"disk", Degraded, "", "Recording disk fails", anchorDisk, []string{JobRetention, JobStore}},
 	{"recordings-unreadable", Failed, SystemError, "Recordings cannot be read", anchorDisk, []string{JobStore}},
 	{"quarantine", Info, SystemError, "Unreadable files were set aside", anchorDisk, []string{JobStore}},
+	{"holds-unreadable", Degraded, SystemError, "Holds of a stream cannot be read", anchorDisk, []string{JobStore}},
+	{"holds-over-limit", Degraded, UserError, "Holds have more than they may", anchorDisk, []string{JobStore}},
 	{"limit-reached", Failed, UserError, "Stream's size limit is reached", anchorDisk, []string{JobRetention}},
 	{"disk-low", Failed, SystemError, "Disk is full", anchorDisk, []string{JobRetention}},
 	{"disk-filled", Degraded, SystemError, "Other files fill the disk", anchorDisk, []string{JobRetention}},
@@ -122,7 +124,8 @@ var Declarations = []Declaration{
 }
 
 // Answers are the codes of faults that only answer a question, or are wrapped before they are reported.
-var Answers = []string{"cloud", "deleting", "export", "store-format", "store-locked", "stream", "upload-cap-reached",
+var Answers = []string{"cloud", "deleting", "export", "hold-held", "hold-request", "hold-too-large", "store-format",
+	"store-locked", "stream", "upload-cap-reached",
 	"upload-request", "upload-stopped", "event"}
 
 // Declared finds the declaration of a code. The part after a slash is the stream that it is about.

@@ -31,6 +31,9 @@ type Agent struct {
 	Reload       func() (Reloaded, error)
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
+	// AddHold and RemoveHold change holds; by is who asked.
+	AddHold      func(ctx context.Context, r HoldRequest, by string) (Hold, error)
+	RemoveHold   func(id, by string) (Hold, error)
 	Evidence     func(ctx context.Context, span Span) (Evidence, error)
 	TriggerEvent func(r EventRequest) (TriggeredEvent, error)
 	// Events lists the last most events of a stream, or with an empty name of all, in a time range.

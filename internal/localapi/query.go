@@ -32,6 +32,7 @@ type query struct {
 	skip     int       // of the segment after: so many fragments were listed already
 	read     int       // segments that may be read for the gaps within them
 	segment  layout.ID
+	hold     string // an ID
 	format   export.Format
 }
 
@@ -90,6 +91,8 @@ var (
 			}
 			return errors.New("must be mkv or mp4")
 		}}
+	paramHold = Param{"hold", "The `id` of a hold.", true,
+		func(q *query, value string) error { q.hold = value; return nil }}
 	paramSegment = Param{"segment", "The `segment` of a list of segments.", true,
 		func(q *query, value string) error {
 			id, ok := layout.ParseID(value)

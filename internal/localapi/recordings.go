@@ -18,6 +18,8 @@ type RecordedStream struct {
 	UsedBytes        int64     `json:"usedBytes"`
 	QuarantineBytes  int64     `json:"quarantineBytes,omitempty"` // of usedBytes: unreadable files that were set aside
 	NotUploadedBytes int64     `json:"notUploadedBytes"`
+	HeldBytes        int64     `json:"heldBytes,omitempty"` // of usedBytes: kept by holds
+	Holds            int       `json:"holds,omitempty"`
 	Oldest           time.Time `json:"oldest,omitzero"`
 	Newest           time.Time `json:"newest,omitzero"`
 }
@@ -35,6 +37,8 @@ type Segment struct {
 	// RefusedFragments and RefusedBytes are not uploaded, as the service refused them; in any state.
 	RefusedFragments int   `json:"refusedFragments,omitempty"`
 	RefusedBytes     int64 `json:"refusedBytes,omitempty"`
+	// Held says that a hold keeps it from being deleted.
+	Held bool `json:"held,omitempty"`
 	// ClockUnset says that it was recorded before the hub's clock was set; RealStart is its start
 	// then, when it is known.
 	ClockUnset bool       `json:"clockUnset,omitempty"`
@@ -84,7 +88,7 @@ func (s *Server) getStreams(*request) (any, error) {
 		usage := s.o.Store.Usage(name)
 		list = append(list, RecordedStream{
 			Stream: name, Segments: usage.Segments, UsedBytes: usage.Bytes, QuarantineBytes: usage.Quarantine,
-			NotUploadedBytes: usage.PendingBytes, Oldest: usage.Oldest, Newest: usage.Newest,
+			NotUploadedBytes: usage.PendingBytes, Oldest: usage.Oldest, Newest: usage.Newest, HeldBytes: usage.HeldBytes, Holds: usage.Holds,
 		})
 	}
 	return list, nil
@@ -167,7 +171,7 @@ func newSegment(ctx context.Context, store *segment.Store, info segment.Info) Se
 	l := Segment{
 		Stream: info.Stream, Segment: info.ID().String(), Start: info.StartTime(), End: info.End, Bytes: info.Bytes, State: info.State.String(),
 		PendingBytes: info.PendingBytes, ClockUnset: info.ClockUnset, Epoch: info.Epoch, ClockAhead: info.ClockAhead,
-		RefusedFragments: info.RefusedFragments, RefusedBytes: info.RefusedBytes,
+		RefusedFragments: info.RefusedFragments, RefusedBytes: info.RefusedBytes, Held: info.Held,
 	}
 	if info.ClockOffset != 0 {
 		start := info.StartTime().Add(info.ClockOffset)

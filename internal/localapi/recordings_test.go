@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -279,7 +280,7 @@ func TestWhatIsAskedWrong(t *testing.T) {
 	}})
 	const segmentName = "20261121T042048.123Z"
 	for _, route := range Routes() {
-		if len(route.Params) == 0 || route.Type == typeEvents {
+		if len(route.Params) == 0 || route.Type == typeEvents || route.Method != http.MethodGet {
 			continue
 		}
 		good := url.Values{}
@@ -343,7 +344,7 @@ func TestWhatIsAskedWrong(t *testing.T) {
 				}
 			}
 		}
-		if route.Path != pathSegment {
+		if slices.ContainsFunc(route.Params, func(p Param) bool { return p.Name == "from" }) {
 			status, body := a.get(route.Path + "?stream=door&from=2000&to=1000")
 			if status != 400 || !strings.Contains(body, "from is not before to") {
 				t.Errorf("%s: %d %s", route.Path, status, body)

@@ -36,6 +36,11 @@ func whole(done func(what string)) Agent {
 			}
 			return DeletedStream{Stream: stream, Segments: 2, Bytes: 3}, nil
 		},
+		AddHold: func(_ context.Context, r HoldRequest, _ string) (Hold, error) {
+			done("hold " + r.Stream)
+			return Hold{}, nil
+		},
+		RemoveHold: func(id, _ string) (Hold, error) { done("remove hold " + id); return Hold{}, nil },
 		Upload: func(_ context.Context, r UploadRequest, each func(UploadProgress)) error {
 			if done("upload " + r.Stream); r.Stream == "" {
 				return errors.New("an upload needs a stream")

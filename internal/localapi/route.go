@@ -30,6 +30,7 @@ const (
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
 	pathUsage        = "/v1/usage"
+	pathHolds        = "/v1/holds"
 	pathEvidence     = "/v1/evidence"
 	pathEvents       = "/v1/events"
 )
@@ -146,7 +147,7 @@ func Routes() []Route {
 
 // operations are the routes of those who may operate.
 func operations() []Route {
-	return []Route{
+	return append([]Route{
 		{Method: http.MethodPost, Path: pathEvents, Right: Operate, Body: EventRequest{}, Answer: TriggeredEvent{}, serve: (*Server).postEvent,
 			Doc: "Begins an [event](events.md), or extends an open one; the answer comes once it is on the disk."},
 		{Method: http.MethodPost, Path: pathReadSecrets, Right: Operate, serve: (*Server).readSecrets,
@@ -159,6 +160,19 @@ func operations() []Route {
 		{Method: http.MethodPost, Path: pathUpload, Right: Operate, Body: UploadRequest{}, Answer: UploadProgress{}, Type: typeNDJSON,
 			serve: (*Server).upload,
 			Doc:   "Uploads a time range now, or with `refused` instead of the times the refused fragments: a line for each step."},
+	}, holdRoutes()...)
+}
+
+// holdRoutes are those about holds.
+func holdRoutes() []Route {
+	return []Route{
+		{Method: http.MethodGet, Path: pathHolds, Answer: []Hold{}, serve: ofStore((*Server).getHolds), Most: scans,
+			Params: []Param{paramAnyStream},
+			Doc:    "The [holds](holds.md), with the recordings that each keeps from being deleted now."},
+		{Method: http.MethodPost, Path: pathHolds, Right: Operate, Body: HoldRequest{}, Answer: Hold{}, serve: (*Server).addHold,
+			Doc: "Adds a hold: when it is answered, its recordings are held. 400 with a sentence when it is refused or does not fit."},
+		{Method: http.MethodDelete, Path: pathHolds, Right: Operate, Answer: Hold{}, Params: []Param{paramHold}, serve: (*Server).removeHold,
+			Doc: "Removes a hold: its recordings may be deleted again. The log says who asked."},
 	}
 }
 

@@ -95,6 +95,9 @@ func newServer(o Options) *Server {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if uid, ok := socket.UserOf(conn); ok {
+				ctx = context.WithValue(ctx, userKey{}, uid)
+			}
 			return context.WithValue(ctx, rightKey{}, socket.RightOf(conn))
 		},
 	}
@@ -112,6 +115,9 @@ func (s *Server) handler() http.Handler {
 
 // rightKey is the key of a connection's right in its context.
 type rightKey struct{}
+
+// userKey is the key of the number of a connection's user in its context.
+type userKey struct{}
 
 // bodyKey is the key of a request's body in its context.
 type bodyKey struct{}

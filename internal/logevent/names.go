@@ -30,6 +30,8 @@ const (
 	StreamStopped     Event = "stream-stopped"
 	StreamDeleted     Event = "stream-deleted"
 	RecordingsDeleted Event = "recordings-deleted"
+	HoldAdded         Event = "hold-added"
+	HoldRemoved       Event = "hold-removed"
 )
 
 // Configuration.

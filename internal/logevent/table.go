@@ -64,6 +64,10 @@ var jobRows = []Row{
 		"AWS asked for it with the deletion of the edge configuration."},
 	{RecordingsDeleted, warning, "recordings of an unconfigured stream deleted on request",
 		"A user ran `kvs-edge-agent streams delete` or used the local API."},
+	{HoldAdded, info, "hold added, whose recordings are not deleted",
+		"Somebody asked for it with `kvs-edge-agent hold add` or over the local API: `askedBy` says who."},
+	{HoldRemoved, warning, "hold removed, whose recordings may be deleted again",
+		"Somebody asked for it, or its time was over: `askedBy` says which, and `addedBy` who had asked for the hold."},
 }
 
 var configurationRows = []Row{

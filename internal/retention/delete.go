@@ -6,13 +6,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // deletionOrder deletes uploaded segments before others; within each the oldest first. A segment with refused fragments
-// counts as not uploaded: they exist only here.
-var deletionOrder = [2]segment.Kinds{segment.UploadedWhole, segment.NotUploaded | segment.UploadedRefused}
+// counts as not uploaded: they exist only here. What a hold holds is in neither.
+var deletionOrder = [2]segment.Kinds{
+	segment.UploadedWhole | segment.Deletable, segment.NotUploaded | segment.UploadedRefused | segment.Deletable,
+}
 
 // order returns deletionOrder as far as it applies to a stream: before its policy is known only uploaded segments may be
 // deleted.
@@ -32,7 +35,7 @@ type deletion uint8
 const (
 	gone      deletion = iota
 	absent             // somebody else deleted its file: the agent freed nothing
-	inUse              // the next pass tries again
+	inUse              // the next pass tries again; or a hold was added meanwhile
 	diskFails          // no other segment of the stream can be deleted now either
 )
 
@@ -47,7 +50,7 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 	switch {
 	case errors.Is(err, segment.ErrNotFound):
 		return absent
-	case errors.Is(err, segment.ErrBusy):
+	case errors.Is(err, segment.ErrBusy), errors.Is(err, hold.ErrHeld):
 		return inUse
 	case err != nil:
 		k.stuck[s.Stream] = true

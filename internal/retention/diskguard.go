@@ -2,6 +2,7 @@ package retention
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -212,8 +213,8 @@ func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done
 	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(d) > 0:
 	case reaches || d.free < d.floor:
 		why := health.SystemFault(codeLow, nil,
-			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
-			varyingBytes(d.free), humanize.Bytes(d.need), health.Varying(k.quarantined()))
+			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s%s",
+			varyingBytes(d.free), humanize.Bytes(d.need), health.Varying(k.quarantined()), health.Varying(k.onHold(streams)))
 		k.o.Health.Component("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
 			if k.configured(stream) {
@@ -221,6 +222,21 @@ func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done
 			}
 		}
 	}
+}
+
+// onHold says how much of the disk holds keep from being deleted; "" when they keep none.
+func (k *Keeper) onHold(streams []string) string {
+	var bytes int64
+	holds := 0
+	for _, stream := range streams {
+		u := k.o.Store.Usage(stream)
+		bytes, holds = bytes+u.HeldBytes, holds+u.Holds
+	}
+	if bytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Of the recordings %s are kept by %s: `kvs-edge-agent hold list` lists them, and `kvs-edge-agent hold remove` ends "+
+		"one.", humanize.Bytes(bytes), humanize.Count(holds, "hold"))
 }
 
 func (k *Keeper) resumeAll(streams []string) {

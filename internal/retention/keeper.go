@@ -74,13 +74,13 @@ func (k *Keeper) rate(stream string) int64 {
 	return k.o.Health.Component(stream, health.JobRecorder).Value(health.BitrateBPS) / 8
 }
 
-// total sums up all streams on the disk of the recording directory.
+// total sums up all streams on the disk of the recording directory, without what holds hold.
 func (k *Keeper) total() (rate, held int64) {
 	for _, stream := range k.onDisk(k.policies.streams(func(p kept) bool { return p.configured })) {
 		rate += k.rate(stream)
 	}
 	for _, stream := range k.onDisk(k.o.Store.Streams()) {
-		held += k.o.Store.Usage(stream).Bytes
+		held += k.held(stream)
 	}
 	return rate, held
 }

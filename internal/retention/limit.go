@@ -52,9 +52,10 @@ func (k *Keeper) ahead(stream string) int64 {
 	return u.Bytes - u.Quarantine + u.Growing
 }
 
-// counted returns how much of its limit a stream uses.
+// counted returns how much of its limit a stream uses: what holds hold does not count.
 func (k *Keeper) counted(stream string, p Policy) int64 {
-	return k.ahead(stream) + segment.Limit{Bytes: p.MaxBytes}.Counted(k.o.Store.Usage(stream).Quarantine)
+	u := k.o.Store.Usage(stream)
+	return u.Bytes - u.Quarantine + u.Growing - u.HeldBytes - u.HeldGrowing + segment.Limit{Bytes: p.MaxBytes}.Counted(u.Quarantine)
 }
 
 // limit keeps a stream within its size.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -42,6 +43,8 @@ type modelStream struct {
 	growing  int64     // what the limit counts of the open segment beside its bytes
 	policy   Policy
 	lost     int64
+	holds    []hold.Hold
+	unread   []byte // the file of holds as it was before it was damaged; nil when it can be read
 }
 
 // model is a random test: what the store and the keeper should have come to.
@@ -69,7 +72,7 @@ const (
 func (m *model) open() {
 	m.t.Helper()
 	var err error
-	if m.store, err = segment.Open(segment.Options{Dir: m.dir}); err != nil {
+	if m.store, err = segment.Open(segment.Options{Dir: m.dir, HoldMost: func(uint64) int64 { return modelHoldMost }}); err != nil {
 		m.t.Fatal(err)
 	}
 	m.health = health.NewRegistry(func() time.Time { return m.now })
@@ -340,7 +343,7 @@ func (m *model) pass() string {
 		for i, info := range m.store.Segments(s.name, time.Time{}, time.Time{}) {
 			s.segments[i].bytes = info.Bytes
 		}
-		s.growing = m.store.Usage(s.name).Growing
+		s.growing = m.store.Usage(s.name).Growing - m.store.Usage(s.name).HeldGrowing
 	}
 	roomBefore := m.room()
 	lowBefore := roomBefore < modelReserve
@@ -357,6 +360,7 @@ func (m *model) pass() string {
 	m.keeper.pass(m.t.Context())
 	low := lowBefore || m.room() < modelReserve
 	trusted := m.keeper.clock.trusted.Load()
+	m.expire(trusted)
 	taken := 0
 	uploadedLeft, anyLeft := false, false
 	for _, s := range m.streams {
@@ -364,7 +368,7 @@ func (m *model) pass() string {
 		taken += len(gone)
 		m.judge(s, gone, trusted, low)
 		for _, g := range s.segments {
-			free := g.state != segment.Writing && len(g.readers) == 0
+			free := g.state != segment.Writing && len(g.readers) == 0 && !s.held(g)
 			uploadedLeft = uploadedLeft || (free && g.whole())
 			anyLeft = anyLeft || (free && (g.whole() || s.policy.OnFull == DeleteOldest && suffices >= modelReserve))
 		}
@@ -403,6 +407,9 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	}
 	bytes := s.growing
 	for _, g := range s.segments {
+		if s.held(g) {
+			continue
+		}
 		bytes += g.bytes
 		if len(g.readers) == 0 && (uploaded(g) || old(g)) {
 			m.fail("%s: a segment of %s should be gone: %+v", s.name, g.start, p)
@@ -422,6 +429,9 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 		if g.state == segment.Writing || len(g.readers) > 0 {
 			m.fail("%s: a segment in use was deleted", s.name)
 		}
+		if s.held(g) {
+			m.fail("%s: a segment that is held was deleted: %+v of %+v", s.name, g, s.holds)
+		}
 		if !g.whole() {
 			s.lost++
 		}
@@ -433,7 +443,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 			m.fail("%s: a stream that denies new media lost what was not uploaded", s.name)
 		}
 		for _, kept := range s.segments {
-			if kept.state == segment.Writing || len(kept.readers) > 0 {
+			if kept.state == segment.Writing || len(kept.readers) > 0 || s.held(kept) {
 				continue
 			}
 			if kept.whole() == g.whole() && kept.start.Before(g.start) {
@@ -444,7 +454,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 			}
 		}
 	}
-	free := slices.ContainsFunc(s.segments, func(g *modelled) bool { return g.state != segment.Writing && len(g.readers) == 0 })
+	free := slices.ContainsFunc(s.segments, func(g *modelled) bool { return g.state != segment.Writing && len(g.readers) == 0 && !s.held(g) })
 	if p.MaxBytes > 0 && p.OnFull == DeleteOldest && bytes > threshold && free {
 		m.fail("%s: %d bytes lie where %d may, and there is something to delete", s.name, bytes, threshold)
 	}

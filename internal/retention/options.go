@@ -15,6 +15,7 @@ type Store interface {
 	Streams() []string
 	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
 	Usage(stream string) segment.Usage
+	// Delete fails with hold.ErrHeld for a segment that a hold holds.
 	Delete(segment.Key) error
 	Misdated(stream string) []segment.Misdated
 	NewestBefore(stream string, t time.Time) time.Time
@@ -30,6 +31,8 @@ type Store interface {
 	// Deleted returns how many bytes of media were deleted since the start, for any reason.
 	Deleted() int64
 	SameDisk(stream string) bool
+	// ExpireHolds ends the holds whose time is over.
+	ExpireHolds(now time.Time)
 }
 
 // DefaultInterval is the time between passes.

@@ -37,7 +37,7 @@ func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Tim
 		return
 	}
 	if p.DeleteAfterUpload {
-		for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
+		for s := range k.o.Store.Walk(stream, segment.UploadedWhole|segment.Deletable) {
 			n.take(s, p.Local)
 		}
 	}

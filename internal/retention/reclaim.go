@@ -37,7 +37,7 @@ func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(st
 	for i, name := range streams {
 		s := candidate{name: name, share: shares[i]}
 		for order, which := range deletionOrder {
-			if which != segment.UploadedWhole && !(all && k.mayLose(name)) {
+			if which&segment.UploadedWhole == 0 && !(all && k.mayLose(name)) {
 				continue
 			}
 			next, stop := iter.Pull(k.o.Store.Walk(name, which))
@@ -54,8 +54,11 @@ func (k *Keeper) mayLose(stream string) bool {
 	return k.policy(stream).OnFull != DenyNew && k.decided(stream)
 }
 
-// held returns how many bytes a stream has.
-func (k *Keeper) held(stream string) int64 { return k.o.Store.Usage(stream).Bytes }
+// held returns how many bytes a stream has that no hold holds.
+func (k *Keeper) held(stream string) int64 {
+	u := k.o.Store.Usage(stream)
+	return u.Bytes - u.HeldBytes
+}
 
 func (r *reclaim) stop() {
 	for _, s := range r.streams {

@@ -174,6 +174,8 @@ func (w *rig) NewestBefore(string, time.Time) time.Time { return time.Time{} }
 
 func (w *rig) SetLimit(string, segment.Limit) {}
 
+func (w *rig) ExpireHolds(time.Time) {}
+
 func (w *rig) Pause(string, *health.Fault) {}
 
 func (w *rig) Resume(string) {}

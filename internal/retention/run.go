@@ -75,6 +75,9 @@ func (k *Keeper) pass(ctx context.Context) {
 	now, plausible := k.clock.judge(streams, synchronised)
 	k.clock.report(plausible)
 	k.reportMisdated(streams)
+	if plausible {
+		k.o.Store.ExpireHolds(now)
+	}
 	defer k.saveLosses(now)
 	k.measure() // the deletions of this pass are not measured yet
 	for _, stream := range streams {
@@ -114,7 +117,7 @@ func (k *Keeper) endDiskFaults() {
 
 func (k *Keeper) deleteUploaded(stream string) {
 	// Refused fragments exist only here.
-	for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
+	for s := range k.o.Store.Walk(stream, segment.UploadedWhole|segment.Deletable) {
 		if k.delete(s, "it is uploaded") == diskFails {
 			return
 		}

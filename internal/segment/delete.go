@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
@@ -15,8 +16,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound when
-// there is no such segment. A segment whose file somebody deleted is then no longer listed.
+// Delete removes a segment. It fails with ErrBusy while the segment is being written or read, with hold.ErrHeld while a hold holds it,
+// and with ErrNotFound when there is no such segment. A segment whose file somebody deleted is then no longer listed.
 func (s *Store) Delete(k Key) error {
 	s.mu.Lock()
 	st := s.streams[k.Stream]
@@ -61,11 +62,10 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 // large file is being freed leaves garbage and not a segment without its data. A file that somebody deleted is not counted,
 // as its deletion here frees nothing. Call it after rememberEnd.
 func (s *Store) discard(st *streams.Stream, k Key) error {
-	e, err := s.claim(st, k)
+	e, garbage, err := s.claim(st, k)
 	if err != nil {
 		return err
 	}
-	garbage := e.GarbageName()
 	err = st.Rename(e.Name(), garbage)
 	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,21 +104,25 @@ func (s *Store) book(st *streams.Stream, e catalog.Entry, name string) {
 	}
 }
 
-// claim reserves a segment that nobody uses for its deletion: from now on it cannot be opened.
-func (s *Store) claim(st *streams.Stream, k Key) (catalog.Entry, error) {
+// claim reserves a segment that nobody uses and no hold holds for its deletion: from now on it cannot be opened. garbage is the name
+// that its file gets.
+func (s *Store) claim(st *streams.Stream, k Key) (e catalog.Entry, garbage string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := st.Catalog.Find(k.ID())
 	if !ok {
-		return catalog.Entry{}, notFound(k)
+		return e, "", notFound(k)
 	}
-	e := st.Catalog.Entries[i]
+	e = st.Catalog.Entries[i]
 	a := st.Active[e.ID]
 	if e.State == Writing || a.InUse() {
-		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, ErrBusy)
+		return e, "", fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, ErrBusy)
 	}
-	st.Use(e.ID).Begin(e.GarbageName())
-	return e, nil
+	if garbage, err = st.Catalog.Release(i); err != nil {
+		return e, "", fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, err)
+	}
+	st.Use(e.ID).BeginDeletion(garbage)
+	return e, garbage, nil
 }
 
 // removeGarbage removes the files that discard renamed. That takes long for large files, so only the caller waits for it.
@@ -134,7 +138,8 @@ func (s *Store) removeGarbage(st *streams.Stream) error {
 }
 
 // DeleteStream removes all media of a stream and its directory. It waits for segments that are being read; nothing may write
-// to the stream any more. When it fails it can be called again.
+// to the stream any more. When it fails it can be called again. What holds hold stays, with the directory, and then the error is a
+// *health.Fault that wraps hold.ErrHeld.
 func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	changes, stop := s.Changes(name)
 	defer stop()
@@ -165,7 +170,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 		case <-changes:
 		}
 	}
-	if err := s.streamPresent(st); err != nil {
+	if err := cmp.Or(s.streamPresent(st), s.holds.Refusal(st)); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -185,7 +190,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	return nil
 }
 
-// deleteFree deletes all segments that are not in use and returns the number of the others. Other goroutines can take the
+// deleteFree deletes all segments that are neither in use nor held and returns how many are in use. Other goroutines can take the
 // lock between two segments.
 func (s *Store) deleteFree(ctx context.Context, st *streams.Stream) (left int, err error) {
 	before := layout.ID{Epoch: math.MaxUint32, Start: math.MaxInt64}
@@ -207,6 +212,7 @@ func (s *Store) deleteFree(ctx context.Context, st *streams.Stream) (left int, e
 		switch err := s.Delete(Key{Stream: st.Name, Epoch: before.Epoch, Start: before.Start}); {
 		case errors.Is(err, ErrBusy):
 			left++
+		case errors.Is(err, hold.ErrHeld):
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return left, err
 		}

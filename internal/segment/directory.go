@@ -36,6 +36,7 @@ func (s *Store) ensureDirectory(st *streams.Stream) error {
 		err = s.makeDirectory(st)
 	}
 	if err == nil {
+		s.holds.Read(st)
 		s.noteDisk(st)
 	}
 	return err
@@ -125,7 +126,9 @@ func (s *Store) neededFormat() int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
-		needed = max(needed, layout.FormatOf(layout.ID{Epoch: st.Catalog.Epoch}))
+		if needed = max(needed, layout.FormatOf(layout.ID{Epoch: st.Catalog.Epoch})); st.Holds.Needed() {
+			needed = layout.FormatHolds
+		}
 	}
 	return needed
 }

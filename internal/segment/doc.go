@@ -12,6 +12,8 @@
 //	catalog   which segments a stream has, and when they were recorded
 //	progress  which parts of a segment are persisted or refused, and its side file
 //	gaps      where nothing was recorded, and the side file with that
+//	syncqueue which open segments are to be synced, and when
+//	holding   what holds hold; the catalog releases none of it
 //	repair    torn files, files of which a sync failed, files that cannot be understood
 //	streams   the state of a stream in memory; the store has the lock for it
 //

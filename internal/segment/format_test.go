@@ -16,8 +16,8 @@ import (
 func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
-		"3\n":                        "have format 3, as a newer version of this program wrote them, and this version knows formats up to 2",
-		"3 v9.1.0+dirty\nand more\n": "as a newer version (v9.1.0+dirty) of this program",
+		"4\n":                        "have format 4, as a newer version of this program wrote them, and this version knows formats up to 3",
+		"4 v9.1.0+dirty\nand more\n": "as a newer version (v9.1.0+dirty) of this program",
 		"17 \x1b[2Jwhat\n":           "have format 17, as a newer version of this program",
 	} {
 		dir := t.TempDir()

@@ -15,6 +15,7 @@ const (
 	NotUploaded     = streams.NotUploaded
 	UploadedWhole   = streams.UploadedWhole
 	UploadedRefused = streams.UploadedRefused // uploaded except for fragments that the service refused
+	Deletable       = streams.Deletable       // with others: of their segments only those that no hold holds
 	Finished        = streams.Finished
 )
 

@@ -103,6 +103,8 @@ func (s *Store) loadStream(name string) error {
 	for _, k := range sideFiles {
 		s.loadSideFile(st, k)
 	}
+	st.Holds.Load()
+	st.FollowHolds()
 	st.Catalog.SetClock(st.Catalog.Clock)
 	s.loadQuarantine(st)
 	s.adopt(st)

@@ -109,6 +109,7 @@ func (s *Store) watchDirectories(ctx context.Context) {
 			return
 		case <-ticker.C:
 			s.volume.Restore(s.neededFormat())
+			s.holds.Keep()
 		}
 	}
 }

@@ -70,13 +70,12 @@ func (s *Store) lease(k Key) (*Reader, error) {
 	if st == nil || st.Deleting {
 		return nil, notFound(k)
 	}
-	i, ok := st.Catalog.Find(k.ID())
-	if !ok {
+	if _, ok := st.Catalog.Find(k.ID()); !ok {
 		return nil, notFound(k)
 	}
 	r := &Reader{store: s, stream: st, key: k}
 	if a := st.Active[k.ID()]; a != nil {
-		if a.Moving != nil && a.Moving.To == st.Catalog.Entries[i].GarbageName() {
+		if a.Moving != nil && a.Moving.Deletes {
 			return nil, notFound(k)
 		}
 		if r.shown = a.Recording; r.shown != nil {
@@ -155,7 +154,7 @@ func (s *Store) relocate(st *streams.Stream, k layout.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := st.Catalog.Find(k)
-	if !ok || st.Catalog.Entries[i] == e {
+	if e.Held = ok && st.Catalog.Entries[i].Held; !ok || st.Catalog.Entries[i] == e {
 		return false
 	}
 	st.Catalog.Replace(i, e)

@@ -12,9 +12,11 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/holding"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/syncqueue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -43,6 +45,9 @@ type Options struct {
 	// them, whatever its name. They need not exist.
 	Reserved []string
 
+	// HoldMost is how much all holds may have together on a disk of that size, in bytes. Default: that of hold.Max{}.
+	HoldMost func(total uint64) int64
+
 	// Files is the file system that Dir is changed through. Default the real one; tests use file systems that fail.
 	Files atomicfile.FileSystem
 }
@@ -56,7 +61,8 @@ type Store struct {
 	readOnly bool
 	files    fileSystem
 	volume   *volume.Volume
-	syncs    *syncQueue
+	syncs    *syncqueue.Queue[*Writer]
+	holds    *holding.Book
 
 	clocks    sync.Mutex // held to change the notes about a stream's times; taken before mu
 	repairing sync.Mutex // held by repairBroken, as no file may be repaired twice at once; taken before mu
@@ -86,6 +92,7 @@ func Open(o Options) (*Store, error) {
 	if err := s.keepFormat(); err != nil {
 		s.report(err) // for a full disk; the next segment of such a stream tries again
 	}
+	s.holds.Keep()
 	return s, nil
 }
 
@@ -123,13 +130,15 @@ func newStore(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Store{
+	s := &Store{
 		now: o.Now, dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
 		volume: volume.New(volume.Options{
 			Dir: o.Dir, Log: o.Log, Health: o.Health, Files: o.Files, Memory: o.VolumeMemory, Version: o.Version, Reserved: o.Reserved,
 		}),
-		syncs: newSyncQueue(o.FlushInterval), streams: make(map[string]*streams.Stream),
+		syncs: syncqueue.New[*Writer](o.FlushInterval), streams: make(map[string]*streams.Stream),
 	}
+	s.holds = s.newHolds(o.HoldMost)
+	return s
 }
 
 // Close makes progress durable and releases the directory. Writers must be sealed before.

@@ -58,7 +58,7 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		if w.file != nil {
 			st.Catalog.Insert(catalog.Entry{ID: w.key.ID(), Bytes: w.mkv.Size(), State: Writing})
 			st.Use(w.key.ID()).Recording = w.shown
-			s.syncs.add(w)
+			s.syncs.Add(w)
 		}
 		st.Watchers.Notify()
 	}()
@@ -233,7 +233,7 @@ func (w *Writer) Flush() error {
 	w.mu.Lock()
 	w.unsynced, w.urgent = true, true
 	w.mu.Unlock()
-	w.store.syncs.asked.Set()
+	w.store.syncs.Ask()
 	return nil
 }
 
@@ -330,7 +330,7 @@ func (w *Writer) discard() error {
 // uploader that is done with all fragments would rename the file before it. Call with the store's mu held.
 func (w *Writer) finishWriting() {
 	w.shown.Finish()
-	w.store.syncs.remove(w)
+	w.store.syncs.Remove(w)
 	w.stream.Use(w.key.ID()).Recording = nil
 	w.stream.Release(w.key.ID())
 	w.stream.Watchers.Notify()

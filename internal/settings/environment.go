@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
@@ -165,6 +166,19 @@ func (e *environment) reserve(name string) retention.Reserve {
 		e.fault("%s: %s", name, err)
 	}
 	return r
+}
+
+// holdMax is a size or a part of the disk.
+func (e *environment) holdMax(name string) hold.Max {
+	text := e.optional(name, "")
+	if text == "" {
+		return hold.Max{}
+	}
+	m, err := hold.ParseMax(text)
+	if err != nil {
+		e.fault("%s: %s", name, err)
+	}
+	return m
 }
 
 func reason(err error) string {

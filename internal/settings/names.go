@@ -31,6 +31,7 @@ const (
 	EnvFragmentDuration   = "AWS_KVS_EDGE_FRAGMENT_DURATION"
 	EnvFlushInterval      = "AWS_KVS_EDGE_FSYNC_INTERVAL"
 	EnvMinFreeDisk        = "AWS_KVS_EDGE_MIN_FREE_DISK"
+	EnvHoldMax            = "AWS_KVS_EDGE_HOLD_MAX"
 	EnvMetricsAddress     = "AWS_KVS_EDGE_METRICS_ADDRESS"
 	EnvUploadMode         = "AWS_KVS_EDGE_UPLOAD_MODE"
 	EnvUploadMaxBitrate   = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"

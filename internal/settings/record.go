@@ -7,6 +7,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
@@ -23,7 +24,9 @@ type Record struct {
 	FlushInterval time.Duration
 	// MinFreeDisk is what must stay free of the recording disk.
 	MinFreeDisk retention.Reserve
-	Camera      Camera
+	// HoldMax is how much all holds may have together.
+	HoldMax hold.Max
+	Camera  Camera
 }
 
 // Camera say how cameras are talked to.
@@ -53,6 +56,7 @@ func (e *environment) recordSettings() Record {
 		FragmentDuration: e.fragment(EnvFragmentDuration),
 		FlushInterval:    e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
 		MinFreeDisk:      e.reserve(EnvMinFreeDisk),
+		HoldMax:          e.holdMax(EnvHoldMax),
 		Audio:            AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
 		Camera: Camera{
 			Transport: e.oneOf(EnvRTSPTransport, camera.TransportAuto, camera.TransportTCP, camera.TransportUDP,

@@ -98,6 +98,8 @@ func TestWrongSettings(t *testing.T) {
 		{"endpoint with path", EnvCredentialEndpoint, "c3.example/role-aliases", "without a path"},
 		{"thing", EnvThingName, "my hub", "a thing name"},
 		{"role alias", EnvRoleAlias, "a b", "a role alias"},
+		{"holds without a unit", EnvHoldMax, "20", "neither a size such as 500MB or 20GiB nor a part of the disk such as 25%"},
+		{"holds of more than the disk", EnvHoldMax, "120%", "is not a part of the disk from above 0% to 90%"},
 		{"cap without a period", EnvUploadCap, "30GB", "such as 1GB/day or 30GB/month"},
 		{"day of a cap", EnvUploadCap, "30GB/month@32", "a day from 1 to 31"},
 		{"overhead of a cap", EnvUploadCap, "30GB/month, overhead=0", "a factor from 1 to 2"},

@@ -108,6 +108,8 @@ func ownVariables() Group {
 			func(s Settings) string { return s.FlushInterval.String() }},
 		{EnvMinFreeDisk, "How much of the recording disk stays free: a size such as `500MB` or `2GiB`, or a part such as `10%`.",
 			"5 % or 1 GiB, the smaller", AtReload, func(s Settings) string { return s.MinFreeDisk.String() }},
+		{EnvHoldMax, "How much all [holds](holds.md) together may keep from being deleted: a size such as `20GB`, or a part of the disk " +
+			"such as `25%`.", "`25%`", AtReload, func(s Settings) string { return s.HoldMax.String() }},
 		{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock, `on-request` only " +
 			"[what somebody asks for](on-request.md).", "`scheduled`", AtReload,
 			func(s Settings) string { return string(s.UploadMode) }},

@@ -135,9 +135,10 @@ func (c *Collector) stream(info StreamInfo, components map[health.Key]health.Com
 			RefusedBytes:          usage.RefusedBytes,
 		},
 		Space: Space{
-			Segments:            usage.Segments,
-			UsedBytes:           usage.Bytes,
-			QuarantineBytes:     usage.Quarantine,
+			Segments:        usage.Segments,
+			UsedBytes:       usage.Bytes,
+			QuarantineBytes: usage.Quarantine,
+			Holds:           usage.Holds, HeldSegments: usage.HeldSegments, HeldBytes: usage.HeldBytes,
 			LimitBytes:          info.LimitBytes,
 			Oldest:              usage.Oldest,
 			DeletedBeforeUpload: ret.Numbers[health.DeletedBeforeUpload],
@@ -213,7 +214,7 @@ func (c *Collector) orphans(configured []Stream, components map[health.Key]healt
 		usage := c.Store.Usage(name)
 		o := Orphan{
 			Name: name, Segments: usage.Segments, UsedBytes: usage.Bytes, QuarantineBytes: usage.Quarantine, NotUploadedBytes: usage.PendingBytes,
-			Oldest: usage.Oldest, Newest: usage.Newest,
+			Oldest: usage.Oldest, Newest: usage.Newest, Holds: usage.Holds, HeldSegments: usage.HeldSegments, HeldBytes: usage.HeldBytes,
 			DeletedBeforeUpload: components[health.Key{Stream: name, Job: health.JobRetention}].Numbers[health.DeletedBeforeUpload],
 		}
 		if c.Policy != nil {

@@ -237,9 +237,12 @@ func requested(list []Request) string {
 }
 
 func space(s Space) string {
-	text := humanize.Bytes(s.UsedBytes)
+	text := humanize.Bytes(s.UsedBytes - s.HeldBytes)
 	if s.LimitBytes > 0 {
-		text = fmt.Sprintf("%s of %s (%d %%)", text, humanize.Bytes(s.LimitBytes), s.UsedBytes*100/s.LimitBytes)
+		text = fmt.Sprintf("%s of %s (%d %%)", text, humanize.Bytes(s.LimitBytes), (s.UsedBytes-s.HeldBytes)*100/s.LimitBytes)
+	}
+	if s.Holds > 0 || s.HeldBytes > 0 {
+		text += fmt.Sprintf(" and %s held (%s)", humanize.Bytes(s.HeldBytes), humanize.Count(s.Holds, "hold"))
 	}
 	return text + fits(s.Forecast.Days)
 }

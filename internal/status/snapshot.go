@@ -210,6 +210,9 @@ type Space struct {
 	UsedBytes           int64     `json:"usedBytes"`
 	LimitBytes          int64     `json:"limitBytes"`
 	QuarantineBytes     int64     `json:"quarantineBytes,omitempty"` // of usedBytes: unreadable files that were set aside
+	Holds               int       `json:"holds,omitempty"`
+	HeldSegments        int       `json:"heldSegments,omitempty"` // of segments: kept by holds
+	HeldBytes           int64     `json:"heldBytes,omitempty"`    // of usedBytes: kept by holds, which does not count for limitBytes
 	Oldest              time.Time `json:"oldest,omitzero"`
 	DeletedBeforeUpload int64     `json:"deletedBeforeUpload"`
 	Forecast            Forecast  `json:"forecast"`
@@ -229,6 +232,9 @@ type Orphan struct {
 	Segments            int         `json:"segments"`
 	UsedBytes           int64       `json:"usedBytes"`
 	QuarantineBytes     int64       `json:"quarantineBytes,omitempty"`
+	Holds               int         `json:"holds,omitempty"`
+	HeldSegments        int         `json:"heldSegments,omitempty"`
+	HeldBytes           int64       `json:"heldBytes,omitempty"`
 	NotUploadedBytes    int64       `json:"notUploadedBytes"`
 	Oldest              time.Time   `json:"oldest,omitzero"`
 	Newest              time.Time   `json:"newest,omitzero"`

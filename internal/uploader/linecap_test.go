@@ -125,7 +125,7 @@ func TestTheBacklogEndsAtItsShare(t *testing.T) {
 			w := newRig(t, 24, roomy)
 			m, days := w.metered("1MB/day")
 			w.recordLarge(60)
-			stop := row.start(w, w.uploader(func(o *Options) { o.Cap = m }))
+			stop := row.start(w, w.uploader(func(o *Options) { o.Cap, o.IdleTimeout = m, 200*time.Millisecond }))
 			w.awaitState(stateCapped)
 			first := m.State()
 			if first.Used > 950_000 || first.Used < 800_000 {
@@ -156,6 +156,30 @@ func TestTheBacklogEndsAtItsShare(t *testing.T) {
 	}
 }
 
+// TestALiveUploadKeepsItsSessionWhileTheBacklogIsHeldBack, and ends it when the backlog may be sent again.
+func TestALiveUploadKeepsItsSessionWhileTheBacklogIsHeldBack(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	m, _ := w.metered("20MB/day")
+	w.recordLarge(4)
+	use(t, m, 18_500_000)
+	stop := w.runLive(w.uploader(func(o *Options) { o.Cap = m }))
+	w.await(1) // the last of the recordings is the newest
+	writer := w.create(640)
+	for i := range 6 {
+		w.fragment(writer, 2*time.Second, 300)
+		w.await(2 + i)
+	}
+	if n := w.number(health.UploadSessions); n != 1 {
+		t.Errorf("7 live fragments took %d sessions", n)
+	}
+	m.Follow(lineCap(t, "40MB/day"))
+	w.await(10)
+	must(t, writer.Seal())
+	stop()
+	w.expectAll()
+}
+
 // TestEachClassIsHeldBackAtItsShare while the others are sent.
 func TestEachClassIsHeldBackAtItsShare(t *testing.T) {
 	t.Parallel()
@@ -170,7 +194,6 @@ func TestEachClassIsHeldBackAtItsShare(t *testing.T) {
 	for i := range 3 { // the newest are sent, and the backlog waits between them
 		w.fragment(writer, 2*time.Second, 10_000)
 		w.await(i + 2)
-		w.awaitState(stateCapped)
 	}
 	newest := w.want[3:]
 	if got := w.stored(); !slices.Equal(got, newest) {

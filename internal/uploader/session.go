@@ -102,10 +102,15 @@ func (e *session) fed() {
 	}
 	u.current.Store(!e.mode.onDemand && !e.mode.drain && e.turn.order != liveEdge)
 	at, ok := u.again()
-	if e.mode.drain && !e.lingers() || e.turn.order == liveEdge || e.yields() || ok && !time.Now().Before(at) || u.refused.Waiting() {
+	over := e.mode.drain && !e.lingers() || e.turn.order == liveEdge && !e.backlogHeld()
+	if over || e.yields() || ok && !time.Now().Before(at) || u.refused.Waiting() {
 		e.close()
 	}
 }
+
+// backlogHeld reports whether the cap holds back the backlog, which would have its turn now: then the session for the newest
+// fragments continues, as another one would be for these again.
+func (e *session) backlogHeld() bool { return e.sending.any && e.u.live.capped(e.sending.last) }
 
 // lingers reports whether a session that has sent all there is waits for what will be recorded next.
 func (e *session) lingers() bool {

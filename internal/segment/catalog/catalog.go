@@ -17,6 +17,7 @@ type Catalog struct {
 	highest int64       // newest producer time of the epoch ever, also of deleted media; math.MinInt64 when none
 	kept    int64       // highest as stored in the stream file
 	Broken  []layout.ID // segments that could not be finished yet: they are not in the index
+	held    []Held      // times whose media nothing deletes, in order, neither overlapping nor touching
 }
 
 // NewCatalog returns a catalog without segments.
@@ -26,6 +27,7 @@ func NewCatalog() Catalog { return Catalog{highest: math.MinInt64, kept: math.Mi
 func (c *Catalog) SetClock(notes []layout.ClockNote) {
 	c.Clock = notes
 	c.times = newCalendar(notes, &c.Index)
+	c.mark()
 }
 
 // Newest returns the newest producer time of the epoch ever, or math.MinInt64.

@@ -14,6 +14,7 @@ type Entry struct {
 	Length  uint32 // ms to the last frame
 	State   layout.State
 	Refused bool
+	Held    bool // by a hold: see Catalog.Release
 }
 
 // End returns the producer time of the last frame, Unix ms.
@@ -33,8 +34,9 @@ func (e Entry) Name() string {
 	}
 }
 
-// GarbageName returns the name of its file between deletion and removal.
-func (e Entry) GarbageName() string {
+// garbageName returns the name of its file between deletion and removal. Only Catalog.Release returns it, so that no held segment is
+// deleted.
+func (e Entry) garbageName() string {
 	return layout.FinishedName(e.ID, int64(e.Length), layout.GarbageSuffix)
 }
 
@@ -75,12 +77,18 @@ func (e Entry) Pends() bool {
 type Index struct {
 	Entries []Entry
 	Bytes   int64 // of all
-	kinds   [kinds]struct {
-		count int
-		from  layout.ID // none of the kind comes before
-	}
+	kinds   [kinds]number
+	free    [kinds]number // of those that are not held
+
 	PendingBytes  int64 // of those that pend
 	PendingMillis int64
+	HeldBytes     int64 // of those that are held
+}
+
+// number is how many entries there are of some sort.
+type number struct {
+	count int
+	from  layout.ID // none of the sort comes before
 }
 
 // Find returns the position of a segment.
@@ -126,20 +134,32 @@ func (x *Index) Replace(i int, e Entry) {
 
 func (x *Index) count(e Entry, sign int) {
 	x.Bytes += int64(sign) * e.Bytes
-	k := &x.kinds[e.Kind()]
-	if sign > 0 && (k.count == 0 || e.Before(k.from)) {
-		k.from = e.ID
+	x.kinds[e.Kind()].add(e.ID, sign)
+	if e.Held {
+		x.HeldBytes += int64(sign) * e.Bytes
+	} else {
+		x.free[e.Kind()].add(e.ID, sign)
 	}
-	k.count += sign
 	if e.Pends() {
 		x.PendingBytes += int64(sign) * e.Bytes
 		x.PendingMillis += int64(sign) * int64(e.Length)
 	}
 }
 
+func (n *number) add(k layout.ID, sign int) {
+	if sign > 0 && (n.count == 0 || k.Before(n.from)) {
+		n.from = k
+	}
+	n.count += sign
+}
+
 // Next returns the position of the first segment of a kind that is at or after.
-func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
-	of := &x.kinds[k]
+func (x *Index) Next(k Kind, at layout.ID) (int, bool) { return x.next(&x.kinds[k], at, k, false) }
+
+// NextFree is Next for segments that are not held.
+func (x *Index) NextFree(k Kind, at layout.ID) (int, bool) { return x.next(&x.free[k], at, k, true) }
+
+func (x *Index) next(of *number, at layout.ID, k Kind, free bool) (int, bool) {
 	if of.count == 0 {
 		return 0, false
 	}
@@ -148,9 +168,9 @@ func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
 		at = of.from
 	}
 	for i := x.At(at); i < len(x.Entries); i++ {
-		if x.Entries[i].Kind() == k {
+		if e := x.Entries[i]; e.Kind() == k && !(free && e.Held) {
 			if all {
-				of.from = x.Entries[i].ID // entries passed over now are not read again
+				of.from = e.ID // entries passed over now are not read again
 			}
 			return i, true
 		}
@@ -160,6 +180,14 @@ func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
 
 // Number returns how many segments of a kind there are.
 func (x *Index) Number(k Kind) int { return x.kinds[k].count }
+
+// NumberHeld returns how many segments are held.
+func (x *Index) NumberHeld() (n int) {
+	for k := range kinds {
+		n += x.kinds[k].count - x.free[k].count
+	}
+	return n
+}
 
 // Range is the positions [from, to) of segments that follow each other in one epoch.
 type Range struct{ From, To int }

@@ -72,6 +72,7 @@ func (c *Catalog) LastUploaded() time.Time {
 // Head is the position of a walk in one kind.
 type Head struct {
 	Kind Kind
+	Free bool // only segments that are not held
 	From layout.ID
 	done bool
 }
@@ -84,7 +85,11 @@ func (c *Catalog) Step(heads []Head) (Entry, bool) {
 		if h.done {
 			continue
 		}
-		i, ok := c.Next(h.Kind, h.From)
+		next := c.Next
+		if h.Free {
+			next = c.NextFree
+		}
+		i, ok := next(h.Kind, h.From)
 		if !ok {
 			h.done = true
 			continue

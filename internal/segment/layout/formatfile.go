@@ -23,7 +23,8 @@ const FormatFileName = ".kvs-edge-format"
 const (
 	FormatFirst  = 1 // of stores without the file
 	formatEpochs = 2 // names with an epoch
-	FormatKnown  = formatEpochs
+	FormatHolds  = 3 // recordings that nothing may delete, by .holds
+	FormatKnown  = FormatHolds
 )
 
 // maxFormatFile bounds how much of the file is read.

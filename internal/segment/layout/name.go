@@ -32,6 +32,7 @@ const (
 const (
 	StreamFileName = ".stream"
 	ClockFileName  = ".clock" // which times are wrong, and when epochs began
+	HoldsFileName  = ".holds" // what nothing may delete
 	GapsFileName   = ".gaps"  // where nothing was recorded within segments
 	QuarantineName = "quarantine"
 )

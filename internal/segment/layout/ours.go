@@ -8,7 +8,7 @@ import (
 )
 
 // streamFiles are a stream's files other than those of its segments.
-var streamFiles = []string{StreamFileName, ClockFileName, GapsFileName}
+var streamFiles = []string{StreamFileName, ClockFileName, GapsFileName, HoldsFileName}
 
 // IsOurs reports whether a file in a stream's directory was created by the store, possibly under the temporary name that
 // atomicfile.Replace writes it to: nothing else is ever removed.

@@ -16,12 +16,19 @@ type active struct {
 // move is a rename of a file in progress, without the store's mu: a disk that hangs in it delays only others that change the
 // same segment. Until it is done, the segment is in its old state.
 type move struct {
-	To    string
-	Ended chan struct{} // closed when the rename is done or has failed
+	To      string
+	Deletes bool          // it is deleted thereby
+	Ended   chan struct{} // closed when the rename is done or has failed
 }
 
 // Begin records that a segment's file is being renamed. Call it when no other rename is in progress.
 func (a *active) Begin(to string) { a.Moving = &move{To: to, Ended: make(chan struct{})} }
+
+// BeginDeletion is Begin for a file that is renamed to garbage.
+func (a *active) BeginDeletion(to string) {
+	a.Begin(to)
+	a.Moving.Deletes = true
+}
 
 // End records that the rename is done or has failed.
 func (a *active) End() {

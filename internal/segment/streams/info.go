@@ -27,6 +27,8 @@ type Info struct {
 	Gaps []Gap
 	// GapsKnown is true when there are no others: earlier versions did not note them. If false, see Reader.Gaps.
 	GapsKnown bool
+	// Held is true when a hold keeps it from being deleted.
+	Held bool
 	// ClockUnset is true when the hub's clock was not set yet, so that its times are wrong.
 	ClockUnset bool
 	// ClockAhead is true when its times were ahead, which ended its epoch.
@@ -56,6 +58,7 @@ func (st *Stream) Info(e catalog.Entry) Info {
 		Bytes:   e.Bytes,
 		State:   e.State,
 		Refused: e.Refused,
+		Held:    e.Held,
 	}
 	info.RefusedFragments, info.RefusedBytes = st.Refused.Sum(e.ID)
 	if e.State != layout.Uploaded {

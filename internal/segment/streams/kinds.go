@@ -13,6 +13,7 @@ const (
 	NotUploaded Kinds = 1 << iota
 	UploadedWhole
 	UploadedRefused // uploaded except for fragments that the service refused
+	Deletable       // not a kind: of the kinds only segments that no hold holds
 	Finished        = NotUploaded | UploadedWhole | UploadedRefused
 )
 
@@ -22,7 +23,7 @@ func (which Kinds) Heads() (heads []catalog.Head) {
 		NotUploaded: catalog.KindSealed, UploadedWhole: catalog.KindUploaded, UploadedRefused: catalog.KindRefused,
 	} {
 		if which&bit != 0 {
-			heads = append(heads, catalog.Head{Kind: k, From: layout.First})
+			heads = append(heads, catalog.Head{Kind: k, From: layout.First, Free: which&Deletable != 0})
 		}
 	}
 	return heads

@@ -69,17 +69,25 @@ func (st *Stream) Room() int64 {
 	return st.limit.Bytes - st.limit.Bytes/sideFiles - st.limit.Counted(st.QuarantinedBytes)
 }
 
-// taken returns how much of the disk a stream's segments use, or will use when the one being written is finished.
-func (st *Stream) taken() int64 { return st.Catalog.Bytes + st.growing() + st.freeing }
+// taken returns how much of its limit a stream's segments use, or will use when the one being written is finished. Held ones do not
+// count.
+func (st *Stream) taken() int64 {
+	growing, held := st.growing()
+	return st.Catalog.Bytes - st.Catalog.HeldBytes + growing - held + st.freeing
+}
 
-// growing returns the bytes of the segment that is being written that the index does not count yet.
-func (st *Stream) growing() (bytes int64) {
+// growing returns the bytes of the segment that is being written that the index does not count yet, and how many of them are held.
+func (st *Stream) growing() (bytes, held int64) {
 	for k, a := range st.Active {
 		if i, ok := st.Catalog.Find(k); ok && a.Recording != nil {
-			bytes += max(0, a.Recording.final.Load()-st.Catalog.Entries[i].Bytes)
+			e := st.Catalog.Entries[i]
+			more := max(0, a.Recording.final.Load()-e.Bytes)
+			if bytes += more; e.Held {
+				held += more
+			}
 		}
 	}
-	return bytes
+	return bytes, held
 }
 
 // Recheck makes the writers check the limit again.
@@ -130,11 +138,11 @@ func (b *limitState) low() {
 func (st *Stream) Allow(k layout.ID, r *Recording, final int64, video bool) error {
 	b := &st.limit
 	i, ok := st.Catalog.Find(k)
-	if b.Bytes == 0 || !ok {
-		r.allowed.Store(1 << 62)
+	if b.Bytes == 0 || !ok || st.Catalog.Entries[i].Held {
+		r.allowed.Store(1 << 62) // until Recheck
 		return nil
 	}
-	most := st.Room() - (st.Catalog.Bytes - st.Catalog.Entries[i].Bytes) - st.freeing // of this file
+	most := st.Room() - (st.Catalog.Bytes - st.Catalog.HeldBytes - st.Catalog.Entries[i].Bytes) - st.freeing // of this file
 	slack := int64(0)
 	if video {
 		slack = b.slack()

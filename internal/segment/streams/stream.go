@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
@@ -39,6 +40,8 @@ type Stream struct {
 	freeing          int64          // bytes of garbage, and of files being removed now
 	QuarantinedBytes int64          // size of the quarantined files
 	Doubts           *repair.Doubts // unfinished segments of whose file a sync failed
+	Holds            *hold.File
+	asked            *catalog.Held // of a hold that is not in Holds yet
 }
 
 // NewStream returns a stream without segments. dir is where its directory will be, unless something else is there.
@@ -51,13 +54,14 @@ func NewStream(files atomicfile.FileSystem, dir, name string) *Stream {
 // SetDir sets where the stream's directory is or will be. Nothing is written there yet.
 func (st *Stream) SetDir(dir string) {
 	st.Dir, st.Gaps, st.Doubts = dir, gaps.New(st.Files, dir), repair.NewDoubts(st.Files, dir)
+	st.Holds = hold.NewFile(st.Files, filepath.Join(dir, layout.HoldsFileName))
 }
 
 // Adopt adds the loaded state of the stream. It may have watchers, a pause or a limit already.
 func (st *Stream) Adopt(loaded *Stream) {
 	st.Dir, st.Device, st.Shared = loaded.Dir, loaded.Device, loaded.Shared
 	st.Catalog, st.Active, st.Doubts, st.QuarantinedBytes = loaded.Catalog, loaded.Active, loaded.Doubts, loaded.QuarantinedBytes
-	st.Refused, st.Gaps = loaded.Refused, loaded.Gaps
+	st.Refused, st.Gaps, st.Holds = loaded.Refused, loaded.Gaps, loaded.Holds
 	st.Watchers.Notify()
 }
 

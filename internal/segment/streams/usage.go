@@ -23,25 +23,31 @@ type Usage struct {
 	// not pending.
 	RefusedFragments int
 	RefusedBytes     int64
+	// HeldSegments and HeldBytes are kept by Holds holds: nothing deletes them, and they do not count for the stream's limit.
+	HeldSegments int
+	HeldBytes    int64
+	HeldGrowing  int64 // of Growing
+	Holds        int
 }
 
 // Usage sums the stream up. Its cost does not depend on the number of segments.
 func (st *Stream) Usage() Usage {
 	if len(st.Catalog.Entries) == 0 {
-		return Usage{Bytes: st.QuarantinedBytes, Quarantine: st.QuarantinedBytes}
+		return Usage{Bytes: st.QuarantinedBytes, Quarantine: st.QuarantinedBytes, Holds: st.Holds.Len()}
 	}
 	x := &st.Catalog.Index
 	u := Usage{
 		Segments: len(x.Entries),
 		Uploaded: x.Number(catalog.KindUploaded) + x.Number(catalog.KindRefused),
 		Bytes:    x.Bytes + st.QuarantinedBytes,
-		Growing:  st.growing(),
 		Oldest:   time.UnixMilli(st.Catalog.OldestRecorded()).UTC(),
 		Newest:   time.UnixMilli(st.Catalog.NewestRecorded()).UTC(),
 
 		Quarantine:       st.QuarantinedBytes,
 		RefusedFragments: st.Refused.Count, RefusedBytes: st.Refused.Bytes,
+		HeldSegments: x.NumberHeld(), HeldBytes: x.HeldBytes, Holds: st.Holds.Len(),
 	}
+	u.Growing, u.HeldGrowing = st.growing()
 	bytes, millis := x.PendingBytes, x.PendingMillis
 	for k, a := range st.Active {
 		if i, ok := x.Find(k); ok && a.Progress != nil && x.Entries[i].Pends() {

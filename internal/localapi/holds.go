@@ -1,0 +1,130 @@
+package localapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"os/user"
+	"strconv"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/holding"
+)
+
+// Hold keeps recordings from being deleted: each with media recorded from (inclusive) to (exclusive), those that exist and those that are
+// recorded later.
+type Hold struct {
+	ID      string    `json:"id,omitempty"`
+	Stream  string    `json:"stream"`
+	From    time.Time `json:"from,omitzero"`
+	To      time.Time `json:"to,omitzero"`
+	Reason  string    `json:"reason,omitempty"`
+	Source  string    `json:"source,omitempty"` // who asked for it
+	Created time.Time `json:"created,omitzero"`
+	Until   time.Time `json:"until,omitzero"` // when it ends by itself; missing: never
+	// Segments and Bytes are what it holds now. Those of different holds may be the same.
+	Segments int   `json:"segments"`
+	Bytes    int64 `json:"bytes"`
+	// Unreadable is true for a stream whose holds cannot be read: all of its recordings are held.
+	Unreadable bool `json:"unreadable,omitempty"`
+}
+
+// HoldRequest is the body of POST /v1/holds. Without an ID the hold gets one; the second of two equal requests with the same ID changes
+// nothing.
+type HoldRequest struct {
+	ID     string    `json:"id,omitempty"`
+	Stream string    `json:"stream"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until,omitzero"`
+}
+
+// HoldOf describes a hold.
+func HoldOf(k holding.Kept) Hold {
+	return Hold{ID: k.ID, Stream: k.Stream, From: k.From, To: k.To, Reason: k.Reason, Source: k.Source, Created: k.Created, Until: k.Until,
+		Segments: k.Segments, Bytes: k.Bytes, Unreadable: k.Unreadable}
+}
+
+func (s *Server) getHolds(r *request) (any, error) {
+	if r.stream != "" {
+		if err := s.known(r.stream); err != nil {
+			return nil, err
+		}
+	}
+	list := []Hold{}
+	for _, k := range s.o.Store.Holding().List(r.stream) {
+		list = append(list, HoldOf(k))
+	}
+	return list, nil
+}
+
+func (s *Server) addHold(r *request) (any, error) {
+	if s.o.Agent.AddHold == nil {
+		return nil, errNotHere
+	}
+	var in HoldRequest
+	if err := json.Unmarshal(r.body, &in); err != nil {
+		return nil, refused(errors.New("the request is not the JSON of a hold: " + err.Error()))
+	}
+	done, err := s.o.Agent.AddHold(r.Context(), in, r.peer())
+	return done, refused(err)
+}
+
+func (s *Server) removeHold(r *request) (any, error) {
+	if s.o.Agent.RemoveHold == nil {
+		return nil, errNotHere
+	}
+	done, err := s.o.Agent.RemoveHold(r.hold, r.peer())
+	return done, refused(err)
+}
+
+// peer says who makes the request, for people.
+func (r *request) peer() string {
+	uid, ok := r.Context().Value(userKey{}).(int)
+	if !ok {
+		return "an unknown user of this hub"
+	}
+	number := strconv.Itoa(uid)
+	if found, err := user.LookupId(number); err == nil {
+		return "user " + health.Clean(found.Username, 64) + " (uid " + number + ")"
+	}
+	return "uid " + number
+}
+
+// holdTimeout bounds the addition of a hold, which waits for deletions in its time.
+const holdTimeout = time.Minute
+
+// Holds lists the holds of a stream, or of all with "".
+func (c *Client) Holds(ctx context.Context, stream string) (list []Hold, err error) {
+	path := pathHolds
+	if stream != "" {
+		path += "?stream=" + url.QueryEscape(stream)
+	}
+	err = c.json(ctx, http.MethodGet, path, &list)
+	return list, err
+}
+
+// AddHold adds a hold.
+func (c *Client) AddHold(ctx context.Context, in HoldRequest) (done Hold, err error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return done, err
+	}
+	patient := *c.http
+	patient.Timeout = holdTimeout
+	answer, err := (&Client{socket: c.socket, http: &patient}).call(ctx, http.MethodPost, pathHolds, string(body))
+	if err == nil {
+		err = json.Unmarshal(answer, &done)
+	}
+	return done, err
+}
+
+// RemoveHold ends a hold, and returns it.
+func (c *Client) RemoveHold(ctx context.Context, id string) (done Hold, err error) {
+	err = c.json(ctx, http.MethodDelete, pathHolds+"?hold="+url.QueryEscape(id), &done)
+	return done, err
+}
