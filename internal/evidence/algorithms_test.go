@@ -116,10 +116,18 @@ func TestSignaturesWrittenInAnotherWay(t *testing.T) {
 		"no signature":     {head + "..", "not one of the manifest"},
 		"none": {encoded([]byte(`{"alg":"none",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + "..",
 			"not one of the key's"},
-		"another order": {encoded([]byte(`{"typ":"`+signatureType+`",`+all+`"alg":"ES256","x5t#S256":"`+print+`"}`)) + ".." + tail, "has other members"},
-		"alg twice": {encoded([]byte(`{"alg":"none","alg":"ES256",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail,
-			"has other members"},
-		"spaces": {encoded([]byte(`{ "alg":"ES256",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail, "has other members"},
+		"another order": {
+			encoded([]byte(`{"typ":"`+signatureType+`",`+all+`"alg":"ES256","x5t#S256":"`+print+`"}`)) + ".." + tail,
+			"has other members",
+		},
+		"alg twice": {
+			encoded([]byte(`{"alg":"none","alg":"ES256",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail,
+			"has other members",
+		},
+		"spaces": {
+			encoded([]byte(`{ "alg":"ES256",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail,
+			"has other members",
+		},
 	} {
 		_, err := verify(packed(t, Signed{text, []byte(c.text), signed.Certificate}, media), Trust{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

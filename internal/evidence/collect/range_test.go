@@ -63,13 +63,32 @@ func TestOneGOPMoreOfAnyLength(t *testing.T) {
 	}
 }
 
-// TestTheMediaIsThatOfTheManifest, also where the fragment before ends when the first one starts.
+// TestTheMediaIsThatOfTheManifest, also where the fragment before ends when the first one starts, where the time is within one fragment,
+// and where another one is recorded meanwhile.
 func TestTheMediaIsThatOfTheManifest(t *testing.T) {
 	t.Parallel()
 	s := recordedFragments(t, 1, 4, time.Second)
 	h, trust := hubOf(t)
-	m := verified(t, archived(t, s, h, begin.Add(1500*time.Millisecond), begin.Add(1600*time.Millisecond)), trust)
-	if len(m.Fragments) != 2 || !m.From.Equal(begin.Add(time.Second)) {
-		t.Errorf("%d fragments from %s", len(m.Fragments), m.From)
+	at := func(d time.Duration) time.Time { return begin.Add(d * time.Millisecond) }
+	for name, c := range map[string]struct {
+		from, to time.Time
+		want     int
+		first    time.Time
+	}{
+		"the previous one ends when it starts": {at(1500), at(1600), 2, at(1000)},
+		"from the start of one":                {at(2001), time.Time{}, 2, at(2000)},
+		"within the last one":                  {at(3500), time.Time{}, 1, at(3000)},
+		"within the last one, bounded":         {at(3500), at(3500).Add(time.Microsecond), 1, at(3000)},
+		"to the start of the last one":         {at(2500), at(3000), 2, at(2000)},
+	} {
+		f := archived(t, s, h, c.from, c.to)
+		m := verified(t, f, trust)
+		if len(m.Fragments) != c.want || !m.From.Equal(c.first) {
+			t.Errorf("%s: %d fragments from %s", name, len(m.Fragments), m.From)
+		}
+		made, err := Make(t.Context(), s, h, "door", c.from, c.to)
+		if err != nil || !made.From.Before(made.To) {
+			t.Errorf("%s: from %s to %s, which no request may ask for: %v", name, made.From, made.To, err)
+		}
 	}
 }
