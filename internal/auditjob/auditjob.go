@@ -80,7 +80,7 @@ func (a *Jobs) Forget(stream string) {
 	}
 }
 
-// numbersAhead is how much media the receipts are read for at once: whoever asks goes through a recording in order, and each reading
+// numbersAhead is how much media the receipts are read for at once: evidence goes through a recording in order, and each reading
 // takes a whole file of receipts.
 const numbersAhead = 6 * time.Hour
 
