@@ -149,7 +149,7 @@ func (a *Agent) served() localapi.Agent {
 func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
 	s := a.settings()
 	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing,
-		Number: a.audits.Number}
+		Number: a.audits.Numbers()}
 	if s.AccountID != "" {
 		h.ARN = edgeconfig.HubARN(s.Region, s.AccountID, s.IoT.ThingName)
 	}
