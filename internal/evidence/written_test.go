@@ -3,7 +3,9 @@ package evidence
 import (
 	"context"
 	"crypto/elliptic"
+	"crypto/x509"
 	"errors"
+	"hash/crc32"
 	"math"
 	"testing"
 )
@@ -73,4 +75,45 @@ func TestFinishingEnds(t *testing.T) {
 		}
 		cancel()
 	}
+}
+
+// TestEveryFlippedBitIsRefusedWithItsChecksum: who changes a file of the archive also writes the checksum that the archive has of it.
+func TestEveryFlippedBitIsRefusedWithItsChecksum(t *testing.T) {
+	t.Parallel()
+	issuer := certificate(t, curve(t, elliptic.P256()), nil, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
+	device := certificate(t, curve(t, elliptic.P256()), issuer, nil)
+	device.Certificate = append(device.Certificate, issuer.Certificate[0])
+	m, media := sample(t)
+	text, _ := m.Encode()
+	signed, err := Sign(text, device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust := Trust{Certificate: device.Leaf}
+	if _, err := verify(packed(t, signed, media), trust); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		nameManifest: signed.Manifest, nameSignature: signed.Signature, nameCertificate: signed.Certificate, nameMedia: media[:400],
+	} {
+		for bit := range 8 * len(data) {
+			data[bit/8] ^= 1 << (bit % 8)
+			var wrong *Fault
+			if _, err := verify(repacked(signed, media), trust); !errors.As(err, &wrong) {
+				t.Errorf("bit %d of byte %d of %s: %v", bit%8, bit/8, name, err)
+			}
+			data[bit/8] ^= 1 << (bit % 8)
+		}
+	}
+}
+
+// repacked is an archive with these files, also where none of the kind is written.
+func repacked(s Signed, media []byte) (out []byte) {
+	var entries []entry
+	for i, data := range [][]byte{s.Manifest, s.Signature, s.Certificate, media} {
+		e := entry{name: names[i], size: int64(len(data)), crc: crc32.ChecksumIEEE(data), offset: int64(len(out))}
+		out = append(append(out, e.local()...), data...)
+		entries = append(entries, e)
+	}
+	return append(out, directory(entries, int64(len(out)))...)
 }
