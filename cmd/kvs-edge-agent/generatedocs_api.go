@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/reference"
 )
 
 // The table of routes is between these lines in docs/api.md.
@@ -23,7 +23,7 @@ func apiPage(page string) (string, error) {
 	if !began || !ended {
 		return "", fmt.Errorf("api.md has no %q and %q", routesBegin, routesEnd)
 	}
-	return before + routesBegin + localapi.Markdown() + routesEnd + after, nil
+	return before + routesBegin + reference.Markdown() + routesEnd + after, nil
 }
 
 // writeAPIPages writes what the table of routes says into docs.
@@ -37,7 +37,7 @@ func writeAPIPages(docs string) error {
 	if err != nil {
 		return err
 	}
-	document, err := localapi.OpenAPI()
+	document, err := reference.OpenAPI()
 	if err != nil {
 		return err
 	}

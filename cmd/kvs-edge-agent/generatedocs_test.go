@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/reference"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -49,7 +49,7 @@ func TestTheAPIPageNamesEveryMember(t *testing.T) {
 		}
 		text += string(page)
 	}
-	for schema, members := range localapi.Schemas() {
+	for schema, members := range reference.Schemas() {
 		for _, member := range members {
 			if !strings.Contains(text, "`"+member+"`") && !strings.Contains(text, "`"+member+"[]`") && !strings.Contains(text, "`."+member) {
 				t.Errorf("neither docs/api.md nor docs/status.md names %s.%s", schema, member)

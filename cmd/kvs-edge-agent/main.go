@@ -86,6 +86,7 @@ func newRootCommand() *cobra.Command {
 		newSupportBundleCommand(),
 		newRecordCommand(),
 		newUploadCommand(),
+		newAuditCommand(),
 		newHoldCommand(),
 		newEventCommand(),
 		newEventsCommand(),

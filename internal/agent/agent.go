@@ -143,6 +143,7 @@ func (a *Agent) served() localapi.Agent {
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.ForPeer,
+		Audit:        a.audits.ForPeer,
 		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
 		Evidence:     a.evidence,
 		TriggerEvent: a.triggerForPeer, Events: a.listEvents,
@@ -156,7 +157,8 @@ func (a *Agent) served() localapi.Agent {
 // evidence makes evidence for a peer, signed with the key whose files the settings name now: rotation needs no restart.
 func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
 	s := a.settings()
-	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing}
+	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing,
+		Number: a.audits.Numbers()}
 	if s.AccountID != "" {
 		h.ARN = edgeconfig.HubARN(s.Region, s.AccountID, s.IoT.ThingName)
 	}
@@ -209,6 +211,7 @@ func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
 		storage:    a.storage, keep: a.keepOf, requests: a.onDemand.Of,
 		related: a.relate, forgotten: func(stream string) { a.tags.Forget(stream) },
+		deleted: func(stream string) { a.audits.Forget(stream) },
 	})
 	a.config, err = a.newConfiguration(device)
 	if err != nil {
@@ -263,6 +266,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Counting uploads", health.JobStore, a.counted.Run),
+		a.supervised("Keeping the receipts of uploads", health.JobStore, a.audits.Receipts.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),

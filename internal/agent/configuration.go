@@ -3,12 +3,14 @@ package agent
 import (
 	"context"
 	"crypto/tls"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/auditjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
@@ -48,6 +50,10 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		logevent.StateNotCleaned.Log(a.log, zap.Error(err))
 	}
 	a.countUploads(dir)
+	a.audits = auditjob.Open(auditjob.Options{
+		Dir: filepath.Join(dir.Path(), "receipts"), Store: a.store, Cloud: a.kvs, Log: a.log, Policy: a.retention.PolicyOf,
+		Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
+	})
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
 		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Known: a.known, Health: a.health, Log: a.log,

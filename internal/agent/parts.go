@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/auditjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -74,6 +75,7 @@ type Agent struct {
 	tags       *streamtags.Memory // of the streams in the cloud
 	related    relations
 	counted    *tally.Tally // uploads
+	audits     *auditjob.Jobs
 	tiers      *tier.Watch  // nil without the cloud
 	meter      *meter.Meter // nil without the cloud
 	config     *configuration

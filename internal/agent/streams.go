@@ -52,6 +52,7 @@ type workers struct {
 	keep       func(desired.Stream) retention.Policy
 	requests   func(name string) []status.Request // for its upload
 	related    func()                             // called when other streams run, or are configured otherwise
+	deleted    func(name string)                  // called when all its media is deleted; nil: nobody is
 	forgotten  func(name string)                  // called when a stream is no longer configured
 	storage    func(name string) (tier string, retentionHours *int)
 	completed  func(name, job string) // notified of a job that did its work until its configuration went
@@ -76,6 +77,9 @@ func newStreams(w workers) *streams {
 	s.deletion.delete = w.media.DeleteStream
 	s.deletion.forget = func(name string) {
 		w.retention.Forget(name)
+		if w.deleted != nil {
+			w.deleted(name)
+		}
 		w.health.RemoveStream(name)
 	}
 	return s

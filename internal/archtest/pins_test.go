@@ -129,7 +129,7 @@ var values = []struct{ name, dir, constants string }{
 	{"class", "internal/health", `^(UserError|SystemError|Success)$`},
 	{"verdict", "internal/status", `^(Healthy|Degraded|Down)$`},
 	{"local API path", "internal/localapi", `^[pP]ath[A-Z]`},
-	{"local API header", "internal/localapi", `^(errorHeader|headerMediaBytes|trailerMedia)$`},
+	{"local API header", "internal/localapi", `^(ErrorHeader|headerMediaBytes|trailerMedia)$`},
 	{"local API error", "internal/localapi", `^code[A-Z]`},
 	{"local API event", "internal/localapi", `^event(Begin|Missed)$`},
 	{"local API event", "internal/changes", `^(Verdict|Condition|Job|Stream|Recordings)$`},

@@ -46,6 +46,15 @@ func (p Prices) GB(bytes int64) float64 {
 	return float64(bytes) / float64(cmp.Or(p.BytesPerGB, BinaryGB))
 }
 
+// Ingest is what the service charges for taking in fragments of that many bytes together, in a storage tier; "" is HOT.
+func (p Prices) Ingest(tier string, fragments, bytes int64) float64 {
+	of := p.Hot
+	if tier == Warm {
+		of = p.Warm
+	}
+	return p.GB(bytes)*of.IngestPerGB + float64(fragments)/1000*of.IngestPerThousandFragments
+}
+
 //go:embed prices.json
 var embedded []byte
 

@@ -124,8 +124,9 @@ var Declarations = []Declaration{
 }
 
 // Answers are the codes of faults that only answer a question, or are wrapped before they are reported.
-var Answers = []string{"cloud", "deleting", "export", "hold-held", "hold-request", "hold-too-large", "store-format",
-	"store-locked", "stream", "upload-cap-reached",
+var Answers = []string{"audit-clock", "audit-cloud", "audit-denied", "audit-nothing", "audit-receipts", "audit-repair", "audit-request",
+	"cloud", "deleting", "export", "hold-held", "hold-request", "hold-too-large", "store-format", "store-locked",
+	"stream", "upload-cap-reached",
 	"upload-request", "upload-stopped", "event"}
 
 // Declared finds the declaration of a code. The part after a slash is the stream that it is about.

@@ -187,21 +187,32 @@ func withoutURL(err error) error {
 
 // Upload asks the agent for an upload and passes on how far it is, until its end.
 func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadProgress)) error {
+	return lasting(ctx, c, pathUpload, "upload", r, func(p UploadProgress) (finished bool, err error) {
+		if p.Error != "" {
+			return false, errors.New(p.Error)
+		}
+		each(p)
+		return p.Finished, nil
+	})
+}
+
+// lasting sends a request that takes as long as it takes, and passes on the lines of its answer until one is the last.
+func lasting[P any](ctx context.Context, c *Client, path, what string, request any, line func(P) (last bool, err error)) error {
 	// An agent that does not answer at all is found out before the wait without end.
 	if _, err := c.LogLevel(ctx); err != nil {
 		return err
 	}
-	body, err := json.Marshal(r)
+	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+pathUpload, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	lasting := *c.http
-	lasting.Timeout = 0 // an upload takes as long as it takes
-	resp, err := lasting.Do(req)
+	unbounded := *c.http
+	unbounded.Timeout = 0
+	resp, err := unbounded.Do(req)
 	if err != nil {
 		return c.failed(err)
 	}
@@ -211,19 +222,15 @@ func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadPr
 		return fmt.Errorf("the agent on %s answered %s: %s", c.socket, resp.Status, strings.TrimSpace(string(text)))
 	}
 	for lines := json.NewDecoder(resp.Body); ; {
-		var p UploadProgress
+		var p P
 		if err := lines.Decode(&p); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("the agent went away before the upload was done: %w", err)
+			return fmt.Errorf("the agent went away before the %s was done: %w", what, err)
 		}
-		if p.Error != "" {
-			return errors.New(p.Error)
-		}
-		each(p)
-		if p.Finished {
-			return nil
+		if last, err := line(p); last || err != nil {
+			return err
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestHoldsOverTheAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := body(t, resp)
-		return resp.StatusCode, resp.Header.Get(errorHeader), text
+		return resp.StatusCode, resp.Header.Get(ErrorHeader), text
 	}
 	asked := `{"id":"one","stream":"door","from":"2026-11-21T04:00:00Z","to":"2026-11-21T05:00:00Z","reason":"theft"}`
 	for range 2 {

@@ -84,7 +84,7 @@ func TestFormatsOfMedia(t *testing.T) {
 func TestAnAgentThatKnowsNoFormats(t *testing.T) {
 	t.Parallel()
 	older := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set(errorHeader, codeParameter)
+		w.Header().Set(ErrorHeader, codeParameter)
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `there is no parameter "format"; /v1/media takes: stream, from, to`)
 	}))

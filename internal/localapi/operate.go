@@ -31,6 +31,7 @@ type Agent struct {
 	Reload       func() (Reloaded, error)
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
+	Audit        func(ctx context.Context, r AuditRequest, each func(AuditProgress)) error
 	// AddHold and RemoveHold change holds; by is who asked.
 	AddHold      func(ctx context.Context, r HoldRequest, by string) (Hold, error)
 	RemoveHold   func(id, by string) (Hold, error)

@@ -273,11 +273,11 @@ func (c *Client) open(ctx context.Context, path string, values url.Values, trail
 	defer func() { _ = resp.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxSentence))
 	switch {
-	case resp.StatusCode == http.StatusNotFound && resp.Header.Get(errorHeader) == "":
+	case resp.StatusCode == http.StatusNotFound && resp.Header.Get(ErrorHeader) == "":
 		return nil, ErrOlder
 	case strings.HasPrefix(string(text), `there is no parameter "format"`):
 		return nil, ErrOlderFormat
-	case resp.Header.Get(errorHeader) != "":
+	case resp.Header.Get(ErrorHeader) != "":
 		return nil, errors.New(health.Clean(strings.TrimSpace(string(text)), health.MaxText))
 	}
 	return nil, fmt.Errorf("the agent on %s answered %s", c.socket, resp.Status)

@@ -302,8 +302,8 @@ func TestWhatIsAskedWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := body(t, resp)
-			if resp.StatusCode != want || resp.Header.Get(errorHeader) != code || strings.Count(text, "\n") != 1 {
-				t.Errorf("%s?%s: %s, code %q, %q; want %d, %s", route.Path, q.Encode(), resp.Status, resp.Header.Get(errorHeader), text, want, code)
+			if resp.StatusCode != want || resp.Header.Get(ErrorHeader) != code || strings.Count(text, "\n") != 1 {
+				t.Errorf("%s?%s: %s, code %q, %q; want %d, %s", route.Path, q.Encode(), resp.Status, resp.Header.Get(ErrorHeader), text, want, code)
 			}
 		}
 		check(400, codeParameter, "colour", "red")

@@ -49,8 +49,8 @@ type Error struct {
 	Text   string
 }
 
-// errorHeader has the code of an Error.
-const errorHeader = "Kvs-Edge-Error"
+// ErrorHeader has the code of an Error.
+const ErrorHeader = "Kvs-Edge-Error"
 
 // Error implements error.
 func (e *Error) Error() string { return e.Text }
@@ -87,7 +87,7 @@ func refused(err error) error {
 // busyAnswer is the answer to a connection beyond the bound. Source: RFC 9112.
 var busyAnswer = strings.ReplaceAll(`HTTP/1.1 503 Service Unavailable
 Content-Type: text/plain; charset=utf-8
-`+errorHeader+`: `+codeBusy+`
+`+ErrorHeader+`: `+codeBusy+`
 Retry-After: 5
 Connection: close
 
@@ -100,6 +100,6 @@ func writeError(w http.ResponseWriter, err error) {
 	if !errors.As(err, &e) {
 		e = &Error{http.StatusInternalServerError, codeInternal, err.Error()}
 	}
-	w.Header().Set(errorHeader, e.Code)
+	w.Header().Set(ErrorHeader, e.Code)
 	http.Error(w, e.Text, e.Status)
 }

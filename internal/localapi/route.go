@@ -18,6 +18,7 @@ const (
 	pathReadSecrets  = "/v1/read-secrets"
 	pathDeleteStream = "/v1/delete-stream"
 	pathUpload       = "/v1/upload"
+	pathAudit        = "/v1/audit"
 	pathMetrics      = "/metrics"
 	pathStreams      = "/v1/streams"
 	pathSegments     = "/v1/segments"
@@ -78,6 +79,7 @@ const (
 	readers   = 16
 	verifiers = 2
 	followers = 32 // of changes, which read nothing
+	audits    = 8
 )
 
 // ofStore serves what is read of recordings.
@@ -160,6 +162,10 @@ func operations() []Route {
 		{Method: http.MethodPost, Path: pathUpload, Right: Operate, Body: UploadRequest{}, Answer: UploadProgress{}, Type: typeNDJSON,
 			serve: (*Server).upload,
 			Doc:   "Uploads a time range now, or with `refused` instead of the times the refused fragments: a line for each step."},
+		{Method: http.MethodPost, Path: pathAudit, Right: Operate, Body: AuditRequest{}, Answer: AuditProgress{}, Type: typeNDJSON,
+			serve: (*Server).audit, Most: audits,
+			Doc: "[Compares](audit.md) what was uploaded of a time range with what the cloud lists, and with `repair` sends again what is " +
+				"missing there: a line for each step."},
 	}, holdRoutes()...)
 }
 
@@ -176,12 +182,17 @@ func holdRoutes() []Route {
 	}
 }
 
-// mediaType is the type of a route's answer.
-func (r Route) mediaType() string {
+// MediaType is the type of a route's answer.
+func (r Route) MediaType() string {
 	if r.Type != "" {
 		return r.Type
 	}
-	if _, text := r.Answer.(string); text {
+	return MediaTypeOf(r.Answer)
+}
+
+// MediaTypeOf is the type of a body that holds such a value: text for a string, else JSON.
+func MediaTypeOf(value any) string {
+	if _, text := value.(string); text {
 		return typeText
 	}
 	return typeJSON

@@ -88,7 +88,7 @@ func (d *Uploads) upload(ctx context.Context, stream string, from, to time.Time,
 // uploadRange is upload, for a request that is listed already.
 func (d *Uploads) uploadRange(ctx context.Context, request *request, from, to time.Time, each func(uploader.Progress)) error {
 	each = d.requests.noted(request, each)
-	return d.on(ctx, request.stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
+	return d.On(ctx, request.stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
 }
 
 // uploadRefused sends the refused fragments of a stream again, as upload does.
@@ -96,7 +96,7 @@ func (d *Uploads) uploadRefused(ctx context.Context, stream string, each func(up
 	request := d.requests.begin(stream, time.Time{}, time.Time{})
 	defer d.requests.end(request)
 	each = d.requests.noted(request, each)
-	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
+	return d.On(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
 }
 
 // Serves reports whether a stream's upload job runs.
@@ -116,8 +116,8 @@ func (d *Uploads) noTarget(stream string) *health.Fault {
 		"it has.", stream)
 }
 
-// on uploads with a stream's uploader, for as long as its job runs.
-func (d *Uploads) on(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
+// On uploads with a stream's uploader, for as long as its job runs.
+func (d *Uploads) On(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
 	d.mu.Lock()
 	job := d.targets[stream]
 	if job != nil {

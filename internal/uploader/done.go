@@ -7,6 +7,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
@@ -90,4 +91,15 @@ func (u *Uploader) split(f queue.Fragment) bool {
 	u.poison.Split(f, split)
 	logevent.FragmentSplit.Log(u.o.Log, zap.Time("fragment", time.UnixMilli(f.At()).UTC()), zap.Int("parts", split.Parts()))
 	return true
+}
+
+// noteReceipt keeps the number that the service assigned to a fragment.
+func (u *Uploader) noteReceipt(f queue.Fragment, number string, bytes int64) {
+	if u.o.Receipts == nil || number == "" {
+		return
+	}
+	u.o.Receipts(receipt.Receipt{
+		Number: number, Producer: time.UnixMilli(f.At()).UTC(), Acked: u.o.Now(), Bytes: bytes,
+		Length: time.Duration(f.End()-f.At()) * time.Millisecond,
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/resend"
 )
 
 // Progress is the progress of an upload on demand, in fragments.
@@ -43,6 +44,25 @@ func (u *Uploader) Refused(ctx context.Context, each func(Progress)) error {
 		u: u, each: each, mode: mode{to: time.UnixMilli(1), without: func(id queue.ID) bool { _, ok := only[id]; return !ok }},
 		prepare: func(m *mode) error { return only.requeue(u.o.Store, u.o.Stream, m) },
 		count:   func() (Progress, bool) { return only.count(u.o.Store, u.o.Stream, u.queue.Pends), true },
+	}.run(ctx)
+}
+
+// Resend sends fragments once more that were persisted and that the cloud no longer has, now and before everything else, and calls
+// each with the progress. Those whose segments are deleted meanwhile, or cannot be read, are left out of Done. What is recorded of
+// their upload does not change: when Resend ends early, an audit finds the rest again. It returns as Range does.
+func (u *Uploader) Resend(ctx context.Context, list []queue.ID, each func(Progress)) error {
+	lost := resend.New(u.o.Store, list)
+	o := u.o
+	o.Store = lost
+	again := New(o)
+	again.lock, again.tags, again.pace = u.lock, u.tags, u.pace
+	return onDemand{
+		u: again, each: each, mode: mode{},
+		prepare: func(*mode) error { again.accepted = u.accepted; return nil },
+		count: func() (Progress, bool) {
+			t := lost.Total()
+			return Progress{Total: t.Fragments, Done: t.Done, Refused: t.Refused, Bytes: t.DoneBytes, TotalBytes: t.Bytes}, true
+		},
 	}.run(ctx)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
@@ -120,6 +121,8 @@ type Options struct {
 	// TooLong is called when the service has refused a fragment of several GOPs as too long, although its documents allow that
 	// length: shorter ones should be recorded. Default none.
 	TooLong func(longest time.Duration)
+	// Receipts is called with the receipt of each fragment, or part of one, that the service has persisted. nil = none are kept.
+	Receipts func(receipt.Receipt)
 	// Counted counts what is uploaded. nil = nobody does.
 	Counted Counted
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.

@@ -18,8 +18,8 @@ type sendLock struct {
 	ended    signal.Signal // set with the end of each
 }
 
-func newSendLock() sendLock {
-	return sendLock{held: make(chan struct{}, 1), asked: signal.New(), ended: signal.New()}
+func newSendLock() *sendLock {
+	return &sendLock{held: make(chan struct{}, 1), asked: signal.New(), ended: signal.New()}
 }
 
 // lock waits for it. The goroutine that has waited longest is next.

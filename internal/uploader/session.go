@@ -231,6 +231,9 @@ func (e *session) acknowledge(a kvs.Ack) {
 	case i < 0:
 		return // it is for a fragment that is done already
 	case a.EventType == kvs.Persisted || a.EventType == e.final:
+		if x := &e.flight.list[i]; a.EventType == kvs.Persisted {
+			e.u.noteReceipt(x.Fragment, a.FragmentNumber, x.size)
+		}
 		e.persisted(e.flight.remove(i))
 	case !e.flight.list[i].advance(a.EventType):
 		return // a repeated acknowledgement is not progress

@@ -20,7 +20,7 @@ import (
 // goroutine at a time; Range, Urgent, Refused, Current and SetTags may be called concurrently with them.
 type Uploader struct {
 	o    Options
-	lock sendLock // guards everything below, except tags.set and current
+	lock *sendLock // guards everything below, except tags.set and current
 
 	queue        *queue.Queue
 	pace         *pace.Pace

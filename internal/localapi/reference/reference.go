@@ -1,4 +1,6 @@
-package localapi
+// Package reference describes the routes of the local API for people and for programs: the tables of docs/api.md and docs/openapi.json.
+// It must not know how a route is served.
+package reference
 
 import (
 	"encoding"
@@ -9,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 )
 
 // object is a JSON object; its members are written in the order of their names.
@@ -18,7 +22,7 @@ type object = map[string]any
 func OpenAPI() ([]byte, error) {
 	schemas := schemas{known: object{}}
 	paths := make(map[string]object)
-	for _, route := range Routes() {
+	for _, route := range localapi.Routes() {
 		if paths[route.Path] == nil {
 			paths[route.Path] = object{}
 		}
@@ -42,7 +46,7 @@ func OpenAPI() ([]byte, error) {
 // schemas are the types of bodies and answers, by their names.
 type schemas struct{ known object }
 
-func (s schemas) operation(route Route) object {
+func (s schemas) operation(route localapi.Route) object {
 	ok := object{"description": "The answer."}
 	switch {
 	case route.Answer == nil && route.Type == "":
@@ -54,12 +58,12 @@ func (s schemas) operation(route Route) object {
 		}
 		ok["content"] = content
 	default:
-		ok["content"] = object{route.mediaType(): object{"schema": s.of(reflect.TypeOf(route.Answer))}}
+		ok["content"] = object{route.MediaType(): object{"schema": s.of(reflect.TypeOf(route.Answer))}}
 	}
 	refused := object{
-		"description": "A sentence that says what is wrong; its code is in the header " + errorHeader + ".",
-		"headers":     object{errorHeader: object{"schema": object{"type": "string"}}},
-		"content":     object{typeText: object{"schema": object{"type": "string"}}},
+		"description": "A sentence that says what is wrong; its code is in the header " + localapi.ErrorHeader + ".",
+		"headers":     object{localapi.ErrorHeader: object{"schema": object{"type": "string"}}},
+		"content":     object{localapi.MediaTypeOf(""): object{"schema": object{"type": "string"}}},
 	}
 	responses := object{"200": ok, "default": refused}
 	operation := object{
@@ -76,11 +80,8 @@ func (s schemas) operation(route Route) object {
 		operation["parameters"] = parameters
 	}
 	if route.Body != nil {
-		kind := typeJSON
-		if _, text := route.Body.(string); text {
-			kind = typeText
-		}
-		operation["requestBody"] = object{"required": true, "content": object{kind: object{"schema": s.of(reflect.TypeOf(route.Body))}}}
+		operation["requestBody"] = object{"required": true, "content": object{
+			localapi.MediaTypeOf(route.Body): object{"schema": s.of(reflect.TypeOf(route.Body))}}}
 	}
 	return operation
 }
@@ -91,7 +92,7 @@ var (
 )
 
 // operationID names an operation by its method and its path, such as getLogLevel.
-func operationID(route Route) string {
+func operationID(route localapi.Route) string {
 	id := strings.ToLower(route.Method)
 	for _, word := range pathWord.FindAllString(strings.TrimPrefix(route.Path, "/v1"), -1) {
 		id += strings.ToUpper(word[:1]) + word[1:]
@@ -159,7 +160,7 @@ func (s schemas) members(t reflect.Type) object {
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| request | right | answer |\n|---|---|---|\n")
-	for _, route := range Routes() {
+	for _, route := range localapi.Routes() {
 		names := ""
 		for _, p := range route.Params {
 			names += ", `" + p.Name + "`"
@@ -171,7 +172,7 @@ func Markdown() string {
 	}
 	b.WriteString("\n| parameter | meaning |\n|---|---|\n")
 	seen := make(map[string]bool)
-	for _, route := range Routes() {
+	for _, route := range localapi.Routes() {
 		for _, p := range route.Params {
 			if !seen[p.Doc] {
 				seen[p.Doc] = true
@@ -185,7 +186,7 @@ func Markdown() string {
 // Schemas lists the members of all bodies and answers by the names of their types, for a test of the page.
 func Schemas() map[string][]string {
 	schemas := schemas{known: object{}}
-	for _, route := range Routes() {
+	for _, route := range localapi.Routes() {
 		schemas.operation(route)
 	}
 	list := make(map[string][]string)
