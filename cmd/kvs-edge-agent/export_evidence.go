@@ -72,7 +72,7 @@ func exportEvidence(
 		return m, fmt.Errorf(changed, r.span.Stream, err)
 	}
 	if n := damagedFragments(verdict.Manifest); n > 0 {
-		fmt.Fprintf(out, "%s differ from what was recorded, by their checksums on the disk, and are marked so\n", humanize.Count(n, "fragment"))
+		fmt.Fprintf(out, "the manifest marks %s changed on the disk since the recording, by the checksum\n", humanize.Count(n, "fragment"))
 	}
 	return m, err
 }

@@ -169,8 +169,12 @@ func describeEvidence(out io.Writer, name string, v evidence.Verdict) {
 	if n := len(m.Clock.Corrections); n > 0 {
 		clock += fmt.Sprintf("; times were corrected in %s", humanize.Count(n, "span"))
 	}
-	fmt.Fprintf(out, "the hub %s says so at %s, by its clock (%s)\n", clean(m.Hub.Thing), m.Created.Format(time.RFC3339), clock)
-	fmt.Fprintf(out, "%s without media, %s that could not be read, %s that differ from what was recorded\n",
+	hub := "the hub " + clean(m.Hub.Thing)
+	if m.Hub.Thing == "" {
+		hub = "a hub without a name"
+	}
+	fmt.Fprintf(out, "%s says so at %s, by its clock (%s)\n", hub, m.Created.Format(time.RFC3339), clock)
+	fmt.Fprintf(out, "%s without media, %s that could not be read, %s changed on the disk since the recording\n",
 		humanize.Count(len(m.Gaps), "time"), humanize.Count(len(m.Lost), "time"), humanize.Count(damagedFragments(m), "fragment"))
 	signer := fmt.Sprintf("the certificate %s (issued by %s, SHA-256 %s)", clean(v.Subject), clean(v.Issuer), v.Fingerprint)
 	if v.SignerKnown {

@@ -235,8 +235,8 @@ func regions(t *testing.T, data []byte) (from, to int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := int64(bytes.Index(data, []byte(MediaFile))) + int64(len(MediaFile))
-	return at, at + o.media.Size()
+	_, at, size := o.media.Outer() // the manifest has the file's name, too
+	return at, at + size
 }
 
 // TestEveryFlippedBitIsRefused, of the manifest, the signature, the certificate, and all that the archive has around them, and 1,000 of the
