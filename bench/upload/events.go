@@ -190,8 +190,15 @@ func (b *eventBench) event(stream string) (r reaction, err error) {
 				r.backlog = b.arrived(trigger.Add(queued), trigger.Add(r.preRoll))
 			}
 		}
-		if err := service.AwaitFragments(ctx, stream, known+1); err != nil {
-			return r, fmt.Errorf("event %s of %s: %w", e.ID, stream, err)
+		wait, stop := context.WithTimeout(ctx, time.Second)
+		err := service.AwaitFragments(wait, stream, known+1)
+		stop()
+		if ctx.Err() != nil {
+			return r, fmt.Errorf("event %s of %s, from %s to %s, is there up to %s: %w", e.ID, stream, e.From, e.To, covered, err)
+		}
+		if final, listErr := b.final(ctx, e.ID); err != nil && listErr == nil && final {
+			r.missing = r.preRoll == 0 // the camera was not recorded up to its end
+			break
 		}
 	}
 	r.whole = time.Since(trigger)
@@ -211,12 +218,11 @@ func (b *eventBench) arrived(from, to time.Time) (n int) {
 // resume waits until the event is final, and then for the backlog.
 func (b *eventBench) resume(ctx context.Context, r *reaction, id string) error {
 	for final := false; !final; {
-		list, err := b.api.Events(ctx, "", time.Time{}, time.Time{}, 100)
-		if err != nil {
+		var err error
+		if final, err = b.final(ctx, id); err != nil {
 			return err
 		}
-		i := slices.IndexFunc(list, func(e localapi.Event) bool { return e.ID == id })
-		if final = i >= 0 && list[i].Streams[0].Final; !final {
+		if !final {
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("event %s is not final", id)
@@ -230,6 +236,13 @@ func (b *eventBench) resume(ctx context.Context, r *reaction, id string) error {
 	}
 	r.resumed = time.Since(end)
 	return nil
+}
+
+// final reports whether all of an event is in the cloud.
+func (b *eventBench) final(ctx context.Context, id string) (bool, error) {
+	list, err := b.api.Events(ctx, "", time.Time{}, time.Time{}, 100)
+	i := slices.IndexFunc(list, func(e localapi.Event) bool { return e.ID == id })
+	return i >= 0 && list[i].Streams[0].Final, err
 }
 
 // eventFigures sums up.

@@ -178,6 +178,7 @@ func TestTheCloudTriggersEventsAndTheAgentIsRestartedMeanwhile(t *testing.T) {
 // eventAnswer is a message of event/status, as docs/mqtt.md describes it.
 type eventAnswer struct {
 	EventId, Status, Details      string
+	NotHeld                       string
 	StreamNames                   []string
 	Open                          bool
 	FragmentsDone, FragmentsTotal int
@@ -206,7 +207,8 @@ func theCloudTriggersEventsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world
 	if got := await("x", "FAILED"); !strings.Contains(got.Details, "This hub has no stream yard that an event could be of") {
 		t.Errorf("an event of a stream of another hub is answered with %+v", got)
 	}
-	asker.tell("event", `{"EventId":"bell","StreamName":"door","PreRollInSeconds":4,"PostRollInSeconds":6,"Reason":"bell"}`)
+	asker.tell("event", `{"EventId":"bell","StreamName":"door","PreRollInSeconds":4,"PostRollInSeconds":6,"Reason":"bell",`+
+		`"HoldInSeconds":7776000}`)
 	await("bell", "RUNNING")
 	s.stopAgent()
 	s.start("AWS_IOT_CORE_DATA_ATS_ENDPOINT=" + broker)
@@ -214,6 +216,9 @@ func theCloudTriggersEventsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world
 	e := s.awaitFinal("bell")
 	if e.Source != "mqtt" || e.Reason != "bell" || got.FragmentsDone != e.Streams[0].Uploaded || got.Open {
 		t.Errorf("the last answer is %+v, the event %+v", got, e)
+	}
+	if x := e.Streams[0]; x.Hold == "" || !x.HeldUntil.Equal(e.To.Add(90*24*time.Hour)) || x.NotHeld != "" || got.NotHeld != "" {
+		t.Errorf("its media is not held: %+v, %+v", x, got)
 	}
 	s.expectComplete(e, 0)
 }
@@ -285,6 +290,40 @@ func anEventOfMediaThatIsDeletedAfterItsUpload(t *testing.T, w world) {
 	}
 	if p.Uploaded != p.Recorded || p.Uploaded == 0 || have < p.Uploaded {
 		t.Errorf("%d fragments are in the cloud, the event says %+v", have, p)
+	}
+}
+
+func TestTheMediaOfAnEventThatIsHeldStaysWhenItsStreamIsDeletedAfterItsUpload(t *testing.T) {
+	inWorlds(t, theMediaOfAnEventThatIsHeldStays)
+}
+
+func theMediaOfAnEventThatIsHeldStays(t *testing.T, w world) {
+	s := newEventSite(t, w, startCamera(t, fakecam.Options{}), func(c *types.EdgeConfig) {
+		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String("0 * * * * ? *")
+		c.DeletionConfig.DeleteAfterUpload = aws.Bool(true)
+	})
+	s.start("AWS_KVS_EDGE_SEGMENT_DURATION=5s")
+	s.awaitRecorded("door", 400) // 16 s
+	pre, post := 3.0, 2.0
+	done, err := s.api.TriggerEvent(t.Context(), localapi.EventRequest{ID: "held", Stream: "door", Pre: &pre, Post: &post,
+		Reason: "test", Hold: 3600})
+	if err != nil || done.Event.Streams[0].Hold == "" || done.Event.Streams[0].NotHeld != "" {
+		t.Fatalf("%+v %v", done, err)
+	}
+	e := s.awaitFinal("held")
+	s.eventually("the deletion of other media", func() error {
+		before, after := s.frames(e.From.Add(-time.Hour), e.From.Add(-6*time.Second)), s.frames(e.To.Add(6*time.Second), e.To.Add(8*time.Second))
+		if n := before.distinct() + after.distinct(); n > 0 || time.Now().Before(e.To.Add(15*time.Second)) {
+			return fmt.Errorf("%d frames are still there", n)
+		}
+		return nil
+	})
+	if n := s.frames(e.From, e.To).distinct(); n < 100 { // of 125
+		t.Errorf("%d frames of the event are on the hub", n)
+	}
+	s.expectComplete(e, 0)
+	if list, _, code := s.command("hold", "list", "--stream", "door"); code != 0 || !strings.Contains(list, "event held: test") {
+		t.Errorf("%d %s", code, list)
 	}
 }
 

@@ -59,8 +59,12 @@ func exportEvidence(
 		return m, err
 	}
 	const changed = "recordings of stream %s were deleted while they were exported: export again (%w)"
-	if m.Bytes, err = archive.Finish(); err != nil {
+	m.Bytes, err = archive.Finish(ctx)
+	if errors.Is(err, evidence.ErrShort) {
 		return m, fmt.Errorf(changed, r.span.Stream, err)
+	}
+	if err != nil {
+		return m, err
 	}
 	verdict, err := evidence.Verify(ctx, file, m.Bytes, evidence.Trust{}, nil)
 	var wrong *evidence.Fault
@@ -68,7 +72,7 @@ func exportEvidence(
 		return m, fmt.Errorf(changed, r.span.Stream, err)
 	}
 	if n := damagedFragments(verdict.Manifest); n > 0 {
-		fmt.Fprintf(out, "%s differ from what was recorded, by their checksums on the disk, and are marked so\n", humanize.Count(n, "fragment"))
+		fmt.Fprintf(out, "the manifest marks %s changed on the disk since the recording, by the checksum\n", humanize.Count(n, "fragment"))
 	}
 	return m, err
 }

@@ -5,12 +5,12 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +35,11 @@ func (f *evidenceFlags) add(cmd *cobra.Command) {
 
 // check refuses flags that exclude each other.
 func (f *evidenceFlags) check(cmd *cobra.Command) error {
+	for _, name := range []string{"evidence", "certificate", "ca", "fingerprint"} { // such as a variable that a script did not set
+		if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+			return &exitError{exitSettings, fmt.Errorf("--%s is empty: give it a value, or leave it out", name)}
+		}
+	}
 	if f.file == "" && (f.certificate != "" || f.ca != "" || f.fingerprint != "") {
 		return &exitError{exitSettings, errors.New("--certificate, --ca and --fingerprint say who signed evidence: name it with --evidence")}
 	}
@@ -74,26 +79,6 @@ func (f *evidenceFlags) trust() (t evidence.Trust, err error) {
 	return t, nil
 }
 
-func readCertificates(flag, name string) (list []*x509.Certificate, err error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, &exitError{exitSettings, fmt.Errorf("%s: cannot read %s: %w", flag, shownName(name), cause(err))}
-	}
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
-		}
-		if c, err := x509.ParseCertificate(block.Bytes); block.Type == "CERTIFICATE" && err == nil {
-			list = append(list, c)
-		}
-	}
-	if len(list) == 0 {
-		return nil, &exitError{exitSettings, fmt.Errorf("%s: there is no PEM certificate in %s", flag, shownName(name))}
-	}
-	return list, nil
-}
-
 // verifiedEvidence is what --json prints.
 type verifiedEvidence struct {
 	Intact      bool               `json:"intact"`
@@ -118,7 +103,7 @@ func (f *evidenceFlags) run(ctx context.Context, out, problems io.Writer, asJSON
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(f.file)
+	file, err := os.OpenFile(f.file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe is not waited for
 	if err != nil {
 		return fmt.Errorf("cannot read %s: %w", shownName(f.file), cause(err))
 	}
@@ -180,12 +165,16 @@ func describeEvidence(out io.Writer, name string, v evidence.Verdict) {
 	clean := func(text string) string { return health.Clean(text, health.MaxText) }
 	fmt.Fprintf(out, "%s: intact, %s of stream %s, %s to %s (%s), %s\n", name, humanize.Count(len(m.Fragments), "fragment"), clean(m.Stream),
 		humanize.Millis(m.From.Local()), humanize.Millis(m.To.Local()), humanize.Length(m.To.Sub(m.From)), humanize.Bytes(m.Media.Bytes))
-	clock := "which is " + clean(m.Clock.Why)
+	clock := clean(m.Clock.Why)
 	if n := len(m.Clock.Corrections); n > 0 {
 		clock += fmt.Sprintf("; times were corrected in %s", humanize.Count(n, "span"))
 	}
-	fmt.Fprintf(out, "the hub %s says so at %s, by its clock, %s\n", clean(m.Hub.Thing), m.Created.Format(time.RFC3339), clock)
-	fmt.Fprintf(out, "%s without media, %s that could not be read, %s that differ from what was recorded\n",
+	hub := "the hub " + clean(m.Hub.Thing)
+	if m.Hub.Thing == "" {
+		hub = "a hub without a name"
+	}
+	fmt.Fprintf(out, "%s says so at %s, by its clock (%s)\n", hub, m.Created.Format(time.RFC3339), clock)
+	fmt.Fprintf(out, "%s without media, %s that could not be read, %s changed on the disk since the recording\n",
 		humanize.Count(len(m.Gaps), "time"), humanize.Count(len(m.Lost), "time"), humanize.Count(damagedFragments(m), "fragment"))
 	signer := fmt.Sprintf("the certificate %s (issued by %s, SHA-256 %s)", clean(v.Subject), clean(v.Issuer), v.Fingerprint)
 	if v.SignerKnown {

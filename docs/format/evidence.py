@@ -74,6 +74,8 @@ def main(archive, trusted):
         header = json.loads(unbase64(head))
         if header["typ"] != "kvs-edge-evidence+jws" or unbase64(header["x5t#S256"]) != hashlib.sha256(first).digest():
             sys.exit("the signature is another one")
+        if unbase64(header["certificates"]) != hashlib.sha256(certificate).digest():
+            sys.exit("the issuers of the certificate are other ones")
         signed = head.encode() + b"." + base64.urlsafe_b64encode(manifest).rstrip(b"=")
         if not openssl_accepts(header["alg"], certificate, signed, unbase64(signature)):
             sys.exit("the signature is not one of this manifest")

@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
@@ -99,6 +100,14 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	return a, nil
 }
 
+// newHolds builds what is asked for holds.
+func (a *Agent) newHolds() {
+	a.holds = holds.New(holds.Options{
+		Book: a.store.Holding(), Now: time.Now, Log: a.log, Changed: a.retention.Wake,
+		Streams: func() []string { return append(a.store.Streams(), a.streams.names()...) },
+	})
+}
+
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
 	a.export.handler = metrics.NewHandler(metrics.PrometheusOptions{
@@ -135,7 +144,7 @@ func (a *Agent) served() localapi.Agent {
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.ForPeer,
 		Audit:        a.audits.ForPeer,
-		AddHold:      a.holdForPeer, RemoveHold: a.endHold,
+		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
 		Evidence:     a.evidence,
 		TriggerEvent: a.triggerForPeer, Events: a.listEvents,
 	}
@@ -149,7 +158,7 @@ func (a *Agent) served() localapi.Agent {
 func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
 	s := a.settings()
 	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing,
-		Number: a.audits.Number}
+		Number: a.audits.Numbers()}
 	if s.AccountID != "" {
 		h.ARN = edgeconfig.HubARN(s.Region, s.AccountID, s.IoT.ThingName)
 	}
@@ -193,6 +202,7 @@ func (a *Agent) connect() error {
 
 // newStreamsAndConfiguration builds what runs streams, and what says which. device is what connect has.
 func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
+	a.newHolds()
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		jobs: a.jobKinds(), describe: a.describe, completed: a.export.jobCompleted,

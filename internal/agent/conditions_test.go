@@ -346,17 +346,22 @@ func storeOn(arrange func(d *oddDisk, dir string) (raise, undo func())) func(*te
 		must(t, err)
 		t.Cleanup(func() { _ = store.Close() })
 		inBackground(t, store.Run)
+		more := func() {}
 		if !disk.unlisted.Load() {
-			writeSecond(t, store, time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), false)
+			w, at := writeSecond(t, store, time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), false), time.Second
+			more = func() { // what was written before may be synced already
+				at += time.Second
+				_ = errors.Join(w.WriteFrame(1, at, false, [][]byte{{1}}), w.Flush()) // it may fail: the disk is odd
+			}
 		}
 		return conditiontest.Case{
-			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Repair: undo,
+			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); more(); synctest.Wait() }, Repair: undo,
 		}
 	}
 }
 
 // writeSecond writes a segment of a second, and finishes it or not.
-func writeSecond(t *testing.T, store *segment.Store, start time.Time, finish bool) {
+func writeSecond(t *testing.T, store *segment.Store, start time.Time, finish bool) *segment.Writer {
 	t.Helper()
 	track := mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}
 	w, err := store.Create(conditiontest.Stream, mkv.Header{Start: start, Tracks: []mkv.Track{track}})
@@ -366,6 +371,7 @@ func writeSecond(t *testing.T, store *segment.Store, start time.Time, finish boo
 	if finish {
 		must(t, w.Seal())
 	}
+	return w
 }
 
 // reporting has a Reporter whose points are not taken.

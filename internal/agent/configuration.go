@@ -134,7 +134,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
 		Trigger: func(ctx context.Context, r eventrequest.Request) error {
 			syncer.Settle(ctx) // as with uploads
-			return a.triggerForCloud(r)
+			return a.triggerForCloud(ctx, r)
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/eventrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -83,8 +84,8 @@ func (a *Agent) eventGrows(stream string) bool {
 	return !ends.IsZero() && a.store.Usage(stream).Newest.Before(ends)
 }
 
-// trigger begins an event, or extends an open one.
-func (a *Agent) trigger(t event.Trigger) (e event.Event, began bool, err error) {
+// trigger begins an event, or extends an open one, for by.
+func (a *Agent) trigger(ctx context.Context, t event.Trigger, by string) (e event.Event, began bool, err error) {
 	names := a.streams.names()
 	for _, stream := range t.Streams {
 		if !slices.Contains(names, stream) {
@@ -92,7 +93,11 @@ func (a *Agent) trigger(t event.Trigger) (e event.Event, began bool, err error) 
 				"those it has.", health.Clean(stream, maxNameShown))
 		}
 	}
-	return a.events.Trigger(a.ofCamera(t))
+	e, began, err = a.events.Trigger(a.ofCamera(t))
+	if err == nil {
+		a.holds.Ensure(ctx, &e, by, t.Hold > 0)
+	}
+	return e, began, err
 }
 
 // ofCamera has an event apply to all streams of its cameras: the main streams and their sub streams, up to as many as an event has.
@@ -113,7 +118,7 @@ func (a *Agent) ofCamera(t event.Trigger) event.Trigger {
 const maxNameShown = 256
 
 // triggerForPeer is how a peer of the local API triggers an event.
-func (a *Agent) triggerForPeer(r localapi.EventRequest) (localapi.TriggeredEvent, error) {
+func (a *Agent) triggerForPeer(ctx context.Context, r localapi.EventRequest, by string) (localapi.TriggeredEvent, error) {
 	t := event.Trigger{
 		ID: r.ID, Streams: r.Streams, Time: r.Time, Pre: event.DefaultPre, Post: event.DefaultPost, Reason: r.Reason, Source: r.Source,
 	}
@@ -129,18 +134,22 @@ func (a *Agent) triggerForPeer(r localapi.EventRequest) (localapi.TriggeredEvent
 	if t.Source == "" {
 		t.Source = "api"
 	}
-	e, began, err := a.trigger(t)
+	var err error
+	if t.Hold, err = holds.Duration(r.Hold); err != nil {
+		return localapi.TriggeredEvent{}, err
+	}
+	e, began, err := a.trigger(ctx, t, by)
 	if err != nil {
 		return localapi.TriggeredEvent{}, err
 	}
-	return localapi.TriggeredEvent{Event: a.shownEvent(&e), Began: began, Note: a.eventNote()}, nil
+	return localapi.TriggeredEvent{Event: a.shownEvent(&e), Began: began, Note: a.eventNote(t, e)}, nil
 }
 
 // triggerForCloud is how the cloud triggers an event.
-func (a *Agent) triggerForCloud(r eventrequest.Request) error {
+func (a *Agent) triggerForCloud(ctx context.Context, r eventrequest.Request) error {
 	t := event.Trigger{
 		ID: r.ID, Streams: r.Streams, Time: r.Time, Pre: event.DefaultPre, Post: event.DefaultPost, Reason: r.Reason, Source: "mqtt",
-		Repeated: r.Repeated,
+		Repeated: r.Repeated, Hold: r.Hold,
 	}
 	if r.Pre != nil {
 		t.Pre = *r.Pre
@@ -148,8 +157,13 @@ func (a *Agent) triggerForCloud(r eventrequest.Request) error {
 	if r.Post != nil {
 		t.Post = *r.Post
 	}
-	_, _, err := a.trigger(t)
+	_, _, err := a.trigger(ctx, t, a.cloudBy("event"))
 	return err
+}
+
+// cloudBy is who asks with a message of that topic, for people.
+func (a *Agent) cloudBy(topic string) string {
+	return "the cloud, by kvs-edge/" + a.settings().IoT.ThingName + "/" + topic
 }
 
 // eventProgress returns how far an event is, on all its streams together.
@@ -165,11 +179,15 @@ func (a *Agent) eventProgress(id string) (p eventrequest.Progress, known bool) {
 		p.Done += x.Uploaded
 		p.Refused += x.Refused
 	}
+	p.NotHeld = a.holds.NotHeld(&e)
 	return p, true
 }
 
-// eventNote says where the media of events stays on the hub.
-func (a *Agent) eventNote() string {
+// eventNote says where the media of events stays on the hub, and where an event that has ended is not held.
+func (a *Agent) eventNote(t event.Trigger, e event.Event) string {
+	if late := holds.Late(t, e); late != "" {
+		return late
+	}
 	if !a.settings().NoCloud {
 		return ""
 	}
@@ -197,10 +215,12 @@ func (a *Agent) shownEvent(e *event.Event) localapi.Event {
 			p = event.Count(a.recordedOf(stream, event.Span{From: e.From, To: e.To}))
 		}
 		_, final := e.Done[stream]
-		out.Streams = append(out.Streams, localapi.EventStream{
+		shown := localapi.EventStream{
 			Stream: stream, Recorded: p.Recorded, Uploaded: p.Uploaded, Refused: p.Refused, Bytes: p.Bytes, UploadedBytes: p.Sent,
 			Final: final, OnHub: len(a.store.Segments(stream, e.From, e.To)) > 0,
-		})
+		}
+		a.holds.Show(e, &shown)
+		out.Streams = append(out.Streams, shown)
 	}
 	return out
 }

@@ -44,20 +44,20 @@ func TestHoldsOfAnAgent(t *testing.T) {
 	start := time.Now().Add(-time.Hour).Truncate(time.Second)
 	writeSecond(t, a.store, start, true)
 	asked := localapi.HoldRequest{Stream: conditiontest.Stream, From: start, To: start.Add(time.Minute), Reason: "theft"}
-	done, err := a.holdForPeer(t.Context(), asked, "user ada (uid 1000)")
+	done, err := a.holds.AddForPeer(t.Context(), asked, "user ada (uid 1000)")
 	if err != nil || done.Segments != 1 || done.Bytes == 0 || done.Source != "user ada (uid 1000)" || done.ID == "" {
 		t.Fatalf("%+v %v", done, err)
 	}
 	asked.Stream = "no-such"
-	_, err = a.holdForPeer(t.Context(), asked, "")
+	_, err = a.holds.AddForPeer(t.Context(), asked, "")
 	var fault *health.Fault
 	if !errors.As(err, &fault) || fault.Code != hold.CodeRequest || !strings.Contains(fault.Text, "There is no stream no-such") {
 		t.Errorf("%v", err)
 	}
-	if _, err := a.endHold(done.ID, "user ada (uid 1000)"); err != nil {
+	if _, err := a.holds.RemoveForPeer(done.ID, "user ada (uid 1000)"); err != nil {
 		t.Errorf("%v", err)
 	}
-	if _, err := a.endHold(done.ID, "user ada (uid 1000)"); !errors.As(err, &fault) || fault.Code != hold.CodeRequest {
+	if _, err := a.holds.RemoveForPeer(done.ID, "user ada (uid 1000)"); !errors.As(err, &fault) || fault.Code != hold.CodeRequest {
 		t.Errorf("twice: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
@@ -68,6 +69,7 @@ type Agent struct {
 	streams    *streams
 	onDemand   ondemand.Uploads
 	events     *event.Store
+	holds      *holds.Holds
 	line       giveway.Line // to the cloud
 	nudges     nudges
 	fragments  fragmentLengths

@@ -80,15 +80,35 @@ func (a *Jobs) Forget(stream string) {
 	}
 }
 
-// Number is the number that the cloud assigned to a fragment with that producer timestamp, when it last acknowledged it.
-func (a *Jobs) Number(stream string, at time.Time) (number string, ok bool) {
-	var last time.Time
-	err := a.Receipts.Read(stream, at, at.Add(time.Millisecond), func(r receipt.Receipt) {
-		if !ok || r.Acked.After(last) {
-			number, last, ok = r.Number, r.Acked, true
+// numbersAhead is how much media the receipts are read for at once: evidence goes through a recording in order, and each reading
+// takes a whole file of receipts.
+const numbersAhead = 6 * time.Hour
+
+// Numbers returns a function that finds the number that the cloud assigned to a fragment with a producer timestamp, when it last
+// acknowledged it. It is fast for timestamps that rise, and not for use by several goroutines.
+func (a *Jobs) Numbers() func(stream string, at time.Time) (number string, ok bool) {
+	var (
+		of       string
+		from, to time.Time
+		known    map[int64]receipt.Receipt
+	)
+	return func(stream string, at time.Time) (string, bool) {
+		if known == nil || stream != of || at.Before(from) || !at.Before(to) {
+			of, from, to = stream, at, at.Add(numbersAhead)
+			known = make(map[int64]receipt.Receipt)
+			err := a.Receipts.Read(of, from, to, func(r receipt.Receipt) {
+				ms := r.Producer.UnixMilli()
+				if last, twice := known[ms]; !twice || r.Acked.After(last.Acked) {
+					known[ms] = r
+				}
+			})
+			if err != nil {
+				clear(known) // a number that was superseded would be wrong, and none only says less
+			}
 		}
-	})
-	return number, ok && err == nil
+		r, ok := known[at.UnixMilli()]
+		return r.Number, ok
+	}
 }
 
 // spaceOf is how many bytes the recordings of a stream may use; 0 when that is not known.

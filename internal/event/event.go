@@ -17,15 +17,16 @@ import (
 
 // The limits of events.
 const (
-	MaxOpen    = 16             // of a stream: events that have not ended
-	MaxKept    = 10_000         // of a hub
-	MaxStreams = 16             // of an event
-	MaxRoll    = time.Hour      // of the pre-roll, and of the post-roll
-	MaxLength  = 24 * time.Hour // of an event that is extended repeatedly
-	MaxID      = 64             // bytes
-	maxReason  = 200            // runes
-	maxSource  = 32             // runes
-	maxEarly   = time.Minute    // how far after the hub's time the time of an event may be
+	MaxOpen    = 16                    // of a stream: events that have not ended
+	MaxKept    = 10_000                // of a hub
+	MaxStreams = 16                    // of an event
+	MaxRoll    = time.Hour             // of the pre-roll, and of the post-roll
+	MaxLength  = 24 * time.Hour        // of an event that is extended repeatedly
+	MaxID      = 64                    // bytes
+	MaxHold    = 3660 * 24 * time.Hour // after the end of an event
+	maxReason  = 200                   // runes
+	maxSource  = 32                    // runes
+	maxEarly   = time.Minute           // how far after the hub's time the time of an event may be
 )
 
 // The default rolls.
@@ -104,8 +105,8 @@ func (t *Trigger) check(now time.Time) *health.Fault {
 		return wrong("The id of an event has 1 to %d letters, digits, and . _ : - between them.", MaxID)
 	case t.Pre < 0 || t.Pre > MaxRoll || t.Post < 0 || t.Post > MaxRoll:
 		return wrong("The pre-roll is %s and the post-roll %s; both must be from 0s to %s.", t.Pre, t.Post, MaxRoll)
-	case t.Hold < 0:
-		return wrong("The hold is %s; it must not be negative.", t.Hold)
+	case t.Hold < 0 || t.Hold > MaxHold:
+		return wrong("The hold is %.0f days; it must be from 0 to %.0f.", t.Hold.Hours()/24, MaxHold.Hours()/24)
 	case t.Time.After(now.Add(maxEarly)):
 		return wrong("The time of the event is %s, which is still to come: the hub has %s.", t.Time.Format(time.RFC3339),
 			now.UTC().Format(time.RFC3339))

@@ -32,6 +32,7 @@ type Request struct {
 	Time      time.Time      // zero: now
 	Pre, Post *time.Duration // nil: as usual
 	Reason    string
+	Hold      time.Duration // how long after its end its media is held; 0: it is not
 	// Repeated: the broker says that it may have sent the message before.
 	Repeated bool
 }
@@ -45,6 +46,7 @@ type message struct {
 	Pre         *float64          `json:"PreRollInSeconds"`
 	Post        *float64          `json:"PostRollInSeconds"`
 	Reason      string            `json:"Reason"`
+	Hold        *float64          `json:"HoldInSeconds"`
 }
 
 // answer is the payload of event/status.
@@ -53,7 +55,8 @@ type answer struct {
 	StreamNames []string         `json:"StreamNames,omitempty"`
 	Status      string           `json:"Status"`
 	Details     string           `json:"Details,omitempty"`
-	Open        bool             `json:"Open"` // it has not ended
+	NotHeld     string           `json:"NotHeld,omitempty"` // why its media is not, though it was to be
+	Open        bool             `json:"Open"`              // it has not ended
 	Done        int              `json:"FragmentsDone"`
 	Total       int              `json:"FragmentsTotal"`
 	Time        edgeconfig.Epoch `json:"Time"`
@@ -67,7 +70,8 @@ func (a answer) encode(now time.Time) ([]byte, error) {
 
 // same reports whether two answers say the same.
 func (a answer) same(b answer) bool {
-	return a.Status == b.Status && a.Details == b.Details && a.Open == b.Open && a.Done == b.Done && a.Total == b.Total
+	return a.Status == b.Status && a.Details == b.Details && a.NotHeld == b.NotHeld && a.Open == b.Open && a.Done == b.Done &&
+		a.Total == b.Total
 }
 
 // parse reads a message. Where it cannot be followed, wrong is a sentence that says why; the request still has its id as far as it
@@ -108,11 +112,12 @@ func parse(payload []byte) (in Request, wrong string) {
 	if m.Time != nil {
 		in.Time = m.Time.Time
 	}
+	hold := new(time.Duration)
 	for _, x := range []struct {
 		name string
 		from *float64
 		to   **time.Duration
-	}{{"PreRollInSeconds", m.Pre, &in.Pre}, {"PostRollInSeconds", m.Post, &in.Post}} {
+	}{{"PreRollInSeconds", m.Pre, &in.Pre}, {"PostRollInSeconds", m.Post, &in.Post}, {"HoldInSeconds", m.Hold, &hold}} {
 		if x.from == nil {
 			continue
 		}
@@ -122,5 +127,6 @@ func parse(payload []byte) (in Request, wrong string) {
 		d := time.Duration(*x.from * float64(time.Second))
 		*x.to = &d
 	}
+	in.Hold = *hold
 	return in, ""
 }

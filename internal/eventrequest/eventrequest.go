@@ -44,6 +44,8 @@ type Progress struct {
 	Open                 bool // it has not ended
 	Final                bool
 	Total, Done, Refused int // fragments; Refused are not part of Done
+	// NotHeld says why its media is not held on the hub although the trigger asked for that.
+	NotHeld string
 }
 
 // Inbox has the messages that came.
@@ -158,7 +160,7 @@ func (r *Requests) receive(ctx context.Context, payload []byte, repeated bool) {
 // answer says how far an event is, at once if somebody asked, or else when it is due.
 func (r *Requests) answer(a *awaited, asked bool) {
 	p, known := r.o.Progress(a.id)
-	out := answer{EventID: a.id, StreamNames: p.Streams, Status: Running, Open: p.Open, Done: p.Done, Total: p.Total}
+	out := answer{EventID: a.id, StreamNames: p.Streams, Status: Running, Open: p.Open, Done: p.Done, Total: p.Total, NotHeld: p.NotHeld}
 	switch {
 	case !known:
 		out.Status, out.Details = Failed, "The event is no longer kept."

@@ -2,8 +2,11 @@ package evidence
 
 import (
 	"crypto/elliptic"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +63,7 @@ func TestSignaturesOfOtherForms(t *testing.T) {
 		"kid":              {jose.ES256, ecDevice.PrivateKey, false, use, members{"kid": "1"}, "has other members"},
 		"no certificate":   {jose.ES256, ecDevice.PrivateKey, false, use, members{"x5t#S256": ""}, "names another certificate"},
 	} {
-		options := (&jose.SignerOptions{}).WithHeader("x5t#S256", print(c.rsa))
+		options := (&jose.SignerOptions{}).WithHeader("x5t#S256", print(c.rsa)).WithHeader("certificates", thumbprint(certificateText(c.rsa)))
 		if c.typ != "" {
 			options = options.WithType(c.typ)
 		}
@@ -74,6 +77,9 @@ func TestSignaturesOfOtherForms(t *testing.T) {
 		jws, err := signer.Sign(text)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
+		}
+		if low := lowest(jws.Signatures[0].Signature, ecDevice.Leaf.PublicKey); !c.rsa && low != nil {
+			jws.Signatures[0].Signature = low
 		}
 		compact, err := jws.DetachedCompactSerialize()
 		if err != nil {
@@ -98,7 +104,7 @@ func TestSignaturesWrittenInAnotherWay(t *testing.T) {
 	}
 	head, tail, _ := strings.Cut(string(signed.Signature), "..")
 	encoded := base64.RawURLEncoding.EncodeToString
-	print := thumbprint(device.Certificate[0])
+	print, all := thumbprint(device.Certificate[0]), `"certificates":"`+thumbprint(signed.Certificate)+`",`
 	const last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	next := last[strings.IndexByte(last, tail[len(tail)-1])^1]
 	for name, c := range map[string]struct{ text, want string }{
@@ -108,15 +114,82 @@ func TestSignaturesWrittenInAnotherWay(t *testing.T) {
 		"standard base64":  {head + ".." + strings.Repeat("+", len(tail)), "not strict base64url"},
 		"with its payload": {head + "." + encoded(text) + "." + tail, "not a JWS without its payload"},
 		"no signature":     {head + "..", "not one of the manifest"},
-		"none": {encoded([]byte(`{"alg":"none","typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + "..",
+		"none": {encoded([]byte(`{"alg":"none",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + "..",
 			"not one of the key's"},
-		"another order": {encoded([]byte(`{"typ":"`+signatureType+`","alg":"ES256","x5t#S256":"`+print+`"}`)) + ".." + tail, "has other members"},
-		"alg twice": {encoded([]byte(`{"alg":"none","alg":"ES256","typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail,
-			"has other members"},
-		"spaces": {encoded([]byte(`{ "alg":"ES256","typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail, "has other members"},
+		"another order": {
+			encoded([]byte(`{"typ":"`+signatureType+`",`+all+`"alg":"ES256","x5t#S256":"`+print+`"}`)) + ".." + tail,
+			"has other members",
+		},
+		"alg twice": {
+			encoded([]byte(`{"alg":"none","alg":"ES256",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail,
+			"has other members",
+		},
+		"spaces": {
+			encoded([]byte(`{ "alg":"ES256",`+all+`"typ":"`+signatureType+`","x5t#S256":"`+print+`"}`)) + ".." + tail,
+			"has other members",
+		},
 	} {
 		_, err := verify(packed(t, Signed{text, []byte(c.text), signed.Certificate}, media), Trust{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTheOtherFormOfASignatureIsRefused: from the signature (r, s) of a curve everybody can make (r, n-s), which is as valid.
+func TestTheOtherFormOfASignatureIsRefused(t *testing.T) {
+	t.Parallel()
+	m, media := sample(t)
+	text, _ := m.Encode()
+	for _, c := range []elliptic.Curve{elliptic.P256(), elliptic.P384()} {
+		device := certificate(t, curve(t, c), nil, nil)
+		for range 8 { // half of what a key makes has the other form
+			signed, err := Sign(text, device)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := verify(packed(t, signed, media), Trust{Certificate: device.Leaf}); err != nil {
+				t.Fatal(err)
+			}
+			head, tail, _ := strings.Cut(string(signed.Signature), "..")
+			data, _ := base64.RawURLEncoding.DecodeString(tail)
+			s := data[len(data)/2:]
+			new(big.Int).Sub(c.Params().N, new(big.Int).SetBytes(s)).FillBytes(s)
+			signed.Signature = []byte(head + ".." + base64.RawURLEncoding.EncodeToString(data))
+			if _, err := verify(packed(t, signed, media), Trust{}); err == nil || !strings.Contains(err.Error(), "not in the form") {
+				t.Errorf("%s: %v", c.Params().Name, err)
+			}
+		}
+	}
+}
+
+// TestOtherIssuersAreRefused: the certificates behind that of the key are signed as well.
+func TestOtherIssuersAreRefused(t *testing.T) {
+	t.Parallel()
+	issuer := certificate(t, curve(t, elliptic.P256()), nil, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
+	device := certificate(t, curve(t, elliptic.P256()), issuer, nil)
+	alone := *device
+	device.Certificate = append(device.Certificate, issuer.Certificate[0])
+	stranger := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate(t, rsaKey(), nil, nil).Certificate[0]})
+	m, media := sample(t)
+	text, _ := m.Encode()
+	one, err := Sign(text, &alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := Sign(text, device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(packed(t, two, media), Trust{Certificate: device.Leaf}); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]Signed{
+		"one less": {text, two.Signature, one.Certificate}, "one more": {text, one.Signature, two.Certificate},
+		"a stranger": {text, two.Signature, slices.Concat(two.Certificate, stranger)},
+		"twice":      {text, two.Signature, slices.Concat(one.Certificate, one.Certificate)},
+	} {
+		if _, err := verify(packed(t, s, media), Trust{}); err == nil || !strings.Contains(err.Error(), "not those that were signed") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

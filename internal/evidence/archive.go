@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -160,19 +161,26 @@ func NewArchive(file File, s Signed) (*Archive, error) {
 // Media is where the media is written.
 func (a *Archive) Media() *io.OffsetWriter { return io.NewOffsetWriter(a.file, a.media) }
 
-// Finish writes what surrounds the media, once that is complete. It returns the size of the archive.
-func (a *Archive) Finish() (int64, error) {
+// ErrShort means that there is less media than the manifest says.
+var ErrShort = errors.New("the media is shorter than its manifest says")
+
+// Finish reads the media, once that is complete, and writes what surrounds it, unless ctx ends before. It returns the size of the archive.
+func (a *Archive) Finish(ctx context.Context) (int64, error) {
 	e := &a.entries[3]
 	sum := crc32.NewIEEE()
-	if n, err := io.Copy(sum, io.NewSectionReader(a.file, a.media, e.size)); err != nil || n < e.size {
-		return 0, errors.Join(err, errors.New("the media is shorter than its manifest says"))
+	n, err := io.Copy(sum, &reading{ctx: ctx, r: io.NewSectionReader(a.file, a.media, e.size)})
+	if err != nil {
+		return 0, err
+	}
+	if n < e.size {
+		return 0, ErrShort
 	}
 	e.crc = sum.Sum32()
 	if _, err := a.file.WriteAt(e.local(), e.offset); err != nil {
 		return 0, err
 	}
 	end := directory(a.entries, a.media+e.size)
-	_, err := a.file.WriteAt(end, a.media+e.size)
+	_, err = a.file.WriteAt(end, a.media+e.size)
 	return a.media + e.size + int64(len(end)), err
 }
 

@@ -134,7 +134,7 @@ func packed(tb testing.TB, signed Signed, media []byte) []byte {
 	}
 	var size int64
 	if err == nil {
-		size, err = a.Finish()
+		size, err = a.Finish(context.Background())
 	}
 	if err != nil || size != int64(len(file.data)) {
 		tb.Fatal(size, err)
@@ -235,8 +235,8 @@ func regions(t *testing.T, data []byte) (from, to int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := int64(bytes.Index(data, []byte(MediaFile))) + int64(len(MediaFile))
-	return at, at + o.media.Size()
+	_, at, size := o.media.Outer() // the manifest has the file's name, too
+	return at, at + size
 }
 
 // TestEveryFlippedBitIsRefused, of the manifest, the signature, the certificate, and all that the archive has around them, and 1,000 of the
@@ -378,6 +378,7 @@ func TestManifestsThatAreRead(t *testing.T) {
 		"a later version":   {`"version": 1`, `"version": 2`, "later version of the form"},
 		"another kind":      {Kind, "something", "a member is unknown"},
 		"other sizes":       {`"bytes": 2000`, `"bytes": 2001`, "contradict each other"},
+		"sizes that wrap":   {`"bytes": 300`, `"bytes": 9223372036854775807`, "contradict each other"},
 		"negative sizes":    {`"bytes": 300`, `"bytes": -300`, "contradict each other"},
 		"another claim":     {Claim, "It is true.", "contradict each other"},
 	} {

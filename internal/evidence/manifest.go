@@ -123,9 +123,15 @@ type Lost struct {
 	File string    `json:"file"`
 }
 
-// Encode returns the bytes of a manifest.
+// Encode returns the bytes of a manifest. What is not UTF-8 in a name of a file, or another text, is replaced.
 func (m Manifest) Encode() ([]byte, error) {
 	text, err := canonical(m)
+	if err == nil && bytes.Contains(text, []byte(`\ufffd`)) { // where it was replaced; a reader has it without the escape
+		m = Manifest{}
+		if err = json.Unmarshal(text, &m); err == nil {
+			text, err = canonical(m)
+		}
+	}
 	if err == nil && len(text) > MaxManifest {
 		return nil, fmt.Errorf("its manifest would have %d bytes, at most %d are read", len(text), MaxManifest)
 	}
@@ -171,13 +177,17 @@ func parseManifest(text []byte) (m Manifest, err error) {
 
 // check finds what no agent writes.
 func (m Manifest) check() error {
-	sum := m.Media.Head.Bytes + m.Media.Tail.Bytes
-	negative := m.Media.Head.Bytes < 0 || m.Media.Tail.Bytes < 0
-	for _, f := range m.Fragments {
-		sum += f.Bytes
-		negative = negative || f.Bytes <= 0 || sum < 0
+	left, wrong := m.Media.Bytes, false
+	take := func(n, least int64) {
+		wrong = wrong || n < least || n > left
+		left -= n
 	}
-	if negative || sum != m.Media.Bytes || m.Media.File != nameMedia || len(m.Fragments) == 0 || m.Claim != Claim {
+	take(m.Media.Head.Bytes, 0)
+	take(m.Media.Tail.Bytes, 0)
+	for _, f := range m.Fragments {
+		take(f.Bytes, 1)
+	}
+	if wrong || left != 0 || m.Media.File != nameMedia || len(m.Fragments) == 0 || m.Claim != Claim {
 		return errors.New("its numbers contradict each other")
 	}
 	return nil

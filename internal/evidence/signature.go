@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -32,9 +33,10 @@ const (
 // header is the protected header of a signature, with the members in the order of its text. Anything else is refused: `crit`, keys and
 // addresses of keys.
 type header struct {
-	Algorithm   string `json:"alg"`
-	Type        string `json:"typ"`
-	Certificate string `json:"x5t#S256"`
+	Algorithm    string `json:"alg"`
+	Certificates string `json:"certificates"` // as thumbprint, of the file with all of them: it is signed, too
+	Type         string `json:"typ"`
+	Certificate  string `json:"x5t#S256"`
 }
 
 // Signed are the parts of an archive beside the media.
@@ -53,7 +55,12 @@ func Sign(manifest []byte, device *tls.Certificate) (s Signed, err error) {
 	if err != nil {
 		return s, err
 	}
-	options := (&jose.SignerOptions{}).WithType(signatureType).WithHeader("x5t#S256", thumbprint(device.Certificate[0]))
+	s = Signed{Manifest: manifest}
+	for _, der := range device.Certificate {
+		s.Certificate = append(s.Certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	options := (&jose.SignerOptions{}).WithType(signatureType).WithHeader("x5t#S256", thumbprint(device.Certificate[0])).
+		WithHeader("certificates", thumbprint(s.Certificate))
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: device.PrivateKey}, options)
 	if err != nil {
 		return s, fmt.Errorf("cannot sign evidence: %w", err)
@@ -62,21 +69,40 @@ func Sign(manifest []byte, device *tls.Certificate) (s Signed, err error) {
 	if err != nil {
 		return s, fmt.Errorf("cannot sign evidence: %w", err)
 	}
+	own := signed.Signatures[0].Signature
+	if low := lowest(own, device.PrivateKey.(crypto.Signer).Public()); low != nil {
+		copy(own, low)
+	}
 	text, err := signed.DetachedCompactSerialize()
 	if err != nil {
 		return s, fmt.Errorf("cannot sign evidence: %w", err)
 	}
-	s = Signed{Manifest: manifest, Signature: []byte(text)}
-	for _, der := range device.Certificate {
-		s.Certificate = append(s.Certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	}
+	s.Signature = []byte(text)
 	return s, nil
 }
 
 // thumbprint is the member x5t#S256 of a certificate (RFC 7515, 4.1.8).
-func thumbprint(der []byte) string {
-	sum := sha256.Sum256(der)
+func thumbprint(data []byte) string {
+	sum := sha256.Sum256(data)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// lowest returns the one of the two forms of a signature of a curve that counts, and nil where it has that form. From a signature (r, s)
+// everybody can make (r, n-s), which is as valid: the lower one counts.
+func lowest(signature []byte, public crypto.PublicKey) []byte {
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return nil
+	}
+	n, half := key.Params().N, len(signature)/2
+	s := new(big.Int).SetBytes(signature[half:])
+	other := new(big.Int).Sub(n, s)
+	if other.Sign() < 0 || s.Cmp(other) <= 0 {
+		return nil // one beyond n is not valid in any form
+	}
+	low := bytes.Clone(signature)
+	other.FillBytes(low[half:])
+	return low
 }
 
 // algorithmOf returns the one algorithm with which a key signs.
@@ -120,7 +146,7 @@ func checkSignature(s Signed) (chain []*x509.Certificate, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkHeader(s.Signature, chain[0].Raw, algorithms); err != nil {
+	if err := checkHeader(s, chain[0], algorithms); err != nil {
 		return nil, err
 	}
 	signed, err := jose.ParseDetached(string(s.Signature), s.Manifest, algorithms)
@@ -134,8 +160,9 @@ func checkSignature(s Signed) (chain []*x509.Certificate, err error) {
 }
 
 // checkHeader accepts the text of a signature as Sign writes it, bit by bit.
-func checkHeader(text, certificate []byte, algorithms []jose.SignatureAlgorithm) error {
-	parts := strings.Split(string(text), ".")
+func checkHeader(signed Signed, certificate *x509.Certificate, algorithms []jose.SignatureAlgorithm) error {
+	text := string(signed.Signature)
+	parts := strings.Split(text, ".")
 	if len(text) > maxSignature || len(parts) != 3 || parts[1] != "" {
 		return errors.New("its signature is not a JWS without its payload")
 	}
@@ -146,6 +173,7 @@ func checkHeader(text, certificate []byte, algorithms []jose.SignatureAlgorithm)
 		}
 	}
 	data, _ := base64.RawURLEncoding.DecodeString(parts[0])
+	signature, _ := base64.RawURLEncoding.DecodeString(parts[2])
 	var h header
 	if err := json.Unmarshal(data, &h); err != nil {
 		return errors.New("the header of its signature is not JSON")
@@ -153,11 +181,15 @@ func checkHeader(text, certificate []byte, algorithms []jose.SignatureAlgorithm)
 	again, err := json.Marshal(h)
 	switch {
 	case err != nil || !bytes.Equal(again, data):
-		return errors.New("the header of its signature has other members than alg, typ and x5t#S256")
+		return errors.New("the header of its signature has other members than alg, certificates, typ and x5t#S256")
 	case h.Type != signatureType:
 		return errors.New("its signature was made for another use")
-	case h.Certificate != thumbprint(certificate):
+	case h.Certificate != thumbprint(certificate.Raw):
 		return errors.New("its signature names another certificate")
+	case h.Certificates != thumbprint(signed.Certificate):
+		return errors.New("the certificates of its issuers are not those that were signed")
+	case lowest(signature, certificate.PublicKey) != nil:
+		return errors.New("its signature is not in the form in which it is written")
 	}
 	for _, a := range algorithms {
 		if h.Algorithm == string(a) {

@@ -33,7 +33,6 @@ type Verdict struct {
 	Subject     string // of the certificate
 	Issuer      string
 	Fingerprint string // SHA-256 of the certificate, hexadecimal
-	Algorithm   string
 }
 
 // PartSigner is the part of evidence that is intact and signed by somebody else.

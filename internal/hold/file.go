@@ -77,9 +77,10 @@ func (f *File) Find(id string) (Hold, bool) {
 	return f.live[i], true
 }
 
-// Add adds a hold, durably. It is in the list once commit was called; after an error it is not, though the disk may have it.
+// Add adds a hold, durably, in place of one with the same ID. It is in the list once commit was called; after an error it is not, though
+// the disk may have it.
 func (f *File) Add(h Hold) (commit func(), err error) {
-	after := append(f.List(), h)
+	after := append(slices.DeleteFunc(f.List(), func(other Hold) bool { return other.ID == h.ID }), h)
 	if err := f.write(record{Add: &h}, after); err != nil {
 		return nil, err
 	}

@@ -105,6 +105,20 @@ func (h Hold) Same(other Hold) bool {
 	return h == other
 }
 
+// With returns the hold as it also holds the times of another one, and all between, and lasts at least as long. The rest stays.
+func (h Hold) With(other Hold) Hold {
+	if other.From.Before(h.From) {
+		h.From = other.From
+	}
+	if other.To.After(h.To) {
+		h.To = other.To
+	}
+	if other.Until.IsZero() || !h.Until.IsZero() && other.Until.After(h.Until) {
+		h.Until = other.Until
+	}
+	return h
+}
+
 // Over reports whether the hold has ended by itself.
 func (h Hold) Over(now time.Time) bool { return !h.Until.IsZero() && !now.Before(h.Until) }
 

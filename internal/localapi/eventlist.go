@@ -23,6 +23,8 @@ type EventRequest struct {
 	Post    *float64  `json:"postSeconds,omitempty"` // default: 30
 	Reason  string    `json:"reason,omitempty"`
 	Source  string    `json:"source,omitempty"` // default: "api"
+	// Hold is how long after the end of the event a hold keeps its media on the hub. Missing or 0: no hold does.
+	Hold float64 `json:"holdSeconds,omitempty"`
 }
 
 // TriggeredEvent is the answer: the event is on the disk.
@@ -55,6 +57,11 @@ type EventStream struct {
 	UploadedBytes int64  `json:"uploadedBytes"`
 	Final         bool   `json:"final"` // all of it is in the cloud, but for what is refused
 	OnHub         bool   `json:"onHub"` // some of it is on the hub too
+	// Hold is the ID of the hold that keeps its media until HeldUntil (missing: until it is removed), where the trigger asked for one.
+	Hold      string    `json:"hold,omitempty"`
+	HeldUntil time.Time `json:"heldUntil,omitzero"`
+	// NotHeld says why the media is not held although the trigger asked for that, or what was added to it is not.
+	NotHeld string `json:"notHeld,omitempty"`
 }
 
 func (s *Server) postEvent(r *request) (any, error) {
@@ -65,7 +72,7 @@ func (s *Server) postEvent(r *request) (any, error) {
 	if err := json.Unmarshal(r.body, &in); err != nil {
 		return nil, refused(errors.New("the request is not the JSON of an event: " + err.Error()))
 	}
-	out, err := s.o.Agent.TriggerEvent(in)
+	out, err := s.o.Agent.TriggerEvent(r.Context(), in, r.peer())
 	return out, refused(err)
 }
 
@@ -86,7 +93,7 @@ func (c *Client) TriggerEvent(ctx context.Context, r EventRequest) (done Trigger
 	if err != nil {
 		return done, err
 	}
-	answer, err := c.call(ctx, http.MethodPost, pathEvents, string(body))
+	answer, err := c.patient().call(ctx, http.MethodPost, pathEvents, string(body))
 	if err == nil {
 		err = json.Unmarshal(answer, &done)
 	}

@@ -108,15 +108,20 @@ func (c *Client) Holds(ctx context.Context, stream string) (list []Hold, err err
 	return list, err
 }
 
+// patient is the client for what adds a hold.
+func (c *Client) patient() *Client {
+	patient := *c.http
+	patient.Timeout = holdTimeout
+	return &Client{socket: c.socket, http: &patient}
+}
+
 // AddHold adds a hold.
 func (c *Client) AddHold(ctx context.Context, in HoldRequest) (done Hold, err error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return done, err
 	}
-	patient := *c.http
-	patient.Timeout = holdTimeout
-	answer, err := (&Client{socket: c.socket, http: &patient}).call(ctx, http.MethodPost, pathHolds, string(body))
+	answer, err := c.patient().call(ctx, http.MethodPost, pathHolds, string(body))
 	if err == nil {
 		err = json.Unmarshal(answer, &done)
 	}

@@ -36,7 +36,7 @@ type Agent struct {
 	AddHold      func(ctx context.Context, r HoldRequest, by string) (Hold, error)
 	RemoveHold   func(id, by string) (Hold, error)
 	Evidence     func(ctx context.Context, span Span) (Evidence, error)
-	TriggerEvent func(r EventRequest) (TriggeredEvent, error)
+	TriggerEvent func(ctx context.Context, r EventRequest, by string) (TriggeredEvent, error)
 	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
 	Events func(stream string, from, to time.Time, most int) []Event
 }

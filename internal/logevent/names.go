@@ -50,6 +50,7 @@ const (
 	StatusNotEncoded       Event = "status-not-encoded"
 	EventBegan             Event = "event-began"
 	EventFinished          Event = "event-finished"
+	EventNotHeld           Event = "event-not-held"
 	EventsFull             Event = "events-full"
 	EventsLost             Event = "events-lost"
 	EventsDenied           Event = "events-denied"

@@ -48,6 +48,7 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 	if !more.IsZero() {
 		until = more
 	}
+	var oldest, newest time.Time // when fragments start
 	sums := &sums{hash: sha256.New()}
 	_, _ = sums.hash.Write(sums.link[:]) // it never fails
 	result, err := export.Run(ctx, store, export.Options{Stream: stream, From: from, To: until, Copied: func(c export.Copied) error {
@@ -59,17 +60,18 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 		}
 		f.Bytes, f.SHA256 = sums.next()
 		m.Fragments = append(m.Fragments, f)
-		if e.From.IsZero() || c.From.Before(e.From) {
-			e.From = c.From
+		if oldest.IsZero() || c.From.Before(oldest) {
+			oldest = c.From
 		}
-		if end := c.From.Add(time.Millisecond); end.After(e.To) { // the export of that time has this fragment, and none behind it
-			e.To = end
+		if c.From.After(newest) {
+			newest = c.From
 		}
 		return nil
 	}}, sums)
 	if err != nil {
 		return e, err
 	}
+	e.From, e.To = exported(from, until, oldest, newest)
 	m.From, m.To = result.From.UTC(), result.To.UTC()
 	m.Media = sums.media()
 	m.Clock = clockOf(hub.Clock, store, stream, result)
@@ -90,6 +92,21 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 			stream, err)
 	}
 	return e, nil
+}
+
+// exported returns of which time the media of [from, to) is to be exported, of which fragments start between oldest and newest: it has
+// these, and none that are recorded meanwhile. It begins as asked, as the fragment before may end when the first one starts.
+func exported(from, to, oldest, newest time.Time) (begin, end time.Time) {
+	if begin = from; begin.IsZero() {
+		begin = oldest
+	}
+	if end = newest; begin.After(end) {
+		end = begin
+	}
+	if end = end.Add(time.Millisecond); !to.IsZero() && end.After(to) {
+		end = to
+	}
+	return begin, end
 }
 
 // newManifest returns a manifest without media.
@@ -135,7 +152,6 @@ type sums struct {
 	ended int64 // how much is in fragments that ended
 	link  [sha256.Size]byte
 	hash  hash.Hash
-	tail  string
 }
 
 // Write implements io.Writer.
@@ -185,8 +201,9 @@ func moreTo(ctx context.Context, store *segment.Store, stream string, to time.Ti
 	if to.IsZero() {
 		return more
 	}
-	last := to // the end of the media up to there without a gap
-	for _, info := range store.SegmentsFrom(segment.Before(stream), to.Add(-segment.GapAfter), time.Time{}, 3) {
+	const most = 10 // segments, which may be as short as a second
+	last := to      // the end of the media up to there without a gap
+	for _, info := range store.SegmentsFrom(segment.Before(stream), to.Add(-segment.GapAfter), time.Time{}, most) {
 		r, err := store.OpenSegmentWhile(ctx, info.Key)
 		if err != nil {
 			if errors.Is(err, segment.ErrNotFound) {
@@ -197,7 +214,10 @@ func moreTo(ctx context.Context, store *segment.Store, stream string, to time.Ti
 		fragments, _, err := r.Fragments()
 		for _, f := range fragments {
 			start := r.RecordedAt(f.Start)
-			if start.Before(to) {
+			if start.Before(to) { // the fragment of that time may last for long
+				if end := r.RecordedAt(f.Last); end.After(last) {
+					last = end
+				}
 				continue
 			}
 			if start.Sub(last) > segment.GapAfter {

@@ -85,7 +85,7 @@ func archived(t *testing.T, s *segment.Store, h Hub, from, to time.Time) *os.Fil
 		_, err = export.Run(t.Context(), s, export.Options{Stream: "door", From: made.From, To: made.To}, a.Media())
 	}
 	if err == nil {
-		_, err = a.Finish()
+		_, err = a.Finish(t.Context())
 	}
 	if err != nil {
 		t.Fatal(err)

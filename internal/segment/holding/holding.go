@@ -106,7 +106,35 @@ func (b *Book) Ask(ctx context.Context, h hold.Hold, known []string, now time.Ti
 func (b *Book) Add(ctx context.Context, h hold.Hold) (Kept, error) {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	st, before, err := b.admit(h)
+	return b.add(ctx, h, false)
+}
+
+// Extend is Add, but where there is a hold with the ID of the same stream, that one also holds the times of h from then on, and lasts at
+// least as long; after an error it is as before.
+func (b *Book) Extend(ctx context.Context, h hold.Hold) (Kept, error) {
+	b.changing.Lock()
+	defer b.changing.Unlock()
+	before, ok := b.Find(h.Stream, h.ID)
+	if ok {
+		h = before.With(h)
+	}
+	return b.add(ctx, h, ok)
+}
+
+// Find returns the hold of a stream with that ID.
+func (b *Book) Find(stream, id string) (hold.Hold, bool) {
+	b.o.Lock.Lock()
+	defer b.o.Lock.Unlock()
+	st := b.o.Streams()[stream]
+	if st == nil {
+		return hold.Hold{}, false
+	}
+	return st.Holds.Find(id)
+}
+
+// add is Add. replaces: in place of the hold with the same ID. Call with changing held.
+func (b *Book) add(ctx context.Context, h hold.Hold, replaces bool) (Kept, error) {
+	st, before, err := b.admit(h, replaces)
 	if err != nil || before != nil {
 		return orZero(before), err
 	}
@@ -140,8 +168,10 @@ func (b *Book) Add(ctx context.Context, h hold.Hold) (Kept, error) {
 	if err != nil {
 		return Kept{}, err
 	}
-	logevent.HoldAdded.Log(b.o.Log, zap.String("stream", h.Stream), zap.String("hold", h.ID), zap.Time("from", h.From), zap.Time("to", h.To),
-		zap.String("reason", h.Reason), zap.String("askedBy", h.Source), zap.Int64("bytes", added.Bytes))
+	if !replaces {
+		logevent.HoldAdded.Log(b.o.Log, zap.String("stream", h.Stream), zap.String("hold", h.ID), zap.Time("from", h.From),
+			zap.Time("to", h.To), zap.String("reason", h.Reason), zap.String("askedBy", h.Source), zap.Int64("bytes", added.Bytes))
+	}
 	b.reportUse()
 	return added, nil
 }
@@ -163,7 +193,7 @@ func unwritten(st *streams.Stream, err error) error {
 }
 
 // admit checks what does not depend on sizes. before is the equal hold that exists already.
-func (b *Book) admit(h hold.Hold) (st *streams.Stream, before *Kept, err error) {
+func (b *Book) admit(h hold.Hold, replaces bool) (st *streams.Stream, before *Kept, err error) {
 	b.o.Lock.Lock()
 	defer b.o.Lock.Unlock()
 	if err := b.o.Usable(h.Stream); err != nil {
@@ -172,7 +202,7 @@ func (b *Book) admit(h hold.Hold) (st *streams.Stream, before *Kept, err error) 
 	if of, other, ok := b.find(h.ID); ok && other.Stream == h.Stream && h.Same(other) {
 		same := kept(of, other)
 		return of, &same, nil
-	} else if ok {
+	} else if ok && !replaces {
 		return nil, nil, health.UserFault(hold.CodeRequest, nil, "There is another hold with the ID %s, of stream %s: choose another ID.", h.ID,
 			other.Stream)
 	}
@@ -182,7 +212,7 @@ func (b *Book) admit(h hold.Hold) (st *streams.Stream, before *Kept, err error) 
 		return nil, nil, health.UserFault(hold.CodeRequest, nil, "Nothing is recorded of a stream %s yet, so there is nothing to hold.", h.Stream)
 	case st.Holds.Broken() != nil:
 		return nil, nil, unreadable(st)
-	case st.Holds.Len() >= hold.Most:
+	case st.Holds.Len() >= hold.Most && !replaces:
 		return nil, nil, health.UserFault(hold.CodeRequest, nil, "Stream %s has %d holds, as many as a stream may have: remove some first.",
 			h.Stream, hold.Most)
 	}
