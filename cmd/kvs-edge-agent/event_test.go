@@ -128,7 +128,7 @@ func anEventIsInTheCloudAtOnceAndNothingElse(t *testing.T, w world) {
 	s := newEventSite(t, w, camera)
 	s.start()
 	s.awaitRecorded("door", 300) // 12 s
-	e := s.trigger("bell", 5, 4)
+	s.trigger("bell", 5, 4)
 	// The pre-roll is there while the event is still open.
 	s.eventually("the first fragment", func() error {
 		if len(s.cloud.Media().Fragments("door")) == 0 {
@@ -136,7 +136,7 @@ func anEventIsInTheCloudAtOnceAndNothingElse(t *testing.T, w world) {
 		}
 		return nil
 	})
-	e = s.awaitFinal("bell")
+	e := s.awaitFinal("bell")
 	s.expectComplete(e, 0)
 	fragments := s.cloud.Media().Fragments("door")
 	if n := e.Streams[0].Uploaded; n != len(fragments) || n != e.Streams[0].Recorded {
@@ -357,10 +357,10 @@ func eventsAreCompleteHoweverOftenTheAgentIsKilled(t *testing.T, w world) {
 	}
 	s.start()
 	frames, fragments := 0, 0
-	sent := sentBy(camera.Sessions())
-	have, _, err := cloudFrames(cloud, "door")
+	var have tally
 	for n := range kills {
 		e := s.awaitFinal(fmt.Sprint("e", n))
+		var err error
 		if have, _, err = cloudFrames(cloud, "door"); err != nil {
 			t.Fatal(err)
 		}
@@ -371,7 +371,7 @@ func eventsAreCompleteHoweverOftenTheAgentIsKilled(t *testing.T, w world) {
 		frames += want.distinct()
 		fragments += e.Streams[0].Uploaded
 	}
-	sent = sentBy(camera.Sessions())
+	sent := sentBy(camera.Sessions())
 	if foreign := have.missingFrom(sent); foreign > 0 {
 		t.Errorf("the cloud has %d frames that the camera did not send", foreign)
 	}
