@@ -39,7 +39,7 @@ var plants = []struct{ file, line, code string }{
 		"func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration, err error) {",
 		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/run.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
-	{"segment/syncqueue.go", "func (q *syncQueue) run(ctx context.Context) error {", once(10)},
+	{"segment/syncqueue/syncqueue.go", "func (q *Queue[W]) Run(ctx context.Context, sync func(w W, pause time.Duration) error) error {", once(10)},
 	{"kvsconfig/listing.go", "func (l *lister) once(ctx context.Context) (listing, error) {", once(1)},
 	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},
 	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", once(30)},
