@@ -137,6 +137,27 @@ func (u *upgrade) moveInTime() {
 			u.moveFile(path, name, at, by)
 		}
 	})
+	u.moveLosses(by)
+}
+
+// moveLosses moves the times at which media was deleted before its upload: after a day they are no longer a condition.
+func (u *upgrade) moveLosses(by time.Duration) {
+	u.t.Helper()
+	path := filepath.Join(filepath.Dir(u.recordings()), "state", "deleted-before-upload.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	data = regexp.MustCompile(`"20\d\d-[^"]*Z"`).ReplaceAllFunc(data, func(text []byte) []byte {
+		at, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(text))
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		return at.Add(by).AppendFormat(nil, `"`+time.RFC3339Nano+`"`)
+	})
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		u.t.Fatal(err)
+	}
 }
 
 func (u *upgrade) eachFile(do func(path, name string)) {
