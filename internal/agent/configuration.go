@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/eventrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/holdrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
@@ -147,6 +148,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 			{What: "Applying the hub's configurations", Run: syncer.Run},
 			{What: "Following the cloud's upload requests", Run: uploads.Run},
 			{What: "Following the cloud's events", Run: events.Run},
+			{What: "Following the cloud's requests about holds", Run: a.holdRequests(c, mqtt).Run},
 			{What: "The connection to AWS IoT", Run: mqtt.Run},
 		},
 		Retry: func() {
@@ -154,6 +156,14 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 			mqtt.RetryRetained()
 		},
 	}, nil
+}
+
+// holdRequests are what the cloud asks for about holds.
+func (a *Agent) holdRequests(c *configuration, mqtt *iotconfig.Client) *holdrequest.Requests {
+	return holdrequest.New(holdrequest.Options{
+		Inbox: mqtt.Holds(), Publish: mqtt.PublishHold, By: a.cloudBy("hold"), Add: a.holds.AddForCloud, Remove: a.holds.Remove,
+		Known: a.holds.Known, Now: time.Now, Log: c.log, Health: c.health,
+	})
 }
 
 // loadPatience is how long sources wait at the start for one that takes precedence over them, and may want the same streams.

@@ -56,6 +56,22 @@ func (h *Holds) Remove(id, by string) (hold.Hold, error) {
 	return h.o.Book.Remove(id, by, h.o.Now())
 }
 
+// AddForCloud is how the cloud asks for a hold. It returns how many segments that holds, and their bytes.
+func (h *Holds) AddForCloud(ctx context.Context, wanted hold.Hold) (segments int, bytes int64, err error) {
+	kept, err := h.Add(ctx, wanted)
+	return kept.Segments, kept.Bytes, err
+}
+
+// Known reports whether there is a hold with that ID.
+func (h *Holds) Known(id string) bool {
+	for _, stream := range h.o.Streams() {
+		if _, ok := h.o.Book.Find(stream, id); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // AddForPeer is how a peer of the local API asks for a hold.
 func (h *Holds) AddForPeer(ctx context.Context, r localapi.HoldRequest, by string) (localapi.Hold, error) {
 	kept, err := h.Add(ctx, hold.Hold{ID: r.ID, Stream: r.Stream, From: r.From, To: r.To, Reason: r.Reason, Source: by, Until: r.Until})

@@ -59,7 +59,7 @@ func (u UploadRequests) Take(each func(payload []byte, acknowledge func())) {
 	}
 }
 
-// Events are the messages that trigger events and have come.
+// Events are the messages that trigger events, or ask for holds, and have come.
 type Events struct{ inbox *inbox }
 
 // Ready receives when there may be messages.
