@@ -3,6 +3,7 @@ package holdrequest
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -11,10 +12,10 @@ import (
 )
 
 const (
-	// maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
-	maxMessage = 128 << 10
 	// maxRequestID bounds the id of a request, in bytes.
 	maxRequestID = 128
+	// maxShownID bounds the id of a hold in an answer, in bytes: a longer one is wrong.
+	maxShownID = 64
 )
 
 // The values of Action in hold.
@@ -31,14 +32,14 @@ const (
 
 // request is the payload of hold.
 type request struct {
-	RequestID  string            `json:"RequestId"`
-	Action     string            `json:"Action"`
-	HoldID     string            `json:"HoldId"`
-	StreamName string            `json:"StreamName"`
-	From       *edgeconfig.Epoch `json:"From"`
-	To         *edgeconfig.Epoch `json:"To"`
-	Until      *edgeconfig.Epoch `json:"Until"`
-	Reason     string            `json:"Reason"`
+	RequestID  string           `json:"RequestId"`
+	Action     string           `json:"Action"`
+	HoldID     string           `json:"HoldId"`
+	StreamName string           `json:"StreamName"`
+	From       edgeconfig.Epoch `json:"From"`
+	To         edgeconfig.Epoch `json:"To"`
+	Until      edgeconfig.Epoch `json:"Until"` // zero: the hold does not end by itself
+	Reason     string           `json:"Reason"`
 }
 
 // answer is the payload of hold/status.
@@ -60,56 +61,88 @@ func (a answer) encode(now time.Time) ([]byte, error) {
 	return json.Marshal(a)
 }
 
-// parse reads a message. Where it cannot be followed, wrong is a sentence that says why; the request still has its id as far as it
-// could be read.
+// parse reads a message. Where it cannot be followed, wrong is a sentence that says why; the request still has the members that
+// could be read, and only so much of them that an answer can have it.
 func parse(payload []byte) (in request, wrong string) {
-	if len(payload) > maxMessage {
-		return in, fmt.Sprintf("The request has %d bytes; at most %d are allowed.", len(payload), maxMessage)
+	if len(payload) > kvslimit.MessageBytes {
+		return in, fmt.Sprintf("The request has %d bytes; at most %d are allowed.", len(payload), kvslimit.MessageBytes)
 	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(payload, &members) != nil || members == nil {
+	// Each member by itself, so that a wrong one does not hide who asks.
+	var members struct {
+		RequestID                                   json.RawMessage `json:"RequestId"`
+		HoldID                                      json.RawMessage `json:"HoldId"`
+		Action, StreamName, From, To, Until, Reason json.RawMessage
+	}
+	if json.Unmarshal(payload, &members) != nil {
 		return in, "The request is not a JSON object."
 	}
-	if json.Unmarshal(members["RequestId"], &in.RequestID) != nil || in.RequestID == "" {
-		return request{}, "RequestId is missing or not a string."
+	action, holdID, stream := text(members.Action), text(members.HoldID), text(members.StreamName)
+	if action == ActionAdd || action == ActionRemove {
+		in.Action = action
 	}
-	if n := len(in.RequestID); n > maxRequestID {
-		return request{RequestID: in.RequestID[:maxRequestID]}, fmt.Sprintf("RequestId has %d bytes; at most %d are allowed.", n, maxRequestID)
+	if kvslimit.IsStreamName(stream) {
+		in.StreamName = stream
 	}
-	id := in.RequestID
-	if err := json.Unmarshal(payload, &in); err != nil {
-		return request{RequestID: id}, "A member of the request is of the wrong kind: see docs/mqtt.md."
+	in.HoldID = cut(holdID, maxShownID)
+	id := text(members.RequestID)
+	in.RequestID = cut(id, maxRequestID)
+	switch {
+	case id == "":
+		return in, "RequestId is missing or not a string."
+	case len(id) > maxRequestID:
+		return in, fmt.Sprintf("RequestId has %d bytes; at most %d are allowed.", len(id), maxRequestID)
+	case in.Action == "":
+		return in, "Action must be ADD or REMOVE."
+	case holdID == "":
+		return in, "HoldId is missing or not a string: choose one, so that the request can be repeated."
+	case len(holdID) > maxShownID:
+		return in, fmt.Sprintf("HoldId has %d bytes; at most %d are allowed.", len(holdID), maxShownID)
+	case in.Action == ActionRemove:
+		return in, ""
+	case in.StreamName == "":
+		return in, "StreamName is missing or cannot be the name of a stream."
 	}
-	return in, in.wrong()
+	return in, in.readHold(members.From, members.To, members.Until, members.Reason)
 }
 
-// wrong says what a request lacks, in a sentence.
-func (r request) wrong() string {
-	switch r.Action {
-	case ActionAdd:
-		switch {
-		case r.HoldID == "":
-			return "HoldId is missing: choose one, so that the same request again is the same hold."
-		case !kvslimit.IsStreamName(r.StreamName):
-			return "StreamName is missing, or cannot be the name of a stream."
-		case r.From == nil || r.To == nil:
-			return "From or To is missing: both must be times in seconds since 1970, numbers."
+// readHold reads what only a request to add has, and returns what is wrong with that.
+func (r *request) readHold(from, to, until, reason json.RawMessage) (wrong string) {
+	for _, x := range []struct {
+		name     string
+		raw      json.RawMessage
+		at       *edgeconfig.Epoch
+		required bool
+	}{{"From", from, &r.From, true}, {"To", to, &r.To, true}, {"Until", until, &r.Until, false}} {
+		if !x.required && (len(x.raw) == 0 || string(x.raw) == "null") {
+			continue
 		}
-	case ActionRemove:
-		if r.HoldID == "" {
-			return "HoldId is missing."
+		if json.Unmarshal(x.raw, x.at) != nil {
+			return x.name + " is missing or wrong: it " + edgeconfig.ErrNotEpoch.Error() + "."
 		}
-	default:
-		return "Action must be ADD or REMOVE."
+	}
+	switch {
+	case !r.From.Before(r.To.Time):
+		return "To must be after From."
+	case json.Unmarshal(reason, &r.Reason) != nil || r.Reason == "":
+		return "Reason is missing or not a string: it is for those who find the hold later."
 	}
 	return ""
 }
 
+// text is a string of JSON; empty where it is none.
+func text(raw json.RawMessage) (s string) {
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// cut is the beginning of a text, in bytes.
+func cut(s string, limit int) string { return strings.ToValidUTF8(s[:min(len(s), limit)], "") }
+
 // hold is the hold that a request asks for. by is who asks.
 func (r request) hold(by string) hold.Hold {
-	h := hold.Hold{ID: r.HoldID, Stream: r.StreamName, From: r.From.Time, To: r.To.Time, Reason: r.Reason, Source: by}
-	if r.Until != nil {
-		h.Until = r.Until.Time
+	return hold.Hold{
+		ID: r.HoldID, Stream: r.StreamName, From: r.From.Time, To: r.To.Time, Until: r.Until.Time, Reason: r.Reason, Source: by,
 	}
-	return h
 }

@@ -56,10 +56,14 @@ func (h *Holds) Remove(id, by string) (hold.Hold, error) {
 	return h.o.Book.Remove(id, by, h.o.Now())
 }
 
-// AddForCloud is how the cloud asks for a hold. It returns how many segments that holds, and their bytes.
-func (h *Holds) AddForCloud(ctx context.Context, wanted hold.Hold) (segments int, bytes int64, err error) {
-	kept, err := h.Add(ctx, wanted)
-	return kept.Segments, kept.Bytes, err
+// ForCloud returns how the cloud asks for a hold: it returns how many segments that holds, and their bytes. settle waits until what the
+// cloud said before is in force, as it may have configured the stream just then.
+func (h *Holds) ForCloud(settle func(context.Context)) func(context.Context, hold.Hold) (segments int, bytes int64, err error) {
+	return func(ctx context.Context, wanted hold.Hold) (int, int64, error) {
+		settle(ctx)
+		kept, err := h.Add(ctx, wanted)
+		return kept.Segments, kept.Bytes, err
+	}
 }
 
 // Known reports whether there is a hold with that ID.
