@@ -11,7 +11,7 @@ import (
 // DefaultPercent is which part of the disk the holds may have together, unless a setting says otherwise.
 const DefaultPercent = 25
 
-// maxPercent leaves some space for what is not held.
+// maxPercent leaves some space for what is not held: recording continues.
 const maxPercent = 90
 
 // Max is how much all holds may have together. The zero value means DefaultPercent.
@@ -36,11 +36,11 @@ func ParseMax(text string) (Max, error) {
 	return Max{}, fmt.Errorf("%q is neither a size such as 500MB or 20GiB nor a part of the disk such as %d%%", text, DefaultPercent)
 }
 
-// Of returns the most on a disk of that size, in bytes.
+// Of returns the most on a disk of that size, in bytes: also of a larger size no more than the part that a part of the disk may be.
 func (m Max) Of(total uint64) int64 {
 	switch {
 	case m.Bytes > 0:
-		return m.Bytes
+		return min(m.Bytes, int64(total/100*maxPercent))
 	case m.Percent > 0:
 		return int64(float64(total) * m.Percent / 100)
 	default:

@@ -146,7 +146,8 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 	switch {
 	case err != nil:
 		return nil, c.failed(err)
-	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusForbidden:
+	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusForbidden,
+		resp.StatusCode != http.StatusOK && resp.Header.Get(ErrorHeader) != "": // the agent has said why
 		return nil, errors.New(strings.TrimSpace(string(answer)))
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("the agent on %s answered %s", c.socket, resp.Status)

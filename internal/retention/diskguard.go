@@ -232,8 +232,11 @@ func (k *Keeper) onHold(streams []string) string {
 		u := k.o.Store.Usage(stream)
 		bytes, holds = bytes+u.HeldBytes, holds+u.Holds
 	}
-	if bytes == 0 {
+	switch {
+	case bytes == 0:
 		return ""
+	case holds == 0:
+		return fmt.Sprintf(" Of the recordings %s are kept, as the file of holds of their stream cannot be read.", humanize.Bytes(bytes))
 	}
 	return fmt.Sprintf(" Of the recordings %s are kept by %s: `kvs-edge-agent hold list` lists them, and `kvs-edge-agent hold remove` ends "+
 		"one.", humanize.Bytes(bytes), humanize.Count(holds, "hold"))

@@ -323,6 +323,8 @@ func TestAFileOfHoldsThatCannotBeReadHoldsTheStream(t *testing.T) {
 	}
 	_, err = s.Holding().Add(t.Context(), holdOf(t, "three", "door", 0, time.Hour))
 	says(t, err, "holds-unreadable", "restore the file")
+	_, err = s.Holding().Remove("two", "somebody", time.Now())
+	says(t, err, "holds-unreadable", "restore the file")
 	says(t, s.DeleteStream(t.Context(), "door"), "holds-unreadable", "restore the file")
 	if list := s.Holding().List("door"); len(list) == 0 || !list[len(list)-1].Unreadable {
 		t.Errorf("%+v", list)

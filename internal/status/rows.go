@@ -241,7 +241,10 @@ func space(s Space) string {
 	if s.LimitBytes > 0 {
 		text = fmt.Sprintf("%s of %s (%d %%)", text, humanize.Bytes(s.LimitBytes), (s.UsedBytes-s.HeldBytes)*100/s.LimitBytes)
 	}
-	if s.Holds > 0 || s.HeldBytes > 0 {
+	switch {
+	case s.Holds == 0 && s.HeldBytes > 0:
+		text += fmt.Sprintf(" and %s held (its holds cannot be read)", humanize.Bytes(s.HeldBytes))
+	case s.Holds > 0:
 		text += fmt.Sprintf(" and %s held (%s)", humanize.Bytes(s.HeldBytes), humanize.Count(s.Holds, "hold"))
 	}
 	return text + fits(s.Forecast.Days)

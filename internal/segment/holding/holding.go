@@ -63,21 +63,33 @@ type Kept struct {
 // List returns the holds of a stream, or of all with "", in the order of streams and of their addition. Where the holds of a stream cannot
 // be read, an item says so.
 func (b *Book) List(stream string) []Kept {
-	b.o.Lock.Lock()
-	defer b.o.Lock.Unlock()
+	type listed struct {
+		st *streams.Stream
+		h  hold.Hold
+	}
+	var all []listed
 	list := []Kept{}
+	b.o.Lock.Lock()
 	for name, st := range b.o.Streams() {
 		if stream != "" && stream != name {
 			continue
 		}
 		for _, h := range st.Holds.List() {
-			list = append(list, kept(st, h))
+			all = append(all, listed{st, h})
 		}
 		if st.Holds.Broken() != nil {
 			u := st.Usage()
 			list = append(list, Kept{Hold: hold.Hold{Stream: name}, Segments: u.HeldSegments, Bytes: u.HeldBytes, Unreadable: true})
 		}
 	}
+	b.o.Lock.Unlock()
+	held := make([]Kept, len(all), len(all)+len(list))
+	for i, x := range all { // the lock is not kept, as each may take a walk through all segments of its stream
+		b.o.Lock.Lock()
+		held[i] = kept(x.st, x.h)
+		b.o.Lock.Unlock()
+	}
+	list = append(held, list...)
 	slices.SortStableFunc(list, func(a, c Kept) int { return strings.Compare(a.Stream, c.Stream) })
 	return list
 }
@@ -209,7 +221,8 @@ func (b *Book) admit(h hold.Hold, replaces bool) (st *streams.Stream, before *Ke
 	st = b.o.Streams()[h.Stream]
 	switch {
 	case st == nil || st.Device == 0:
-		return nil, nil, health.UserFault(hold.CodeRequest, nil, "Nothing is recorded of a stream %s yet, so there is nothing to hold.", h.Stream)
+		return nil, nil, health.UserFault(hold.CodeRequest, nil, "Nothing is recorded of a stream %s yet, so there is nothing to hold: "+
+			"add the hold when its recording has begun.", h.Stream)
 	case st.Holds.Broken() != nil:
 		return nil, nil, unreadable(st)
 	case st.Holds.Len() >= hold.Most && !replaces:
@@ -278,14 +291,28 @@ func (b *Book) find(id string) (*streams.Stream, hold.Hold, bool) {
 	return nil, hold.Hold{}, false
 }
 
+// unreadable returns a stream whose file of holds cannot be read; nil when there is none. Call with the lock held.
+func (b *Book) unreadable() *streams.Stream {
+	for _, st := range b.o.Streams() {
+		if st.Holds.Broken() != nil {
+			return st
+		}
+	}
+	return nil
+}
+
 // Remove ends a hold, and returns it. by is who asked for that. An error is a *health.Fault.
 func (b *Book) Remove(id, by string, now time.Time) (hold.Hold, error) {
 	b.changing.Lock()
 	defer b.changing.Unlock()
 	b.o.Lock.Lock()
 	st, h, ok := b.find(id)
+	unread := b.unreadable()
 	b.o.Lock.Unlock()
-	if !ok {
+	switch {
+	case !ok && unread != nil: // it may be there
+		return hold.Hold{}, unreadable(unread)
+	case !ok:
 		return hold.Hold{}, health.UserFault(hold.CodeRequest, nil, "There is no hold with the ID %s; `kvs-edge-agent hold list` lists "+
 			"those that there are.", health.Clean(id, 64))
 	}
