@@ -44,12 +44,14 @@ func gaps(expression string) (shortest, longest time.Duration, ok bool) {
 func (r *reader) joined(start, duration string, s desired.Schedule, expression string, length time.Duration) desired.Schedule {
 	shortest, longest, ok := gaps(expression)
 	switch {
-	case !ok || length <= shortest:
+	case !ok || length < shortest:
 		return s
 	case length >= longest:
 		r.notes = append(r.notes, fmt.Sprintf("%s is not shorter than the time from one start of %s to the next (%s), so it is always",
 			duration, start, humanize.Length(longest)))
 		return desired.Always()
+	case length == shortest:
+		return s
 	default:
 		r.notes = append(r.notes, fmt.Sprintf("%s is longer than the shortest time from one start of %s to the next (%s), so windows that "+
 			"overlap are one", duration, start, humanize.Length(shortest)))

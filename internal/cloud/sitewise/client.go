@@ -31,13 +31,14 @@ const (
 // Client speaks to SiteWise. Safe for concurrent use.
 type Client struct {
 	control, data *iotsitewise.Client
+	page          int32 // entries of a listing in one answer
 	credentials   aws.CredentialsProvider
 }
 
 // New returns a Client with the credentials, region and endpoints of cfg.
 func New(cfg awsclient.Config) *Client {
 	return &Client{
-		control: iotsitewise.NewFromConfig(cfg.SDK(endpoint.SiteWise), plainHost), credentials: cfg.Credentials(),
+		control: iotsitewise.NewFromConfig(cfg.SDK(endpoint.SiteWise), plainHost), credentials: cfg.Credentials(), page: pageSize,
 		data: iotsitewise.NewFromConfig(cfg.SDK(endpoint.SiteWiseData), plainHost),
 	}
 }
@@ -160,7 +161,7 @@ var errPages = errors.New("the pages of the answer do not end, so that it is not
 func (c *Client) Children(ctx context.Context, asset, hierarchy string) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
-	in := &iotsitewise.ListAssociatedAssetsInput{AssetId: &asset, HierarchyId: &hierarchy, MaxResults: aws.Int32(pageSize),
+	in := &iotsitewise.ListAssociatedAssetsInput{AssetId: &asset, HierarchyId: &hierarchy, MaxResults: aws.Int32(c.page),
 		TraversalDirection: types.TraversalDirectionChild}
 	for range maxPages {
 		out, err := c.control.ListAssociatedAssets(ctx, in)

@@ -194,7 +194,7 @@ func (c *Client) History(ctx context.Context, ref Ref, from, to time.Time, most 
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
 	in := &iotsitewise.GetAssetPropertyValueHistoryInput{AssetId: &ref.Asset, PropertyId: &ref.Property, StartDate: &from, EndDate: &to,
-		TimeOrdering: types.TimeOrderingAscending, MaxResults: aws.Int32(int32(min(most, pageSize)))}
+		TimeOrdering: types.TimeOrderingAscending, MaxResults: aws.Int32(min(int32(most), c.page))}
 	for range maxPages {
 		out, err := c.data.GetAssetPropertyValueHistory(ctx, in)
 		if err != nil {
