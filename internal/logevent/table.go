@@ -108,7 +108,7 @@ var configurationRows = []Row{
 		"It is no longer below the hub's asset. Retention deletes the media in time."},
 	{SiteWiseRecovered, info, "AWS IoT SiteWise can be read again", "Ends `sitewise`."},
 	{SiteWiseRequested, info, "upload requested over AWS IoT SiteWise", "The fields say of which stream, and what."},
-	{SiteWiseAnswered, info, "upload requested over AWS IoT SiteWise ended", "`details` says what came of it, if not all of it is in the cloud."},
+	{SiteWiseAnswered, info, "upload requested over AWS IoT SiteWise ended", "`details` says why not all of it is in the cloud, if so."},
 	{SiteWiseRequestsLost, warning, "requests over AWS IoT SiteWise of before not known",
 		"The file with them cannot be read. Those of the last five minutes are followed, others have to be made again."},
 	{StreamCreated, info, "stream created", "It did not exist in Kinesis Video Streams. Its retention is that of the settings."},

@@ -79,11 +79,13 @@ type Log struct {
 var (
 	regionPattern    = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d+$`)
 	accountPattern   = regexp.MustCompile(`^\d{12}$`)
-	assetPattern     = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$|^externalId:[\w.:-]{2,128}$`) // SiteWise API, assetId
-	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)                                                          // IoT API, CreateThing
-	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)                                                                // IoT API, CreateRoleAlias
+	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`) // IoT API, CreateThing
+	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
 	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
 )
+
+// assetPattern is the id of an asset. Source: SiteWise API, assetId.
+var assetPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$|^externalId:[\w.:-]{2,128}$`)
 
 // RegionFault says what the name of a region must be and is not, as the end of a sentence; "" when it has the form of one.
 // Names such as fips-us-east-1 and us-east-1-fips, which older SDKs took for their FIPS endpoints, are none.

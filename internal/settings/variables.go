@@ -170,8 +170,8 @@ func sdkVariables() Group {
 		{endpoint.EnvDualStack, "`true` uses endpoints that answer over IPv6 too.", "`false`, or what that file says", AfterRestart,
 			func(s Settings) string { return fmt.Sprint(s.Endpoints.DualStack) }},
 		{endpoint.EnvURL, "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO`, " +
-			"`AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL_IOTSITEWISE` and `AWS_ENDPOINT_URL_CLOUDWATCH` for a single service, such as its " +
-			"VPC endpoint.", "AWS's", AfterRestart, nil},
+			"`AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL_IOTSITEWISE` and " +
+			"`AWS_ENDPOINT_URL_CLOUDWATCH` for a single service, such as its VPC endpoint.", "AWS's", AfterRestart, nil},
 		{endpoint.EnvIgnoreURLs, "`true` ignores all of these addresses.", "`false`", AfterRestart,
 			func(s Settings) string { return fmt.Sprint(s.Endpoints.IgnoreURLs) }},
 		{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", AfterRestart, nil},

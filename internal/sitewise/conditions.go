@@ -123,8 +123,8 @@ func (s *Source) reportCameras() {
 		s.o.Health.OK(scopeMore)
 		return
 	}
-	s.report(scopeMore, health.Degraded, health.UserFault(codeCamera, nil, "%s more of AWS IoT SiteWise cannot be followed: correct those that "+
-		"are shown, and these are shown then; `kvs-edge-agent check` names all.", humanize.Count(more, "camera asset")))
+	s.report(scopeMore, health.Degraded, health.UserFault(codeCamera, nil, "%s more of AWS IoT SiteWise cannot be followed: correct those "+
+		"that are shown, and these are shown then; `kvs-edge-agent check` names all.", humanize.Count(more, "camera asset")))
 }
 
 // fault is what is wrong with a camera, as a sentence; empty: nothing.

@@ -201,11 +201,11 @@ func (s *Source) publish(wanted desired.Set) {
 			Properties: c.good.Properties})
 	}
 	s.mu.Lock()
-	same := slices.EqualFunc(s.inForce, list, func(a, b Camera) bool {
+	same := slices.EqualFunc(s.active, list, func(a, b Camera) bool {
 		return a.Asset == b.Asset && a.Name == b.Name && a.Stream == b.Stream && a.RetentionMinutes == b.RetentionMinutes &&
 			maps.Equal(a.Properties, b.Properties)
 	})
-	s.inForce = list
+	s.active = list
 	s.mu.Unlock()
 	if !same {
 		s.changes.Notify()

@@ -151,7 +151,7 @@ func (r *reader) minutes(property string, least, otherwise int) int {
 	return n
 }
 
-// alwaysText is the expression that the edge connector takes for an unbroken window.
+// alwaysText is the expression with which the edge connector has no pause.
 const alwaysText = "* * * * *"
 
 // schedule reads a start and a duration.

@@ -162,11 +162,11 @@ func TestRow10RecordingIsForBothWindows(t *testing.T) {
 	}{
 		{false, false, false, false, -1},
 		{true, false, false, true, 1}, // live alone records too
-		{true, false, true, true, 1},  // the window of the recording opens: it goes on
+		{true, false, true, true, 1},  // the window of the recording opens: it continues
 		{false, false, true, true, -1},
 		{false, false, false, false, -1},
 		{false, false, true, false, -1}, // by its own schedule
-		{false, true, true, false, 6},   // live in it changes nothing of the recording
+		{false, true, true, false, 6},   // live in it leaves the recording alone
 		{false, true, false, true, 6},   // the window of the recording ends
 		{true, false, false, true, 6},   // a request follows upon the window
 		{false, false, false, false, -1},

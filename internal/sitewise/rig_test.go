@@ -32,6 +32,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	ours "github.com/kvs-edge/kvs-edge-agent/internal/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 const (
@@ -159,17 +160,12 @@ func (r *rig) pass(d time.Duration) {
 // eventually waits until a condition holds.
 func (r *rig) eventually(what string, holds func() error) {
 	r.t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		err := holds()
-		if err == nil {
-			return
+	testtools.Eventually(r.t, patience, func() error {
+		if err := holds(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		if time.Now().After(end) {
-			r.t.Fatalf("%s: %v", what, err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return nil
+	})
 }
 
 // awaitStreams waits until these streams are wanted.

@@ -82,7 +82,7 @@ type Source struct {
 	failing bool               // the last reading failed
 
 	mu       sync.Mutex
-	inForce  Cameras                          // guarded by mu, as all below
+	active   Cameras                          // guarded by mu, as all below
 	statuses map[string]edgeconfig.SyncStatus // by stream
 	live     map[string]liveRequest           // by the id of the asset
 	shown    State
@@ -130,7 +130,7 @@ func (s *Source) Restored() desired.Set { return s.wanted() }
 func (s *Source) Cameras() Cameras {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.inForce
+	return s.active
 }
 
 // Changed receives whenever Cameras may be others. stop ends that.
@@ -169,7 +169,7 @@ func (s *Source) Deletion(stream string) string {
 
 // Start makes run what earlier runs have read. Call it once, before Run.
 func (s *Source) Start(ctx context.Context) {
-	s.look()
+	s.compare()
 	s.apply(ctx)
 }
 
@@ -179,7 +179,7 @@ type result struct {
 	err error
 }
 
-// Run reads the assets again and again and follows the windows, until ctx ends.
+// Run reads the assets repeatedly and follows the windows, until ctx ends.
 func (s *Source) Run(ctx context.Context) {
 	reading := make(chan result, 1)
 	var group sync.WaitGroup
@@ -219,7 +219,7 @@ func (s *Source) Run(ctx context.Context) {
 			due, busy = false, true
 			group.Go(func() { reading <- s.read(ctx) })
 		}
-		s.look()
+		s.compare()
 		s.apply(ctx)
 		s.save()
 	}

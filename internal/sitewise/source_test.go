@@ -59,13 +59,14 @@ func TestCamerasAreStreams(t *testing.T) {
 	}
 }
 
-// Row 2: the model of the hub's asset is checked, and the process goes on.
+// Row 2: the model of the hub's asset is checked, and the process continues.
 func TestRow2TheHubsModelIsChecked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seed)
 	model, err := r.owner.CreateAssetModel(t.Context(), &iotsitewise.CreateAssetModelInput{AssetModelName: aws.String("Pump")})
 	must(t, err)
-	pump, err := r.owner.CreateAsset(t.Context(), &iotsitewise.CreateAssetInput{AssetName: aws.String("pump"), AssetModelId: model.AssetModelId})
+	pump, err := r.owner.CreateAsset(t.Context(), &iotsitewise.CreateAssetInput{AssetName: aws.String("pump"),
+		AssetModelId: model.AssetModelId})
 	must(t, err)
 	if _, err := ours.ReadHub(t.Context(), r.client, *pump.AssetId); err == nil || !strings.Contains(err.Error(),
 		`is of the model "Pump", but the model of a hub begins with EdgeConnectorForKVSHubModel: correct AWS_KVS_EDGE_SITEWISE_HUB_ASSET`) {
@@ -165,8 +166,8 @@ func TestOneWrongCameraStopsNoOther(t *testing.T) {
 	r := newRig(t, hub)
 	r.start()
 	r.awaitStreams("back-door", "front-door")
-	r.awaitCondition("sitewise-camera/new", "is wrong, and it is not recorded: KinesisVideoStreamName is \"<Replace with KVS stream name>\", but "+
-		"must be the name of a stream of Kinesis Video Streams: replace the default value of the model; RTSPStreamSecretARN is")
+	r.awaitCondition("sitewise-camera/new", "is wrong, and it is not recorded: KinesisVideoStreamName is \"<Replace with KVS stream name>\", "+
+		"but must be the name of a stream of Kinesis Video Streams: replace the default value of the model; RTSPStreamSecretARN is")
 	r.set(r.asset("front"), "CaptureStartTime", "every day")
 	r.awaitCondition("sitewise-camera/front", "is wrong, and its values of before stay in force for stream front-door: CaptureStartTime is "+
 		"\"every day\", but must be")
@@ -228,8 +229,8 @@ func TestTheLastGoodSetIsInForceOffline(t *testing.T) {
 	if restored := r.source.Restored(); !maps.Equal(restored, before) {
 		t.Errorf("%+v is restored", restored)
 	}
-	r.awaitCondition("sitewise", "AWS IoT SiteWise answers DescribeAsset with HTTP status 500 InternalFailureException; the agent keeps trying. "+
-		"Its 2 cameras stay as they were read last.")
+	r.awaitCondition("sitewise", "AWS IoT SiteWise answers DescribeAsset with HTTP status 500 InternalFailureException; the agent keeps "+
+		"trying. Its 2 cameras stay as they were read last.")
 }
 
 // Row 9: a window that is under way is joined, live windows record too, and what is asked for lasts until it is over.

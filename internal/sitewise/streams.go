@@ -58,7 +58,7 @@ func EnsureStreams(ctx context.Context, o StreamOptions) {
 			failed = failed || err != nil
 			o.reportStream(c.Stream, created, err)
 		}
-		for stream := range done { // one that comes again may have been deleted meanwhile
+		for stream := range done { // one that is configured later may have been deleted meanwhile
 			if !slices.ContainsFunc(cameras, func(c Camera) bool { return c.Stream == stream }) {
 				delete(done, stream)
 				o.Health.Component(stream, health.JobConfig).OK(scopeStream)

@@ -28,8 +28,8 @@ func (s *Source) Live(asset string, from, until time.Time) {
 	s.looking.Set()
 }
 
-// look compares the windows and the live requests with the clock.
-func (s *Source) look() {
+// compare compares the windows and the live requests with the clock.
+func (s *Source) compare() {
 	now, zone := s.o.Clock()
 	for id, c := range s.cameras {
 		if c.good.ID == "" {
@@ -56,7 +56,7 @@ func (s *Source) requested(id string, now time.Time) (open bool, from time.Time)
 	return ok, r.from
 }
 
-// next is the window after a look at the clock. Recording continues through all of it without a restart, but where a window of
+// next is the window after a comparison with the clock. Recording continues through all of it without a restart, but where a window of
 // its own ends while the camera stays live.
 func (w window) next(now, from time.Time, requested, inWindow, records bool) window {
 	live := requested || inWindow

@@ -40,7 +40,7 @@ type Options struct {
 	State    statefile.Dir
 	// Upload uploads what was recorded of a stream; see ondemand.Uploads.ForCloud.
 	Upload func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error
-	// Messages has what SiteWise publishes of the properties. Default: nothing, and they are read again and again.
+	// Messages has what SiteWise publishes of the properties. Default: none, and they are read repeatedly.
 	Messages <-chan []byte
 	Health   *health.Registry
 	Log      *zap.Logger

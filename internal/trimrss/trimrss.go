@@ -1,4 +1,4 @@
-// Package trimrss gives memory back that only the start of a program needed. It must not know what the program does.
+// Package trimrss returns memory to the system that only the start of a program needed. It must not know what the program does.
 package trimrss
 
 import (

@@ -27,7 +27,7 @@ type NewStream struct {
 	Tags           map[string]string
 }
 
-// Ensure creates a stream that does not exist, and waits until it is active. It changes nothing of a stream that exists. An error
+// Ensure creates a stream that does not exist, and waits until it is active. It does not change a stream that exists. An error
 // is a *RequestError where there was an answer.
 func (c *Client) Ensure(ctx context.Context, s NewStream) (created bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, activeWithin)
@@ -66,7 +66,7 @@ func (c *Client) streamStatus(ctx context.Context, stream string) (types.Status,
 	return out.StreamInfo.Status, nil
 }
 
-// create creates a stream. That another one does so at the same time is no error.
+// create creates a stream, unless another one does so at the same time.
 func (c *Client) create(ctx context.Context, s NewStream) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -18,7 +18,7 @@ const aheadEvery = 30 * time.Second
 const maxDetails = 1000
 
 // follow uploads a range beside everything else.
-func (r *Requests) follow(ctx context.Context, a arrival, stream string, w wish) {
+func (r *Requests) follow(ctx context.Context, a arrival, stream string, w wanted) {
 	one := &Request{Stream: stream, Asset: a.Asset, Request: shown(a.Text), Time: a.Time, Status: Running}
 	r.show(one)
 	r.uploads.Go(func() {
@@ -42,7 +42,7 @@ func (r *Requests) follow(ctx context.Context, a arrival, stream string, w wish)
 }
 
 // upload uploads a range to its end, which may be in the future.
-func (r *Requests) upload(ctx context.Context, one *Request, w wish) error {
+func (r *Requests) upload(ctx context.Context, one *Request, w wanted) error {
 	for {
 		now := r.o.Now()
 		// A fragment that was being recorded at the end is complete a while later.
@@ -79,9 +79,10 @@ func isEmpty(err error) bool {
 }
 
 // tooOld says what does not follow from the upload of a range in SiteWise; empty: nothing.
-func (r *Requests) tooOld(w wish) string {
+func (r *Requests) tooOld(w wanted) string {
 	if !w.from.Before(r.o.Now().Add(-writable)) {
 		return ""
 	}
-	return "AWS IoT SiteWise takes no values that are older than 7 days, so its player does not show what was recorded before; the stream has it."
+	return "AWS IoT SiteWise takes no values that are older than 7 days, so its player does not show what was recorded before; the stream " +
+		"has it."
 }

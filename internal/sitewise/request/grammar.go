@@ -22,8 +22,8 @@ const (
 	maxValues = 100
 )
 
-// wish is a request that can be followed: live, or a range.
-type wish struct {
+// wanted is a request that can be followed: live, or a range.
+type wanted struct {
 	live     bool
 	from, to time.Time
 }
@@ -37,10 +37,10 @@ var (
 var rangePattern = regexp.MustCompile(`^(\d{1,16})-(\d{1,16})$`)
 
 // parse reads the value of VideoUploadRequest. Where it cannot be followed, wrong continues a sentence that begins with it.
-func parse(text string, now time.Time) (w wish, wrong string) {
+func parse(text string, now time.Time) (w wanted, wrong string) {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, "live") {
-		return wish{live: true}, ""
+		return wanted{live: true}, ""
 	}
 	parts := rangePattern.FindStringSubmatch(text)
 	if parts == nil {

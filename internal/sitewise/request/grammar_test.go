@@ -46,7 +46,8 @@ func TestRow15Grammar(t *testing.T) {
 // Row 14: the notifications of SiteWise, also with several values and with odd ones.
 func TestRow14Notifications(t *testing.T) {
 	t.Parallel()
-	property, list, ok := parseNotification([]byte(`{"type":"PropertyValueUpdate","payload":{"assetId":"a","propertyId":"p","values":[
+	property, list, ok := parseNotification([]byte(`{"type":"PropertyValueUpdate","payload":{"assetId":"a","propertyId":"p",
+		"values":[
 		{"timestamp":{"timeInSeconds":1795867200,"offsetInNanos":500},"quality":"GOOD","value":{"stringValue":"live"}},
 		{"timestamp":{"timeInSeconds":1795867201.5},"quality":"GOOD","value":{"stringValue":"1-2"}},
 		{"timestamp":{"timeInSeconds":1795867202},"quality":"GOOD","value":{"doubleValue":1}}]}}`))
@@ -54,7 +55,8 @@ func TestRow14Notifications(t *testing.T) {
 		list[1] != (arrival{"a", noon.Add(time.Second), "1-2"}) {
 		t.Errorf("it has %q, %+v, %t", property, list, ok)
 	}
-	for _, text := range []string{"", "[]", "{}", `{"payload":{"assetId":7}}`, `{"payload":{"assetId":"` + strings.Repeat("x", maxMessage) + `"}}`} {
+	long := `{"payload":{"assetId":"` + strings.Repeat("x", maxMessage) + `"}}`
+	for _, text := range []string{"", "[]", "{}", `{"payload":{"assetId":7}}`, long} {
 		if _, list, ok := parseNotification([]byte(text)); ok {
 			t.Errorf("%.40s is %+v", text, list)
 		}

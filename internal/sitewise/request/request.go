@@ -1,5 +1,5 @@
 // Package request follows the requests that arrive as values of the property VideoUploadRequest: a live upload for five minutes,
-// or the upload of what was recorded from one time to another. It must not know how media is sent, nor how SiteWise is read.
+// or the upload of the recordings from one time to another. It must not know how media is sent, nor how SiteWise is read.
 package request
 
 import (
@@ -72,7 +72,7 @@ type Request struct {
 	Request string // as it was written, cleaned
 	Time    time.Time
 	Status  string
-	// Details is a sentence: what came of it, and what does not follow from it.
+	// Details is a sentence: why not all of it is in the cloud, and what does not follow from it.
 	Details     string
 	Done, Total int // fragments
 }
@@ -233,7 +233,7 @@ const (
 	scopeRequest health.Scope = "sitewise-request"
 )
 
-// answer shows what came of a request.
+// answer shows the result of a request.
 func (r *Requests) answer(one *Request, class health.Class) {
 	r.show(one)
 	logevent.SiteWiseAnswered.Log(r.o.Log, zap.String("stream", one.Stream), zap.String("request", one.Request),

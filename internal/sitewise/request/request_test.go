@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 const patience = time.Minute
@@ -126,22 +127,17 @@ func (r *rig) ask(at time.Time, texts ...string) {
 
 func (r *rig) await(what string, holds func() error) {
 	r.t.Helper()
-	end := time.Now().Add(patience)
-	for {
+	testtools.Eventually(r.t, patience, func() error {
 		r.mu.Lock()
-		err := holds()
-		r.mu.Unlock()
-		if err == nil {
-			return
+		defer r.mu.Unlock()
+		if err := holds(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		if time.Now().After(end) {
-			r.t.Fatalf("%s: %v", what, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return nil
+	})
 }
 
-// awaitUploads waits until these were begun, in any order.
+// awaitUploads waits until these have started, in any order.
 func (r *rig) awaitUploads(want ...string) {
 	r.t.Helper()
 	slices.Sort(want)
@@ -271,8 +267,8 @@ func TestRow16Live(t *testing.T) {
 	})
 }
 
-// Row 17: what cannot be followed is a sentence and not a loop, an end in the future is waited for, and what comes of an upload
-// is said, with what SiteWise does not take.
+// Row 17: what cannot be followed is a sentence and not a loop, and the result of an upload is named, with the times that SiteWise
+// does not accept.
 func TestRow17Answers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -309,8 +305,7 @@ func TestRow17AnEndInTheFuture(t *testing.T) {
 	r.requests = New(Options{Upload: r.upload, Now: r.clock, Recorded: time.Nanosecond})
 	r.goOn <- health.UserFault("upload-request", nil, "Nothing is recorded yet.")
 	r.goOn <- nil
-	one, w := &Request{Stream: "door"}, wish{from: noon.Add(-time.Minute), to: noon.Add(time.Second)}
-	r.await("the first part", func() error { return nil })
+	one, w := &Request{Stream: "door"}, wanted{from: noon.Add(-time.Minute), to: noon.Add(time.Second)}
 	done := make(chan error, 1)
 	go func() { done <- r.requests.upload(t.Context(), one, w) }()
 	r.await("the first part", func() error {
