@@ -12,7 +12,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
-	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // orphans are the streams with recordings that are not configured for this hub.
@@ -24,15 +23,12 @@ type orphans struct {
 // policyText says in a few words what is kept of a stream.
 func (a *Agent) policyText(stream string) string {
 	policy, known := a.retention.PolicyOf(stream)
-	text := policy.Describe(a.deletesAudited())
-	if !known {
-		text += ", the default"
+	text := policy.Describe(a.settings().DeletesAudited())
+	if known {
+		return text
 	}
-	return text
+	return text + ", the default"
 }
-
-// deletesAudited reports whether DeleteAfterUpload waits for an audit.
-func (a *Agent) deletesAudited() bool { return a.settings().DeleteAfter == settings.DeleteAfterAudit }
 
 // delete deletes the media of a stream that is not configured. An error is a sentence for the caller's user.
 func (o orphans) delete(ctx context.Context, stream string) (localapi.DeletedStream, error) {

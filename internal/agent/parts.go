@@ -54,13 +54,6 @@ type Options struct {
 	AuditNow func() time.Time
 }
 
-func (o Options) auditNow() time.Time {
-	if o.AuditNow != nil {
-		return o.AuditNow()
-	}
-	return time.Now()
-}
-
 // Agent is the whole of a hub's agent.
 type Agent struct {
 	current    atomic.Pointer[settings.Settings] // see settings

@@ -32,7 +32,7 @@ const (
 // repairUnasked is how many bytes are sent again without an express yes.
 const repairUnasked = 1_000_000_000
 
-// Options of Jobs. All are required, but for Cloud.
+// Options of Jobs. All are required, but for Cloud and Now.
 type Options struct {
 	Dir   string // of the receipts
 	Store *segment.Store
@@ -40,7 +40,7 @@ type Options struct {
 	Log   *zap.Logger
 	// Policy returns what is kept of a stream.
 	Policy func(stream string) (p retention.Policy, known bool)
-	Now    func() time.Time // the wall clock
+	Now    func() time.Time // the wall clock; default time.Now
 	// Trusted returns whether it can be trusted.
 	Trusted func() bool
 	// Configured lists the streams that are configured.
@@ -61,6 +61,9 @@ type Jobs struct {
 
 // Open returns Jobs with the receipts of earlier runs.
 func Open(o Options) *Jobs {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	a := &Jobs{o: o}
 	a.Receipts = receipt.New(receipt.Options{Dir: o.Dir, Space: a.spaceOf, Log: o.Log})
 	if o.Cloud != nil {

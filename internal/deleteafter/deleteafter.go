@@ -42,7 +42,7 @@ type Store interface {
 	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
 }
 
-// Options of Audits. All are required.
+// Options of Audits. All are required, but for Now.
 type Options struct {
 	Store Store
 	// On returns whether DeleteAfterUpload waits for audits.
@@ -57,7 +57,7 @@ type Options struct {
 	Confirmed func()
 	Health    *health.Registry
 	Log       *zap.Logger
-	Now       func() time.Time // the wall clock
+	Now       func() time.Time // the wall clock; default time.Now
 }
 
 // Audits audits what DeleteAfterUpload is to delete. What was confirmed is kept in memory: after a restart it is audited again.
@@ -94,7 +94,12 @@ const (
 )
 
 // New returns Audits.
-func New(o Options) *Audits { return &Audits{o: o, streams: make(map[string]*stream)} }
+func New(o Options) *Audits {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Audits{o: o, streams: make(map[string]*stream)}
+}
 
 // May reports whether an uploaded segment may be deleted for its upload.
 func (a *Audits) May(k segment.Key) bool {

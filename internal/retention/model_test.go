@@ -348,7 +348,7 @@ func (m *model) pass() string {
 		for i, info := range m.store.Segments(s.name, time.Time{}, time.Time{}) {
 			s.segments[i].bytes = info.Bytes
 		}
-		s.growing = m.store.Usage(s.name).Growing - m.store.Usage(s.name).HeldGrowing
+		s.growing = m.store.Usage(s.name).Growing
 	}
 	roomBefore := m.room()
 	lowBefore := roomBefore < modelReserve
@@ -412,7 +412,10 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	}
 	bytes := s.growing
 	for _, g := range s.segments {
-		if s.held(g) {
+		if s.held(g) { // a hold may have ended in this pass
+			if g.state == segment.Writing {
+				bytes -= s.growing
+			}
 			continue
 		}
 		bytes += g.bytes
