@@ -86,7 +86,7 @@ var Declarations = []Declaration{
 	{"clock", Info, SystemError, "Clock is far ahead of the newest recording", anchorDisk, []string{JobRetention}},
 	{"times-wrong", Info, SystemError, "Recordings have wrong times", anchorDisk, []string{JobRetention}},
 	{"losses", Info, SystemError, "Count of media deleted before upload cannot be saved", anchorDisk, []string{JobRetention}},
-	// What AWS IoT SiteWise is told.
+	// Rows of video in AWS IoT SiteWise.
 	{"sitewise-write", Degraded, "", "Rows of video cannot be written to SiteWise", anchorDisk, []string{JobSiteWise}},
 	{"sitewise-write-refused", Degraded, "", "SiteWise refuses rows of a camera's video", anchorDisk, []string{JobSiteWise}},
 	{"sitewise-write-old", Info, SystemError, "Rows of video in SiteWise are too old to be changed", anchorDisk, []string{JobSiteWise}},

@@ -22,7 +22,7 @@ type Chunk struct {
 type Limits struct {
 	Span      time.Duration // no row is longer
 	Fragments int           // at most in a row; 0: any number
-	Gap       time.Duration // what is not longer is no gap; twice a fragment, where that is longer, is none either
+	Gap       time.Duration // media that is further apart has a gap, if it is more than twice a fragment too
 	Each      bool          // each chunk begins a row
 }
 

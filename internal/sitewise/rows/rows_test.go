@@ -25,7 +25,7 @@ func media(from, to int64) (list []rows.Chunk) {
 	return list
 }
 
-// TestTheRowsOfTheConnector has the rows of the edge connector's behaviour by their numbers, with what is right in their place.
+// TestTheRowsOfTheConnector has the rows of the edge connector's behaviour by their numbers, and what the agent writes instead.
 func TestTheRowsOfTheConnector(t *testing.T) {
 	t.Parallel()
 	const hour = 3600_000
@@ -48,7 +48,7 @@ func TestTheRowsOfTheConnector(t *testing.T) {
 			[]rows.Row{{0, 20 * 500_000}, {10_000, 40 * 500_000}}},
 		"18b: a gap begins a row": {nil, slices.Concat(media(0, 60_000), media(64_100, 90_000)), limits,
 			[]rows.Row{{0, 60_000}, {64, 90_000}}},
-		"18b: two fragments are no gap": {nil, slices.Concat(media(0, 60_000), media(64_000, 90_000)), limits,
+		"18b: two fragments are not a gap": {nil, slices.Concat(media(0, 60_000), media(64_000, 90_000)), limits,
 			[]rows.Row{{0, 90_000}}},
 		"18b: the running file's length counts": {nil, []rows.Chunk{{From: 5_000, To: 5_000 + 59_000}}, limits,
 			[]rows.Row{{5, 64_000}}},

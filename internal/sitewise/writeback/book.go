@@ -22,7 +22,7 @@ type chunk struct {
 	acked int64 // Unix s of its last acknowledgement
 }
 
-// book is what of a stream's media is in the cloud, by From; chunks do not overlap.
+// book has the media of a stream that is in the cloud, by From; chunks do not overlap.
 type book struct {
 	chunks []chunk
 	loaded bool  // the receipts of earlier runs are in it

@@ -56,6 +56,10 @@ func isBusy(r Refusal) bool {
 
 func scopeOf(prefix, stream string) health.Scope { return health.Scope(prefix + stream) }
 
+func refusedCode(stream string) string { return CodeRefused + "/" + stream }
+func oldCode(stream string) string     { return CodeOld + "/" + stream }
+func lateCode(stream string) string    { return CodeLate + "/" + stream }
+
 // scopeStream is the stream that a scope is about; "" for none.
 func scopeStream(s health.Scope) string {
 	_, stream, _ := strings.Cut(string(s), "/")
@@ -98,7 +102,7 @@ func (w *Writer) reportFrozen(stream string, n int) {
 		w.ok(scopeOf(scopeOld, stream))
 		return
 	}
-	w.report(scopeOf(scopeOld, stream), health.Info, health.SystemFault(CodeOld+"/"+stream, nil,
+	w.report(scopeOf(scopeOld, stream), health.Info, health.SystemFault(oldCode(stream), nil,
 		"AWS IoT SiteWise keeps %d rows about the video of stream %s that are not right any more: they begin more than 7 days ago, and "+
 			"SiteWise takes no changes of such values.", n, stream))
 }
@@ -118,7 +122,7 @@ func (w *Writer) reportLate(stream string, oldest int64) {
 	}
 	scope := scopeOf(scopeLate, stream)
 	w.raised[scope] = true
-	f := health.SystemFault(CodeLate+"/"+stream, nil, "Video of stream %s of %s was uploaded, and players of AWS IoT SiteWise do not find "+
+	f := health.SystemFault(lateCode(stream), nil, "Video of stream %s of %s was uploaded, and players of AWS IoT SiteWise do not find "+
 		"it: SiteWise takes no values of more than 7 days ago.", stream, health.Varying(time.UnixMilli(late).UTC().Format(time.RFC3339)))
 	if w.o.Health.Note(scope, health.Info, f, lateFor) {
 		logevent.Condition(w.o.Log, f)
@@ -131,7 +135,7 @@ func callFault(err error) (f *health.Fault, severity health.Severity, least time
 	if errors.As(err, &fault) {
 		return fault.Recode(CodeCall, fault.Text), health.Degraded, 0
 	}
-	switch answer := awserr.Of(err); {
+	switch answer := meaningOf(err); {
 	case answer.RightMissing():
 		return health.UserFault(CodeCall, err, "The hub's role may not write to AWS IoT SiteWise which video there is: allow it "+
 			"iotsitewise:BatchPutAssetPropertyValue."), health.Degraded, leastAfterDenial
@@ -158,20 +162,20 @@ func busyFault(why Refusal) *health.Fault {
 
 // refusalFault is that of a value which is refused.
 func refusalFault(q want, why Refusal, now time.Time) *health.Fault {
-	code := CodeRefused + "/" + q.stream
+	asset, property, stream := q.s.asset, q.s.property, q.stream
 	switch why.Code {
 	case accessDenied:
-		return health.UserFault(code, nil, "The hub's role may not write the values of asset %s of stream %s: allow it "+
-			"iotsitewise:BatchPutAssetPropertyValue for this asset.", q.s.asset, q.stream)
+		return health.UserFault(refusedCode(stream), nil, "The hub's role may not write the values of asset %s of stream %s: allow it "+
+			"iotsitewise:BatchPutAssetPropertyValue for this asset.", asset, stream)
 	case notFound:
-		return health.UserFault(code, nil, "AWS IoT SiteWise has no property %s of asset %s of stream %s any more: which video there is "+
-			"is not written.", q.s.property, q.s.asset, q.stream)
+		return health.UserFault(refusedCode(stream), nil, "AWS IoT SiteWise has no property %s of asset %s of stream %s any more: which "+
+			"video there is is not written.", property, asset, stream)
 	case outOfRange:
-		return health.SystemFault(code, nil, "AWS IoT SiteWise does not take the time %s of a value of stream %s: check the hub's clock, which "+
-			"shows %s.", q.value().Time.Format(time.RFC3339), q.stream, health.Varying(now.UTC().Format(time.RFC3339)))
+		return health.SystemFault(refusedCode(stream), nil, "AWS IoT SiteWise does not accept the time %s of a value of stream %s: check the "+
+			"hub's clock, which shows %s.", q.value().Time.Format(time.RFC3339), stream, health.Varying(now.UTC().Format(time.RFC3339)))
 	default:
-		return health.SystemFault(code, nil, "AWS IoT SiteWise refuses a value of property %s of asset %s of stream %s (%s): %s", q.s.property,
-			q.s.asset, q.stream, awserr.Clip(why.Code), awserr.Clip(why.Message))
+		return health.SystemFault(refusedCode(stream), nil, "AWS IoT SiteWise refuses a value of property %s of asset %s of stream %s (%s): %s",
+			property, asset, stream, awserr.Clip(why.Code), awserr.Clip(why.Message))
 	}
 }
 

@@ -3,26 +3,19 @@ package writeback
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
 
-// answer is an error of the SDK.
+// answer is one of SiteWise.
 func answer(status int, code, message string) error {
-	return &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{
-		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
-		Err:      &smithy.GenericAPIError{Code: code, Message: message},
-	}}
+	return &CallError{awserr.Classify(status, code, message), errors.New(code)}
 }
 
 // conditionRows are the conditions of the write-back.
@@ -86,19 +79,21 @@ func TestRefusals(t *testing.T) {
 	const host = "Get \"https://data.iotsitewise.us-west-2.amazonaws.com\": proxyconnect"
 	for name, row := range map[string]struct {
 		fail    error
-		refuse  string // of what is uploaded
+		refuse  string // of the values about uploads
 		says    string
 		written bool // the values of the other properties, meanwhile
 		end     time.Duration
 	}{
-		"unreachable":         {fail: errors.New(host), says: "cannot be reached", end: 6 * time.Minute},
-		"throttled":           {fail: answer(429, "ThrottlingException", "Rate exceeded"), says: "takes fewer requests", end: 6 * time.Minute},
-		"failing":             {fail: answer(500, "InternalFailureException", ""), says: "HTTP status 500", end: 6 * time.Minute},
-		"without a right":     {fail: answer(403, "AccessDeniedException", "no"), says: "allow it iotsitewise:BatchPutAssetPropertyValue.", end: 6 * time.Minute},
-		"unknown credentials": {fail: answer(403, "UnrecognizedClientException", "no"), says: "refuses the hub's credentials", end: 6 * time.Minute},
+		"unreachable": {fail: errors.New(host), says: "cannot be reached", end: 6 * time.Minute},
+		"throttled":   {fail: answer(429, "ThrottlingException", "Rate exceeded"), says: "takes fewer requests", end: 6 * time.Minute},
+		"failing":     {fail: answer(500, "InternalFailureException", ""), says: "HTTP status 500", end: 6 * time.Minute},
+		"without a right": {fail: answer(403, "AccessDeniedException", "no"), says: "allow it iotsitewise:BatchPutAssetPropertyValue.",
+			end: 6 * time.Minute},
+		"unknown credentials": {fail: answer(403, "UnrecognizedClientException", "no"), says: "refuses the hub's credentials",
+			end: 6 * time.Minute},
 		"credentials": {fail: health.SystemFault("credentials-network", nil, "The credentials endpoint cannot be reached."),
 			says: "The credentials endpoint cannot be reached.", end: 6 * time.Minute},
-		"too old or too new": {refuse: outOfRange, says: "does not take the time", written: true, end: 6 * time.Minute},
+		"too old or too new": {refuse: outOfRange, says: "does not accept the time", written: true, end: 6 * time.Minute},
 		"one asset denied":   {refuse: accessDenied, says: "may not write the values of asset camera-1", written: true, end: 6 * time.Minute},
 		"property gone":      {refuse: notFound, says: "has no property uploaded", written: true, end: 6 * time.Minute},
 		"invalid":            {refuse: invalidRequest, says: "(InvalidRequestException): because", written: true, end: 61 * time.Minute},
@@ -152,14 +147,14 @@ func TestOneWrongValue(t *testing.T) {
 	h.w.o.Put = wrong{h.cloud}
 	h.pass(2 * time.Minute)
 	if got := h.rows("cached"); len(got) != 6 {
-		t.Errorf("of what is on the disk %v is written", got)
+		t.Errorf("about the disk %v is written", got)
 	}
 	if got := h.conditions(); !slices.Equal(got, []string{CodeRefused + "/" + stream}) {
 		t.Errorf("conditions %v", got)
 	}
 }
 
-// wrong refuses each request with a value of what is recorded.
+// wrong refuses each request with a value about recordings.
 type wrong struct{ *siteWise }
 
 func (w wrong) Put(ctx context.Context, values []Value) ([]Refusal, error) {
@@ -169,7 +164,7 @@ func (w wrong) Put(ctx context.Context, values []Value) ([]Refusal, error) {
 	return w.siteWise.Put(ctx, values)
 }
 
-// TestACameraThatIsRemoved takes its conditions along, and one that comes back goes on.
+// TestACameraThatIsRemoved takes its conditions along, and one that comes back continues.
 func TestACameraThatIsRemoved(t *testing.T) {
 	t.Parallel()
 	h := hubOf(t)

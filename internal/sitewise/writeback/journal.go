@@ -36,7 +36,7 @@ type record struct {
 	Property string `json:"p"`
 	Start    int64  `json:"s"`
 	Sent     *int64 `json:"v,omitempty"` // Unix ms; without it the point was perhaps sent
-	Gone     bool   `json:"x,omitempty"` // it is of no interest any more
+	Gone     bool   `json:"x,omitempty"` // it is forgotten
 }
 
 // journal is the file with the points that SiteWise has or may have. It is synced before a point is sent for the first time, so that no

@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
-// TestAnyTornJournalIsRead: whatever is left of a journal, what is whole counts, and the agent goes on.
+// TestAnyTornJournalIsRead: whatever is left of a journal, each complete line counts, and the agent continues.
 func TestAnyTornJournalIsRead(t *testing.T) {
 	t.Parallel()
 	h := hubOf(t)
@@ -123,7 +123,7 @@ func TestAFullDisk(t *testing.T) {
 	h.check(begin, h.now)
 }
 
-// TestAnUnreadableJournalIsSetAside: the agent goes on without it, and says so until it has another.
+// TestAnUnreadableJournalIsSetAside: the agent continues without it, and says so until it has another.
 func TestAnUnreadableJournalIsSetAside(t *testing.T) {
 	t.Parallel()
 	h := hubOf(t)

@@ -91,8 +91,8 @@ func (w *Writer) open() bool {
 	if err := w.journal.open(w.all); err != nil {
 		w.report(scopeState, health.Degraded, health.SystemFault(CodeState, err, "The journal of what AWS IoT SiteWise has cannot be read (%v): "+
 			"it is set aside, and rows of earlier video may stay as they are.", err))
-		aside := w.o.Files.Rename(w.journal.path, w.journal.path+statefile.CorruptSuffix)
-		if aside != nil && !errors.Is(aside, fs.ErrNotExist) {
+		renamed := w.o.Files.Rename(w.journal.path, w.journal.path+statefile.CorruptSuffix)
+		if renamed != nil && !errors.Is(renamed, fs.ErrNotExist) {
 			return false
 		}
 	}
@@ -141,7 +141,7 @@ func (w *Writer) compare(c Camera, now time.Time, oldest int64, disk bool) (queu
 	return queue, frozen
 }
 
-// forget forgets the points of a property that are of no interest any more.
+// forget forgets the points of a property that nothing can change any more.
 func (w *Writer) forget(s *series, oldest int64) {
 	for _, start := range s.prune(oldest) {
 		w.gone = appendLine(w.gone, s.id, start, unsent, true)

@@ -91,7 +91,7 @@ func (r *round) put(ctx context.Context, queue []want) bool {
 		return false
 	}
 	if err != nil {
-		answer := awserr.Of(err)
+		answer := meaningOf(err)
 		if !isWrongRequest(answer) {
 			r.fail(err)
 			return false

@@ -23,14 +23,14 @@ const (
 	reach = 7 * day
 	// reachMargin is how much earlier the agent ends, for the clocks and the time that a request takes.
 	reachMargin = 2 * time.Minute
-	// leastGap is what is no gap between fragments of any length. It is more than the second to which a row's start is rounded.
+	// leastGap is what fragments of any length may be apart without a gap. It is more than the second to which a row's start is rounded.
 	leastGap = 2 * time.Second
 	// maxPoints bounds the points of a property that are kept.
 	maxPoints = 10_000
 )
 
-// limitsOf are those of the rows of a property. Players ask Kinesis Video Streams for each row of what is uploaded: HLS takes at most
-// 24 hours and 5,000 fragments. What is cached they only draw, and only where a row begins in what is shown, so its rows are short.
+// limitsOf are those of the rows of a property. Players ask Kinesis Video Streams for each row about uploads: HLS takes at most
+// 24 hours and 5,000 fragments. The rows about the disk they only draw, and only those that begin in the view, so these are short.
 func limitsOf(k kind, fragment time.Duration) rows.Limits {
 	l := rows.Limits{Span: day, Gap: max(leastGap, 2*fragment)}
 	switch k {

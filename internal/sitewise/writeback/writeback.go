@@ -1,10 +1,11 @@
-// Package writeback owns what AWS IoT SiteWise is told of the video of its cameras: which rows are wanted of what is in the cloud and on
-// the disk, which of them SiteWise has, and what is sent when, also after an outage and a crash. It must not know how cameras are
+// Package writeback owns the rows about video in the assets of AWS IoT SiteWise: which are wanted, given the media in the cloud and on the
+// disk, which of them SiteWise has, and which are sent when, also after an outage and a crash. It must not know how cameras are
 // configured, nor how requests travel.
 package writeback
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -53,8 +55,28 @@ type Refusal struct {
 // MaxValues is how many values one call has at most: each is an entry. Source: API reference, BatchPutAssetPropertyValue.
 const MaxValues = 10
 
-// Putter puts at most MaxValues values, in one call, and returns those that are refused. An error is about the call as a whole: one of the
-// SDK, or a *health.Fault.
+// CallError is an answer to a call as a whole.
+type CallError struct {
+	Meaning awserr.Error
+	Err     error
+}
+
+func (e *CallError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error that was answered.
+func (e *CallError) Unwrap() error { return e.Err }
+
+// meaningOf is what an error of a call means.
+func meaningOf(err error) awserr.Error {
+	var answer *CallError
+	if errors.As(err, &answer) {
+		return answer.Meaning
+	}
+	return awserr.Of(err)
+}
+
+// Putter puts at most MaxValues values, in one call, and returns those that are refused. An error is about the call as a whole: a
+// *CallError, a *health.Fault, or one without an answer.
 type Putter interface {
 	Put(ctx context.Context, values []Value) ([]Refusal, error)
 }

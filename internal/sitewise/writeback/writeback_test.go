@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// TestTheRowsOfTheConnector has what the edge connector writes, by the numbers of its behaviour, and what the agent does in its place.
+// TestTheRowsOfTheConnector has what the edge connector writes, by the numbers of its behaviour, and what the agent does instead.
 func TestTheRowsOfTheConnector(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -145,7 +145,7 @@ func TestADayWithoutSiteWise(t *testing.T) {
 		t.Errorf("in the outage the conditions are %v", got)
 	}
 	if calls := h.cloud.calls - before; calls > 24*60 {
-		t.Errorf("%d calls were made in vain", calls)
+		t.Errorf("%d calls were made without success", calls)
 	}
 	for key, s := range h.w.all {
 		if len(s.points) > 400 {
@@ -236,7 +236,7 @@ func TestARowThatIsTooOldIsNamed(t *testing.T) {
 	}
 }
 
-// TestKinesisVideoStreamsDeletes: a row that the service has nothing of becomes empty, and one of which something is left stays whole.
+// TestKinesisVideoStreamsDeletes: a row whose media the service has deleted becomes empty, and one of which something is left stays whole.
 func TestKinesisVideoStreamsDeletes(t *testing.T) {
 	t.Parallel()
 	h := hubOf(t)
