@@ -50,7 +50,7 @@ var layers = [][]string{
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
 	{"internal/camera/...", "internal/clip"},
 	{"internal/recorder", "internal/uploader/...", "internal/audit", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
-		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest",
+		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest", "internal/holdrequest",
 		"internal/streamfile", "internal/status", "internal/metrics",
 		"internal/tier", "internal/streamtags", "internal/sitewise/..."},
 	{"internal/changes"},
