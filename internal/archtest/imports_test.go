@@ -52,7 +52,7 @@ var layers = [][]string{
 	{"internal/recorder", "internal/uploader/...", "internal/audit", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
 		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest", "internal/holdrequest",
 		"internal/streamfile", "internal/status", "internal/metrics",
-		"internal/tier", "internal/streamtags"},
+		"internal/tier", "internal/streamtags", "internal/sitewise/..."},
 	{"internal/changes"},
 	{"internal/localapi"},
 	{"internal/settings"},
