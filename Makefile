@@ -126,7 +126,7 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 check: TESTMODE = -race -p 2
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- $(TESTMODE) $(TESTFLAGS)
-	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots TESTMODE='$(TESTMODE)'
+	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(MAKE) test-roots TESTMODE='$(TESTMODE)'
 	@$(MAKE) proofs
 
 # The long proofs are the lines of .ci/proofs: make long-NAME does one of them whole.
