@@ -190,8 +190,8 @@ type Difference struct {
 	Was string // what the model says there; "" where it has no such member, and then the difference is about all within it, too
 }
 
-// Compare reports what differs between the facts of a stand-in's table and those of the model, apart from what is newer. It returns the ends of
-// those differences that it met.
+// Compare reports what differs between the facts of a stand-in's table and those of the model, apart from what is newer. It returns the
+// ends of those differences that it met.
 func Compare(tb testing.TB, table, model Facts, newer []Difference) (met []string) {
 	tb.Helper()
 	for _, path := range slices.Sorted(maps.Keys(table)) {
