@@ -26,7 +26,7 @@ const (
 
 var (
 	cloudAndRecorder = []string{JobCloud, JobRecorder}
-	guardedJobs      = append(jobNames(), JobRetention, JobConfig, JobCloud, JobStore, JobMetrics, JobSettings, JobAPI)
+	guardedJobs      = append(jobNames(), JobRetention, JobConfig, JobCloud, JobStore, JobMetrics, JobSettings, JobAPI, JobSiteWise)
 )
 
 // Declarations lists every condition of the agent.
@@ -86,6 +86,12 @@ var Declarations = []Declaration{
 	{"clock", Info, SystemError, "Clock is far ahead of the newest recording", anchorDisk, []string{JobRetention}},
 	{"times-wrong", Info, SystemError, "Recordings have wrong times", anchorDisk, []string{JobRetention}},
 	{"losses", Info, SystemError, "Count of media deleted before upload cannot be saved", anchorDisk, []string{JobRetention}},
+	// Rows of video in AWS IoT SiteWise.
+	{"sitewise-write", Degraded, "", "Rows of video cannot be written to SiteWise", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-refused", Degraded, "", "SiteWise refuses rows of a camera's video", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-old", Info, SystemError, "Rows of video in SiteWise are too old to be changed", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-late", Info, SystemError, "Video was uploaded too late for a row in SiteWise", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-state", Degraded, SystemError, "What SiteWise has of the video cannot be noted", anchorDisk, []string{JobSiteWise}},
 	// Configuration.
 	{"config-state", Degraded, SystemError, "Configuration on disk is unreadable or not saved", anchorConfig, []string{JobConfig}},
 	{"config-refused", Degraded, UserError, "Configuration is refused", anchorConfig, []string{JobConfig}},
