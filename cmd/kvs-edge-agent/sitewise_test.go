@@ -139,7 +139,7 @@ func TestAHubOfSiteWise(t *testing.T) {
 	}
 	started := 0
 	for line := range strings.Lines(string(log)) {
-		if strings.Contains(line, "job started") && strings.Contains(line, "front-door") && strings.Contains(line, "RecorderJob") {
+		if strings.Contains(line, "job started") && strings.Contains(line, "front-door") && strings.Contains(line, `"job": "recorder"`) {
 			started++
 		}
 	}
