@@ -91,7 +91,9 @@ func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
 			return nil
 		}
 		c.within(ctx, "endpoint", "the endpoints of AWS", endpointsLimit, func(ctx context.Context, c *checker) { c.checkEndpoints(ctx) })
-		c.within(ctx, siteWiseCheck, "AWS IoT SiteWise", cloudLimit, func(ctx context.Context, c *checker) { assets = c.checkSiteWise(ctx, files) })
+		c.within(ctx, siteWiseCheck, "AWS IoT SiteWise", cloudLimit, func(ctx context.Context, c *checker) {
+			assets = c.checkSiteWise(ctx, files)
+		})
 		c.assets = len(assets)
 		if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { listed = c.checkCloud(ctx) }) {
 			return nil

@@ -87,8 +87,8 @@ const maxAssetName = 80
 // where the right is there.
 func (c *checker) checkAssetRights(ctx context.Context, client *cloud.Client, one *sitewise.Read) {
 	deny := func(what, right string) {
-		c.report(Finding{Check: "rights", Stream: one.Values[sitewise.StreamName], Text: fmt.Sprintf("The hub's role may not %s the camera asset "+
-			"%s: allow it %s in %s.", what, health.Clean(one.Name, maxAssetName), right, c.policy())})
+		c.report(Finding{Check: "rights", Stream: one.Values[sitewise.StreamName], Text: fmt.Sprintf("The hub's role may not %s the camera "+
+			"asset %s: allow it %s in %s.", what, health.Clean(one.Name, maxAssetName), right, c.policy())})
 	}
 	if id := one.Properties[sitewise.UploadedRange]; id != "" {
 		refused, err := client.Put(ctx, []cloud.Entry{{Ref: cloud.Ref{Asset: one.ID, Property: id}, Time: time.Unix(1, 0)}})
