@@ -93,6 +93,9 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 		},
 		LineCap: a.lineCap, Recorded: a.store.Streams, Policy: a.policyText,
 	}
+	if a.siteWiseHub != nil {
+		a.collector.SiteWise = a.siteWiseHub.Status
+	}
 	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {
 		return nil, err
