@@ -25,7 +25,8 @@ var layers = [][]string{
 	{"internal/hubclock", "internal/signal", "internal/arn", "internal/fipsmode"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
 		"internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/crc", "internal/mkv/element",
+		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/trimrss",
+		"internal/mkv/crc", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam",
 		"internal/testtools/thinline",
 		"bench/keep", "bench/proc"},
@@ -47,7 +48,7 @@ var layers = [][]string{
 	{"internal/segment/export", "internal/usage"},
 	{"internal/evidence/..."},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
-	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
+	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch", "internal/cloud/sitewise"},
 	{"internal/camera/...", "internal/clip"},
 	{"internal/recorder", "internal/uploader/...", "internal/audit", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
 		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest", "internal/holdrequest",
@@ -59,8 +60,9 @@ var layers = [][]string{
 	{"internal/auditjob", "internal/deleteafter", "internal/cloud/hub", "internal/holds", "internal/jobspec", "internal/localapi/reference",
 		"internal/logfile",
 		"internal/ondemand", "internal/precedence"},
+	{"internal/sitewisehub"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
-	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site"},
+	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site", "internal/testtools/awsmodel"},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may
