@@ -136,8 +136,11 @@ func meaningOf(err error) (awserr.Error, string) {
 	return answer.Meaning, answer.Meaning.Permission("kinesisvideo:" + answer.Operation)
 }
 
-// Status is the hub as status shows it.
+// Status is the hub as status shows it; nil for a nil Hub.
 func (h *Hub) Status() *status.SiteWise {
+	if h == nil {
+		return nil
+	}
 	s := h.source.State()
 	shown := &status.SiteWise{Asset: s.Hub, Name: s.HubName, Cameras: s.Cameras, ReadAt: s.Read, ChangedAt: s.Changed}
 	for _, r := range h.requests.List() {

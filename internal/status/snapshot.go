@@ -88,7 +88,7 @@ type SiteWiseRequest struct {
 	Request string    `json:"request"` // the property's value
 	Time    time.Time `json:"time"`    // of that value
 	Status  string    `json:"status"`  // RUNNING, DONE or FAILED
-	// Details is a sentence: why not all of it is in the cloud, or what SiteWise cannot say of it.
+	// Details is a sentence: why not all of it is in the cloud, or for which times SiteWise has no values.
 	Details        string `json:"details,omitempty"`
 	FragmentsDone  int    `json:"fragmentsDone"`
 	FragmentsTotal int    `json:"fragmentsTotal"`
