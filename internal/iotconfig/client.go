@@ -85,6 +85,8 @@ type Client struct {
 	outbox  *outbox
 	dialer  *dialer // nil without TLS
 
+	notifyAfter time.Time // when notifications are subscribed to again, of the connection's goroutine
+
 	retaining retaining     // of the connection's goroutine
 	retainNow signal.Signal // to try retained messages again
 }

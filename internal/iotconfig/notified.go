@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"go.uber.org/zap"
@@ -16,6 +17,8 @@ const (
 	notifiedPrefix = "$aws/sitewise/"
 	// maxNotified bounds these topics: a connection has 50 subscriptions. Source: AWS IoT Core quotas.
 	maxNotified = 40
+	// notifyAgain is how long connections do without notifications after one that ended when it subscribed to them.
+	notifyAgain = time.Hour
 	// perSubscribe is how many topics one packet may have. Source: AWS IoT Core quotas.
 	perSubscribe = 8
 )
@@ -45,7 +48,7 @@ func (n Notifications) ended() {
 // without: the properties are read repeatedly as well.
 func (b *broker) followNotifications(ctx context.Context) error {
 	n := b.client.o.Notifications
-	if n.none() {
+	if n.none() || b.client.o.Now().Before(b.client.notifyAfter) {
 		return nil
 	}
 	var missing []string
@@ -65,6 +68,9 @@ func (b *broker) followNotifications(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil // serve takes sayOffline
 			}
+			// The broker may end a connection for a topic that the policy does not allow: the next one does without.
+			b.client.notifyAfter = b.client.o.Now().Add(notifyAgain)
+			logevent.NotificationsDenied.Log(b.client.o.Log, zap.Error(err))
 			return err
 		}
 		subscribed, ok := token.(*mqtt.SubscribeToken)
