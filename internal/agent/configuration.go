@@ -131,10 +131,10 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
 	events := eventrequest.New(eventrequest.Options{
-		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.events.Progress,
 		Trigger: func(ctx context.Context, r eventrequest.Request) error {
 			syncer.Settle(ctx) // as with uploads
-			return a.triggerForCloud(ctx, r)
+			return a.events.ForCloud(ctx, r)
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
