@@ -187,11 +187,12 @@ func (b docsBlock) checkEnv() error {
 	return nil
 }
 
-// checkGo looks for the test file that checks the block.
+// checkGo looks for the test file that checks the block: it names the page, and the language as text or for docsBlocks.
 func (b docsBlock) checkGo() error {
 	dir, file, _ := strings.Cut(b.args, " ")
 	code, err := os.ReadFile(filepath.Join(repository, dir, file))
-	if err == nil && (!bytes.Contains(code, []byte(b.page)) || !bytes.Contains(code, []byte("```"+b.lang))) {
+	reads := bytes.Contains(code, []byte("```"+b.lang)) || bytes.Contains(code, []byte(`b.lang != "`+b.lang+`"`))
+	if err == nil && (!bytes.Contains(code, []byte(b.page)) || !reads) {
 		err = fmt.Errorf("%s does not read the block", b.args)
 	}
 	return err

@@ -73,8 +73,14 @@ func startDocsWorld(t *testing.T, seed, thing string) *docsWorld {
 	return w
 }
 
-// programs is a directory with what a hub has and this machine may not. The AWS CLI may be older than
-// AWS_ENDPOINT_URL.
+// debianCLI is the AWS CLI of Debian, which may be older than the variables that newer ones are given by the local cloud:
+// AWS_ENDPOINT_URL, and AWS_DISABLE_HOST_PREFIX_INJECTION, without which an address gets a name put before it.
+const debianCLI = `case $1 in iotsitewise | iottwinmaker) exec /usr/bin/python3 -c 'import sys, botocore.config, awscli.clidriver
+botocore.config.Config.OPTION_DEFAULTS["inject_host_prefix"] = False
+sys.exit(awscli.clidriver.main())' --endpoint-url "$AWS_ENDPOINT_URL" "$@" ;; esac
+exec /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"`
+
+// programs is a directory with what a hub has and this machine may not.
 func (w *docsWorld) programs(t *testing.T) string {
 	t.Helper()
 	path, err := program()
@@ -83,7 +89,7 @@ func (w *docsWorld) programs(t *testing.T) string {
 	}
 	return writePrograms(t, map[string]string{
 		"kvs-edge-agent": `exec ` + path + ` "$@"`,
-		"aws":            `exec /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"`,
+		"aws":            debianCLI,
 		"sudo":           `exec "$@"`,
 		"ffplay":         `exec ffprobe -hide_banner "$@"`,
 		"systemctl": `case "$*" in

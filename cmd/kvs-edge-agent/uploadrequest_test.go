@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
@@ -147,13 +146,11 @@ type demandSite struct {
 	want   []int64 // the producer times of the fragments on disk, in ms
 }
 
-func newDemandSite(t *testing.T, w world, fragments int) *demandSite {
+func newDemandSite(t *testing.T, w world, fragments int, edits ...func(*types.EdgeConfig)) *demandSite {
 	t.Helper()
 	s := &demandSite{site: newSite(t, w)}
 	s.want = s.backlog("door", fragments)
-	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
-		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
-	})
+	s.configure("door", "rtsp://127.0.0.1:1/gone", append([]func(*types.EdgeConfig){inTwelve}, edits...)...)
 	s.asker, s.broker = newAsker(s.site)
 	return s
 }

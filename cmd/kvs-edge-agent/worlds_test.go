@@ -77,6 +77,9 @@ func inWorlds(t *testing.T, test func(t *testing.T, w world)) {
 	name, _, _ := strings.Cut(t.Name(), "/")
 	only, limited := oneWorld[name]
 	for _, w := range worldsOf(name) {
+		if limited && os.Getenv(worldsVariable) == asAWS.String() && w == asAWS {
+			w = only.world // or `make check` would not run it with other roots
+		}
 		if limited && w != only.world {
 			t.Logf("not run %s: %s", w, only.why)
 			continue

@@ -19,12 +19,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/eventrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/holdrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
-	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -54,12 +54,11 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	a.countUploads(dir)
 	a.audits = auditjob.Open(auditjob.Options{
 		Dir: filepath.Join(dir.Path(), "receipts"), Store: a.store, Cloud: a.kvs, Log: a.log, Policy: a.retention.PolicyOf,
-		Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
+		Now: a.o.AuditNow, Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
 	})
 	a.deletes = deleteafter.New(deleteafter.Options{
 		Store: a.store, Policy: a.retention.PolicyOf, Audit: a.audits.Segments, Resend: a.audits.Resend, Confirmed: a.retention.Wake,
-		On:     func() bool { return a.settings().DeleteAfter == settings.DeleteAfterAudit },
-		Health: a.health, Log: a.log, Now: time.Now,
+		On: func() bool { return a.settings().DeletesAudited() }, Health: a.health, Log: a.log, Now: a.o.AuditNow,
 	})
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
@@ -130,14 +129,6 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
-	events := eventrequest.New(eventrequest.Options{
-		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.events.Progress,
-		Trigger: func(ctx context.Context, r eventrequest.Request) error {
-			syncer.Settle(ctx) // as with uploads
-			return a.events.ForCloud(ctx, r)
-		},
-		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
-	})
 	return precedence.Row{
 		Origins: []desired.Origin{desired.KVS, desired.MQTT}, Restored: syncer.Wanted(), Sync: syncer.Sync, Deletion: syncer.Deletion,
 		Await: "wait until the cloud has answered", Start: syncer.ApplyLastGood,
@@ -146,7 +137,8 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 			{What: "Listing the hub's configurations", Run: syncer.List},
 			{What: "Applying the hub's configurations", Run: syncer.Run},
 			{What: "Following the cloud's upload requests", Run: uploads.Run},
-			{What: "Following the cloud's events", Run: events.Run},
+			{What: "Following the cloud's events", Run: a.eventRequests(c, mqtt, syncer, dir).Run},
+			{What: "Following the cloud's requests about holds", Run: a.holdRequests(c, mqtt, syncer).Run},
 			{What: "The connection to AWS IoT", Run: mqtt.Run},
 		},
 		Retry: func() {
@@ -154,6 +146,31 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 			mqtt.RetryRetained()
 		},
 	}, nil
+}
+
+// eventRequests are the events that the cloud triggers.
+func (a *Agent) eventRequests(c *configuration, mqtt *iotconfig.Client, syncer *kvsconfig.Syncer, d statefile.Dir) *eventrequest.Requests {
+	return eventrequest.New(eventrequest.Options{
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.events.Progress,
+		Trigger: func(ctx context.Context, r eventrequest.Request) error {
+			syncer.Settle(ctx) // as with uploads
+			return a.events.ForCloud(ctx, r)
+		},
+		Dir: d, Now: time.Now, Log: c.log, Health: c.health,
+	})
+}
+
+// cloudBy is who asks with a message of that topic, for people.
+func (a *Agent) cloudBy(topic string) string {
+	return "the cloud, by kvs-edge/" + a.settings().IoT.ThingName + "/" + topic
+}
+
+// holdRequests are what the cloud asks for about holds.
+func (a *Agent) holdRequests(c *configuration, mqtt *iotconfig.Client, syncer *kvsconfig.Syncer) *holdrequest.Requests {
+	return holdrequest.New(holdrequest.Options{
+		Inbox: mqtt.Holds(), Publish: mqtt.PublishHold, By: a.cloudBy("hold"), Add: a.holds.ForCloud(syncer.Settle), Remove: a.holds.Remove,
+		Known: a.holds.Known, Now: time.Now, Log: c.log, Health: c.health,
+	})
 }
 
 // loadPatience is how long sources wait at the start for one that takes precedence over them, and may want the same streams.

@@ -50,9 +50,9 @@ var layers = [][]string{
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
 	{"internal/camera/...", "internal/clip"},
 	{"internal/recorder", "internal/uploader/...", "internal/audit", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
-		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest",
+		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest", "internal/holdrequest",
 		"internal/streamfile", "internal/status", "internal/metrics",
-		"internal/tier", "internal/streamtags"},
+		"internal/tier", "internal/streamtags", "internal/sitewise/..."},
 	{"internal/changes"},
 	{"internal/localapi"},
 	{"internal/settings"},
@@ -61,7 +61,7 @@ var layers = [][]string{
 		"internal/ondemand", "internal/precedence"},
 	{"internal/eventjob"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
-	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site"},
+	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site", "internal/testtools/awsmodel"},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may

@@ -38,10 +38,10 @@ type Options struct {
 	// Uploads reports whether a stream's media is uploaded, as far as anybody knows.
 	Uploads func(stream string) bool
 	NoCloud func() bool
-	// Thing is the name of the hub.
-	Thing  func() string
-	Log    *zap.Logger
-	Health *health.Registry
+	// CloudBy is who asks where the cloud does, for people.
+	CloudBy func() string
+	Log     *zap.Logger
+	Health  *health.Registry
 }
 
 // Jobs do what is done about the events of a hub. Safe for concurrent use.

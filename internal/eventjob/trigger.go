@@ -86,7 +86,7 @@ func (j *Jobs) ForPeer(ctx context.Context, r localapi.EventRequest, by string) 
 func (j *Jobs) ForCloud(ctx context.Context, r eventrequest.Request) error {
 	t := event.Trigger{
 		ID: r.ID, Streams: r.Streams, Time: r.Time, Pre: event.DefaultPre, Post: event.DefaultPost, Reason: r.Reason, Source: "mqtt",
-		Repeated: r.Repeated, Hold: r.Hold, By: "the cloud, by kvs-edge/" + j.o.Thing() + "/event",
+		Repeated: r.Repeated, Hold: r.Hold, By: j.o.CloudBy(),
 	}
 	if r.Pre != nil {
 		t.Pre = *r.Pre

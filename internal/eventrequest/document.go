@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
-	maxMessage = 128 << 10
 	// maxShownID bounds the id in the answer to a message with a wrong one, in bytes.
 	maxShownID = 64
+	// maxShownStreams bounds the streams in such an answer, so that it has at most what a message may have.
+	maxShownStreams = 16
 	// maxSeconds bounds what is read of a length of time; what it may be is not decided here.
 	maxSeconds = 1e9
 )
@@ -78,8 +78,8 @@ func (a answer) same(b answer) bool {
 // parse reads a message. Where it cannot be followed, wrong is a sentence that says why; the request still has its id as far as it
 // could be read.
 func parse(payload []byte) (in Request, wrong string) {
-	if len(payload) > maxMessage {
-		return in, fmt.Sprintf("The event has %d bytes; at most %d are allowed.", len(payload), maxMessage)
+	if len(payload) > kvslimit.MessageBytes {
+		return in, fmt.Sprintf("The event has %d bytes; at most %d are allowed.", len(payload), kvslimit.MessageBytes)
 	}
 	var members map[string]json.RawMessage
 	if json.Unmarshal(payload, &members) != nil || members == nil {

@@ -147,7 +147,8 @@ func (r *Requests) receive(ctx context.Context, payload []byte, repeated bool) {
 		}
 	}
 	if wrong != "" {
-		r.publish(answer{EventID: in.ID, StreamNames: in.Streams, Status: Failed, Details: wrong}, nil)
+		shown := in.Streams[:min(len(in.Streams), maxShownStreams)]
+		r.publish(answer{EventID: in.ID, StreamNames: shown, Status: Failed, Details: wrong}, nil)
 		return
 	}
 	i := slices.IndexFunc(r.list, func(a *awaited) bool { return a.id == in.ID })

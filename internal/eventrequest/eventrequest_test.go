@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
@@ -25,7 +26,7 @@ func TestAnEventThatCannotBeFollowedIsNamed(t *testing.T) {
 		{`{"StreamName":"door"}`, "", "EventId is missing"},
 		{`{"EventId":7,"StreamName":"door"}`, "", "EventId is missing or not a string"},
 		{`{"EventId":"` + long + `","StreamName":"door"}`, long[1:], "EventId has 65 bytes; at most 64"},
-		{`{"EventId":"a","Filler":"` + strings.Repeat("x", maxMessage) + `"}`, "", "at most 131072 are allowed"},
+		{`{"EventId":"a","Filler":"` + strings.Repeat("x", kvslimit.MessageBytes) + `"}`, "", "at most 131072 are allowed"},
 		{`{"EventId":"a"}`, "a", "StreamName is missing"},
 		{`{"EventId":"b","StreamName":"../door"}`, "b", "cannot be the name of a stream"},
 		{`{"EventId":"c","StreamNames":"door"}`, "c", "of the wrong kind"},

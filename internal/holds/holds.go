@@ -56,6 +56,26 @@ func (h *Holds) Remove(id, by string) (hold.Hold, error) {
 	return h.o.Book.Remove(id, by, h.o.Now())
 }
 
+// ForCloud returns how the cloud asks for a hold: it returns how many segments that holds, and their bytes. settle waits until what the
+// cloud said before is in force, as it may have configured the stream just then.
+func (h *Holds) ForCloud(settle func(context.Context)) func(context.Context, hold.Hold) (segments int, bytes int64, err error) {
+	return func(ctx context.Context, wanted hold.Hold) (int, int64, error) {
+		settle(ctx)
+		kept, err := h.Add(ctx, wanted)
+		return kept.Segments, kept.Bytes, err
+	}
+}
+
+// Known reports whether there is a hold with that ID.
+func (h *Holds) Known(id string) bool {
+	for _, stream := range h.o.Streams() {
+		if _, ok := h.o.Book.Find(stream, id); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // AddForPeer is how a peer of the local API asks for a hold.
 func (h *Holds) AddForPeer(ctx context.Context, r localapi.HoldRequest, by string) (localapi.Hold, error) {
 	kept, err := h.Add(ctx, hold.Hold{ID: r.ID, Stream: r.Stream, From: r.From, To: r.To, Reason: r.Reason, Source: by, Until: r.Until})

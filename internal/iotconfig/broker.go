@@ -121,6 +121,8 @@ func (b *broker) receive(_ mqtt.Client, m mqtt.Message) {
 		in = b.client.uploads
 	case b.client.topics.event:
 		in = b.client.events
+	case b.client.topics.hold:
+		in = b.client.holds
 	}
 	if !in.put(message{topic: m.Topic(), payload: m.Payload(), repeated: m.Duplicate(), ack: ack}) {
 		b.client.o.Lost()
@@ -171,7 +173,7 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 func (b *broker) subscribe(ctx context.Context) error {
 	t := b.client.topics
 	token := b.mqtt.SubscribeMultiple(map[string]byte{t.update: qos, t.delete: qos, t.refresh: qos, t.uploadRequest: qos,
-		t.event: qos}, nil)
+		t.event: qos, t.hold: qos}, nil)
 	if err := b.await(ctx, token); err != nil {
 		return err
 	}
@@ -185,6 +187,9 @@ func (b *broker) subscribe(ctx context.Context) error {
 				continue
 			case topic == t.event:
 				logevent.EventsDenied.Log(b.client.o.Log, zap.String("topic", topic))
+				continue
+			case topic == t.hold:
+				logevent.HoldsDenied.Log(b.client.o.Log, zap.String("topic", topic))
 				continue
 			}
 			return health.UserFault(CodeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe "+

@@ -79,6 +79,7 @@ type Client struct {
 	configs *inbox // about configurations
 	uploads *inbox // about uploads
 	events  *inbox // about events
+	holds   *inbox // about holds
 	outbox  *outbox
 	dialer  *dialer // nil without TLS
 
@@ -120,6 +121,7 @@ func newClient(o Options) *Client {
 	return &Client{
 		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(),
 		configs: newInbox(configBounds), uploads: newInbox(uploadBounds), events: newInbox(uploadBounds),
+		holds:  newInbox(uploadBounds),
 		outbox: newOutbox(), retainNow: signal.New(),
 	}
 }
@@ -181,6 +183,14 @@ func (c *Client) UploadRequests() UploadRequests { return UploadRequests{inbox: 
 
 // Events are the messages that trigger events.
 func (c *Client) Events() Events { return Events{inbox: c.events} }
+
+// Holds are the messages that ask for holds, and for their end.
+func (c *Client) Holds() Events { return Events{inbox: c.holds} }
+
+// PublishHold sends an answer to the request about a hold with that id, as PublishUpload does.
+func (c *Client) PublishHold(payload []byte, id string, sent func()) {
+	c.outbox.put(publication{topic: c.topics.holdStatus, payload: payload, about: "hold/" + id, sent: sent})
+}
 
 // PublishEvent sends an answer about the event with that id, as PublishUpload does.
 func (c *Client) PublishEvent(payload []byte, id string, sent func()) {

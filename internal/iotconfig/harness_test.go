@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,14 +31,19 @@ type testBroker interface {
 	address() string
 }
 
-// allowAll accepts every client with a certificate.
-type allowAll struct{ mochi.HookBase }
+// allowAll accepts every client with a certificate, which may subscribe to all topics but those.
+type allowAll struct {
+	mochi.HookBase
+	denied []string
+}
 
 func (allowAll) Provides(b byte) bool {
 	return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
 }
 func (allowAll) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
-func (allowAll) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
+func (a allowAll) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
+	return write || !slices.Contains(a.denied, topic)
+}
 
 // embedded is a broker in this process.
 type embedded struct {
@@ -46,6 +52,7 @@ type embedded struct {
 	addr   string
 	server *mochi.Server
 	hooks  []mochi.Hook
+	denied []string // topics, from the next start on
 }
 
 func newEmbedded(t *testing.T, ca *iottest.Authority, hooks ...mochi.Hook) *embedded {
@@ -61,7 +68,7 @@ func (b *embedded) address() string { return b.addr }
 func (b *embedded) start() {
 	b.t.Helper()
 	b.server = mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	for _, hook := range append([]mochi.Hook{new(allowAll)}, b.hooks...) {
+	for _, hook := range append([]mochi.Hook{&allowAll{denied: b.denied}}, b.hooks...) {
 		if err := b.server.AddHook(hook, nil); err != nil {
 			b.t.Fatal(err)
 		}

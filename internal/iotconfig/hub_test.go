@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/holdrequest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
@@ -81,6 +82,8 @@ type hubOptions struct {
 	controlPlane kvsconfig.ControlPlane
 	secrets      camerasecret.Secrets
 	upload       uploadrequest.Uploader
+	holds        *heldHolds // default: one without holds
+	log          *zap.Logger
 	files        atomicfile.FileSystem
 	timing       kvsconfig.Timing
 }
@@ -92,6 +95,7 @@ type testHubSource struct {
 	syncer   *kvsconfig.Syncer
 	cameras  *camerasecret.Cache
 	requests *uploadrequest.Requests
+	holding  *holdrequest.Requests
 
 	t       *testing.T
 	applier *configtest.Applier
@@ -115,7 +119,8 @@ func newTestHub(t *testing.T, endpoint, stateDir string, config *tls.Config, edi
 		health: health.NewRegistry(time.Now), changed: signal.New(),
 	}
 	h.part = h.health.Component("", health.JobConfig)
-	o := hubOptions{hubARN: testHub, controlPlane: h.kvs, secrets: h.secrets, sealing: config, files: atomicfile.OS{}, timing: fastTiming()}
+	o := hubOptions{hubARN: testHub, controlPlane: h.kvs, secrets: h.secrets, sealing: config, files: atomicfile.OS{}, timing: fastTiming(),
+		holds: newHeldHolds(), log: zap.NewNop()}
 	for _, e := range edit {
 		e(&o)
 	}
@@ -149,6 +154,7 @@ func (h *testHubSource) build(endpoint string, config *tls.Config, dir statefile
 		Jobs:        func() []JobStatus { h.jobsMu.Lock(); defer h.jobsMu.Unlock(); return slices.Clone(h.jobs) },
 		JobsChanged: h.changed.C(),
 		Reconnect:   backoff.Policy{Min: 20 * time.Millisecond, Max: 50 * time.Millisecond}, Proxy: noProxy, Health: h.part,
+		Log: o.log,
 	})
 	if err != nil {
 		return err
@@ -168,6 +174,10 @@ func (h *testHubSource) build(endpoint string, config *tls.Config, dir statefile
 	h.requests = uploadrequest.New(uploadrequest.Options{
 		Inbox: h.UploadRequests(), Upload: o.upload, Publish: h.PublishUpload, Dir: dir, Now: time.Now, Log: zap.NewNop(), Health: h.part,
 	})
+	h.holding = holdrequest.New(holdrequest.Options{
+		Inbox: h.Holds(), Publish: h.PublishHold, By: "the cloud", Add: o.holds.add, Known: o.holds.known, Remove: o.holds.remove(h),
+		Now: time.Now, Log: zap.NewNop(), Health: h.part,
+	})
 	return nil
 }
 
@@ -176,7 +186,7 @@ func (h *testHubSource) run() {
 	h.cancel = cancel
 	h.ended.Go(func() {
 		h.syncer.ApplyLastGood(ctx)
-		for _, run := range []func(context.Context){h.Run, h.syncer.List, h.syncer.Run, h.cameras.Run, h.requests.Run} {
+		for _, run := range []func(context.Context){h.Run, h.syncer.List, h.syncer.Run, h.cameras.Run, h.requests.Run, h.holding.Run} {
 			h.ended.Go(func() { run(ctx) })
 		}
 	})

@@ -11,9 +11,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
-// maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
-const maxMessage = 128 << 10
-
 // Configurations are the messages about configurations that have come.
 type Configurations struct {
 	inbox  *inbox
@@ -59,7 +56,7 @@ func (u UploadRequests) Take(each func(payload []byte, acknowledge func())) {
 	}
 }
 
-// Events are the messages that trigger events and have come.
+// Events are the messages that trigger events, or ask for holds, and have come.
 type Events struct{ inbox *inbox }
 
 // Ready receives when there may be messages.
@@ -107,9 +104,9 @@ func parseDelete(payload []byte) (edgeconfig.StreamConfig, error) {
 func parseEnvelope(payload []byte) (edgeconfig.StreamConfig, json.RawMessage, error) {
 	var e envelope
 	// A document beyond eight times the limit is not even searched for a name.
-	if len(payload) > 8*maxMessage {
+	if len(payload) > 8*kvslimit.MessageBytes {
 		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "the message has " + strconv.Itoa(len(payload)) +
-			" bytes, at most " + strconv.Itoa(maxMessage) + " are allowed"}
+			" bytes, at most " + strconv.Itoa(kvslimit.MessageBytes) + " are allowed"}
 	}
 	if err := json.Unmarshal(payload, &e); err != nil {
 		var wrong *json.UnmarshalTypeError
@@ -147,8 +144,8 @@ func parseEnvelope(payload []byte) (edgeconfig.StreamConfig, json.RawMessage, er
 		return refuse("LastUpdatedTime is missing")
 	case timeErr != nil:
 		return refuse("LastUpdatedTime " + timeErr.Error())
-	case len(payload) > maxMessage:
-		return refuse("the message has " + strconv.Itoa(len(payload)) + " bytes, at most " + strconv.Itoa(maxMessage) + " are allowed")
+	case len(payload) > kvslimit.MessageBytes:
+		return refuse("the message has " + strconv.Itoa(len(payload)) + " bytes, at most " + strconv.Itoa(kvslimit.MessageBytes) + " are allowed")
 	}
 	return config, e.EdgeConfig, nil
 }

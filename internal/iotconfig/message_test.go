@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
@@ -92,8 +93,9 @@ func badMessages() []badMessage {
 		{"configuration a string", with("EdgeConfig", `"x"`), "cam", at, "must be an object"},
 		{"hub a number", edge(`"`+testHub+`"`, "5"), "cam", at, "HubDeviceArn is the number 5"},
 		{"recorder a list", with("EdgeConfig", `{"HubDeviceArn":"x","RecorderConfig":[]}`), "cam", at, "RecorderConfig is a list"},
-		{"oversized", with("EdgeConfig", `{"Padding":"`+strings.Repeat("x", maxMessage)+`"}`), "cam", at, "at most 131072 are allowed"},
-		{"far oversized", `{"StreamName":"cam","Padding":"` + strings.Repeat("x", 8*maxMessage) + `"}`, "", time.Time{},
+		{"oversized", with("EdgeConfig", `{"Padding":"`+strings.Repeat("x", kvslimit.MessageBytes)+`"}`), "cam", at,
+			"at most 131072 are allowed"},
+		{"far oversized", `{"StreamName":"cam","Padding":"` + strings.Repeat("x", 8*kvslimit.MessageBytes) + `"}`, "", time.Time{},
 			"at most 131072 are allowed"},
 	}
 }

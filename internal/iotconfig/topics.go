@@ -2,8 +2,8 @@ package iotconfig
 
 // topics of one thing.
 type topics struct {
-	update, delete, refresh, configStatus, jobsStatus, agentStatus string
-	uploadRequest, uploadStatus, event, eventStatus                string
+	update, delete, refresh, configStatus, jobsStatus, agentStatus    string
+	uploadRequest, uploadStatus, event, eventStatus, hold, holdStatus string
 }
 
 func topicsOf(thing string) topics {
@@ -20,5 +20,7 @@ func topicsOf(thing string) topics {
 		uploadStatus:  prefix + "upload/status",
 		event:         prefix + "event",
 		eventStatus:   prefix + "event/status",
+		hold:          prefix + "hold",
+		holdStatus:    prefix + "hold/status",
 	}
 }

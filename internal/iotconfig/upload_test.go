@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
@@ -188,7 +189,7 @@ func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 			{`{"StreamName":"door","From":1,"To":2}`, "", "RequestId is missing"},
 			{`{"RequestId":7,"StreamName":"door","From":1,"To":2}`, "", "RequestId is missing or not a string"},
 			{`{"RequestId":"` + long + `","StreamName":"door","From":1,"To":2}`, long[1:], "RequestId has 129 bytes; at most 128"},
-			{`{"RequestId":"big","Filler":"` + strings.Repeat("x", maxMessage) + `"}`, "", "at most 131072 are allowed"},
+			{`{"RequestId":"big","Filler":"` + strings.Repeat("x", kvslimit.MessageBytes) + `"}`, "", "at most 131072 are allowed"},
 			{`{"RequestId":"a","From":1,"To":2}`, "a", "StreamName is missing"},
 			{`{"RequestId":"b","StreamName":"../door","From":1,"To":2}`, "b", "StreamName"},
 			{`{"RequestId":"c","StreamName":"door","From":"yesterday","To":2}`, "c", "From is missing or wrong: it must be a time in seconds " +

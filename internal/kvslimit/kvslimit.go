@@ -58,3 +58,7 @@ const (
 	// EdgeConfigsPerPage is the most that one answer holds (reference, ListEdgeAgentConfigurations).
 	EdgeConfigsPerPage = 10
 )
+
+// MessageBytes is the most that the payload of a message of AWS IoT Core may have, by which cloud and hub talk (IoT Core quotas, payload of
+// a publication: 128 KB).
+const MessageBytes = 128 << 10

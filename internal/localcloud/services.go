@@ -2,8 +2,10 @@ package localcloud
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
@@ -22,6 +24,26 @@ func (c *Cloud) openSiteWise() (*sitewise.Service, error) {
 			return c.policies.Authorize(iam.Caller{Thing: thing}, awsapi.SiteWise, operation, resource)
 		},
 	})
+}
+
+// newArchivedMedia makes what plays the uploaded media.
+func (c *Cloud) newArchivedMedia() (*archivedmedia.Service, error) {
+	return archivedmedia.New(archivedmedia.Options{
+		Store: c.media, Streams: c.kvs, Now: c.o.Now, Key: c.keys.Derive("streaming sessions"), Endpoint: c.mediaEndpoint, Log: c.calls,
+	})
+}
+
+// video is Kinesis Video Streams without PutMedia, GetMedia and ListFragments.
+func (c *Cloud) video() awsapi.Service {
+	service := c.kvs.API()
+	control := service.Call
+	service.Call = func(operation string, r *http.Request, body []byte) ([]byte, error) {
+		if archivedmedia.Has(operation) {
+			return c.archived.Call(operation, body)
+		}
+		return control(operation, r, body)
+	}
+	return service
 }
 
 // CreateStream makes a stream that is ACTIVE at once. One that exists keeps its ARN and gets the

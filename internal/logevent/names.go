@@ -55,6 +55,7 @@ const (
 	EventsFull             Event = "events-full"
 	EventsLost             Event = "events-lost"
 	EventsDenied           Event = "events-denied"
+	HoldsDenied            Event = "holds-denied"
 	EventAnswersLost       Event = "event-answers-lost"
 	EventAnswersNotSaved   Event = "event-answers-not-saved"
 	StreamFileRead         Event = "stream-file-read"

@@ -98,6 +98,8 @@ var configurationRows = []Row{
 			"Make room, and use `kvs-edge-agent hold add`, or trigger the event again while it is open."},
 	{EventsDenied, info, "certificate's policy denies the subscription to events",
 		"The cloud cannot trigger events. Allow iot:Subscribe and iot:Receive on the topic, if it should."},
+	{HoldsDenied, info, "certificate's policy denies the subscription to requests about holds",
+		"The cloud cannot add or remove holds. Allow iot:Subscribe and iot:Receive on the topic, if it should."},
 	{EventAnswersLost, warning, "which events the cloud waits for is unreadable",
 		"These events go to the cloud, but their last answers are not sent. Check the disk with `AWS_KVS_EDGE_STATE_DIRECTORY`."},
 	{EventAnswersNotSaved, warning, "which events the cloud waits for is not saved; a restart would lose it", checkDisk},

@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
-	maxMessage   = 128 << 10
 	maxRequestID = 128
 )
 
@@ -52,8 +50,8 @@ func (a answer) encode(now time.Time) ([]byte, error) {
 // says why; the request still has what could be read of RequestId and StreamName, by
 // which the answer is recognised.
 func parse(payload []byte) (in request, wrong string) {
-	if len(payload) > maxMessage {
-		return in, fmt.Sprintf("The request has %d bytes; at most %d are allowed.", len(payload), maxMessage)
+	if len(payload) > kvslimit.MessageBytes {
+		return in, fmt.Sprintf("The request has %d bytes; at most %d are allowed.", len(payload), kvslimit.MessageBytes)
 	}
 	// Each member by itself, so that a wrong one does not hide who asks.
 	var members struct {

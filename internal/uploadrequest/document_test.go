@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 func TestARequestThatCannotBeFollowedIsNamed(t *testing.T) {
@@ -15,7 +17,7 @@ func TestARequestThatCannotBeFollowedIsNamed(t *testing.T) {
 		{`{"StreamName":"door","From":1,"To":2}`, "", "door", "RequestId is missing"},
 		{`{"RequestId":7,"StreamName":"door","From":1,"To":2}`, "", "door", "RequestId is missing or not a string"},
 		{`{"RequestId":"` + long + `","StreamName":"door","From":1,"To":2}`, long[1:], "door", "RequestId has 129 bytes; at most 128"},
-		{`{"RequestId":"big","Filler":"` + strings.Repeat("x", maxMessage) + `"}`, "", "", "at most 131072 are allowed"},
+		{`{"RequestId":"big","Filler":"` + strings.Repeat("x", kvslimit.MessageBytes) + `"}`, "", "", "at most 131072 are allowed"},
 		{`{"RequestId":"a","From":1,"To":2}`, "a", "", "StreamName is missing"},
 		{`{"RequestId":"b","StreamName":"../door","From":1,"To":2}`, "b", "", "StreamName"},
 		{`{"RequestId":"c","StreamName":"door","From":"yesterday","To":2}`, "c", "door", "From is missing or wrong: it must be a time in " +
