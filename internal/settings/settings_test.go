@@ -157,7 +157,7 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-// Row 1 of the edge connector: the id of the hub's asset, of which quotes are no part.
+// Row 1 of the edge connector: the id of the hub's asset, from which quotes are stripped.
 func TestTheHubAssetOfSiteWise(t *testing.T) {
 	t.Parallel()
 	env := goodEnvironment(t)
