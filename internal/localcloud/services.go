@@ -36,6 +36,7 @@ func (c *Cloud) newArchivedMedia() (*archivedmedia.Service, error) {
 // video is Kinesis Video Streams without PutMedia, GetMedia and ListFragments.
 func (c *Cloud) video() awsapi.Service {
 	service := c.kvs.API()
+	service.Protocol = func(r *http.Request) awsapi.Protocol { return archivedmedia.ProtocolOf(kvs.OperationOf(r)) }
 	control := service.Call
 	service.Call = func(operation string, r *http.Request, body []byte) ([]byte, error) {
 		if archivedmedia.Has(operation) {

@@ -2,7 +2,7 @@ package archivedmedia
 
 import (
 	"cmp"
-	"slices"
+	"encoding/json"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/hls"
@@ -28,7 +28,7 @@ type hlsRequest struct {
 
 type hlsAnswer struct{ HLSStreamingSessionURL string }
 
-func (s *Service) getHLSStreamingSessionURL(body []byte) (any, error) {
+func (s *Service) getHLSStreamingSessionURL(body []byte) ([]byte, error) {
 	var in hlsRequest
 	operation := kvsmodel.GetHLSStreamingSessionURL
 	if err := operation.Decode(body, &in); err != nil {
@@ -44,14 +44,14 @@ func (s *Service) getHLSStreamingSessionURL(body []byte) (any, error) {
 		return nil, err
 	}
 	of.Stream = info.ARN
-	stored := slices.DeleteFunc(s.stored(info), func(f Fragment) bool { return !info.Retains(f, now) })
+	stored := s.retained(info, now)
 	if err := of.begin(stored, now); err != nil {
 		return nil, err
 	}
 	if _, err := s.tracks(stored, of.First); err != nil {
 		return nil, err
 	}
-	return hlsAnswer{s.o.Endpoint() + hlsPath + hls.MasterPlaylist + "?SessionToken=" + s.token(of)}, nil
+	return json.Marshal(hlsAnswer{s.o.Endpoint() + hlsPath + hls.MasterPlaylist + "?SessionToken=" + s.token(of)})
 }
 
 // The values of members that are left out (API reference).
