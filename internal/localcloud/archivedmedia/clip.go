@@ -122,7 +122,7 @@ func (s *Service) getMediaForFragmentList(body []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// answers are the operations, with the types of what they return.
+// answers are the operations, with the types of their answers.
 var answers = map[string]struct {
 	kind string
 	do   func(*Service, []byte) ([]byte, error)
