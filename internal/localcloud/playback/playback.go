@@ -70,7 +70,7 @@ func fetch(ctx context.Context, client *http.Client, url string) ([]byte, error)
 	return body, nil
 }
 
-// addresses are the lines of a playlist that are no tags.
+// addresses are the lines of a playlist without its tags.
 func addresses(playlist []byte) (list []string) {
 	for line := range bytes.Lines(playlist) {
 		if text := strings.TrimSpace(string(line)); text != "" && !strings.HasPrefix(text, "#") {
