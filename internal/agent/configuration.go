@@ -116,7 +116,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Needless:  func() bool { return source.Others() && !syncer.Any() },
 		Connected: func() { syncer.RequestListing() }, Lost: func() { syncer.MessagesLost() },
-		Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
+		Notifications: a.siteWiseHub.Notifications(), Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
 		return row, err
@@ -162,13 +162,18 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 // eventRequests are the events that the cloud triggers.
 func (a *Agent) eventRequests(c *configuration, mqtt *iotconfig.Client, syncer *kvsconfig.Syncer, d statefile.Dir) *eventrequest.Requests {
 	return eventrequest.New(eventrequest.Options{
-		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.events.Progress,
 		Trigger: func(ctx context.Context, r eventrequest.Request) error {
 			syncer.Settle(ctx) // as with uploads
-			return a.triggerForCloud(ctx, r)
+			return a.events.ForCloud(ctx, r)
 		},
 		Dir: d, Now: time.Now, Log: c.log, Health: c.health,
 	})
+}
+
+// cloudBy is who asks with a message of that topic, for people.
+func (a *Agent) cloudBy(topic string) string {
+	return "the cloud, by kvs-edge/" + a.settings().IoT.ThingName + "/" + topic
 }
 
 // holdRequests are what the cloud asks for about holds.

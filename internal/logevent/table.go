@@ -83,6 +83,8 @@ var configurationRows = []Row{
 	{MQTTRetainAllowed, info, "retained messages allowed by AWS IoT", "Ends `mqtt-retain`."},
 	{UploadRequestsDenied, info, "certificate's policy denies the subscription to upload requests",
 		"The cloud cannot ask for uploads on demand. Allow iot:Subscribe and iot:Receive on the topic, if it should."},
+	{NotificationsDenied, info, "certificate's policy denies a subscription to notifications of AWS IoT SiteWise",
+		"Requests are found within 10 s all the same. Allow iot:Subscribe and iot:Receive on `$aws/sitewise/asset-models/*`, for less."},
 	{UploadRequestsLost, warning, "upload requests from before the restart unreadable",
 		"Ask for these uploads again, and check the disk with `AWS_KVS_EDGE_STATE_DIRECTORY`."},
 	{UploadRequestsNotSaved, warning, "upload requests not saved; a restart would lose them", checkDisk},
@@ -90,6 +92,9 @@ var configurationRows = []Row{
 	{EventBegan, info, "event began", "Its media goes to the cloud before everything else; `kvs-edge-agent events` shows how far it is."},
 	{EventFinished, info, "all that was recorded of an event is in the cloud",
 		"But for the fragments that are `refused`, which stay on the hub."},
+	{EventMediaLost, warning, "some media of an event was deleted before it was in the cloud",
+		"The event has ended, and `lost` of its fragments are nowhere. Give the stream more space, or trigger such events with a hold: it " +
+			"keeps their media."},
 	{EventNotHeld, warning, "media of an event is not held",
 		"The trigger asked for a hold that was refused; `error` says why, with the numbers. The event goes to the cloud all the same. " +
 			"Make room, and use `kvs-edge-agent hold add`, or trigger the event again while it is open."},
