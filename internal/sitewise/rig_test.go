@@ -59,6 +59,8 @@ type rig struct {
 	state  statefile.Dir
 	source *ours.Source
 	stop   func()
+	// restored is what the source knew at its start.
+	restored desired.Set
 
 	mu      sync.Mutex
 	now     time.Time
@@ -115,6 +117,7 @@ func (r *rig) start() {
 		Clock:  func() (time.Time, *time.Location) { r.mu.Lock(); defer r.mu.Unlock(); return r.now, time.UTC },
 		Health: r.health.Component("", health.JobConfig),
 	})
+	r.restored = r.source.Restored()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan struct{})
 	r.source.Start(ctx)

@@ -226,8 +226,8 @@ func TestTheLastGoodSetIsInForceOffline(t *testing.T) {
 	if got := r.wanted(); !maps.Equal(got, before) {
 		t.Errorf("at the start %+v is in force, want %+v", got, before)
 	}
-	if restored := r.source.Restored(); !maps.Equal(restored, before) {
-		t.Errorf("%+v is restored", restored)
+	if !maps.Equal(r.restored, before) {
+		t.Errorf("%+v is restored", r.restored)
 	}
 	r.awaitCondition("sitewise", "AWS IoT SiteWise answers DescribeAsset with HTTP status 500 InternalFailureException; the agent keeps "+
 		"trying. Its 2 cameras stay as they were read last.")
