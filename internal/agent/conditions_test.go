@@ -45,6 +45,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "internal-error", Job: health.JobMetrics, Start: guarded(health.JobMetrics)},
 	{Code: "internal-error", Job: health.JobSettings, Start: guarded(health.JobSettings)},
 	{Code: "internal-error", Job: health.JobAPI, Start: guarded(health.JobAPI)},
+	{Code: "internal-error", Job: health.JobSiteWise, Start: guarded(health.JobSiteWise)},
 	{Code: "disk", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, undo func()) {
 		return func() { d.unsynced.Store(true) }, func() { d.unsynced.Store(false) }
 	})},

@@ -25,7 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
-	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewisehub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -55,12 +55,11 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	a.countUploads(dir)
 	a.audits = auditjob.Open(auditjob.Options{
 		Dir: filepath.Join(dir.Path(), "receipts"), Store: a.store, Cloud: a.kvs, Log: a.log, Policy: a.retention.PolicyOf,
-		Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
+		Now: a.o.AuditNow, Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
 	})
 	a.deletes = deleteafter.New(deleteafter.Options{
 		Store: a.store, Policy: a.retention.PolicyOf, Audit: a.audits.Segments, Resend: a.audits.Resend, Confirmed: a.retention.Wake,
-		On:     func() bool { return a.settings().DeleteAfter == settings.DeleteAfterAudit },
-		Health: a.health, Log: a.log, Now: time.Now,
+		On: func() bool { return a.settings().DeletesAudited() }, Health: a.health, Log: a.log, Now: a.o.AuditNow,
 	})
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
@@ -72,6 +71,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		build func(*precedence.Source) (precedence.Row, error)
 	}{
 		{s.StreamsDirectory == "", func(source *precedence.Source) (precedence.Row, error) { return a.streamFiles(c, source, dir), nil }},
+		{s.NoCloud || s.SiteWise.HubAsset == "", func(source *precedence.Source) (precedence.Row, error) { return a.siteWise(source, dir), nil }},
 		{s.NoCloud, func(source *precedence.Source) (precedence.Row, error) { return a.cloudSource(c, source, dir, device) }},
 	} {
 		if source.off {
@@ -95,6 +95,15 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	return c, nil
 }
 
+// siteWise is the source of the hub's assets in AWS IoT SiteWise.
+func (a *Agent) siteWise(source *precedence.Source, dir statefile.Dir) precedence.Row {
+	a.siteWiseHub = sitewisehub.New(sitewisehub.Options{
+		Settings: a.settings(), AWS: a.aws, KVS: a.kvs, Applier: source, Clock: a.clock, State: dir, Health: a.health, Log: a.log,
+		Upload: a.onDemand.ForCloud,
+	})
+	return a.siteWiseHub.Row()
+}
+
 // cloudSource is what follows the configurations of the cloud.
 func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir statefile.Dir, device *tls.Config) (
 	row precedence.Row, err error) {
@@ -107,7 +116,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Needless:  func() bool { return source.Others() && !syncer.Any() },
 		Connected: func() { syncer.RequestListing() }, Lost: func() { syncer.MessagesLost() },
-		Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
+		Notifications: a.siteWiseHub.Notifications(), Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
 		return row, err
@@ -153,13 +162,18 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 // eventRequests are the events that the cloud triggers.
 func (a *Agent) eventRequests(c *configuration, mqtt *iotconfig.Client, syncer *kvsconfig.Syncer, d statefile.Dir) *eventrequest.Requests {
 	return eventrequest.New(eventrequest.Options{
-		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.events.Progress,
 		Trigger: func(ctx context.Context, r eventrequest.Request) error {
 			syncer.Settle(ctx) // as with uploads
-			return a.triggerForCloud(ctx, r)
+			return a.events.ForCloud(ctx, r)
 		},
 		Dir: d, Now: time.Now, Log: c.log, Health: c.health,
 	})
+}
+
+// cloudBy is who asks with a message of that topic, for people.
+func (a *Agent) cloudBy(topic string) string {
+	return "the cloud, by kvs-edge/" + a.settings().IoT.ThingName + "/" + topic
 }
 
 // holdRequests are what the cloud asks for about holds.

@@ -30,7 +30,7 @@ func (a *Agent) describe(s desired.Stream) status.Wanted {
 	w := status.Wanted{
 		Origin: string(s.Origin), Version: s.Version.Time(), Sync: sync.Status, SyncDetails: sync.FailedStatusDetails,
 		Media: s.Media.Kind.String(), MediaURI: shownMedia(s.Media), Record: s.Record.String(), Upload: a.uploadWords(s),
-		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: a.keepOf(s).String(), Tags: s.Upload.Tags.Map(),
+		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: a.keepOf(s).Describe(a.settings().DeletesAudited()), Tags: s.Upload.Tags.Map(),
 		Fragments: a.fragmentWords(s),
 	}
 	_, mode := a.uploadOf(s.Name, s.Upload)
@@ -54,6 +54,9 @@ func (a *Agent) uploadWords(s desired.Stream) string {
 	case settings.UploadLive:
 		return "live"
 	case settings.UploadOnRequest:
+		if s.Upload.LiveSince != 0 {
+			return "live, and what is older on request"
+		}
 		return "on request"
 	default:
 		return s.Upload.Schedule.String()

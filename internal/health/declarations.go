@@ -26,7 +26,7 @@ const (
 
 var (
 	cloudAndRecorder = []string{JobCloud, JobRecorder}
-	guardedJobs      = append(jobNames(), JobRetention, JobConfig, JobCloud, JobStore, JobMetrics, JobSettings, JobAPI)
+	guardedJobs      = append(jobNames(), JobRetention, JobConfig, JobCloud, JobStore, JobMetrics, JobSettings, JobAPI, JobSiteWise)
 )
 
 // Declarations lists every condition of the agent.
@@ -82,10 +82,18 @@ var Declarations = []Declaration{
 	{"policies", Info, SystemError, "Retention of the streams cannot be saved", anchorDisk, []string{JobRetention}},
 	{"deleted-before-upload", Degraded, SystemError, "Media was deleted before its upload", anchorDisk, []string{JobRetention}},
 	{"deleted-without-audit", Degraded, UserError, "Media is deleted without an audit", anchorDisk, []string{JobRetention}},
+	{"waits-for-audit", Degraded, SystemError, "Uploaded media waits for its audit", anchorDisk, []string{JobRetention}},
+	{"unreadable-not-audited", Degraded, SystemError, "Unreadable recordings cannot be audited", anchorDisk, []string{JobRetention}},
 	{"missing-in-cloud", Degraded, SystemError, "Uploaded media is missing in the cloud", anchorDisk, []string{JobRetention}},
 	{"clock", Info, SystemError, "Clock is far ahead of the newest recording", anchorDisk, []string{JobRetention}},
 	{"times-wrong", Info, SystemError, "Recordings have wrong times", anchorDisk, []string{JobRetention}},
 	{"losses", Info, SystemError, "Count of media deleted before upload cannot be saved", anchorDisk, []string{JobRetention}},
+	// Rows of video in AWS IoT SiteWise.
+	{"sitewise-write", Degraded, "", "Rows of video cannot be written to SiteWise", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-refused", Degraded, "", "SiteWise refuses rows of a camera's video", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-old", Info, SystemError, "Rows of video in SiteWise are too old to be changed", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-late", Info, SystemError, "Video was uploaded too late for a row in SiteWise", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-write-state", Degraded, SystemError, "What SiteWise has of the video cannot be noted", anchorDisk, []string{JobSiteWise}},
 	// Configuration.
 	{"config-state", Degraded, SystemError, "Configuration on disk is unreadable or not saved", anchorConfig, []string{JobConfig}},
 	{"config-refused", Degraded, UserError, "Configuration is refused", anchorConfig, []string{JobConfig}},
@@ -94,6 +102,12 @@ var Declarations = []Declaration{
 	{"stream-file", Degraded, UserError, "Stream file is wrong", anchorConfig, []string{JobConfig}},
 	{"stream-files", Degraded, UserError, "Directory of stream files cannot be used", anchorConfig, []string{JobConfig}},
 	{"stream-file-state", Degraded, SystemError, "Last good stream files are unreadable or not saved", anchorConfig, []string{JobConfig}},
+	{"sitewise", Degraded, "", "AWS IoT SiteWise cannot be read, or has no cameras", anchorConfig, []string{JobConfig}},
+	{"sitewise-camera", Degraded, UserError, "Camera asset of AWS IoT SiteWise is wrong", anchorConfig, []string{JobConfig}},
+	{"sitewise-state", Degraded, SystemError, "Last good values of AWS IoT SiteWise are unreadable or not saved", anchorConfig,
+		[]string{JobConfig}},
+	{"sitewise-stream", Degraded, "", "Stream of a camera of AWS IoT SiteWise cannot be created", anchorConfig, []string{JobConfig}},
+	{"sitewise-request", Info, "", "Request over AWS IoT SiteWise was not followed", anchorConfig, []string{JobConfig}},
 	{"stream-overruled", Info, UserError, "Two sources configure a stream", anchorConfig, []string{JobConfig}},
 	{"main-of", Degraded, UserError, "Main stream and sub stream do not belong together", anchorConfig, []string{JobConfig}},
 	{"control-plane", Degraded, "", "Configurations cannot be listed", anchorConfig, []string{JobConfig}},

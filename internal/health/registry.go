@@ -29,7 +29,8 @@ const (
 	JobCloud     = "cloud"
 	JobMetrics   = "metrics"
 	JobSettings  = "settings"
-	JobAPI       = "api" // the local API, and the systemd watchdog
+	JobAPI       = "api"      // the local API, and the systemd watchdog
+	JobSiteWise  = "sitewise" // the write-back to AWS IoT SiteWise
 )
 
 // Registry holds the components of one agent. Safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/calls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
@@ -19,6 +20,8 @@ func (c *Cloud) handleAPI(w http.ResponseWriter, r *http.Request) {
 	case media.Serves(r.URL.Path):
 		e.Service, e.Operation, e.Resource = awsapi.KVS, kvs.OperationOf(r), media.StreamOf(r.Header)
 		c.media.ServeHTTP(w, r)
+	case archivedmedia.IsSession(r.URL.Path):
+		c.archived.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, iotcreds.RoleAliasesPath):
 		c.calls.NotFound(w, e)
 	default:

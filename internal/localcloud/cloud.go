@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/calls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/devicetls"
@@ -95,6 +96,7 @@ type Cloud struct {
 	media       *media.Service
 	secrets     *secretsmanager.Manager
 	metrics     *cloudwatch.Service
+	archived    *archivedmedia.Service
 	sitewise    *sitewise.Service
 	broker      *iot.Broker
 	credentials *iotcreds.Endpoint
@@ -192,6 +194,9 @@ func (c *Cloud) openServices() (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if c.archived, err = c.newArchivedMedia(); err != nil {
+		return errors.Join(err, c.media.Close())
 	}
 	if c.metrics, err = cloudwatch.Open(c.store.Path("metrics.jsonl"), o.Now); err != nil {
 		return errors.Join(err, c.media.Close())

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
@@ -23,7 +24,7 @@ import (
 func (c *Cloud) servicesByScope(name string) (awsapi.Service, bool) {
 	switch name {
 	case awsapi.KVS:
-		return c.kvs.API(), true
+		return c.video(), true
 	case awsapi.SecretsManager:
 		return c.secrets.API(), true
 	case awsapi.CloudWatch:
@@ -104,7 +105,7 @@ func shownService(r *http.Request, body []byte) string {
 	case strings.HasPrefix(r.Header.Get("Content-Type"), awsapi.TypeForm):
 		return map[string]string{sts.Version: awsapi.STS, cloudwatch.Version: awsapi.CloudWatch}[awsapi.Form(body).Get("Version")]
 	}
-	if slices.Contains(kvs.Operations(), kvs.OperationOf(r)) {
+	if slices.Contains(kvs.Operations(), kvs.OperationOf(r)) || archivedmedia.Has(kvs.OperationOf(r)) {
 		return awsapi.KVS
 	}
 	if sitewise.IsPath(r) {

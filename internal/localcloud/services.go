@@ -2,13 +2,16 @@ package localcloud
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/playback"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
@@ -22,6 +25,39 @@ func (c *Cloud) openSiteWise() (*sitewise.Service, error) {
 			return c.policies.Authorize(iam.Caller{Thing: thing}, awsapi.SiteWise, operation, resource)
 		},
 	})
+}
+
+// newArchivedMedia makes what plays the uploaded media.
+func (c *Cloud) newArchivedMedia() (*archivedmedia.Service, error) {
+	return archivedmedia.New(archivedmedia.Options{
+		Store: c.media, Streams: c.kvs, Now: c.o.Now, Key: c.keys.Derive("streaming sessions"), Endpoint: c.mediaEndpoint, Log: c.calls,
+	})
+}
+
+// video is Kinesis Video Streams without PutMedia, GetMedia and ListFragments.
+func (c *Cloud) video() awsapi.Service {
+	service := c.kvs.API()
+	service.Protocol = func(r *http.Request) awsapi.Protocol { return archivedmedia.ProtocolOf(kvs.OperationOf(r)) }
+	control := service.Call
+	service.Call = func(operation string, r *http.Request, body []byte) ([]byte, error) {
+		if archivedmedia.Has(operation) {
+			return c.archived.Call(operation, body)
+		}
+		return control(operation, r, body)
+	}
+	return service
+}
+
+// PlaybackURL begins a session with the newest day of a stream, and returns its URL, which is good for 12 hours.
+func (c *Cloud) PlaybackURL(stream string) (string, error) { return c.archived.PlaybackURL(stream) }
+
+// PlayLast plays the end of a stream by HLS. It returns the last frame, as MP4 has it, and the number of fragments.
+func (c *Cloud) PlayLast(ctx context.Context, stream string) (frame []byte, fragments int, err error) {
+	url, err := c.PlaybackURL(stream)
+	if err != nil {
+		return nil, 0, err
+	}
+	return playback.Last(ctx, url, c.pki.Pool())
 }
 
 // CreateStream makes a stream that is ACTIVE at once. One that exists keeps its ARN and gets the

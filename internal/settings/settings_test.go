@@ -104,6 +104,8 @@ func TestWrongSettings(t *testing.T) {
 		{"cap without a period", EnvUploadCap, "30GB", "such as 1GB/day or 30GB/month"},
 		{"day of a cap", EnvUploadCap, "30GB/month@32", "a day from 1 to 31"},
 		{"overhead of a cap", EnvUploadCap, "30GB/month, overhead=0", "a factor from 1 to 2"},
+		{"hub asset", EnvSiteWiseHub, "hub-1", "the id of an asset of AWS IoT SiteWise"},
+		{"retention of streams", EnvSiteWiseRetention, "0", "whole number from 1 to"},
 		{"account", EnvAccountID, "12345", "12 digits"},
 		{"log level", EnvLogLevel, "LOUD", "OFF, ALL, FATAL"},
 		{"log size", EnvLogMaxFileSize, "20MB", "whole number"},
@@ -152,5 +154,26 @@ func TestWrongSettings(t *testing.T) {
 				t.Errorf("got %q, want it to name %s and say %q", wrong.Faults[0], tc.variable, tc.want)
 			}
 		})
+	}
+}
+
+// Row 1 of the edge connector: the id of the hub's asset, from which quotes are stripped.
+func TestTheHubAssetOfSiteWise(t *testing.T) {
+	t.Parallel()
+	env := goodEnvironment(t)
+	for text, want := range map[string]string{
+		"": "", `"0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10"`: "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10",
+		"0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10": "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10",
+	} {
+		lookup := func(name string) (string, bool) {
+			if name == EnvSiteWiseHub {
+				return text, text != ""
+			}
+			value, ok := env[name]
+			return value, ok
+		}
+		if s, err := FromEnv(lookup); err != nil || s.SiteWise != (SiteWise{want, 168}) {
+			t.Errorf("%q is %+v, %v", text, s.SiteWise, err)
+		}
 	}
 }

@@ -25,6 +25,7 @@ func (u *Uploader) passed(f inflight) (whole, again bool) {
 		u.refuseWhole(f.Whole(), *f.Split.Refused)
 		whole = false
 	case whole:
+		u.o.Sent(f.Whole().Began())
 		u.refused.Persisted(f.Fragment)
 		u.progress.saved(u.o.Store.MarkPersisted(f.Key, f.Stored))
 		u.report.numbers.persisted.Add(1)
@@ -100,6 +101,6 @@ func (u *Uploader) noteReceipt(f queue.Fragment, number string, bytes int64) {
 	}
 	u.o.Receipts(receipt.Receipt{
 		Number: number, Producer: time.UnixMilli(f.At()).UTC(), Acked: u.o.Now(), Bytes: bytes,
-		Length: time.Duration(f.End()-f.At()) * time.Millisecond,
+		Length: time.Duration(f.End()-f.At()) * time.Millisecond, Epoch: uint8(f.Key.Epoch),
 	})
 }

@@ -64,7 +64,8 @@ func Read(root string) (Module, error) {
 			return err
 		}
 		if entry.IsDir() {
-			if entry.Name() == ".git" || path == filepath.Join(root, "bin") || path == filepath.Join(root, "dist") {
+			if name := entry.Name(); name == ".git" || name == "node_modules" || path == filepath.Join(root, "bin") ||
+				path == filepath.Join(root, "dist") {
 				return filepath.SkipDir
 			}
 			return nil

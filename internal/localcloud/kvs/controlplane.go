@@ -18,7 +18,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
@@ -112,7 +111,7 @@ func (c *ControlPlane) call(path string, body []byte) ([]byte, error) {
 	}
 	known, _, err := operation.Read(body)
 	if err != nil {
-		return nil, modelError(operation, err)
+		return nil, operation.Refusal(err)
 	}
 	answer, err := do(c, known)
 	return answer, onlyDeclared(operation, err)
@@ -124,19 +123,6 @@ func onlyDeclared(o *kvsmodel.Operation, err error) error {
 	var refused *awsapi.Error
 	if errors.As(err, &refused) && !o.Declares(refused.Name) {
 		return fmt.Errorf("%s does not declare the error that localcloud was to answer: %s", o.Name, refused)
-	}
-	return err
-}
-
-// modelError is the answer to a request that does not have the shape of its operation.
-func modelError(o *kvsmodel.Operation, err error) error {
-	var malformed *apimodel.Malformed
-	if errors.As(err, &malformed) {
-		return awsapi.Errorf(http.StatusBadRequest, "SerializationException", cmp.Or(malformed.Path, "body"), "%s", malformed)
-	}
-	var invalid *apimodel.Invalid
-	if errors.As(err, &invalid) {
-		return awsapi.Errorf(http.StatusBadRequest, o.ErrorFor(invalid), invalid.Faults[0].Path, "%s", invalid)
 	}
 	return err
 }

@@ -96,7 +96,7 @@ func readStated(operation, member string, stated json.RawMessage, in any) error 
 	o := kvsmodel.ByName(operation)
 	known, ignored, err := o.Read(body)
 	if err != nil {
-		return modelError(o, err)
+		return o.Refusal(err)
 	}
 	if len(ignored) > 0 {
 		return badMember(ignored[0], "unknown field")

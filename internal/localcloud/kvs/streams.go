@@ -67,7 +67,7 @@ func conforms(operation string, in any) error {
 	}
 	o := kvsmodel.ByName(operation)
 	if _, _, err := o.Read(body); err != nil {
-		return modelError(o, err)
+		return o.Refusal(err)
 	}
 	return nil
 }

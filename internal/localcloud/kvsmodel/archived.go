@@ -13,7 +13,45 @@ var (
 		must("TimestampRange", structure("TimestampRange", must("StartTimestamp", timestamp), must("EndTimestamp", timestamp))))
 )
 
-// ListFragments is the one operation of archived media that localcloud has. It belongs to the data plane.
-var ListFragments = &Operation{"ListFragments", "/listFragments", stream(
-	may("MaxResults", listFragmentsLimit), may("NextToken", archivedToken), may("FragmentSelector", fragmentSelector),
-), declared(ResourceNotFound, NotAuthorized)}
+// The ways of playing.
+var (
+	expires = whole("Expires", 300, 43200)
+
+	hlsSelector = structure("HLSFragmentSelector",
+		may("FragmentSelectorType", oneOf("HLSFragmentSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),
+		may("TimestampRange", structure("HLSTimestampRange", may("StartTimestamp", timestamp), may("EndTimestamp", timestamp))))
+)
+
+// The ways of reading.
+var (
+	clipSelector = structure("ClipFragmentSelector",
+		must("FragmentSelectorType", oneOf("ClipFragmentSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),
+		must("TimestampRange", structure("ClipTimestampRange", must("StartTimestamp", timestamp), must("EndTimestamp", timestamp))))
+	fragmentNumbers = listOf("FragmentNumberList", 1, 1000, text("FragmentNumberString", 1, 128, `[0-9]+`))
+)
+
+// The operations of archived media that localcloud has. They belong to the data plane.
+var (
+	ListFragments = &Operation{"ListFragments", "/listFragments", stream(
+		may("MaxResults", listFragmentsLimit), may("NextToken", archivedToken), may("FragmentSelector", fragmentSelector),
+	), declared(ResourceNotFound, NotAuthorized)}
+
+	GetHLSStreamingSessionURL = &Operation{"GetHLSStreamingSessionURL", "/getHLSStreamingSessionURL", stream(
+		may("PlaybackMode", oneOf("HLSPlaybackMode", "LIVE", "LIVE_REPLAY", "ON_DEMAND")),
+		may("HLSFragmentSelector", hlsSelector),
+		may("ContainerFormat", oneOf("ContainerFormat", "FRAGMENTED_MP4", "MPEG_TS")),
+		may("DiscontinuityMode", oneOf("HLSDiscontinuityMode", "ALWAYS", "NEVER", "ON_DISCONTINUITY")),
+		may("DisplayFragmentTimestamp", oneOf("HLSDisplayFragmentTimestamp", "ALWAYS", "NEVER")),
+		may("Expires", expires),
+		may("MaxMediaPlaylistFragmentResults", whole("HLSMaxResults", 1, 5000)),
+	), declared(ResourceNotFound, NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate)}
+
+	GetClip = &Operation{"GetClip", "/getClip", stream(must("ClipFragmentSelector", clipSelector)), declared(ResourceNotFound,
+		NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate, InvalidMediaFrame)}
+
+	GetMediaForFragmentList = &Operation{"GetMediaForFragmentList", "/getMediaForFragmentList", stream(must("Fragments", fragmentNumbers)),
+		declared(ResourceNotFound, NotAuthorized)}
+)
+
+// Archived are the operations of archived media that localcloud has.
+var Archived = []*Operation{ListFragments, GetHLSStreamingSessionURL, GetClip, GetMediaForFragmentList}

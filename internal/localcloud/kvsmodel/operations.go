@@ -18,6 +18,11 @@ const (
 	accountStreams        = "AccountStreamLimitExceededException"
 	deviceStreams         = "DeviceStreamLimitExceededException"
 	invalidDevice         = "InvalidDeviceException"
+
+	UnsupportedMediaType = "UnsupportedStreamMediaTypeException"
+	MissingCodecPrivate  = "MissingCodecPrivateDataException"
+	InvalidCodecPrivate  = "InvalidCodecPrivateDataException"
+	InvalidMediaFrame    = "InvalidMediaFrameException"
 )
 
 // declared returns the list that an operation declares: two errors are declared by all.

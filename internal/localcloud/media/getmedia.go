@@ -129,10 +129,10 @@ func (s *Service) admitReader(r *http.Request) (*streamState, getMediaRequest, e
 	}
 	request.created = info.Created
 	st := s.stream(info.Name)
-	if !st.gets.admit() {
+	if !st.gets.Admit() {
 		return nil, request, &awsapi.Error{
 			Status: http.StatusBadRequest, Name: ClientLimitExceeded, Where: "the stream",
-			Message: fmt.Sprintf("more than %d GetMedia requests per second for this stream", st.gets.n),
+			Message: fmt.Sprintf("more than %d GetMedia requests per second for this stream", st.gets.N),
 		}
 	}
 	return st, request, nil

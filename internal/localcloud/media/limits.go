@@ -77,31 +77,3 @@ func (p *pace) take(n float64) time.Duration {
 	}
 	return time.Duration(-p.tokens / p.rate * float64(time.Second))
 }
-
-// callRate admits at most n calls within one second.
-type callRate struct {
-	mu    sync.Mutex
-	n     int
-	calls []time.Time
-}
-
-func (c *callRate) admit() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	for len(c.calls) > 0 && now.Sub(c.calls[0]) >= time.Second {
-		c.calls = c.calls[1:]
-	}
-	if len(c.calls) >= c.n {
-		return false
-	}
-	c.calls = append(c.calls, now)
-	return true
-}
-
-// forget admits as many calls again as after a second.
-func (c *callRate) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.calls = nil
-}

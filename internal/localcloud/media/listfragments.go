@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
@@ -115,9 +114,9 @@ func (s *Service) list(r *http.Request) (request listFragmentsRequest, answer []
 	if s.faults.isDown(st.name) {
 		return request, nil, &resetOrder{}
 	}
-	if !st.lists.admit() {
+	if !st.lists.Admit() {
 		return request, nil, awsapi.Errorf(http.StatusBadRequest, ClientLimitExceeded, "the stream",
-			"more than %d ListFragments requests per second for this stream", st.lists.n)
+			"more than %d ListFragments requests per second for this stream", st.lists.N)
 	}
 	after, err := request.after(info)
 	if err != nil {
@@ -133,22 +132,8 @@ func readListRequest(r *http.Request) (request listFragmentsRequest, err error) 
 	if err != nil {
 		return request, err
 	}
-	known, _, err := kvsmodel.ListFragments.Read(body)
-	var malformed *apimodel.Malformed
-	var invalid *apimodel.Invalid
-	switch {
-	case errors.As(err, &malformed):
-		return request, awsapi.Errorf(http.StatusBadRequest, "SerializationException", cmp.Or(malformed.Path, "body"), "%s", malformed)
-	case errors.As(err, &invalid):
-		return request, badRequest(invalid.Faults[0].Path, "%s", invalid)
-	case err != nil:
+	if err := kvsmodel.ListFragments.Decode(body, &request); err != nil {
 		return request, err
-	}
-	if err := json.Unmarshal(known, &request); err != nil {
-		return request, badRequest("member FragmentSelector.TimestampRange", "%s", err)
-	}
-	if (request.StreamName == "") == (request.StreamARN == "") {
-		return request, badRequest("member StreamName", "exactly one of StreamName and StreamARN must be given")
 	}
 	if f := request.FragmentSelector; f != nil && f.TimestampRange.EndTimestamp.Before(f.TimestampRange.StartTimestamp.Time) {
 		return request, badRequest("member FragmentSelector.TimestampRange", "StartTimestamp must not be after EndTimestamp")
@@ -181,17 +166,12 @@ func (q listFragmentsRequest) after(info StreamInfo) (*place, error) {
 	return &token.After, nil
 }
 
-// listed returns what the stream holds of a selection, in the order of answers. What was stored before the stream was
-// created is of a deleted stream of the same name, and what is older than the retention is gone.
+// listed returns what the stream holds of a selection, in the order of answers.
 func (st *streamState) listed(selector *fragmentSelector, info StreamInfo, now time.Time) (list []listedFragment) {
-	since := info.Created
-	if expired := now.Add(-time.Duration(info.RetentionHours) * time.Hour); expired.After(since) {
-		since = expired
-	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for _, f := range st.fragments {
-		if f.Server.Before(since) || info.RetentionHours == 0 || !selector.takes(f) {
+		if !info.Retains(f, now) || !selector.takes(f) {
 			continue
 		}
 		list = append(list, listedFragment{
@@ -262,4 +242,4 @@ func (s *Service) Lose(stream string, lost func(Fragment) bool) (int, error) {
 }
 
 // ForgetCalls ends the second that calls of a stream count for, so that tests need not wait.
-func (s *Service) ForgetCalls(stream string) { s.stream(stream).lists.forget() }
+func (s *Service) ForgetCalls(stream string) { s.stream(stream).lists.Forget() }

@@ -153,10 +153,10 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 			Message: "the stream " + StreamOf(h) + " does not exist in this account and region",
 		}
 	}
-	if !st.puts.admit() {
+	if !st.puts.Admit() {
 		return start, false, &awsapi.Error{
 			Status: http.StatusBadRequest, Name: ClientLimitExceeded, Where: "the stream",
-			Message: "more than " + strconv.Itoa(st.puts.n) + " PutMedia requests per second for this stream",
+			Message: "more than " + strconv.Itoa(st.puts.N) + " PutMedia requests per second for this stream",
 		}
 	}
 	return start, relative, nil

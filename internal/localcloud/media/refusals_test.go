@@ -106,7 +106,7 @@ func TestRefusedRequestsAreOneLine(t *testing.T) {
 				return nil
 			}})
 			if name == "too many" {
-				c.stream("cam").puts.admit()
+				c.stream("cam").puts.Admit()
 			}
 			if row.change == nil {
 				fault := Refuse(401, "NotAuthorizedException")
@@ -158,7 +158,7 @@ func TestRefusedReadersAreOneLine(t *testing.T) {
 			c := start(t, Options{Refusals: refusal.NewLog(got), Limits: Limits{GetMediaPerSecond: 1, GetMediaConnections: 1}, Verify: verify})
 			switch st := c.stream("cam"); name {
 			case "too many":
-				st.gets.admit()
+				st.gets.Admit()
 			case "too many open":
 				st.readers[&reader{cancel: func(error) {}}] = struct{}{}
 			}

@@ -25,6 +25,16 @@ type StreamInfo struct {
 	Status         string    // as in the KVS API; all but DELETING take media
 }
 
+// Retains reports whether a stored fragment can still be read. What was stored before the stream was created is of a deleted
+// stream of the same name, and what is older than the retention is gone.
+func (i StreamInfo) Retains(f Fragment, now time.Time) bool {
+	since := i.Created
+	if expired := now.Add(-time.Duration(i.RetentionHours) * time.Hour); expired.After(since) {
+		since = expired
+	}
+	return i.RetentionHours != 0 && !f.Server.Before(since)
+}
+
 // StreamLookup finds streams by name or ARN.
 type StreamLookup interface {
 	Stream(nameOrARN string) (StreamInfo, bool)
@@ -176,6 +186,19 @@ func (s *Service) all() []*streamState {
 	return list
 }
 
+// Stored lists the streams of which something is stored, by name.
+func (s *Service) Stored() (names []string) {
+	for _, st := range s.all() {
+		st.mu.Lock()
+		if len(st.fragments) > 0 {
+			names = append(names, st.name)
+		}
+		st.mu.Unlock()
+	}
+	slices.Sort(names)
+	return names
+}
+
 // cut resets the open connections of a stream, or of all ("").
 func (s *Service) cut(name string) {
 	for _, st := range s.all() {
@@ -196,6 +219,9 @@ func (s *Service) Fragments(stream string) []Fragment {
 	}
 	return list
 }
+
+// Reader returns a reader of stored fragments; it has to be closed.
+func (s *Service) Reader() *archive.Reader { return s.archive.Reader() }
 
 // Fragment is one stored fragment.
 type Fragment = archive.Fragment

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/callrate"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
@@ -15,9 +16,9 @@ type streamState struct {
 	name     string
 	fragPace *pace
 	bytePace *pace
-	puts     callRate
-	gets     callRate
-	lists    callRate
+	puts     callrate.Rate
+	gets     callrate.Rate
+	lists    callrate.Rate
 	takeover sync.Mutex // held while one session replaces another
 
 	mu        sync.Mutex
@@ -35,9 +36,9 @@ func newStreamState(s *Service, name string) *streamState {
 		service: s, name: name, changed: make(chan struct{}), readers: map[*reader]struct{}{},
 		fragPace: newPace(s.o.Limits.FragmentsPerSecond, s.o.Limits.FragmentsPerSecond),
 		bytePace: newPace(s.o.Limits.BytesPerSecond, s.o.Limits.BytesPerSecond/4),
-		puts:     callRate{n: s.o.Limits.PutMediaPerSecond},
-		gets:     callRate{n: s.o.Limits.GetMediaPerSecond},
-		lists:    callRate{n: s.o.Limits.ListFragmentsPerSec},
+		puts:     callrate.Rate{N: s.o.Limits.PutMediaPerSecond},
+		gets:     callrate.Rate{N: s.o.Limits.GetMediaPerSecond},
+		lists:    callrate.Rate{N: s.o.Limits.ListFragmentsPerSec},
 	}
 }
 

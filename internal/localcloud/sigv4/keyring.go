@@ -43,6 +43,9 @@ func NewKeyring(key []byte, lifetime time.Duration, home account.Home) Keyring {
 	return Keyring{key: key, lifetime: lifetime, Home: home}
 }
 
+// Derive returns a key of 32 bytes for another purpose, from which neither the ring's nor any other can be found.
+func (k Keyring) Derive(purpose string) []byte { return k.mac("derived", purpose) }
+
 func (k Keyring) mac(purpose, text string) []byte {
 	h := hmac.New(sha256.New, k.key)
 	h.Write([]byte(purpose + "\x00" + text))
