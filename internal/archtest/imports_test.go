@@ -47,7 +47,7 @@ var layers = [][]string{
 	{"internal/segment/export", "internal/usage"},
 	{"internal/evidence/..."},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
-	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
+	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch", "internal/cloud/connector"},
 	{"internal/camera/...", "internal/clip"},
 	{"internal/recorder", "internal/uploader/...", "internal/audit", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
 		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest", "internal/holdrequest",
