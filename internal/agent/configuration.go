@@ -25,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewisehub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -70,6 +71,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		build func(*precedence.Source) (precedence.Row, error)
 	}{
 		{s.StreamsDirectory == "", func(source *precedence.Source) (precedence.Row, error) { return a.streamFiles(c, source, dir), nil }},
+		{s.NoCloud || s.SiteWise.HubAsset == "", func(source *precedence.Source) (precedence.Row, error) { return a.siteWise(source, dir), nil }},
 		{s.NoCloud, func(source *precedence.Source) (precedence.Row, error) { return a.cloudSource(c, source, dir, device) }},
 	} {
 		if source.off {
@@ -91,6 +93,15 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
 	}, c.sources.Secrets())
 	return c, nil
+}
+
+// siteWise is the source of the hub's assets in AWS IoT SiteWise.
+func (a *Agent) siteWise(source *precedence.Source, dir statefile.Dir) precedence.Row {
+	a.siteWiseHub = sitewisehub.New(sitewisehub.Options{
+		Settings: a.settings(), AWS: a.aws, KVS: a.kvs, Applier: source, Clock: a.clock, State: dir, Health: a.health, Log: a.log,
+		Upload: a.onDemand.ForCloud,
+	})
+	return a.siteWiseHub.Row()
 }
 
 // cloudSource is what follows the configurations of the cloud.
@@ -151,13 +162,18 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 // eventRequests are the events that the cloud triggers.
 func (a *Agent) eventRequests(c *configuration, mqtt *iotconfig.Client, syncer *kvsconfig.Syncer, d statefile.Dir) *eventrequest.Requests {
 	return eventrequest.New(eventrequest.Options{
-		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.events.Progress,
 		Trigger: func(ctx context.Context, r eventrequest.Request) error {
 			syncer.Settle(ctx) // as with uploads
-			return a.triggerForCloud(ctx, r)
+			return a.events.ForCloud(ctx, r)
 		},
 		Dir: d, Now: time.Now, Log: c.log, Health: c.health,
 	})
+}
+
+// cloudBy is who asks with a message of that topic, for people.
+func (a *Agent) cloudBy(topic string) string {
+	return "the cloud, by kvs-edge/" + a.settings().IoT.ThingName + "/" + topic
 }
 
 // holdRequests are what the cloud asks for about holds.

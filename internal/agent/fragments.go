@@ -44,7 +44,7 @@ func (a *Agent) fragmentTarget(stream string) time.Duration {
 		upload = st.wanted.Upload
 	}
 	length, when := a.fragmentLength(stream, upload)
-	if a.eventGrows(stream) {
+	if a.events.Grows(stream) {
 		return fragment.Shortest
 	}
 	return length.Target(when)
@@ -70,7 +70,7 @@ func (a *Agent) fragmentLength(stream string, upload desired.Upload) (fragment.L
 	if wanted, err := fragment.Parse(tags.Fragment); err == nil && tags.Fragment != "" {
 		length = wanted
 	}
-	if mode == settings.UploadLive {
+	if mode == settings.UploadLive || upload.LiveSince != 0 {
 		return length, fragment.Live
 	}
 	return length, fragment.Later

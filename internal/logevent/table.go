@@ -90,6 +90,9 @@ var configurationRows = []Row{
 	{EventBegan, info, "event began", "Its media goes to the cloud before everything else; `kvs-edge-agent events` shows how far it is."},
 	{EventFinished, info, "all that was recorded of an event is in the cloud",
 		"But for the fragments that are `refused`, which stay on the hub."},
+	{EventMediaLost, warning, "some media of an event was deleted before it was in the cloud",
+		"The event has ended, and `lost` of its fragments are nowhere. Give the stream more space, or trigger such events with a hold: it " +
+			"keeps their media."},
 	{EventNotHeld, warning, "media of an event is not held",
 		"The trigger asked for a hold that was refused; `error` says why, with the numbers. The event goes to the cloud all the same. " +
 			"Make room, and use `kvs-edge-agent hold add`, or trigger the event again while it is open."},
@@ -105,6 +108,15 @@ var configurationRows = []Row{
 		"Their media is on the hub, but goes up only as the stream's upload says. Check the disk with `AWS_KVS_EDGE_STATE_DIRECTORY`."},
 	{StreamFileRead, info, "stream file read", "The stream follows what the file says."},
 	{StreamFileGone, info, "stream file removed; its stream stops, its media is kept", "Retention deletes the media in time."},
+	{SiteWiseCameraRead, info, "camera asset of AWS IoT SiteWise read", "The stream follows what its properties say."},
+	{SiteWiseCameraGone, info, "camera asset of AWS IoT SiteWise gone; its stream stops, its media is kept",
+		"It is no longer below the hub's asset. Retention deletes the media in time."},
+	{SiteWiseRecovered, info, "AWS IoT SiteWise can be read again", "Ends `sitewise`."},
+	{SiteWiseRequested, info, "upload requested over AWS IoT SiteWise", "The fields say of which stream, and what."},
+	{SiteWiseAnswered, info, "upload requested over AWS IoT SiteWise ended", "`details` says why not all of it is in the cloud, if so."},
+	{SiteWiseRequestsLost, warning, "requests over AWS IoT SiteWise of before not known",
+		"The file with them cannot be read. Those of the last five minutes are followed, others have to be made again."},
+	{StreamCreated, info, "stream created", "It did not exist in Kinesis Video Streams. Its retention is that of the settings."},
 	{CameraURLRead, info, "camera URL read from its secret", "The URL is new or has changed; its recorder connects with it."},
 	{CameraSecretsReadable, info, "all camera secrets can be read again", "Ends `camera-secret`."},
 }

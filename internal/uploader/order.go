@@ -19,13 +19,15 @@ type mode struct {
 	onDemand bool        // of an onDemand, which holds the lock
 	urgent   bool        // of the media of an event: before all other uploads on demand
 	goesOn   func() bool // with urgent: more will be recorded
+	begins   func()      // called before each fragment; may be nil
 	// stepAside, with onDemand, lets others have the lock. It reports false, without the lock, when the context has ended.
 	stepAside func() bool
-	from, to  time.Time           // when the fragments were recorded, with onDemand
+	from, to  time.Time           // when the fragments were recorded, with onDemand; with live from alone
 	without   func(queue.ID) bool // fragments that are passed over; nil = none
 	each      func(size int64)    // called with the bytes of each fragment that is done; may be nil
 
 	capChanges  <-chan struct{} // receives when the cap's answer may be another one
+	asked       <-chan struct{} // receives when an upload on demand asks for the lock
 	lineChanges <-chan struct{} // receives when what can wait may have to make way, or may be sent again
 }
 
@@ -84,6 +86,7 @@ func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t tu
 	if newer && !edge.Began().After(oldest.Began()) {
 		return oldest, t, true
 	}
+	newer = newer && (m.from.IsZero() || edge.In(m.from, m.to))
 	if newer && missedIsNext && !l.capped(oldest) {
 		t.newest = time.Time{} // a newer fragment is complete: the backlog has this turn only
 		newer = false
@@ -96,6 +99,7 @@ func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t tu
 			return first, t, true
 		}
 		l.queue.Restart() // it was deleted, or cannot be read
+		l.queue.Restrict(m.from, m.to, nil)
 		if oldest, ok = l.queue.Peek(); !ok {
 			return queue.Fragment{}, turn{}, false
 		}

@@ -38,6 +38,12 @@ func (u *Uploader) RunLive(ctx context.Context) error {
 	return nil
 }
 
+// RunLiveSince is RunLive for what was recorded since then only: what is older is uploaded on request.
+func (u *Uploader) RunLiveSince(ctx context.Context, since time.Time) error {
+	_ = u.upload(ctx, mode{live: true, from: since}) // ends with ctx only
+	return nil
+}
+
 // Drain is Run, but returns nil as soon as nothing is pending, and ctx's error when ctx ends first.
 func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, mode{drain: true}) }
 
@@ -49,6 +55,8 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 	m.capChanges, unwatch = u.o.Cap.Watch()
 	defer unwatch()
 	m.lineChanges, unwatch = u.o.Line.Watch()
+	defer unwatch()
+	m.asked, unwatch = u.lock.asked.Watch()
 	defer unwatch()
 	defer func() {
 		if ctx.Err() != nil && !m.onDemand {
@@ -68,6 +76,8 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			return u.o.Cap.Fault(u.o.Stream)
 		case err != nil:
 			u.awaitCap(ctx, m, changes)
+		case wait > 0 && !more && m.urgent:
+			return errDeferred
 		case wait > 0:
 			u.o.Health.SetState(stateWaiting)
 			wake := changes
@@ -101,7 +111,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	}
 	defer u.queue.Release()
 	u.queue.Restart()
-	if m.onDemand {
+	if m.onDemand || !m.from.IsZero() {
 		u.queue.Restrict(m.from, m.to, m.without)
 	}
 	first, ok := u.queue.Peek()
@@ -116,7 +126,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	if u.o.Cap.May(m.class(t), first.Bytes()) == meter.Refused {
 		return false, 0, errCapped
 	}
-	if m.waits(t) && !u.o.Line.May(u.takes(first.Bytes())) {
+	if !u.mayBegin(m, t, first) {
 		return false, 0, errMakesWay
 	}
 	began := time.Now()
@@ -201,7 +211,7 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 
 // pause waits for that long, or less when an upload on demand is requested, or wake receives.
 func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <-chan struct{}) {
-	asked := u.lock.asked.C()
+	asked := m.asked
 	if m.urgent {
 		asked = nil // it is the requested upload itself
 	}
