@@ -69,7 +69,8 @@ func TestWhatIsWrongWithARequestIsSaid(t *testing.T) {
 			t.Errorf("%+v is answered with %v, want %q", r, err, says)
 		}
 	}
-	done, err := j.ForPeer(t.Context(), localapi.EventRequest{Stream: "door", Reason: "a\x1b[31m\nb" + strings.Repeat("c", 500), Source: "\x00"}, "")
+	done, err := j.ForPeer(t.Context(), localapi.EventRequest{Stream: "door", Source: "\x00",
+		Reason: "a\x1b[31m\nb" + strings.Repeat("c", 500)}, "")
 	if err != nil || strings.ContainsAny(done.Event.Reason+done.Event.Source, "\x00\x1b\n") || len(done.Event.Reason) > 210 {
 		t.Errorf("%+v %v", done, err)
 	}
@@ -124,8 +125,10 @@ func TestReceiptsCount(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	list := []receipt.Receipt{
-		{Producer: now.Add(-5 * time.Second), Length: time.Second, Bytes: 10}, {Producer: now.Add(-5 * time.Second), Length: time.Second, Bytes: 10},
-		{Producer: now.Add(-20 * time.Second), Length: 11 * time.Second, Bytes: 20}, {Producer: now.Add(-20 * time.Second), Length: time.Second},
+		{Producer: now.Add(-5 * time.Second), Length: time.Second, Bytes: 10},
+		{Producer: now.Add(-5 * time.Second), Length: time.Second, Bytes: 10},
+		{Producer: now.Add(-20 * time.Second), Length: 11 * time.Second, Bytes: 20},
+		{Producer: now.Add(-20 * time.Second), Length: time.Second},
 	}
 	j, _ := newJobs(t, t.TempDir(), &list)
 	done, err := j.ForPeer(t.Context(), localapi.EventRequest{Stream: "door"}, "a test")
