@@ -35,6 +35,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/trimrss"
 )
 
 // New builds an agent: it takes the recording directory, recovers it and opens the local API. It
@@ -273,7 +274,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.supervised("The systemd watchdog notification", health.JobAPI, a.systemd.run),
-		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),
+		a.supervised("Giving back memory", health.JobAPI, trimrss.Task(a.log)),
 	}
 	if a.tiers != nil {
 		list = append(list, a.supervised("Reading the storage tiers", health.JobCloud, a.tiers.Run),

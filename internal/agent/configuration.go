@@ -26,6 +26,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewisehub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -72,6 +73,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		build func(*precedence.Source) (precedence.Row, error)
 	}{
 		{s.StreamsDirectory == "", func(source *precedence.Source) (precedence.Row, error) { return a.streamFiles(c, source, dir), nil }},
+		{s.NoCloud || s.SiteWise.HubAsset == "", func(source *precedence.Source) (precedence.Row, error) { return a.siteWise(source, dir), nil }},
 		{s.NoCloud, func(source *precedence.Source) (precedence.Row, error) { return a.cloudSource(c, source, dir, device) }},
 	} {
 		if source.off {
@@ -93,6 +95,15 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
 	}, c.sources.Secrets())
 	return c, nil
+}
+
+// siteWise is the source of the hub's assets in AWS IoT SiteWise.
+func (a *Agent) siteWise(source *precedence.Source, dir statefile.Dir) precedence.Row {
+	a.siteWiseHub = sitewisehub.New(sitewisehub.Options{
+		Settings: a.settings(), AWS: a.aws, KVS: a.kvs, Applier: source, Clock: a.clock, State: dir, Health: a.health, Log: a.log,
+		Upload: a.onDemand.ForCloud,
+	})
+	return a.siteWiseHub.Row()
 }
 
 // cloudSource is what follows the configurations of the cloud.

@@ -54,6 +54,9 @@ func (a *Agent) uploadWords(s desired.Stream) string {
 	case settings.UploadLive:
 		return "live"
 	case settings.UploadOnRequest:
+		if s.Upload.LiveSince != 0 {
+			return "live, and what is older on request"
+		}
 		return "on request"
 	default:
 		return s.Upload.Schedule.String()

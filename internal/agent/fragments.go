@@ -70,7 +70,7 @@ func (a *Agent) fragmentLength(stream string, upload desired.Upload) (fragment.L
 	if wanted, err := fragment.Parse(tags.Fragment); err == nil && tags.Fragment != "" {
 		length = wanted
 	}
-	if mode == settings.UploadLive {
+	if mode == settings.UploadLive || upload.LiveSince != 0 {
 		return length, fragment.Live
 	}
 	return length, fragment.Later

@@ -165,6 +165,9 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
 			settings.UploadLive: u.RunLive, settings.UploadOnRequest: u.RunOnRequest},
 	}
+	if spec.LiveSince != 0 {
+		modes.run[settings.UploadOnRequest] = func(ctx context.Context) error { return u.RunLiveSince(ctx, time.UnixMilli(spec.LiveSince)) }
+	}
 	if spec.FromTags {
 		modes.tags = a.kvs
 		modes.initial, modes.known = a.tags.Of(stream)

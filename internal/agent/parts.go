@@ -26,6 +26,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewisehub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamtags"
 	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
@@ -54,38 +55,39 @@ type Options struct {
 
 // Agent is the whole of a hub's agent.
 type Agent struct {
-	current    atomic.Pointer[settings.Settings] // see settings
-	o          Options
-	log        *zap.Logger
-	health     *health.Registry
-	store      *segment.Store
-	clock      *scheduler.Clock
-	hubClock   *hubclock.Clock
-	retention  *retention.Keeper
-	aws        awsclient.Config
-	kvs        *kvs.Client
-	uploadCap  pace.Bandwidth
-	uploadMode *hubMode
-	streams    *streams
-	onDemand   ondemand.Uploads
-	events     *event.Store
-	holds      *holds.Holds
-	line       giveway.Line // to the cloud
-	nudges     nudges
-	fragments  fragmentLengths
-	tags       *streamtags.Memory // of the streams in the cloud
-	related    relations
-	counted    *tally.Tally // uploads
-	audits     *auditjob.Jobs
-	deletes    *deleteafter.Audits // what DeleteAfterUpload waits for
-	tiers      *tier.Watch         // nil without the cloud
-	meter      *meter.Meter        // nil without the cloud
-	config     *configuration
-	collector  *status.Collector
-	changes    *changes.Feed
-	api        *localapi.Server
-	systemd    systemd
-	freezes    *freeze.Watch
+	current     atomic.Pointer[settings.Settings] // see settings
+	o           Options
+	log         *zap.Logger
+	health      *health.Registry
+	store       *segment.Store
+	clock       *scheduler.Clock
+	hubClock    *hubclock.Clock
+	retention   *retention.Keeper
+	aws         awsclient.Config
+	kvs         *kvs.Client
+	uploadCap   pace.Bandwidth
+	uploadMode  *hubMode
+	streams     *streams
+	onDemand    ondemand.Uploads
+	events      *event.Store
+	holds       *holds.Holds
+	line        giveway.Line // to the cloud
+	nudges      nudges
+	fragments   fragmentLengths
+	tags        *streamtags.Memory // of the streams in the cloud
+	related     relations
+	counted     *tally.Tally // uploads
+	audits      *auditjob.Jobs
+	deletes     *deleteafter.Audits // what DeleteAfterUpload waits for
+	tiers       *tier.Watch         // nil without the cloud
+	meter       *meter.Meter        // nil without the cloud
+	config      *configuration
+	siteWiseHub *sitewisehub.Hub // nil where it is not set
+	collector   *status.Collector
+	changes     *changes.Feed
+	api         *localapi.Server
+	systemd     systemd
+	freezes     *freeze.Watch
 
 	reloading sync.Mutex    // held while settings change
 	running   bool          // guarded by reloading

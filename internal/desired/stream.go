@@ -50,6 +50,9 @@ type Upload struct {
 	// FromTags says that Tags are those of the stream in the cloud, which are not known here.
 	FromTags bool
 	Tags     Tags
+	// LiveSince, with the mode on request, has all that is recorded from then on uploaded live, and what is older on request only:
+	// in ms since 1970; 0 for on request alone.
+	LiveSince int64
 }
 
 // Keep is what is kept of a stream on the disk.

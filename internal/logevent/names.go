@@ -59,6 +59,13 @@ const (
 	EventAnswersNotSaved   Event = "event-answers-not-saved"
 	StreamFileRead         Event = "stream-file-read"
 	StreamFileGone         Event = "stream-file-gone"
+	SiteWiseCameraRead     Event = "sitewise-camera-read"
+	SiteWiseCameraGone     Event = "sitewise-camera-gone"
+	SiteWiseRecovered      Event = "sitewise-recovered"
+	SiteWiseRequested      Event = "sitewise-requested"
+	SiteWiseAnswered       Event = "sitewise-answered"
+	SiteWiseRequestsLost   Event = "sitewise-requests-lost"
+	StreamCreated          Event = "stream-created"
 	CameraURLRead          Event = "camera-url-read"
 	CameraSecretsReadable  Event = "camera-secrets-readable"
 )

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise"
 )
 
 // The environment variables that the agent reads.
@@ -46,6 +47,8 @@ const (
 	EnvAudio              = "AWS_KVS_EDGE_AUDIO"
 	EnvStreamsDirectory   = "AWS_KVS_EDGE_STREAMS_DIRECTORY"
 	EnvCloud              = "AWS_KVS_EDGE_CLOUD"
+	EnvSiteWiseHub        = sitewise.Setting
+	EnvSiteWiseRetention  = "AWS_KVS_EDGE_SITEWISE_STREAM_RETENTION"
 	envSystemdStateDir    = "STATE_DIRECTORY"   // systemd.exec(5)
 	envSystemdRuntimeDir  = "RUNTIME_DIRECTORY" // systemd.exec(5)
 )
@@ -63,6 +66,8 @@ const (
 	defaultFlushInterval   = segment.DefaultFlushInterval
 	minFlushInterval       = 100 * time.Millisecond
 	maxFlushInterval       = time.Minute
+	defaultStreamRetention = 168    // hours, as the edge connector has it
+	maxStreamRetention     = 87_600 // KVS API, CreateStream, DataRetentionInHours
 	SocketName             = "agent.sock"
 	mediaName              = "media" // of the default media directory, beside the state
 )

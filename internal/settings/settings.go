@@ -35,6 +35,8 @@ type Settings struct {
 	NoCloud bool
 	// StreamsDirectory holds the stream files; empty for none.
 	StreamsDirectory string
+	// SiteWise is the hub in AWS IoT SiteWise.
+	SiteWise SiteWise
 	// MediaDirectory holds the files that configurations with FILE_URI may play.
 	MediaDirectory string
 	// Socket is the path of the local API.
@@ -60,6 +62,12 @@ type Settings struct {
 	Record
 }
 
+// SiteWise is the hub in AWS IoT SiteWise.
+type SiteWise struct {
+	HubAsset       string // id of the hub's asset; empty: SiteWise is not used
+	RetentionHours int    // of streams that are created
+}
+
 // Log says what is logged and where.
 type Log struct {
 	Level         string
@@ -75,6 +83,9 @@ var (
 	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
 	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
 )
+
+// assetPattern is the id of an asset. Source: SiteWise API, assetId.
+var assetPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$|^externalId:[\w.:-]{2,128}$`)
 
 // RegionFault says what the name of a region must be and is not, as the end of a sentence; "" when it has the form of one.
 // Names such as fips-us-east-1 and us-east-1-fips, which older SDKs took for their FIPS endpoints, are none.
@@ -126,6 +137,8 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		CertFile:           e.optional(EnvCertFile, ""),
 		Endpoints:          e.endpoints(),
 		Record:             e.recordSettings(),
+		SiteWise: SiteWise{HubAsset: strings.Trim(e.optional(EnvSiteWiseHub, ""), `"'`),
+			RetentionHours: e.number(EnvSiteWiseRetention, defaultStreamRetention, 1, maxStreamRetention)},
 	}
 	if s.UploadCap, err = pace.ParseBandwidth(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
@@ -156,6 +169,8 @@ func (e *environment) check(s Settings) {
 	}
 	e.match(EnvAccountID, s.AccountID, accountPattern, "an account number of 12 digits")
 	e.match(EnvThingName, s.IoT.ThingName, thingPattern, "a thing name: up to 128 letters, digits, : _ -")
+	e.match(EnvSiteWiseHub, s.SiteWise.HubAsset, assetPattern, "the id of an asset of AWS IoT SiteWise, such as "+
+		"0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10")
 	e.match(EnvRoleAlias, s.IoT.RoleAlias, roleAliasPattern, "a role alias: up to 128 letters, digits, _ = , @ -")
 	e.match(EnvMetricsAddress, s.MetricsAddress, addressPattern, "[host]:port, such as :9464 for this machine only or 0.0.0.0:9464")
 	if !slices.Contains(LogLevels, s.Log.Level) {

@@ -93,6 +93,11 @@ func ownVariables() Group {
 		{EnvCloud, "`off` makes the hub a plain recorder: it makes no call to AWS, needs no identity and no region, sends no " +
 			"metrics, and records what its [stream files](stream-files.md) configure.", "`on`", AfterRestart,
 			func(s Settings) string { return onOff(!s.NoCloud) }},
+		{EnvSiteWiseHub, "The id of the hub's asset in [AWS IoT SiteWise](sitewise.md), whose camera assets are recorded.", "none", AfterRestart,
+			func(s Settings) string { return s.SiteWise.HubAsset }},
+		{EnvSiteWiseRetention, "The retention of streams that are created for cameras of SiteWise, in hours.",
+			fmt.Sprintf("`%d`", defaultStreamRetention), AfterRestart,
+			func(s Settings) string { return fmt.Sprint(s.SiteWise.RetentionHours) }},
 		{EnvMediaDirectory, "Directory of the files that `FILE_URI` configurations play; files outside of it are not read.", "`" + mediaName +
 			"` in `" + EnvStateDirectory + "`", AtReloadByRecordings, func(s Settings) string { return s.MediaDirectory }},
 		{EnvSocket, "Path of the local API's socket.", "`" + SocketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory +
@@ -165,8 +170,8 @@ func sdkVariables() Group {
 		{endpoint.EnvDualStack, "`true` uses endpoints that answer over IPv6 too.", "`false`, or what that file says", AfterRestart,
 			func(s Settings) string { return fmt.Sprint(s.Endpoints.DualStack) }},
 		{endpoint.EnvURL, "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO`, " +
-			"`AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_CLOUDWATCH` for a single service, such as its " +
-			"VPC endpoint.", "AWS's", AfterRestart, nil},
+			"`AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL_IOTSITEWISE` and " +
+			"`AWS_ENDPOINT_URL_CLOUDWATCH` for a single service, such as its VPC endpoint.", "AWS's", AfterRestart, nil},
 		{endpoint.EnvIgnoreURLs, "`true` ignores all of these addresses.", "`false`", AfterRestart,
 			func(s Settings) string { return fmt.Sprint(s.Endpoints.IgnoreURLs) }},
 		{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", AfterRestart, nil},

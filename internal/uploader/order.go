@@ -21,7 +21,7 @@ type mode struct {
 	goesOn   func() bool // with urgent: more will be recorded
 	// stepAside, with onDemand, lets others have the lock. It reports false, without the lock, when the context has ended.
 	stepAside func() bool
-	from, to  time.Time           // when the fragments were recorded, with onDemand
+	from, to  time.Time           // when the fragments were recorded, with onDemand; with live from alone
 	without   func(queue.ID) bool // fragments that are passed over; nil = none
 	each      func(size int64)    // called with the bytes of each fragment that is done; may be nil
 
@@ -84,6 +84,7 @@ func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t tu
 	if newer && !edge.Began().After(oldest.Began()) {
 		return oldest, t, true
 	}
+	newer = newer && (m.from.IsZero() || edge.In(m.from, m.to))
 	if newer && missedIsNext && !l.capped(oldest) {
 		t.newest = time.Time{} // a newer fragment is complete: the backlog has this turn only
 		newer = false
@@ -96,6 +97,7 @@ func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t tu
 			return first, t, true
 		}
 		l.queue.Restart() // it was deleted, or cannot be read
+		l.queue.Restrict(m.from, m.to, nil)
 		if oldest, ok = l.queue.Peek(); !ok {
 			return queue.Fragment{}, turn{}, false
 		}

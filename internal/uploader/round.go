@@ -38,6 +38,12 @@ func (u *Uploader) RunLive(ctx context.Context) error {
 	return nil
 }
 
+// RunLiveSince is RunLive for what was recorded since then only: what is older is uploaded on request.
+func (u *Uploader) RunLiveSince(ctx context.Context, since time.Time) error {
+	_ = u.upload(ctx, mode{live: true, from: since}) // ends with ctx only
+	return nil
+}
+
 // Drain is Run, but returns nil as soon as nothing is pending, and ctx's error when ctx ends first.
 func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, mode{drain: true}) }
 
@@ -101,7 +107,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	}
 	defer u.queue.Release()
 	u.queue.Restart()
-	if m.onDemand {
+	if m.onDemand || !m.from.IsZero() {
 		u.queue.Restrict(m.from, m.to, m.without)
 	}
 	first, ok := u.queue.Peek()

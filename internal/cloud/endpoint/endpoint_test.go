@@ -174,8 +174,8 @@ func TestTheTableIsSound(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_KINESIS_VIDEO",
-		"AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"}; !slices.Equal(URLVariables(), want) {
+	if want := []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_IOTSITEWISE",
+		"AWS_ENDPOINT_URL_KINESIS_VIDEO", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"}; !slices.Equal(URLVariables(), want) {
 		t.Errorf("the variables are %v", URLVariables())
 	}
 }

@@ -25,7 +25,7 @@ const Code = "endpoint"
 
 // URLVariables are the variables that name hosts, in the order of their names.
 func URLVariables() []string {
-	return []string{EnvURL, CloudWatch.Variable, KinesisVideo.Variable, SecretsManager.Variable, STS.Variable}
+	return []string{EnvURL, CloudWatch.Variable, SiteWise.Variable, KinesisVideo.Variable, SecretsManager.Variable, STS.Variable}
 }
 
 // Options say which hosts are used. They are comparable.
@@ -46,7 +46,7 @@ type Choices struct {
 }
 
 // Addresses are URLs that the operator named; empty for none.
-type Addresses struct{ All, KinesisVideo, SecretsManager, CloudWatch, STS string }
+type Addresses struct{ All, KinesisVideo, SecretsManager, CloudWatch, STS, SiteWise string }
 
 // Of is the address of one service, nil to get that of all.
 func (a *Addresses) Of(s *Service) *string {
@@ -59,6 +59,8 @@ func (a *Addresses) Of(s *Service) *string {
 		return &a.CloudWatch
 	case STS:
 		return &a.STS
+	case SiteWise, SiteWiseData:
+		return &a.SiteWise
 	default:
 		return &a.All
 	}
@@ -135,7 +137,7 @@ func (o Options) FileFault() error {
 	if o.IgnoreURLs {
 		return nil
 	}
-	for _, address := range []string{o.File.All, o.File.KinesisVideo, o.File.SecretsManager, o.File.CloudWatch, o.File.STS} {
+	for _, address := range []string{o.File.All, o.File.KinesisVideo, o.File.SecretsManager, o.File.CloudWatch, o.File.STS, o.File.SiteWise} {
 		if wrong := URLFault(address); address != "" && wrong != "" {
 			return errors.New(inFile + " " + wrong)
 		}

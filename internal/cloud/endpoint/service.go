@@ -57,6 +57,11 @@ var (
 	CloudWatch = &Service{Name: "CloudWatch", ID: "CloudWatch", Variable: prefix + "_CLOUDWATCH",
 		fips: "monitoring-fips", rules: cloudWatch}
 	STS = &Service{Name: "STS", ID: "STS", Variable: prefix + "_STS", fips: "sts-fips", rules: sts}
+	// SiteWise has a host for each of its planes: the SDK, which puts their names before one host, must not do so.
+	SiteWise = &Service{Name: "AWS IoT SiteWise", ID: "IoTSiteWise", Variable: prefix + "_IOTSITEWISE",
+		fips: "api.iotsitewise-fips", rules: siteWise("api")}
+	SiteWiseData = &Service{Name: "AWS IoT SiteWise (data)", ID: "IoTSiteWise", Variable: prefix + "_IOTSITEWISE",
+		fips: "data.iotsitewise-fips", rules: siteWise("data")}
 )
 
 // The services whose hosts are given. Their names are never changed.
@@ -70,7 +75,9 @@ var (
 )
 
 // Services lists those whose hosts are chosen.
-func Services() []*Service { return []*Service{KinesisVideo, SecretsManager, STS, CloudWatch} }
+func Services() []*Service {
+	return []*Service{KinesisVideo, SecretsManager, STS, CloudWatch, SiteWise, SiteWiseData}
+}
 
 // host returns the service's host of a kind in a region, "" when there is none that is known.
 func (s *Service) host(kind Kind, region string) string {

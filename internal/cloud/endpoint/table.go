@@ -71,6 +71,15 @@ var (
 	}
 )
 
+// siteWise are the endpoints of a plane of AWS IoT SiteWise: api or data.
+func siteWise(plane string) []rule {
+	return []rule{
+		{kinds: []Kind{FIPS}, label: plane + ".iotsitewise-fips", regions: []string{"ca-central-1", "us-east-1", "us-east-2", "us-west-2",
+			"us-gov-west-1"}, source: sdkEndpoints},
+		{kinds: []Kind{Standard}, label: plane + ".iotsitewise", regions: everywhere, source: generalRef + "; " + sdkEndpoints},
+	}
+}
+
 // without copies a list but for some of its names.
 func without(list []string, names ...string) (rest []string) {
 	for _, name := range list {

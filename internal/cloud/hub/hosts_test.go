@@ -10,9 +10,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdkcloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/iotsitewise"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	sdksts "github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
@@ -76,6 +79,13 @@ var hostRows = []hostRow{
 		[4]string{"", "", "sts-fips.cn-north-1.amazonaws.com.cn", "sts-fips.cn-north-1.api.amazonwebservices.com.cn"}},
 	{endpoint.STS, "us-gov-west-1", [4]string{"sts.us-gov-west-1.amazonaws.com", "sts.us-gov-west-1.api.aws",
 		"sts.us-gov-west-1.amazonaws.com", none}, [4]string{"", "", "", "sts-fips.us-gov-west-1.api.aws"}},
+
+	{endpoint.SiteWise, "us-east-1", [4]string{"api.iotsitewise.us-east-1.amazonaws.com", none,
+		"api.iotsitewise-fips.us-east-1.amazonaws.com", none}, [4]string{"", "api.iotsitewise.us-east-1.api.aws", "",
+		"api.iotsitewise-fips.us-east-1.api.aws"}},
+	{endpoint.SiteWiseData, "eu-central-1", [4]string{"data.iotsitewise.eu-central-1.amazonaws.com", none, none, none},
+		[4]string{"", "data.iotsitewise.eu-central-1.api.aws", "data.iotsitewise-fips.eu-central-1.amazonaws.com",
+			"data.iotsitewise-fips.eu-central-1.api.aws"}},
 }
 
 // kinds are the choices of the columns.
@@ -103,8 +113,25 @@ func request(ctx context.Context, s *endpoint.Service, cfg aws.Config) (err erro
 		_, err = sdkcloudwatch.NewFromConfig(cfg).ListMetrics(ctx, &sdkcloudwatch.ListMetricsInput{})
 	case endpoint.STS:
 		_, err = sdksts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sdksts.GetCallerIdentityInput{})
+	case endpoint.SiteWise:
+		_, err = iotsitewise.NewFromConfig(cfg, plainHost).ListAssetModels(ctx, &iotsitewise.ListAssetModelsInput{})
+	case endpoint.SiteWiseData:
+		_, err = iotsitewise.NewFromConfig(cfg, plainHost).GetAssetPropertyValue(ctx, &iotsitewise.GetAssetPropertyValueInput{})
 	}
 	return err
+}
+
+// plainHost keeps the SDK from putting the name of the plane before a host that is set: the agent's own client does so.
+func plainHost(o *iotsitewise.Options) {
+	if o.BaseEndpoint == nil {
+		return
+	}
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("PlainHost", func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			return next.HandleInitialize(smithyhttp.DisableEndpointHostPrefix(ctx, true), in)
+		}), middleware.Before)
+	})
 }
 
 func TestHostsOfEachServiceKindAndRegion(t *testing.T) {

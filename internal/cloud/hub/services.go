@@ -27,8 +27,19 @@ func serviceAt(cfg awsclient.Config, s *endpoint.Service) Service {
 // are complete: WithEndpoints has seen them.
 func Hosts(s settings.Settings) (list []Host) {
 	for _, service := range endpoint.Services() {
-		if service == endpoint.STS && s.AccountID != "" || service == endpoint.CloudWatch && !s.CloudWatch {
-			continue
+		switch service {
+		case endpoint.STS:
+			if s.AccountID != "" {
+				continue
+			}
+		case endpoint.CloudWatch:
+			if !s.CloudWatch {
+				continue
+			}
+		case endpoint.SiteWise, endpoint.SiteWiseData:
+			if s.SiteWise.HubAsset == "" {
+				continue
+			}
 		}
 		place, err := s.Endpoints.Of(service, s.Region)
 		list = append(list, Host{place, err})

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +22,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// The keys of the secret's JSON that may hold the camera's URL, in order of preference. AWS's
-// edge agent reads MediaURI; RTSPStreamUrl is the name in its later versions' examples.
+// The keys of the secret's JSON that may hold the camera's URL, in order of preference and in any case. AWS's edge agent reads
+// MediaURI; RTSPStreamUrl is the name in its later versions' examples, and for the edge connector, which ignores the case.
 var urlKeys = []string{"MediaURI", "RTSPStreamUrl"}
 
 // Timeout bounds one reading, with all of the SDK's retries.
@@ -47,7 +49,7 @@ func New(cfg awsclient.Config) *Client {
 }
 
 // MediaURI reads the camera's URL from the secret with this name, an ARN: the value of its key MediaURI
-// (in exactly this spelling), or of RTSPStreamUrl. An error is a *health.Fault that shows no part
+// or RTSPStreamUrl, in any case. An error is a *health.Fault that shows no part
 // of the value.
 func (c *Client) MediaURI(ctx context.Context, name string) (secret.String, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
@@ -117,13 +119,13 @@ func urlIn(name string, content []byte) (secret.String, error) {
 		return secret.String{}, health.UserFault(codeContent, nil,
 			`The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, name)
 	}
-	for _, key := range urlKeys {
-		raw, ok := fields[key] // a map, so that the case counts
-		if !ok {
+	for _, wanted := range urlKeys {
+		key := keyOf(fields, wanted)
+		if key == "" {
 			continue
 		}
 		var value string
-		if json.Unmarshal(raw, &value) != nil {
+		if json.Unmarshal(fields[key], &value) != nil {
 			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.",
 				key, name)
 		}
@@ -135,14 +137,20 @@ func urlIn(name string, content []byte) (secret.String, error) {
 		}
 		return secret.New(value), nil
 	}
-	for _, key := range urlKeys {
-		for found := range fields {
-			if strings.EqualFold(found, key) {
-				return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has the key %s, which must be spelled %s.", name, found, key)
-			}
+	return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", name, urlKeys[0])
+}
+
+// keyOf is how the secret spells a key; "" where it has none. The exact case takes precedence.
+func keyOf(fields map[string]json.RawMessage, wanted string) string {
+	if _, exactly := fields[wanted]; exactly {
+		return wanted
+	}
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if strings.EqualFold(key, wanted) {
+			return key
 		}
 	}
-	return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", name, urlKeys[0])
+	return ""
 }
 
 // isCameraURL checks scheme and host only: the recorder parses the rest, as passwords may have odd

@@ -1,4 +1,5 @@
-package agent
+// Package trimrss returns memory to the system that only the start of a program needed. It must not know what the program does.
+package trimrss
 
 import (
 	"context"
@@ -14,10 +15,10 @@ import (
 // trimDelay is how long after its start the agent has reached its steady state.
 const trimDelay = 30 * time.Second
 
-// trimRSS returns a task that unmaps, once the agent is in its steady state, the pages of the program that only the
+// Task returns a task that unmaps, once the agent is in its steady state, the pages of the program that only the
 // start needed. Starting touches most of the file here and there, and the kernel maps 64 kB around each touch: 17
 // MB of which 6 are needed again. Those come back by themselves, mostly from the page cache.
-func trimRSS(log *zap.Logger) func(context.Context) error {
+func Task(log *zap.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():

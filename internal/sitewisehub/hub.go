@@ -1,0 +1,110 @@
+// Package sitewisehub puts the parts together of a hub that AWS IoT SiteWise configures: its source of streams, what creates
+// these, and the requests for uploads. It must not do any of their work.
+package sitewisehub
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/request"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+)
+
+// Applier is the part of precedence.Source that a source needs.
+type Applier interface {
+	sitewise.Applier
+	Changed() <-chan struct{}
+	Applied(all bool, unclear []string)
+}
+
+// Options of a Hub. All are required, but Messages.
+type Options struct {
+	Settings settings.Settings
+	AWS      awsclient.Config
+	KVS      *kvs.Client
+	Applier  Applier
+	Clock    *scheduler.Clock
+	State    statefile.Dir
+	// Upload uploads what was recorded of a stream; see ondemand.Uploads.ForCloud.
+	Upload func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error
+	// Messages has what SiteWise publishes of the properties. Default: none, and they are read repeatedly.
+	Messages <-chan []byte
+	Health   *health.Registry
+	Log      *zap.Logger
+}
+
+// Hub is a hub that SiteWise configures.
+type Hub struct {
+	o        Options
+	client   *cloud.Client
+	source   *sitewise.Source
+	requests *request.Requests
+}
+
+// New returns a Hub that knows what earlier runs have read.
+func New(o Options) *Hub {
+	h := &Hub{o: o, client: cloud.New(o.AWS)}
+	h.source = sitewise.New(sitewise.Options{
+		Hub: o.Settings.SiteWise.HubAsset, Cloud: h.client, State: o.State, Applier: o.Applier, OutcomeChanged: o.Applier.Changed(),
+		Applied: o.Applier.Applied, Clock: o.Clock.Now, Log: o.Log, Health: o.Health.Component("", health.JobConfig),
+	})
+	h.requests = request.New(request.Options{
+		Cameras: h.source.Cameras, Cloud: h.client, Live: h.source.Live, Upload: o.Upload, Messages: o.Messages, Dir: o.State, Now: time.Now,
+		Health: o.Health, Log: o.Log,
+	})
+	return h
+}
+
+// Source is where the cameras are known.
+func (h *Hub) Source() *sitewise.Source { return h.source }
+
+// Client speaks to SiteWise with the hub's credentials.
+func (h *Hub) Client() *cloud.Client { return h.client }
+
+// Row is the source as the others see it.
+func (h *Hub) Row() precedence.Row {
+	const correct = "correct the properties of its camera asset in AWS IoT SiteWise, or take the asset out of the hub's"
+	return precedence.Row{
+		Origins: []desired.Origin{desired.SiteWise}, Restored: h.source.Restored(), Sync: h.source.Sync, Deletion: h.source.Deletion,
+		Await: "wait until the hub's assets are read from AWS IoT SiteWise", Refused: correct, Start: h.source.Start,
+		Tasks: []precedence.Task{
+			{What: "Reading the assets of AWS IoT SiteWise", Run: h.source.Run},
+			{What: "Creating the streams of cameras of AWS IoT SiteWise", Run: h.ensureStreams},
+			{What: "Following the requests over AWS IoT SiteWise", Run: h.requests.Run},
+		},
+		Retry: h.source.ReadNow,
+	}
+}
+
+// ensureStreams creates the streams that do not exist.
+func (h *Hub) ensureStreams(ctx context.Context) {
+	sitewise.EnsureStreams(ctx, sitewise.StreamOptions{
+		Source: h.source, Health: h.o.Health, Log: h.o.Log, Meaning: meaningOf,
+		Ensure: func(ctx context.Context, stream string) (bool, error) {
+			return h.o.KVS.Ensure(ctx, kvs.NewStream{Name: stream, RetentionHours: h.o.Settings.SiteWise.RetentionHours,
+				Tags: map[string]string{sitewise.TagHub: h.o.Settings.IoT.ThingName}})
+		},
+	})
+}
+
+// meaningOf says what an error of Kinesis Video Streams means, and which right is missing by it.
+func meaningOf(err error) (awserr.Error, string) {
+	var answer *kvs.RequestError
+	if !errors.As(err, &answer) {
+		return awserr.Of(err), ""
+	}
+	return answer.Meaning, answer.Meaning.Permission("kinesisvideo:" + answer.Operation)
+}
