@@ -75,7 +75,7 @@ func startDocsWorld(t *testing.T, seed, thing string) *docsWorld {
 
 // debianCLI is the AWS CLI of Debian, which may be older than the variables that newer ones are given by the local cloud:
 // AWS_ENDPOINT_URL, and AWS_DISABLE_HOST_PREFIX_INJECTION, without which an address gets a name put before it.
-const debianCLI = `case $1 in iotsitewise | iottwinmaker) exec /usr/bin/python3 -c 'import sys, botocore.config, awscli.clidriver
+const debianCLI = `case $1 in iotsitewise | iottwinmaker) exec /usr/bin/python3 -c 'import sys, awscli.clidriver, botocore.config
 botocore.config.Config.OPTION_DEFAULTS["inject_host_prefix"] = False
 sys.exit(awscli.clidriver.main())' --endpoint-url "$AWS_ENDPOINT_URL" "$@" ;; esac
 exec /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"`

@@ -33,8 +33,11 @@ With --evidence it writes a zip archive with the Matroska file, a manifest with 
 by the device's key, which verify --evidence checks anywhere. The agent signs, or where none runs this command, if it may read
 the key. One GOP more than asked for is in it.
 
-Exit code: 0 when everything was exported, 1 when a recording is damaged or was deleted meanwhile, or something failed, 2 for wrong
-arguments.`,
+What was changed on the disk since it was recorded, by the checksum of its fragment, is left out of MP4. In Matroska and in
+evidence, which marks it, it is as it is on the disk.
+
+Exit code: 0 when everything was exported as it was recorded, 1 when a recording is damaged or was deleted meanwhile, or something
+failed, 2 for wrong arguments.`,
 		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mp4
   kvs-edge-agent export --stream front-door --last 10m - | ffplay -
   kvs-edge-agent export --stream front-door --last 10m --evidence door.zip`,
@@ -45,7 +48,7 @@ arguments.`,
 			}
 			as, err := formatOf(args[0], format)
 			if asEvidence {
-				as, err = evidenceFormat(cmd.OutOrStdout()), checkEvidence(args[0], format)
+				as, err = evidenceFormat, checkEvidence(args[0], format)
 			}
 			if err == nil {
 				err = checkOutput(args[0])
@@ -143,7 +146,7 @@ func cause(err error) error {
 func reportExport(w io.Writer, name string, e localapi.Media) error {
 	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", shownName(name), humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
 		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
-	incomplete := len(e.Damaged) > 0
+	incomplete := len(e.Damaged)+len(e.Changed) > 0
 	for _, g := range e.Gaps {
 		text := "nothing was recorded from %s to %s (%s)\n"
 		if g.Deleted {
@@ -154,6 +157,10 @@ func reportExport(w io.Writer, name string, e localapi.Media) error {
 	for _, d := range e.Damaged {
 		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", shownName(d.Path),
 			humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
+	}
+	for _, d := range e.Changed {
+		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is in the export as it is on the disk now, "+
+			"which is not what was recorded\n", shownName(d.Path), humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
 	}
 	if len(e.LeftOut) > 0 {
 		_, err = fmt.Fprintf(w, "the audio is %s, which players do not play in MP4, and is left out: export to .mkv to have it\n",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,19 +12,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
-	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// evidenceFormat is that of an archive of evidence. What is damaged in it is said on out.
-func evidenceFormat(out io.Writer) exportFormat {
-	return exportFormat{name: "zip", file: func(
-		ctx context.Context, r recordings, file *os.File, progress func(done, total int64),
-	) (localapi.Media, error) {
-		return exportEvidence(ctx, r, file, out, progress)
-	}}
-}
+// evidenceFormat is that of an archive of evidence.
+var evidenceFormat = exportFormat{name: "zip", file: exportEvidence}
 
 // checkEvidence refuses what an archive of evidence cannot be.
 func checkEvidence(name, format string) error {
@@ -42,7 +34,7 @@ func checkEvidence(name, format string) error {
 
 // exportEvidence writes an archive of evidence, and reads it again: recordings may be deleted while they are exported.
 func exportEvidence(
-	ctx context.Context, r recordings, file *os.File, out io.Writer, progress func(done, total int64),
+	ctx context.Context, r recordings, file *os.File, progress func(done, total int64),
 ) (m localapi.Media, err error) {
 	made, err := r.evidence(ctx)
 	if err != nil {
@@ -71,10 +63,23 @@ func exportEvidence(
 	if errors.As(err, &wrong) {
 		return m, fmt.Errorf(changed, r.span.Stream, err)
 	}
-	if n := damagedFragments(verdict.Manifest); n > 0 {
-		fmt.Fprintf(out, "the manifest marks %s changed on the disk since the recording, by the checksum\n", humanize.Count(n, "fragment"))
-	}
+	m.Changed = markedIn(verdict.Manifest, m.Changed)
 	return m, err
+}
+
+// markedIn lists what a manifest marks as damaged, as the export of the media names it, or, where the running agent is of a version that
+// does not, without the file.
+func markedIn(m evidence.Manifest, exported []localapi.LostMedia) (list []localapi.LostMedia) {
+	if len(exported) > 0 {
+		return exported
+	}
+	const most = 100
+	for _, f := range m.Fragments {
+		if f.Damaged && len(list) < most {
+			list = append(list, localapi.LostMedia{From: f.From, To: f.To, Path: "a recording of stream " + m.Stream})
+		}
+	}
+	return list
 }
 
 func damagedFragments(m evidence.Manifest) (n int) {

@@ -91,7 +91,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
-		LineCap: a.lineCap, Recorded: a.store.Streams, Policy: func(stream string) string { return policyText(a.retention, stream) },
+		LineCap: a.lineCap, Recorded: a.store.Streams, Policy: a.policyText,
 	}
 	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {

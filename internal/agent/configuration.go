@@ -26,8 +26,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+<<<<<<< HEAD
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/writeback"
+=======
+>>>>>>> main
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewisehub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
@@ -58,12 +61,11 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	a.countUploads(dir)
 	a.audits = auditjob.Open(auditjob.Options{
 		Dir: filepath.Join(dir.Path(), "receipts"), Store: a.store, Cloud: a.kvs, Log: a.log, Policy: a.retention.PolicyOf,
-		Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
+		Now: a.o.AuditNow, Trusted: a.hubClock.Trusted, On: a.onDemand.On, Configured: a.streams.names, Storage: a.storage,
 	})
 	a.deletes = deleteafter.New(deleteafter.Options{
 		Store: a.store, Policy: a.retention.PolicyOf, Audit: a.audits.Segments, Resend: a.audits.Resend, Confirmed: a.retention.Wake,
-		On:     func() bool { return a.settings().DeleteAfter == settings.DeleteAfterAudit },
-		Health: a.health, Log: a.log, Now: time.Now,
+		On: func() bool { return a.settings().DeletesAudited() }, Health: a.health, Log: a.log, Now: a.o.AuditNow,
 	})
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{

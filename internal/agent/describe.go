@@ -30,7 +30,7 @@ func (a *Agent) describe(s desired.Stream) status.Wanted {
 	w := status.Wanted{
 		Origin: string(s.Origin), Version: s.Version.Time(), Sync: sync.Status, SyncDetails: sync.FailedStatusDetails,
 		Media: s.Media.Kind.String(), MediaURI: shownMedia(s.Media), Record: s.Record.String(), Upload: a.uploadWords(s),
-		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: a.keepOf(s).String(), Tags: s.Upload.Tags.Map(),
+		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: a.keepOf(s).Describe(a.settings().DeletesAudited()), Tags: s.Upload.Tags.Map(),
 		Fragments: a.fragmentWords(s),
 	}
 	_, mode := a.uploadOf(s.Name, s.Upload)

@@ -12,7 +12,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
-	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
 // orphans are the streams with recordings that are not configured for this hub.
@@ -22,12 +21,13 @@ type orphans struct {
 }
 
 // policyText says in a few words what is kept of a stream.
-func policyText(keeper *retention.Keeper, stream string) string {
-	policy, known := keeper.PolicyOf(stream)
-	if !known {
-		return policy.String() + ", the default"
+func (a *Agent) policyText(stream string) string {
+	policy, known := a.retention.PolicyOf(stream)
+	text := policy.Describe(a.settings().DeletesAudited())
+	if known {
+		return text
 	}
-	return policy.String()
+	return text + ", the default"
 }
 
 // delete deletes the media of a stream that is not configured. An error is a sentence for the caller's user.

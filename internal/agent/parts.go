@@ -51,6 +51,8 @@ type Options struct {
 	ReloadRequests <-chan os.Signal
 	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
 	MetricsInterval time.Duration
+	// AuditNow is the wall clock by which audits judge. Default time.Now.
+	AuditNow func() time.Time
 }
 
 // Agent is the whole of a hub's agent.

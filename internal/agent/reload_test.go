@@ -176,6 +176,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvRecordingDirectory: {value: "/elsewhere"}, settings.EnvStateDirectory: {value: "/elsewhere"},
 		settings.EnvSocket:           {value: "/elsewhere"},
 		settings.EnvStreamsDirectory: {value: "/elsewhere"}, settings.EnvCloud: {value: "off"},
+		settings.EnvSiteWiseHub: {value: "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10"}, settings.EnvSiteWiseRetention: {value: "24"},
 		settings.EnvAccountID: {value: "999999999999"}, settings.EnvCABundle: {value: copyOf(t, ca)},
 		settings.EnvCertFile: {value: copyOf(t, ca)}, settings.EnvGreengrassRoot: {value: "/none"},
 		settings.EnvTokenExchange: {value: "http://localhost:1/"},

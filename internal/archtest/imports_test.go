@@ -62,7 +62,7 @@ var layers = [][]string{
 		"internal/ondemand", "internal/precedence"},
 	{"internal/sitewisehub"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
-	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site"},
+	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site", "internal/testtools/awsmodel"},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may

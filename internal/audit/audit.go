@@ -175,6 +175,10 @@ func (a *Auditor) fault(ctx context.Context, stream string, err error) error {
 		return health.UserFault(CodeNothing, err, "Stream %s does not exist in Kinesis Video Streams, so nothing can be audited: create it.",
 			stream)
 	}
-	return health.SystemFault(CodeCloud, err, "The audit of stream %s ended early, as Kinesis Video Streams did not answer: %s. Start it "+
-		"again later.", stream, err)
+	failed := "did not answer"
+	if answer != nil {
+		failed = "did not list its fragments"
+	}
+	return health.SystemFault(CodeCloud, err, "The audit of stream %s ended early, as Kinesis Video Streams %s: %s. Start it again later.",
+		stream, failed, err)
 }

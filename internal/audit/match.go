@@ -19,6 +19,7 @@ type acknowledged struct {
 	acked  time.Time
 	length time.Duration
 	bytes  int64
+	epoch  uint8
 	used   bool // it belongs to a fragment of the hub
 }
 
@@ -28,7 +29,8 @@ type acknowledgements []acknowledged
 // receipts reads those of a range of producer timestamps, both ends included.
 func (u *auditing) receipts(from, to time.Time) (list acknowledgements, err error) {
 	err = u.o.Receipts.Read(u.of.Stream, from, to.Add(time.Millisecond), func(r receipt.Receipt) {
-		list = append(list, acknowledged{number: r.Number, at: r.Producer, acked: r.Acked, length: r.Length, bytes: r.Bytes})
+		list = append(list, acknowledged{number: r.Number, at: r.Producer, acked: r.Acked, length: r.Length, bytes: r.Bytes,
+			epoch: r.Epoch})
 	})
 	if err != nil {
 		return nil, u.receiptFault(err)
@@ -42,25 +44,31 @@ func (u *auditing) receipts(from, to time.Time) (list acknowledgements, err erro
 	return list, nil
 }
 
-// within returns the receipts of a range, both ends included.
-func (l acknowledgements) within(from, to time.Time) acknowledgements {
-	first, _ := slices.BinarySearchFunc(l, from, func(r acknowledged, t time.Time) int { return r.at.Compare(t) })
-	end := first
-	for end < len(l) && !l[end].at.After(to) {
-		end++
+// of returns the receipts of a fragment, and marks them as used. Those of another epoch are of another recording of the same time.
+func (l acknowledgements) of(f uploaded) (own acknowledgements) {
+	first, _ := slices.BinarySearchFunc(l, f.at, func(r acknowledged, t time.Time) int { return r.at.Compare(t) })
+	for i := first; i < len(l) && !l[i].at.After(f.end); i++ {
+		if l[i].epoch == f.epoch() {
+			l[i].used = true
+			own = append(own, l[i])
+		}
 	}
-	return l[first:end]
+	return own
 }
 
 // inCloud is what the cloud lists of a range.
 type inCloud struct {
 	list    []kvs.StoredFragment // by producer timestamp
 	numbers map[string]bool
+	epochs  map[string]uint8 // by number: of which epoch it is, as far as there is a receipt
 }
 
-// stored lists a range of producer timestamps.
-func (u *auditing) stored(from, to time.Time) (inCloud, error) {
-	found := inCloud{numbers: make(map[string]bool)}
+// stored lists a range of producer timestamps, of which there are these receipts.
+func (u *auditing) stored(from, to time.Time, receipts acknowledgements) (inCloud, error) {
+	found := inCloud{numbers: make(map[string]bool), epochs: make(map[string]uint8)}
+	for _, r := range receipts {
+		found.epochs[r.number] = r.epoch
+	}
 	err := u.o.Cloud.StoredFragments(u.ctx, u.of.Stream, from.Add(-slack), to.Add(slack), func(page []kvs.StoredFragment) {
 		found.list = append(found.list, page...)
 		u.report.Listed += len(page)
@@ -85,7 +93,7 @@ func (c inCloud) holds(f uploaded, receipts acknowledgements) bool {
 		if s.Producer.After(f.end.Add(slack)) {
 			break
 		}
-		if !receipts.accept(s) {
+		if !c.mayBe(s, f, receipts) {
 			continue
 		}
 		if reach.IsZero() && s.Producer.After(f.at.Add(slack)) || !reach.IsZero() && s.Producer.After(reach.Add(tolerance)) {
@@ -96,10 +104,14 @@ func (c inCloud) holds(f uploaded, receipts acknowledgements) bool {
 	return !reach.IsZero() && !reach.Before(f.end.Add(-tolerance))
 }
 
-// accept reports whether what the cloud stored may be that of these receipts: one of them has its number, or none has its time.
-func (l acknowledgements) accept(s kvs.StoredFragment) bool {
+// mayBe reports whether what the cloud stored may be of a fragment with these receipts: one of them has its number, or no receipt has
+// its number, and none of these has its time.
+func (c inCloud) mayBe(s kvs.StoredFragment, f uploaded, receipts acknowledgements) bool {
+	if epoch, known := c.epochs[s.Number]; known && epoch != f.epoch() {
+		return false // another recording of the same time
+	}
 	sameTime := false
-	for _, r := range l {
+	for _, r := range receipts {
 		if r.number == s.Number {
 			return true
 		}

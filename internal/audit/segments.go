@@ -27,7 +27,7 @@ func (a *Auditor) Segments(ctx context.Context, stream string, keys []segment.Ke
 	u.segments = make(map[segment.Key]*Counts)
 	u.noteRefused()
 	if len(keys) == 0 {
-		if _, err := u.stored(u.now.Add(-tryOver), u.now); err != nil {
+		if _, err := u.stored(u.now.Add(-tryOver), u.now, nil); err != nil {
 			return Segments{}, err
 		}
 	}

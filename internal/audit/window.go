@@ -44,9 +44,12 @@ type auditing struct {
 	window   []uploaded
 	from, to time.Time // the producer timestamps of the window
 	refused  map[ID]bool
-	covered  []span // the producer timestamps that windows were compared for
-	unsent   []span // those of fragments that are to be uploaded, or are refused
+	covered  []span   // the producer timestamps that windows were compared for
+	recorded recorded // what is on the hub; nil until it is needed
 }
+
+// epoch is the last 8 bits of the number of its epoch, as receipts have it.
+func (f uploaded) epoch() uint8 { return uint8(f.id.Segment.Epoch) }
 
 // span is a range of producer timestamps.
 type span struct{ from, to time.Time }
@@ -86,6 +89,7 @@ func (u *auditing) segment(k segment.Key) error {
 		return nil
 	}
 	of := u.countsOf(k)
+	var sent times
 	for _, f := range list {
 		wire, recorded := u.o.Store.Offsets(k, f.Start)
 		began, ended := k.StartTime().Add(f.Start+recorded), k.StartTime().Add(f.Last+recorded)
@@ -95,7 +99,7 @@ func (u *auditing) segment(k segment.Key) error {
 		next := uploaded{id: ID{k, f.Start}, at: k.StartTime().Add(f.Start + wire), end: k.StartTime().Add(f.Last + wire), ended: ended,
 			bytes: f.Size}
 		if refused := u.refused[next.id]; refused || !u.o.Store.Done(k, f.Start) {
-			if u.unsent = append(u.unsent, span{next.at, next.end}); refused {
+			if refused {
 				u.report.Refused++
 				of.Refused++
 			} else {
@@ -103,6 +107,11 @@ func (u *auditing) segment(k segment.Key) error {
 				of.NotUploaded++
 			}
 			continue
+		}
+		if wire != 0 {
+			if next, err = sent.correct(u, next, wire); err != nil {
+				return err
+			}
 		}
 		if err := u.add(next); err != nil {
 			return err
@@ -148,18 +157,14 @@ func (u *auditing) compare() error {
 	if err != nil {
 		return err
 	}
-	stored, err := u.stored(u.from, u.to)
+	stored, err := u.stored(u.from, u.to, had)
 	if err != nil {
 		return err
 	}
 	for _, f := range u.window {
-		own := had.within(f.at, f.end)
-		for i := range own {
-			own[i].used = true
-		}
-		u.judge(f, own, stored)
+		u.judge(f, had.of(f), stored)
 	}
-	u.judgeGone(slices.DeleteFunc(had, func(r acknowledged) bool { return r.used || !u.wanted(r) }), stored)
+	u.judgeGone(slices.DeleteFunc(had, func(r acknowledged) bool { return r.used || within(u.covered, r.at) || !u.wanted(r) }), stored)
 	u.covered = append(u.covered, span{u.from, u.to})
 	u.window = u.window[:0]
 	u.each(u.report.Counts)
@@ -169,10 +174,13 @@ func (u *auditing) compare() error {
 // judge finds out whether a fragment is in the cloud.
 func (u *auditing) judge(f uploaded, receipts acknowledgements, stored inCloud) {
 	u.report.Fragments++
-	acked, number := f.ended, "" // without a receipt it was persisted at some time after
-	for i, r := range receipts {
-		if i == 0 || r.acked.After(acked) {
-			acked, number = r.acked, r.number
+	acked, number := f.ended, "" // without a receipt it was persisted at some time after, as with one of a clock that was wrong
+	for _, r := range receipts {
+		if number == "" || !r.acked.Before(acked) {
+			number = r.number
+		}
+		if r.acked.After(acked) && !r.acked.After(u.now) {
+			acked = r.acked
 		}
 	}
 	if len(receipts) > 0 {
@@ -218,7 +226,7 @@ func (u *auditing) gone() error {
 		if len(left) == 0 {
 			continue
 		}
-		stored, err := u.stored(left[0].at, left[len(left)-1].at)
+		stored, err := u.stored(left[0].at, left[len(left)-1].at, left)
 		if err != nil {
 			return err
 		}
@@ -228,10 +236,16 @@ func (u *auditing) gone() error {
 	return nil
 }
 
-// wanted reports whether the cloud must still have, and already list, what a receipt is about, and no fragment on the hub that is to be
-// uploaded has its media.
+// wanted reports whether the cloud must still have, and already list, what a receipt is about, and the hub does not have it any more: an
+// audit has the media recorded in a range, and receipts are read by producer timestamp.
 func (u *auditing) wanted(r acknowledged) bool {
-	return !r.acked.Before(u.expired) && u.now.Sub(r.acked) >= PendingFor && !within(u.unsent, r.at)
+	if r.acked.Before(u.expired) || u.now.Sub(r.acked) < PendingFor {
+		return false
+	}
+	if u.recorded == nil {
+		u.recorded = u.readRecorded()
+	}
+	return !u.recorded.has(r)
 }
 
 // judgeGone judges receipts of fragments that are not recorded any more.

@@ -32,7 +32,7 @@ const (
 // repairUnasked is how many bytes are sent again without an express yes.
 const repairUnasked = 1_000_000_000
 
-// Options of Jobs. All are required, but for Cloud.
+// Options of Jobs. All are required, but for Cloud and Now.
 type Options struct {
 	Dir   string // of the receipts
 	Store *segment.Store
@@ -40,7 +40,8 @@ type Options struct {
 	Log   *zap.Logger
 	// Policy returns what is kept of a stream.
 	Policy func(stream string) (p retention.Policy, known bool)
-	// Trusted returns whether the wall clock can be trusted.
+	Now    func() time.Time // the wall clock; default time.Now
+	// Trusted returns whether it can be trusted.
 	Trusted func() bool
 	// Configured lists the streams that are configured.
 	Configured func() []string
@@ -60,10 +61,13 @@ type Jobs struct {
 
 // Open returns Jobs with the receipts of earlier runs.
 func Open(o Options) *Jobs {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	a := &Jobs{o: o}
 	a.Receipts = receipt.New(receipt.Options{Dir: o.Dir, Space: a.spaceOf, Log: o.Log})
 	if o.Cloud != nil {
-		a.auditor = audit.New(audit.Options{Store: o.Store, Cloud: o.Cloud, Receipts: a.Receipts, Now: time.Now, Trusted: o.Trusted})
+		a.auditor = audit.New(audit.Options{Store: o.Store, Cloud: o.Cloud, Receipts: a.Receipts, Now: o.Now, Trusted: o.Trusted})
 	}
 	return a
 }
@@ -98,7 +102,12 @@ func (a *Jobs) Numbers() func(stream string, at time.Time) (number string, ok bo
 			known = make(map[int64]receipt.Receipt)
 			err := a.Receipts.Read(of, from, to, func(r receipt.Receipt) {
 				ms := r.Producer.UnixMilli()
-				if last, twice := known[ms]; !twice || r.Acked.After(last.Acked) {
+				last, twice := known[ms]
+				switch {
+				case twice && last.Epoch != r.Epoch:
+					last.Number = "" // of two recordings: which of them is asked for is not known
+					known[ms] = last
+				case !twice || last.Number != "" && r.Acked.After(last.Acked):
 					known[ms] = r
 				}
 			})
@@ -106,8 +115,8 @@ func (a *Jobs) Numbers() func(stream string, at time.Time) (number string, ok bo
 				clear(known) // a number that was superseded would be wrong, and none only says less
 			}
 		}
-		r, ok := known[at.UnixMilli()]
-		return r.Number, ok
+		r := known[at.UnixMilli()]
+		return r.Number, r.Number != ""
 	}
 }
 

@@ -1,7 +1,9 @@
 package deleteafter
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -14,13 +16,16 @@ import (
 // The codes of the conditions.
 const (
 	codeImpossible = "deleted-without-audit"
+	codeWaiting    = "waits-for-audit"
 	codeLost       = "missing-in-cloud"
+	codeDamaged    = "unreadable-not-audited"
 )
 
 // The scopes.
 const (
 	scopeImpossible health.Scope = "audit"
 	scopeLost       health.Scope = "missing"
+	scopeDamaged    health.Scope = "unreadable"
 )
 
 // impossible reports whether a fault of an audit is one that waiting does not end.
@@ -38,36 +43,61 @@ func afterExpiry(stream string) *health.Fault {
 		"need not have them any more: its DataRetentionInHours is over, less an hour.", stream)
 }
 
+// waiting says why audits fail: in the words of the cause, as the sentence of an audit is for somebody who asked for one.
+func waiting(stream string, err error) *health.Fault {
+	why := err.Error()
+	if fault := new(health.Fault); errors.As(err, &fault) && fault.Code == audit.CodeCloud && fault.Err != nil {
+		why = fault.Err.Error()
+	}
+	return health.SystemFault(codeWaiting, err, "Recordings of stream %s stay on the hub after their upload, as they cannot be audited now: "+
+		"%s. It is tried again each minute.", stream, strings.TrimSuffix(why, "."))
+}
+
 func (a *Audits) report(stream string, scope health.Scope, fault *health.Fault) {
 	if a.o.Health.Component(stream, health.JobRetention).Report(scope, health.Degraded, fault) {
 		logevent.Condition(a.o.Log, fault, zap.String("stream", stream))
 	}
 }
 
-// reportLost reports the segments that stay on the hub, or that there are none.
-func (a *Audits) reportLost(name string, s *stream) {
-	lost := 0
+// reportStaying reports the segments that stay on the hub, or that there are none.
+func (a *Audits) reportStaying(name string, s *stream) {
+	var count [damaged + 1]int
 	a.mu.Lock()
 	for _, p := range s.segments {
-		if p.lost {
-			lost++
-		}
+		count[p.stays]++
 	}
 	a.mu.Unlock()
-	if lost == 0 {
-		a.o.Health.Component(name, health.JobRetention).OK(scopeLost)
-		return
+	part := a.o.Health.Component(name, health.JobRetention)
+	if n := count[lost]; n == 0 {
+		part.OK(scopeLost)
+	} else {
+		a.report(name, scopeLost, health.SystemFault(codeLost, nil, "%s of stream %s %s on the hub until %s age or size, as an audit did "+
+			"not find all of %s in the cloud, also after it was sent again: `kvs-edge-agent audit` says what is missing.",
+			humanize.Count(n, "recording"), name, plural(n, "stays", "stay"), plural(n, "its", "their"), plural(n, "it", "them")))
 	}
-	a.report(name, scopeLost, health.SystemFault(codeLost, nil, "%s of stream %s stay on the hub until their age or size, as an audit did "+
-		"not find all of them in the cloud, also after they were sent again: `kvs-edge-agent audit` says what is missing.",
-		humanize.Count(lost, "recording"), name))
+	if n := count[damaged]; n == 0 {
+		part.OK(scopeDamaged)
+	} else {
+		a.report(name, scopeDamaged, health.SystemFault(codeDamaged, nil, "%s of stream %s %s on the hub until %s age or size, as %s cannot "+
+			"be read, so no audit can say whether the cloud has all of %s: `kvs-edge-agent verify` says which.",
+			humanize.Count(n, "recording"), name, plural(n, "stays", "stay"), plural(n, "its", "their"), plural(n, "it", "they"),
+			plural(n, "it", "them")))
+	}
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
 }
 
 // end ends the conditions of a stream that waits for no audit.
 func (a *Audits) end(stream string) {
 	part := a.o.Health.Component(stream, health.JobRetention)
-	part.OK(scopeImpossible)
-	part.OK(scopeLost)
+	for _, scope := range []health.Scope{scopeImpossible, scopeLost, scopeDamaged} {
+		part.OK(scope)
+	}
 }
 
 func logMissing(log *zap.Logger, stream string, fragments int, bytes int64) {

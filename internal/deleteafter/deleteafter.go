@@ -32,6 +32,8 @@ const (
 	lookAgain = time.Hour
 	// retryAfter is the wait after an audit that the cloud did not answer.
 	retryAfter = time.Minute
+	// failingFor is how long audits may fail before that is a condition.
+	failingFor = 5 * time.Minute
 )
 
 // Store is the recording directory; see segment.Store.
@@ -40,7 +42,7 @@ type Store interface {
 	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
 }
 
-// Options of Audits. All are required.
+// Options of Audits. All are required, but for Now.
 type Options struct {
 	Store Store
 	// On returns whether DeleteAfterUpload waits for audits.
@@ -55,33 +57,49 @@ type Options struct {
 	Confirmed func()
 	Health    *health.Registry
 	Log       *zap.Logger
-	Now       func() time.Time // the wall clock
+	Now       func() time.Time // the wall clock; default time.Now
 }
 
 // Audits audits what DeleteAfterUpload is to delete. What was confirmed is kept in memory: after a restart it is audited again.
 type Audits struct {
 	o Options
 
+	rounds  sync.Mutex // one at a time
 	mu      sync.Mutex
-	streams map[string]*stream // guarded by mu; what it points to is Run's, but for segments
+	streams map[string]*stream // guarded by mu; what it points to is guarded by rounds, but for segments
 }
 
 // stream is one that has DeleteAfterUpload.
 type stream struct {
 	segments map[segment.Key]progress // guarded by Audits.mu
 	tryAt    time.Time                // when it is found out again whether an audit is possible; zero while it is
+	failing  time.Time                // since when audits fail; zero while they do not
 }
 
 // progress is how far a segment has come.
 type progress struct {
 	confirmed bool
 	resent    bool      // what was missing was sent again
-	lost      bool      // it was missing again after that, or cannot be read
+	stays     stays     // why it stays on the hub
 	next      time.Time // when it is audited
 }
 
+// stays says why a segment stays on the hub until its age or size.
+type stays uint8
+
+const (
+	itMayGo stays = iota
+	lost          // it was missing in the cloud again after it was sent again
+	damaged       // it cannot be read
+)
+
 // New returns Audits.
-func New(o Options) *Audits { return &Audits{o: o, streams: make(map[string]*stream)} }
+func New(o Options) *Audits {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Audits{o: o, streams: make(map[string]*stream)}
+}
 
 // May reports whether an uploaded segment may be deleted for its upload.
 func (a *Audits) May(k segment.Key) bool {
@@ -99,7 +117,7 @@ func (a *Audits) Run(ctx context.Context) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		a.round(ctx)
+		a.Round(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -108,8 +126,10 @@ func (a *Audits) Run(ctx context.Context) error {
 	}
 }
 
-// round audits what is due.
-func (a *Audits) round(ctx context.Context) {
+// Round audits what is due now, as Run does repeatedly.
+func (a *Audits) Round(ctx context.Context) {
+	a.rounds.Lock()
+	defer a.rounds.Unlock()
 	wanted := make(map[string]*stream)
 	if a.o.On() {
 		for _, name := range a.o.Store.Streams() {
@@ -147,8 +167,8 @@ func (a *Audits) round(ctx context.Context) {
 func (a *Audits) stream(ctx context.Context, name string, s *stream) {
 	now := a.o.Now()
 	due := a.due(name, s, now)
-	if len(due) == 0 && (s.tryAt.IsZero() || now.Before(s.tryAt)) {
-		a.reportLost(name, s)
+	if len(due) == 0 && (s.tryAt.IsZero() || !reached(s.tryAt, now)) {
+		a.reportStaying(name, s)
 		return
 	}
 	found, err := a.o.Audit(ctx, name, due)
@@ -156,24 +176,40 @@ func (a *Audits) stream(ctx context.Context, name string, s *stream) {
 	case ctx.Err() != nil:
 		return
 	case errors.As(err, &why) && impossible(why.Code):
-		s.tryAt = now.Add(audit.PendingFor)
+		s.tryAt, s.failing = now.Add(audit.PendingFor), time.Time{}
 		a.report(name, scopeImpossible, withoutAudit(name, why))
 		for _, k := range due {
 			a.set(s, k, progress{confirmed: true})
 		}
 	case err != nil:
+		a.fail(name, s, now, err)
 		for _, k := range due {
-			a.postpone(s, k, now.Add(retryAfter))
+			a.postpone(s, k, s.tryAt)
 		}
-		return
 	default:
+		s.failing = time.Time{}
 		a.judge(ctx, name, s, due, found)
 	}
-	a.reportLost(name, s)
+	a.reportStaying(name, s)
 	if len(due) > 0 {
 		a.o.Confirmed()
 	}
 }
+
+// fail notes that an audit failed for a reason that may end by itself. What lasts is a condition.
+func (a *Audits) fail(name string, s *stream, now time.Time, err error) {
+	s.tryAt = now.Add(retryAfter)
+	if s.failing.IsZero() || s.failing.After(now) {
+		s.failing = now
+	}
+	if now.Sub(s.failing) >= failingFor {
+		a.report(name, scopeImpossible, waiting(name, err))
+	}
+}
+
+// reached reports whether a time to do something has come. What lies further ahead than anything is put off was decided by a clock that
+// was ahead.
+func reached(at, now time.Time) bool { return !now.Before(at) || at.After(now.Add(lookAgain)) }
 
 // due returns the oldest segments that are to be audited now, and forgets those that are gone.
 func (a *Audits) due(name string, s *stream, now time.Time) (list []segment.Key) {
@@ -189,7 +225,7 @@ func (a *Audits) due(name string, s *stream, now time.Time) (list []segment.Key)
 			p.next = info.End.Add(audit.PendingFor)
 		}
 		there[info.Key] = p
-		if !p.confirmed && !now.Before(p.next) && len(list) < batch {
+		if !p.confirmed && reached(p.next, now) && len(list) < batch {
 			list = append(list, info.Key)
 		}
 	}
@@ -209,15 +245,17 @@ func (a *Audits) judge(ctx context.Context, name string, s *stream, due []segmen
 		}
 		p := a.progress(s, k)
 		switch {
-		case c.Unreadable > 0, c.Missing > 0 && p.resent:
-			p.lost, p.next = true, a.o.Now().Add(lookAgain)
+		case c.Unreadable > 0:
+			p.stays, p.next = damaged, a.o.Now().Add(lookAgain)
+		case c.Missing > 0 && p.resent:
+			p.stays, p.next = lost, a.o.Now().Add(lookAgain)
 		case c.Missing > 0:
 			resend[k] = true
 			p.next = again
 		case c.Pending > 0, c.NotUploaded > 0, c.Refused > 0:
 			p.next = again
 		default:
-			p.confirmed, p.lost = true, false
+			p.confirmed, p.stays = true, itMayGo
 			expired = expired || c.Expired > 0
 		}
 		a.set(s, k, p)

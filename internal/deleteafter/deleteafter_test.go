@@ -74,7 +74,7 @@ func (b *bench) add(ago time.Duration) segment.Key {
 
 func (b *bench) after(d time.Duration) {
 	b.now = b.now.Add(d)
-	b.audits.round(b.t.Context())
+	b.audits.Round(b.t.Context())
 }
 
 func (b *bench) has(code string) bool {
@@ -103,7 +103,7 @@ func TestWhatMayBeDeleted(t *testing.T) {
 		"missing, then not":    {first: audit.Counts{Fragments: 3, Missing: 2}, resent: 2, mayThen: true},
 		"missing twice":        {first: audit.Counts{Missing: 2}, then: audit.Counts{Missing: 2}, resent: 2, codeThen: codeLost},
 		"missing and not sent": {first: audit.Counts{Missing: 2}, then: audit.Counts{Missing: 2}, sendErr: errors.New("no"), resent: 4},
-		"unreadable":           {first: audit.Counts{Unreadable: 1}, then: audit.Counts{Unreadable: 1}, code: codeLost, codeThen: codeLost},
+		"unreadable":           {first: audit.Counts{Unreadable: 1}, then: audit.Counts{Unreadable: 1}, code: codeDamaged, codeThen: codeDamaged},
 		"expired":              {first: audit.Counts{Expired: 1}, may: true, mayThen: true, code: codeImpossible},
 		"expired and missing":  {first: audit.Counts{Expired: 1, Missing: 1}, resent: 1, mayThen: true},
 		"refused meanwhile":    {first: audit.Counts{Refused: 1}, then: audit.Counts{Refused: 1}},
@@ -113,9 +113,11 @@ func TestWhatMayBeDeleted(t *testing.T) {
 		"no such operation":    {err: fault(audit.CodeUnknown), may: true, mayThen: true, code: codeImpossible},
 		"receipts unreadable":  {err: fault(audit.CodeReceipts), may: true, mayThen: true, code: codeImpossible},
 		"unreachable":          {err: fault(audit.CodeCloud), mayThen: true},
-		"unreachable for long": {err: fault(audit.CodeCloud), thenErr: fault(audit.CodeCloud)},
-		"the clock is not set": {err: fault(audit.CodeClock), thenErr: fault(audit.CodeClock)},
-		"an error of its own":  {err: errors.New("no"), thenErr: errors.New("no")},
+		"unreachable for long": {err: fault(audit.CodeCloud), thenErr: fault(audit.CodeCloud), codeThen: codeWaiting},
+		"the clock is not set": {err: fault(audit.CodeClock), thenErr: fault(audit.CodeClock), codeThen: codeWaiting},
+		"an error of its own":  {err: errors.New("no"), thenErr: errors.New("no"), codeThen: codeWaiting},
+		"no right, then gone": {err: fault(audit.CodeDenied), thenErr: fault(audit.CodeCloud), may: true, mayThen: true,
+			code: codeImpossible, codeThen: codeImpossible}, // what is said stays until it is known to be over, or fails for long
 	} {
 		b := newBench(t)
 		k := b.add(time.Minute)
@@ -128,7 +130,7 @@ func TestWhatMayBeDeleted(t *testing.T) {
 			if got := b.audits.May(k); got != may {
 				t.Errorf("%s, %s: it may be deleted: %v, want %v", name, when, got, may)
 			}
-			for _, one := range []string{codeImpossible, codeLost} {
+			for _, one := range []string{codeImpossible, codeLost, codeDamaged, codeWaiting} {
 				if b.has(one) != (one == code) {
 					t.Errorf("%s, %s: condition %s: %v", name, when, one, b.has(one))
 				}
@@ -179,6 +181,75 @@ func TestWhatWasMissingTwiceIsLookedForEachHour(t *testing.T) {
 	}
 }
 
+// TestAClockThatWasAheadDelaysNothing: what was to be done in a future that is cancelled is done now.
+func TestAClockThatWasAheadDelaysNothing(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		answer audit.Counts
+		err    error
+	}{
+		"pending":     {answer: audit.Counts{Pending: 1}},
+		"unreachable": {err: errors.New("no")},
+		"no right":    {err: health.UserFault(audit.CodeDenied, nil, "No audit.")},
+	} {
+		const year = 365 * 24 * time.Hour
+		b := newBench(t)
+		k := b.add(time.Hour)
+		b.after(year)
+		b.answer, b.err = row.answer, row.err
+		b.after(0)
+		b.answer, b.err = audit.Counts{Present: 1}, nil
+		b.after(-year)
+		b.after(audit.PendingFor)
+		if !b.audits.May(k) || b.has(codeImpossible) || b.has(codeWaiting) {
+			t.Errorf("%s: may be deleted: %v, conditions: %v, %v", name, b.audits.May(k), b.has(codeImpossible), b.has(codeWaiting))
+		}
+	}
+}
+
+// sentence is that of a condition.
+func (b *bench) sentence(code string) string {
+	for _, c := range b.health.Component(conditiontest.Stream, health.JobRetention).Snapshot().Conditions {
+		if c.Code == code {
+			return c.Text
+		}
+	}
+	return ""
+}
+
+// TestWhatIsSaid about recordings that stay on the hub.
+func TestWhatIsSaid(t *testing.T) {
+	t.Parallel()
+	const stream = conditiontest.Stream
+	for name, row := range map[string]struct {
+		recordings int
+		answer     audit.Counts
+		err        error
+		code, want string
+	}{
+		"one is lost": {recordings: 1, answer: audit.Counts{Missing: 1}, code: codeLost, want: "1 recording of stream " + stream +
+			" stays on the hub until its age or size, as an audit did not find all of it in the cloud, also after it was sent again: " +
+			"`kvs-edge-agent audit` says what is missing."},
+		"two cannot be read": {recordings: 2, answer: audit.Counts{Unreadable: 1}, code: codeDamaged, want: "2 recordings of stream " + stream +
+			" stay on the hub until their age or size, as they cannot be read, so no audit can say whether the cloud has all of them: " +
+			"`kvs-edge-agent verify` says which."},
+		"a bad answer": {recordings: 1, err: health.SystemFault(audit.CodeCloud, errors.New("HTTP status 400"), "The audit ended early."),
+			code: codeWaiting, want: "Recordings of stream " + stream + " stay on the hub after their upload, as they cannot be audited now: HTTP " +
+				"status 400. It is tried again each minute."},
+	} {
+		b := newBench(t)
+		for range row.recordings {
+			b.add(time.Hour + time.Duration(len(b.segments))*time.Minute)
+		}
+		b.answer, b.err = row.answer, row.err
+		b.after(0)
+		b.after(failingFor)
+		if got := b.sentence(row.code); got != row.want {
+			t.Errorf("%s: it says %q, want %q", name, got, row.want)
+		}
+	}
+}
+
 func (b *bench) testCase(raise, repair func()) conditiontest.Case {
 	return conditiontest.Case{
 		Health: b.health, Now: func() time.Time { return b.now }, Raise: func() { raise(); b.after(every) }, Repair: repair,
@@ -197,6 +268,22 @@ var conditionRows = []conditiontest.Row{
 			return b.testCase(func() {}, func() { b.err, b.segments = nil, nil })
 		},
 	},
+	{
+		Code: "waits-for-audit", Job: health.JobRetention, Limit: retryAfter + every, Reason: "the cloud is asked once a minute",
+		Start: func(t *testing.T) conditiontest.Case {
+			b := newBench(t)
+			b.add(time.Hour)
+			b.err = health.SystemFault(audit.CodeCloud, errors.New("HTTP status 400"), "The audit ended early.")
+			b.after(0)
+			return b.testCase(func() { b.after(failingFor) }, func() { b.err = nil })
+		},
+	},
+	{Code: "unreadable-not-audited", Job: health.JobRetention, Start: func(t *testing.T) conditiontest.Case {
+		b := newBench(t)
+		b.add(time.Hour)
+		b.answer = audit.Counts{Unreadable: 1}
+		return b.testCase(func() {}, func() { b.segments = nil })
+	}},
 	{Code: "missing-in-cloud", Job: health.JobRetention, Start: func(t *testing.T) conditiontest.Case {
 		b := newBench(t)
 		b.add(time.Hour)

@@ -82,6 +82,8 @@ var Declarations = []Declaration{
 	{"policies", Info, SystemError, "Retention of the streams cannot be saved", anchorDisk, []string{JobRetention}},
 	{"deleted-before-upload", Degraded, SystemError, "Media was deleted before its upload", anchorDisk, []string{JobRetention}},
 	{"deleted-without-audit", Degraded, UserError, "Media is deleted without an audit", anchorDisk, []string{JobRetention}},
+	{"waits-for-audit", Degraded, SystemError, "Uploaded media waits for its audit", anchorDisk, []string{JobRetention}},
+	{"unreadable-not-audited", Degraded, SystemError, "Unreadable recordings cannot be audited", anchorDisk, []string{JobRetention}},
 	{"missing-in-cloud", Degraded, SystemError, "Uploaded media is missing in the cloud", anchorDisk, []string{JobRetention}},
 	{"clock", Info, SystemError, "Clock is far ahead of the newest recording", anchorDisk, []string{JobRetention}},
 	{"times-wrong", Info, SystemError, "Recordings have wrong times", anchorDisk, []string{JobRetention}},

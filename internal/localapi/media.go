@@ -36,21 +36,24 @@ const (
 	maxMediaGaps      = 2000                   // of those in Media, so that it fits
 	maxGapBytes       = 200                    // of one as JSON
 	maxMediaDamage    = 500
+	maxMediaChanged   = 100
 	maxDamageBytes    = 1000
-	mediaTrailerSlack = maxTrailer - maxMediaGaps*maxGapBytes - maxMediaDamage*maxDamageBytes
+	mediaTrailerSlack = maxTrailer - maxMediaGaps*maxGapBytes - (maxMediaDamage+maxMediaChanged)*maxDamageBytes
 )
 
 var _ [mediaTrailerSlack]struct{} // what is bounded fits
 
 // Media says what a stream of media held, when it is complete.
 type Media struct {
-	From      time.Time    `json:"from"`
-	To        time.Time    `json:"to"`
-	Fragments int          `json:"fragments"`
-	Bytes     int64        `json:"bytes"`
-	Gaps      []MediaGap   `json:"gaps,omitempty"`
-	Damaged   []LostMedia  `json:"damaged,omitempty"`
-	Patches   []MediaPatch `json:"patches,omitempty"`
+	From      time.Time   `json:"from"`
+	To        time.Time   `json:"to"`
+	Fragments int         `json:"fragments"`
+	Bytes     int64       `json:"bytes"`
+	Gaps      []MediaGap  `json:"gaps,omitempty"`
+	Damaged   []LostMedia `json:"damaged,omitempty"`
+	// Changed is media that differs from what was recorded, and is in the stream as it is now.
+	Changed []LostMedia  `json:"changed,omitempty"`
+	Patches []MediaPatch `json:"patches,omitempty"`
 	// LeftOut are the codecs of audio that is not in it, as players do not play them in this format.
 	LeftOut     []string `json:"leftOut,omitempty"`
 	AudioTracks int      `json:"audioTracks,omitempty"`
@@ -67,7 +70,7 @@ type MediaGap struct {
 	Deleted bool      `json:"deleted,omitempty"`
 }
 
-// LostMedia was recorded and cannot be read.
+// LostMedia was recorded, and cannot be read or was changed since.
 type LostMedia struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
@@ -181,12 +184,19 @@ func mediaOf(done export.Result, patches []MediaPatch) Media {
 			m.Gaps = append(m.Gaps, MediaGap{g.From, g.To, g.Deleted})
 		}
 	}
-	for _, d := range done.Damaged {
-		if len(m.Damaged) == maxMediaDamage || len(d.Path) > maxDamageBytes/2 {
+	m.Damaged = m.lost(done.Damaged, maxMediaDamage)
+	m.Changed = m.lost(done.Changed, maxMediaChanged)
+	return m
+}
+
+// lost lists at most that many, and notes when there are more.
+func (m *Media) lost(all []export.Damage, most int) (list []LostMedia) {
+	for _, d := range all {
+		if len(list) == most || len(d.Path) > maxDamageBytes/2 {
 			m.More = true
 			continue
 		}
-		m.Damaged = append(m.Damaged, LostMedia{d.From, d.To, d.Path})
+		list = append(list, LostMedia{d.From, d.To, d.Path})
 	}
-	return m
+	return list
 }

@@ -81,7 +81,7 @@ func isNoStatus(err error) bool {
 
 // checkRemote asks the cloud and the cameras. It returns the streams, none when they could not be found out.
 func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
-	var files []wantedStream
+	var files, assets []wantedStream
 	c.within(ctx, "stream files", "the stream files", filesLimit, func(_ context.Context, c *checker) { files = c.checkStreamFiles() })
 	c.files = len(files)
 	var listed []kvsconfig.ListedConfig
@@ -91,11 +91,15 @@ func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
 			return nil
 		}
 		c.within(ctx, "endpoint", "the endpoints of AWS", endpointsLimit, func(ctx context.Context, c *checker) { c.checkEndpoints(ctx) })
+		c.within(ctx, siteWiseCheck, "AWS IoT SiteWise", cloudLimit, func(ctx context.Context, c *checker) {
+			assets = c.checkSiteWise(ctx, files)
+		})
+		c.assets = len(assets)
 		if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { listed = c.checkCloud(ctx) }) {
 			return nil
 		}
 	}
-	list := wantedOf(files, listed)
+	list := wantedOf(append(files, assets...), listed)
 	limit := time.Duration(1+len(list)/atOnce) * streamLimit
 	if !c.within(ctx, "streams", "the cameras", limit, func(ctx context.Context, c *checker) { streams = c.checkStreams(ctx, list) }) {
 		return nil

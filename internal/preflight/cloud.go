@@ -123,8 +123,12 @@ func (c *checker) checkBroker(ctx context.Context) {
 
 // withoutCloud reports what keeps the hub from configurations of the cloud. With stream files it does without them.
 func (c *checker) withoutCloud(check, text string) {
-	if c.files == 0 {
+	switch {
+	case c.files == 0 && c.assets == 0:
 		c.bad(check, text)
+		return
+	case c.files == 0:
+		c.good(check, "The hub follows AWS IoT SiteWise alone. "+text)
 		return
 	}
 	c.good(check, "The hub follows its stream files alone. "+text)
@@ -168,7 +172,7 @@ func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 		c.withoutCloud("streams", c.withPolicy(sentence(err), err))
 		return nil
 	}
-	if len(list) == 0 && c.files > 0 {
+	if len(list) == 0 && c.files+c.assets > 0 {
 		c.good("streams", "No stream is configured in the cloud for "+arn+".")
 		return nil
 	}

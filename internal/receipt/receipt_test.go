@@ -35,7 +35,7 @@ func some(from time.Time, n int) (list []receipt.Receipt) {
 		at := from.Add(time.Duration(i) * 2 * time.Second)
 		list = append(list, receipt.Receipt{
 			Number: numberAt(at.Add(3 * time.Second)), Producer: at, Acked: at.Add(3 * time.Second).Truncate(time.Second),
-			Length: 1960 * time.Millisecond, Bytes: int64(1000 + i),
+			Length: 1960 * time.Millisecond, Bytes: int64(1000 + i), Epoch: uint8(i),
 		})
 	}
 	return list
@@ -298,7 +298,7 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Add(data)
 	f.Add(data[:100])
-	f.Add([]byte("KVSRCPT\x02"))
+	f.Add([]byte("KVSRCPT\x01"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := 0

@@ -18,6 +18,8 @@ type Receipt struct {
 	// Length is the time from its first frame to its last, at most 65.535 s.
 	Length time.Duration
 	Bytes  int64 // of its cluster, as it was sent
+	// Epoch is the last 8 bits of the number of its epoch: the producer timestamps of epochs overlap.
+	Epoch uint8
 }
 
 // The sizes of what a file holds, in bytes. All numbers are big-endian.
@@ -25,13 +27,13 @@ const (
 	headSize   = 64
 	recordSize = 32
 	numberSize = 20 // of a fragment's number: 160 bits, two more than any that was seen
-	deltaSize  = 15 // of the difference of two
+	deltaSize  = 14 // of the difference of two
 	perFile    = 8190
 	maxFile    = headSize + perFile*recordSize
 )
 
 // magic begins each file; its last byte is the version.
-const magic = "KVSRCPT\x01"
+const magic = "KVSRCPT\x02"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -79,9 +81,9 @@ func baseOf(r Receipt, number *big.Int) (from base) {
 	return from
 }
 
-// appendRecord appends a receipt; ok is false when it is too far from the base. A record has the differences to the base of the number
-// (15 bytes, two's complement), of the producer timestamp in ms (5 bytes) and of the time of the acknowledgement in s (3 bytes), the
-// length in ms (2 bytes), the size (4 bytes), and the last 24 bits of a CRC-32C of all before.
+// appendRecord appends a receipt; ok is false when it is too far from the base. A record has the difference to the base of the number
+// (14 bytes, two's complement), the epoch (1 byte), the differences of the producer timestamp in ms (5 bytes) and of the time of the
+// acknowledgement in s (3 bytes), the length in ms (2 bytes), the size (4 bytes), and the last 24 bits of a CRC-32C of all before.
 func (from base) appendRecord(b []byte, r Receipt, number *big.Int) (_ []byte, ok bool) {
 	delta := new(big.Int).Sub(number, &from.number)
 	producer := r.Producer.UnixMilli() - from.at
@@ -94,7 +96,7 @@ func (from base) appendRecord(b []byte, r Receipt, number *big.Int) (_ []byte, o
 	}
 	start := len(b)
 	b = append(b, delta.FillBytes(make([]byte, deltaSize))...)
-	b = append(b, byte(producer>>32))
+	b = append(b, r.Epoch, byte(producer>>32))
 	b = binary.BigEndian.AppendUint32(b, uint32(producer))
 	b = append(b, byte(acked>>16), byte(acked>>8), byte(acked))
 	b = binary.BigEndian.AppendUint16(b, uint16(min(r.Length.Milliseconds(), math.MaxUint16)))
@@ -128,6 +130,7 @@ func (from base) record(b []byte) (r Receipt, ok bool) {
 	r = Receipt{
 		Number: number.String(), Producer: time.UnixMilli(from.at + producer).UTC(), Acked: time.Unix(from.at/1000+acked, 0).UTC(),
 		Length: time.Duration(binary.BigEndian.Uint16(b[23:])) * time.Millisecond, Bytes: int64(binary.BigEndian.Uint32(b[25:])),
+		Epoch: b[deltaSize],
 	}
 	return r, number.Sign() >= 0
 }

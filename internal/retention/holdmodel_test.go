@@ -1,9 +1,8 @@
-package retention
+package retention_test
 
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,14 +95,14 @@ func (m *model) expire(trusted bool) {
 // measured has the keeper measure the disk before and after a deletion that is not its own: another disk size in between would look like
 // a disk that does not free what is deleted.
 func (m *model) measured() (after func()) {
-	m.keeper.measure()
-	return func() { m.keeper.measure() }
+	m.keeper.Measure()
+	return func() { m.keeper.Measure() }
 }
 
-// audit deletes a segment for a reason of its own, as a rule does that is not known to retention: an audit, or somebody.
-func (m *model) audit(s *modelStream) string {
+// erase deletes a segment for a reason that is not known to retention.
+func (m *model) erase(s *modelStream) string {
 	if len(s.segments) == 0 {
-		return "nothing to audit"
+		return "nothing to erase"
 	}
 	defer m.measured()()
 	i := m.random.IntN(len(s.segments))
@@ -118,7 +117,7 @@ func (m *model) audit(s *modelStream) string {
 	case !busy && !s.held(g):
 		m.fail("delete: %v", err)
 	}
-	return "audit " + s.name
+	return "erase of " + s.name
 }
 
 // remove deletes all recordings of a stream, as when its configuration is deleted.
@@ -177,12 +176,19 @@ func (m *model) holdStep() string {
 	switch n := m.random.IntN(1000); {
 	case n < 60:
 		return m.hold(s)
-	case n < 80:
-		return m.audit(s)
-	case n < 86:
+	case n < 70:
+		return m.erase(s)
+	case n < 76:
 		return m.remove(s)
-	case n < 90:
+	case n < 80:
 		return m.corrupt(s)
+	case n < 180:
+		return m.audit()
+	case n < 190:
+		return m.confirmAndCrash()
+	case n < 194:
+		m.audits.on = m.random.IntN(4) > 0
+		return fmt.Sprintf("deletion waits for an audit: %v", m.audits.on)
 	}
 	return m.step()
 }
@@ -209,36 +215,14 @@ func (m *model) compareHolds(s *modelStream) {
 	}
 }
 
-// TestHeldMediaIsNeverGone records, uploads, deletes by every rule, removes configurations and kills the agent, with holds that
+// TestHeldMediaIsNeverGone records, uploads, audits, deletes by every rule, removes configurations and kills the agent, with holds that
 // come and go: what is held stays, and what is not held is deleted as without holds.
 func TestHeldMediaIsNeverGone(t *testing.T) {
 	t.Parallel()
-	const runs = 2
 	steps := testtools.Proof(t, "holds", testtools.Sizes[int]{Short: 3_000, Middle: 40_000, Long: 1_000_000})
-	for run := range runs {
-		t.Run(fmt.Sprint(run), func(t *testing.T) {
-			t.Parallel()
-			m := &model{t: t, random: rand.New(rand.NewPCG(uint64(run), 22)), dir: memoryDir(t), now: begin, free: modelPlenty}
-			for _, name := range []string{"door", "yard", "gate"} {
-				m.streams = append(m.streams, &modelStream{name: name, policy: m.anyPolicy()})
-			}
-			m.open()
-			defer func() { _ = m.store.Close() }()
-			var history []string
-			defer func() {
-				if t.Failed() {
-					t.Logf("the last steps: %q", history[max(0, len(history)-10):])
-				}
-			}()
-			holds := 0
-			for i := range steps / runs {
-				history = append(history[max(0, len(history)-20):], fmt.Sprint(i, " ", m.holdStep()))
-				s := m.streams[i%len(m.streams)]
-				m.compare(s)
-				m.compareHolds(s)
-				holds += len(s.holds)
-			}
-			t.Logf("%d steps, %d segments deleted, %.2f holds at a time", steps/runs, m.taken, float64(holds)/float64(steps/runs))
-		})
-	}
+	runModel(t, 22, steps, (*model).holdStep, func(m *model, s *modelStream) {
+		m.compare(s)
+		m.compareHolds(s)
+		m.compareAudits(s)
+	})
 }

@@ -46,7 +46,7 @@ const fillRate = 25 // frames a second
 
 func newFilling(t *testing.T, random *rand.Rand, limit int64, rate, gop int, onFull desired.OnFull) *filling {
 	t.Helper()
-	dir := memoryDir(t)
+	dir := MemoryDir(t)
 	store, err := segment.Open(segment.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)

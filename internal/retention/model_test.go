@@ -1,10 +1,9 @@
-package retention
+package retention_test
 
 import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -28,6 +28,7 @@ type modelled struct {
 	state      segment.State
 	bytes      int64 // as the store says, for the rules that count them
 	readers    []*segment.Reader
+	confirmed  bool // an audit found it in the cloud since the start of the process
 }
 
 // whole reports whether all of a segment is in the cloud.
@@ -41,7 +42,7 @@ type modelStream struct {
 	last     time.Time
 	before   time.Time // last when the open segment began
 	growing  int64     // what the limit counts of the open segment beside its bytes
-	policy   Policy
+	policy   retention.Policy
 	lost     int64
 	holds    []hold.Hold
 	unread   []byte // the file of holds as it was before it was damaged; nil when it can be read
@@ -53,7 +54,7 @@ type model struct {
 	random  *rand.Rand
 	dir     string
 	store   *segment.Store
-	keeper  *Keeper
+	keeper  *retention.Keeper
 	health  *health.Registry
 	now     time.Time
 	uptime  time.Duration
@@ -61,7 +62,10 @@ type model struct {
 	synced  bool
 	streams []*modelStream
 	taken   int // deleted by passes
+	audits  modelAudits
 }
+
+var modelBegin = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 
 const (
 	modelReserve = 64 << 10
@@ -76,13 +80,14 @@ func (m *model) open() {
 		m.t.Fatal(err)
 	}
 	m.health = health.NewRegistry(func() time.Time { return m.now })
-	m.keeper = New(Options{
+	m.keeper = retention.New(retention.Options{
 		Store: modelDisk{m.store, m}, Health: m.health, Losses: filepath.Join(m.dir, "losses"),
 		MinFree: func(uint64) uint64 { return modelReserve },
 		Now:     func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
-		Synchronised: func() bool { return m.synced },
+		Synchronised: func() bool { return m.synced }, Confirmed: func(k segment.Key) bool { return m.audits.May(k) },
 	})
-	m.keeper.awaitFor = 0
+	m.openAudits()
+	m.keeper.WaitForNoSpace()
 	for _, s := range m.streams {
 		m.keeper.SetPolicy(s.name, s.policy)
 	}
@@ -153,11 +158,11 @@ func (m *model) elapse(d time.Duration) {
 func (m *model) stepClock() string {
 	steps := []time.Duration{time.Minute, 25 * time.Hour, 100 * time.Hour, 5 * 365 * 24 * time.Hour}
 	d := steps[m.random.IntN(len(steps))]
-	if m.random.IntN(2) == 0 || m.now.Sub(begin) > 20*365*24*time.Hour {
+	if m.random.IntN(2) == 0 || m.now.Sub(modelBegin) > 20*365*24*time.Hour {
 		d = -d
 	}
 	if back := m.now.Add(d); back.Before(time.Unix(0, 0)) {
-		d = begin.Sub(m.now)
+		d = modelBegin.Sub(m.now)
 	}
 	m.now = m.now.Add(d)
 	m.synced = m.random.IntN(2) == 0
@@ -165,8 +170,8 @@ func (m *model) stepClock() string {
 	return fmt.Sprintf("the clock steps by %s", d)
 }
 
-func (m *model) anyPolicy() Policy {
-	var p Policy
+func (m *model) anyPolicy() retention.Policy {
+	var p retention.Policy
 	if m.random.IntN(2) == 0 {
 		p.MaxAge = time.Duration(1+m.random.IntN(20)) * time.Minute
 	}
@@ -343,13 +348,13 @@ func (m *model) pass() string {
 		for i, info := range m.store.Segments(s.name, time.Time{}, time.Time{}) {
 			s.segments[i].bytes = info.Bytes
 		}
-		s.growing = m.store.Usage(s.name).Growing - m.store.Usage(s.name).HeldGrowing
+		s.growing = m.store.Usage(s.name).Growing
 	}
 	roomBefore := m.room()
 	lowBefore := roomBefore < modelReserve
 	suffices := m.free
 	for _, s := range m.streams {
-		if s.policy.OnFull == DenyNew {
+		if s.policy.OnFull == retention.DenyNew {
 			for _, g := range s.segments { // a segment goes as a whole or not at all
 				if !g.whole() {
 					suffices -= g.bytes
@@ -357,9 +362,9 @@ func (m *model) pass() string {
 			}
 		}
 	}
-	m.keeper.pass(m.t.Context())
+	m.keeper.Pass(m.t.Context())
 	low := lowBefore || m.room() < modelReserve
-	trusted := m.keeper.clock.trusted.Load()
+	trusted := m.keeper.ClockTrusted()
 	m.expire(trusted)
 	taken := 0
 	uploadedLeft, anyLeft := false, false
@@ -370,12 +375,12 @@ func (m *model) pass() string {
 		for _, g := range s.segments {
 			free := g.state != segment.Writing && len(g.readers) == 0 && !s.held(g)
 			uploadedLeft = uploadedLeft || (free && g.whole())
-			anyLeft = anyLeft || (free && (g.whole() || s.policy.OnFull == DeleteOldest && suffices >= modelReserve))
+			anyLeft = anyLeft || (free && (g.whole() || s.policy.OnFull == retention.DeleteOldest && suffices >= modelReserve))
 		}
 	}
 	if m.room() < modelReserve && anyLeft {
 		m.fail("the disk has %d bytes (%d before), %d must be free, and there is something to delete: %+v", m.room(), roomBefore, modelReserve,
-			m.keeper.account)
+			m.keeper.Account())
 	}
 	m.taken += taken
 	return fmt.Sprintf("pass: %d deleted", taken)
@@ -401,13 +406,16 @@ func (m *model) takeAway(s *modelStream) []*modelled {
 // judge holds a deletion against the policy.
 func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	p := s.policy
-	uploaded := func(g *modelled) bool { return p.DeleteAfterUpload && g.whole() }
+	uploaded := func(g *modelled) bool { return p.DeleteAfterUpload && g.whole() && (!m.audits.on || g.confirmed) }
 	old := func(g *modelled) bool {
 		return p.MaxAge > 0 && trusted && g.state != segment.Writing && g.end.Before(m.now.Add(-p.MaxAge)) && !hubclock.Unset(g.end)
 	}
 	bytes := s.growing
 	for _, g := range s.segments {
-		if s.held(g) {
+		if s.held(g) { // a hold may have ended in this pass
+			if g.state == segment.Writing {
+				bytes -= s.growing
+			}
 			continue
 		}
 		bytes += g.bytes
@@ -415,14 +423,14 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 			m.fail("%s: a segment of %s should be gone: %+v", s.name, g.start, p)
 		}
 	}
-	threshold := p.MaxBytes - p.MaxBytes/SegmentsPerLimit
+	threshold := p.MaxBytes - p.MaxBytes/retention.SegmentsPerLimit
 	var last *modelled // of what went for the limit, by the order of deletion
 	for _, g := range gone {
 		if !uploaded(g) && !old(g) && (last == nil || !g.whole() || last.whole()) {
 			last = g
 		}
 	}
-	if last != nil && !low && (p.OnFull == DenyNew || p.MaxBytes == 0 || bytes+last.bytes <= threshold) {
+	if last != nil && !low && (p.OnFull == retention.DenyNew || p.MaxBytes == 0 || bytes+last.bytes <= threshold) {
 		m.fail("%s: deleted without need: %d bytes of %d are left, it had %d", s.name, bytes, threshold, last.bytes)
 	}
 	for _, g := range gone {
@@ -439,7 +447,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 			continue
 		}
 		// What is left: for the limit, or for the disk.
-		if p.OnFull == DenyNew && !g.whole() {
+		if p.OnFull == retention.DenyNew && !g.whole() {
 			m.fail("%s: a stream that denies new media lost what was not uploaded", s.name)
 		}
 		for _, kept := range s.segments {
@@ -455,7 +463,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 		}
 	}
 	free := slices.ContainsFunc(s.segments, func(g *modelled) bool { return g.state != segment.Writing && len(g.readers) == 0 && !s.held(g) })
-	if p.MaxBytes > 0 && p.OnFull == DeleteOldest && bytes > threshold && free {
+	if p.MaxBytes > 0 && p.OnFull == retention.DeleteOldest && bytes > threshold && free {
 		m.fail("%s: %d bytes lie where %d may, and there is something to delete", s.name, bytes, threshold)
 	}
 	if got := m.health.Component(s.name, health.JobRetention).Value(health.DeletedBeforeUpload); got != s.lost {
@@ -495,45 +503,35 @@ func (m *model) compare(s *modelStream) {
 	}
 }
 
-// memoryDir is a directory in memory where the machine has one: syncing is not what is tested here.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	const shared = "/dev/shm"
-	if info, err := os.Stat(shared); err != nil || !info.IsDir() {
-		return t.TempDir()
-	}
-	dir, err := os.MkdirTemp(shared, "kvs-edge")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-func TestTheStoreAndRetentionAgreeWithAModel(t *testing.T) {
-	t.Parallel()
+// runModel does random steps, from two starts, and holds the store against the model after each.
+func runModel(t *testing.T, seed uint64, steps int, step func(*model) string, compare func(*model, *modelStream)) {
 	const runs = 2
-	steps := testtools.Proof(t, "model", testtools.Sizes[int]{Short: 3_000, Middle: 40_000, Long: 1_000_000})
 	for run := range runs {
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
 			t.Parallel()
-			m := &model{t: t, random: rand.New(rand.NewPCG(uint64(run), 5)), dir: memoryDir(t), now: begin, free: modelPlenty}
+			m := &model{t: t, random: rand.New(rand.NewPCG(uint64(run), seed)), dir: retention.MemoryDir(t), now: modelBegin, free: modelPlenty}
 			for _, name := range []string{"door", "yard", "gate"} {
 				m.streams = append(m.streams, &modelStream{name: name, policy: m.anyPolicy()})
 			}
 			m.open()
 			defer func() { _ = m.store.Close() }()
-			var history []string
+			var last [20]string
 			defer func() {
 				if t.Failed() {
-					t.Logf("the last steps: %q", history[max(0, len(history)-10):])
+					t.Logf("the last steps: %q", last)
 				}
 			}()
 			for i := range steps / runs {
-				history = append(history[max(0, len(history)-20):], fmt.Sprint(i, " ", m.step()))
-				m.compare(m.streams[i%len(m.streams)])
+				last[i%len(last)] = fmt.Sprint(i, " ", step(m))
+				compare(m, m.streams[i%len(m.streams)])
 			}
-			t.Logf("%d steps, %d segments deleted", steps/runs, m.taken)
+			t.Logf("%d steps, %d segments deleted; %s", steps/runs, m.taken, &m.audits)
 		})
 	}
+}
+
+func TestTheStoreAndRetentionAgreeWithAModel(t *testing.T) {
+	t.Parallel()
+	steps := testtools.Proof(t, "model", testtools.Sizes[int]{Short: 3_000, Middle: 40_000, Long: 1_000_000})
+	runModel(t, 5, steps, (*model).step, (*model).compare)
 }

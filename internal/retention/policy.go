@@ -53,8 +53,8 @@ func (p Policy) denies(refused int64) *health.Fault {
 			"raise MaxLocalMediaSizeInMB if that is too late.%s", p.MaxBytes/1e6, why)
 }
 
-// String describes the policy in a few words.
-func (p Policy) String() string {
+// Describe describes the policy in a few words. audited is whether DeleteAfterUpload waits for an audit.
+func (p Policy) Describe(audited bool) string {
 	text := "kept for ever"
 	if p.MaxAge > 0 {
 		text = "kept for " + humanize.Span(p.MaxAge)
@@ -67,7 +67,10 @@ func (p Policy) String() string {
 	case p.OnFull == DenyNew:
 		text += " (DENY_NEW_MEDIA)"
 	}
-	if p.DeleteAfterUpload {
+	switch {
+	case p.DeleteAfterUpload && audited:
+		text += ", deleted when an audit has found them in the cloud"
+	case p.DeleteAfterUpload:
 		text += ", deleted after their upload"
 	}
 	return text

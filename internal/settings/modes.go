@@ -54,3 +54,6 @@ func ParseUploadMode(text string) (mode UploadMode, ok bool) {
 		return "", false
 	}
 }
+
+// DeletesAudited reports whether DeleteAfterUpload waits for an audit.
+func (s Settings) DeletesAudited() bool { return s.DeleteAfter == DeleteAfterAudit }

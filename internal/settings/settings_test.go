@@ -104,6 +104,8 @@ func TestWrongSettings(t *testing.T) {
 		{"cap without a period", EnvUploadCap, "30GB", "such as 1GB/day or 30GB/month"},
 		{"day of a cap", EnvUploadCap, "30GB/month@32", "a day from 1 to 31"},
 		{"overhead of a cap", EnvUploadCap, "30GB/month, overhead=0", "a factor from 1 to 2"},
+		{"hub asset", EnvSiteWiseHub, "hub-1", "the id of an asset of AWS IoT SiteWise"},
+		{"retention of streams", EnvSiteWiseRetention, "0", "whole number from 1 to"},
 		{"account", EnvAccountID, "12345", "12 digits"},
 		{"log level", EnvLogLevel, "LOUD", "OFF, ALL, FATAL"},
 		{"log size", EnvLogMaxFileSize, "20MB", "whole number"},

@@ -44,8 +44,8 @@ func (s *Source) report(scope health.Scope, severity health.Severity, fault *hea
 	}
 }
 
-// whyOf says why SiteWise could not be read.
-func whyOf(err error) *health.Fault {
+// WhyOf says why SiteWise could not be read: the hub, or a camera.
+func WhyOf(err error) *health.Fault {
 	var fault *health.Fault
 	if errors.As(err, &fault) {
 		return fault
@@ -84,7 +84,7 @@ func (s *Source) reportRead(err error) {
 		return // reportCameras ends the condition
 	}
 	s.failing = true
-	why := whyOf(err)
+	why := WhyOf(err)
 	meanwhile := "No camera of it is known."
 	if n := len(s.owners); n > 0 {
 		meanwhile = "Its " + humanize.Count(n, "camera") + " stay as they were read last."

@@ -143,7 +143,9 @@ func of(arrange func(*assets) (undo func())) func(*testing.T) conditiontest.Case
 
 var conditionRows = []conditiontest.Row{
 	{Code: "sitewise", Job: health.JobConfig, Start: of(func(a *assets) func() {
-		a.set(func() { a.err = &cloud.Error{Operation: "DescribeAsset", Meaning: awserr.Error{Kind: awserr.Denied, Status: 403}} })
+		a.set(func() {
+			a.err = &cloud.Error{Operation: "DescribeAsset", Meaning: awserr.Error{Kind: awserr.Denied, Status: 403}}
+		})
 		return func() { a.set(func() { a.err = nil }) }
 	})},
 	{Code: "sitewise", Job: health.JobConfig, Start: of(func(a *assets) func() {

@@ -62,7 +62,7 @@ func (s *Source) see(r *Read) (changed bool) {
 	}
 	c.problem = ""
 	if r.Err != nil {
-		c.problem = whyOf(r.Err).Text
+		c.problem = WhyOf(r.Err).Text
 		return changed
 	}
 	wanted, wrong := Parse(r.Asset)
@@ -145,18 +145,23 @@ const onRequest = "on-request"
 
 // stream is what a camera wants now.
 func (c *camera) stream() desired.Stream {
-	record := c.wanted.Capture
+	s := StreamOf(c.good, c.wanted, c.changed)
 	if c.window.always {
-		record = desired.Always()
+		s.Record = desired.Always()
 	}
+	s.Upload.LiveSince = c.window.since
+	return s
+}
+
+// StreamOf is what the values of an asset want outside of live windows.
+func StreamOf(a Asset, w Wanted, changed time.Time) desired.Stream {
 	return desired.Stream{
-		Name: c.wanted.Stream, Media: desired.Media{SecretARN: c.wanted.Secret}, Record: record,
+		Name: w.Stream, Media: desired.Media{SecretARN: w.Secret}, Record: w.Capture,
 		Upload: desired.Upload{
-			Schedule: desired.Never(), LiveSince: c.window.since,
-			Tags: desired.Tags{Upload: onRequest, Camera: health.Clean(c.good.Name, maxShown)},
+			Schedule: desired.Never(), Tags: desired.Tags{Upload: onRequest, Camera: health.Clean(a.Name, maxShown)},
 		},
-		Keep:    desired.Keep{MaxAge: time.Duration(c.wanted.Minutes) * time.Minute, Local: true},
-		Version: desired.VersionOf(c.changed), Origin: desired.SiteWise,
+		Keep:    desired.Keep{MaxAge: time.Duration(w.Minutes) * time.Minute, Local: true},
+		Version: desired.VersionOf(changed), Origin: desired.SiteWise,
 	}
 }
 

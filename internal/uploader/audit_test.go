@@ -185,6 +185,21 @@ func TestWhatAnAuditSays(t *testing.T) {
 			says: "DataRetentionInHours is 0"},
 		"no right": {do: func(a *audited) { a.refuseLists(1000, http.StatusForbidden, "AccessDeniedException") }, code: audit.CodeDenied,
 			says: "allow kinesisvideo:ListFragments on the stream"},
+		"no right to describe": {do: func(a *audited) { a.denied.Store("/describeStream") }, code: audit.CodeDenied,
+			says: "allow kinesisvideo:DescribeStream on the stream"},
+		"no right to an endpoint": {do: func(a *audited) { a.denied.Store("/getDataEndpoint") }, code: audit.CodeDenied,
+			says: "allow kinesisvideo:GetDataEndpoint on the stream"},
+		"a bad answer": {do: func(a *audited) { a.refuseLists(1000, http.StatusBadRequest, "InvalidArgumentException") },
+			code: audit.CodeCloud, says: "did not list its fragments"},
+		"another retention": {do: func(a *audited) {
+			a.lose(a.want[3])
+			a.cloud.mu.Lock()
+			a.cloud.hours = 2 // when it was acknowledged it was ten years
+			a.cloud.mu.Unlock()
+			a.later = time.Hour + time.Minute
+		}, want: counts{Fragments: 12, WithReceipt: 12, Present: 11, Expired: 1}},
+		"the clock was ahead": {do: func(a *audited) { a.lose(a.want[3]); a.later = time.Until(begin.Add(time.Hour)) },
+			want: counts{Fragments: 12, WithReceipt: 12, Present: 11, Missing: 1}},
 		"throttled": {do: func(a *audited) { a.refuseLists(2, http.StatusBadRequest, "ClientLimitExceededException") },
 			want: counts{Fragments: 12, WithReceipt: 12, Present: 12}},
 		"the cloud fails": {do: func(a *audited) { a.refuseLists(1000, http.StatusServiceUnavailable, "") }, code: audit.CodeCloud,

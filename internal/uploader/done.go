@@ -100,6 +100,6 @@ func (u *Uploader) noteReceipt(f queue.Fragment, number string, bytes int64) {
 	}
 	u.o.Receipts(receipt.Receipt{
 		Number: number, Producer: time.UnixMilli(f.At()).UTC(), Acked: u.o.Now(), Bytes: bytes,
-		Length: time.Duration(f.End()-f.At()) * time.Millisecond,
+		Length: time.Duration(f.End()-f.At()) * time.Millisecond, Epoch: uint8(f.Key.Epoch),
 	})
 }

@@ -69,6 +69,7 @@ type rig struct {
 	want    []int64                                                // timecodes of all fragments
 	filter  func(io.Reader) io.Reader                              // of request bodies
 	answer  func(http.ResponseWriter, *http.Request, http.Handler) // answers PutMedia with the help of the service
+	denied  atomic.Value                                           // the path of an operation that the role has no right to
 	network network
 	keys    keys
 	now     atomic.Pointer[time.Time] // of the store; nil = that of the system
@@ -124,6 +125,11 @@ func (w *rig) openStore() {
 // serve is the control plane for the two calls that the uploader makes, and the data plane.
 func (w *rig) serve(rw http.ResponseWriter, r *http.Request) {
 	answer := func(v any) { _ = json.NewEncoder(rw).Encode(v) }
+	if denied, ok := w.denied.Load().(string); ok && r.URL.Path == denied {
+		rw.Header().Set("X-Amzn-ErrorType", "AccessDeniedException")
+		rw.WriteHeader(http.StatusForbidden)
+		return
+	}
 	switch r.URL.Path {
 	case "/getDataEndpoint":
 		answer(map[string]string{"DataEndpoint": w.server.URL})

@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
-// RequestError is an answer of KVS, or of a proxy before it, that is not 200.
+// RequestError is an answer of KVS, or of a proxy before it, that is not 200, or that cannot be understood.
 type RequestError struct {
 	Operation string // PutMedia, GetDataEndpoint and so on
 	Stream    string // "" when the request was not about one stream
@@ -28,6 +28,9 @@ func (e *RequestError) Error() string {
 		text += " of stream " + e.Stream
 	}
 	text += fmt.Sprintf(" was answered with HTTP status %d", e.Status)
+	if e.Status == http.StatusOK {
+		text += ", but not as the service answers, as by a proxy"
+	}
 	if e.Name != "" {
 		text += " " + e.Name
 	}

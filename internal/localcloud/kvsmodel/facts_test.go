@@ -1,183 +1,72 @@
 package kvsmodel_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/apimodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/awsmodel"
 )
 
-// debianModel is the service's model as AWS ships it with its command line, in Debian's package awscli.
-const debianModel = "/usr/lib/python3/dist-packages/awscli/botocore/data/kinesisvideo/2017-09-30/service-2.json"
+// version is that of the API.
+const version = "2017-09-30"
 
-// archivedModel is that of archived media.
-const archivedModel = "/usr/lib/python3/dist-packages/awscli/botocore/data/kinesis-video-archived-media/2017-09-30/service-2.json"
-
-// newer are the parts of the table that AWS added or changed after that model: since then tokens may
-// have 1024 characters instead of 512, and the interval of images has no bounds in the model.
-var newer = []string{
-	"CreateStream.StreamStorageConfiguration", "UpdateStreamStorageConfiguration", "DescribeStreamStorageConfiguration",
-	"DeleteEdgeConfiguration", "ListEdgeAgentConfigurations", "ListStreams.NextToken", "ListTagsForStream.NextToken",
-	"ListTagsForResource.NextToken", "UpdateImageGenerationConfiguration.ImageGenerationConfiguration.SamplingInterval",
+// newerOperations are those that AWS added after Debian's model.
+var newerOperations = []string{
+	"UpdateStreamStorageConfiguration", "DescribeStreamStorageConfiguration", "DeleteEdgeConfiguration", "ListEdgeAgentConfigurations",
 }
 
-// awsShape is a shape in AWS's form.
-type awsShape struct {
-	Type               string
-	Required, Enum     []string
-	Min, Max           *int64
-	Pattern            string
-	Sensitive          bool
-	Members            map[string]awsRef
-	Key, Value, Member awsRef
+// newer are the members that AWS added or changed after Debian's model: since then tokens may have 1024 characters instead of 512, and the
+// interval of images has no bounds in the model.
+var newer = []awsmodel.Difference{
+	{End: "CreateStream.StreamStorageConfiguration"},
+	{End: "ListStreams.NextToken", Was: oldToken},
+	{End: "ListTagsForStream.NextToken", Was: oldToken},
+	{End: "ListTagsForResource.NextToken", Was: oldToken},
+	{
+		End: "UpdateImageGenerationConfiguration.ImageGenerationConfiguration.SamplingInterval",
+		Was: `SamplingInterval integer 3000 20000 "" []`,
+	},
 }
 
-type awsRef struct{ Shape string }
-
-type awsModel struct {
-	Operations map[string]struct {
-		HTTP   struct{ RequestURI string }
-		Input  awsRef
-		Errors []awsRef
-	}
-	Shapes map[string]awsShape
-}
-
-// describe writes a member's facts down in one form for both sides.
-func (m awsModel) describe(out map[string]string, path string, ref awsRef) {
-	s := m.Shapes[ref.Shape]
-	least, most := int64(apimodel.NoMin), int64(apimodel.NoMax)
-	if s.Min != nil {
-		least = *s.Min
-	}
-	if s.Max != nil {
-		most = *s.Max
-	}
-	pattern := strings.TrimSuffix(strings.TrimPrefix(s.Pattern, "^"), "$")
-	kind := s.Type
-	if kind == "long" {
-		kind = "integer"
-	}
-	out[path] = fact(ref.Shape, kind, least, most, pattern, s.Enum, s.Sensitive)
-	for name, member := range s.Members {
-		at := path + "." + name
-		m.describe(out, at, member)
-		if slices.Contains(s.Required, name) {
-			out[at] += " required"
-		}
-	}
-	switch s.Type {
-	case "list":
-		m.describe(out, path+"[]", s.Member)
-	case "map":
-		m.describe(out, path+".key", s.Key)
-		m.describe(out, path+".value", s.Value)
-	}
-}
-
-func describe(out map[string]string, path string, s *apimodel.Shape) {
-	kinds := []string{"string", "integer", "boolean", "structure", "list", "map", "integer", "double", "timestamp"}
-	out[path] = fact(s.Name, kinds[s.Kind], s.Min, s.Max, s.Pattern, s.Enum, s.Sensitive)
-	describeMembers(out, path, s.Members)
-	switch s.Kind {
-	case apimodel.List:
-		describe(out, path+"[]", s.Element)
-	case apimodel.Map:
-		describe(out, path+".key", s.Key)
-		describe(out, path+".value", s.Element)
-	}
-}
-
-func describeMembers(out map[string]string, path string, members []apimodel.Member) {
-	for _, member := range members {
-		at := path + "." + member.Name
-		describe(out, at, member.Shape)
-		if member.Required {
-			out[at] += " required"
-		}
-	}
-}
-
-func fact(name, kind string, least, most int64, pattern string, enum []string, secret bool) string {
-	return fmt.Sprintf("%s %s %d %d %q %v %v", name, kind, least, most, pattern, enum, secret)
-}
+const oldToken = `NextToken string 0 512 "[a-zA-Z0-9+/=]*" []`
 
 func TestTheTableSaysWhatTheModelOfAWSSays(t *testing.T) {
 	t.Parallel()
-	compared := compareOperations(t, debianModel, kvsmodel.Operations)
+	met := compareOperations(t, "kinesisvideo", kvsmodel.Operations)
 	for _, o := range kvsmodel.Archived {
-		compared += compareOperations(t, archivedModel, []kvsmodel.Operation{*o})
+		met = append(met, compareOperations(t, "kinesis-video-archived-media", []kvsmodel.Operation{*o})...)
 	}
-	t.Logf("%d members compared", compared)
+	awsmodel.AllMet(t, newer, met)
 }
 
-func compareOperations(t *testing.T, path string, list []kvsmodel.Operation) (compared int) {
+func compareOperations(t *testing.T, service string, list []kvsmodel.Operation) (met []string) {
 	t.Helper()
-	testtools.Need(t, "/usr/bin/aws")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var model awsModel
-	if err := json.Unmarshal(data, &model); err != nil {
-		t.Fatal(err)
-	}
+	model := awsmodel.Load(t, service, version)
+	compared := 0
 	for _, o := range list {
 		theirs, known := model.Operations[o.Name]
+		if known == slices.Contains(newerOperations, o.Name) {
+			t.Errorf("AWS has %s: %v", o.Name, known)
+		}
 		if !known {
-			if !slices.Contains(newer, o.Name) {
-				t.Errorf("AWS has no %s", o.Name)
-			}
 			continue
 		}
 		if theirs.HTTP.RequestURI != o.Path {
 			t.Errorf("the path of %s is %s, want %s", o.Name, o.Path, theirs.HTTP.RequestURI)
 		}
-		var errors []string
-		for _, e := range theirs.Errors {
-			errors = append(errors, e.Shape)
+		if ours := slices.Sorted(slices.Values(o.Errors)); !slices.Equal(ours, theirs.ErrorNames()) {
+			t.Errorf("%s declares %v, want %v", o.Name, ours, theirs.ErrorNames())
 		}
-		slices.Sort(errors)
-		if ours := slices.Sorted(slices.Values(o.Errors)); !slices.Equal(ours, errors) {
-			t.Errorf("%s declares %v, want %v", o.Name, ours, errors)
-		}
-		want, got := map[string]string{}, map[string]string{}
-		for name, member := range model.Shapes[theirs.Input.Shape].Members {
-			model.describe(want, o.Name+"."+name, member)
-			if slices.Contains(model.Shapes[theirs.Input.Shape].Required, name) {
-				want[o.Name+"."+name] += " required"
-			}
-		}
-		describeMembers(got, o.Name, o.Members)
-		compared += compare(t, got, want)
+		facts := awsmodel.Table(o.Name, o.Members)
+		met = append(met, awsmodel.Compare(t, facts, model.Facts(o.Name), newer)...)
+		compared += len(facts)
 	}
-	return compared
-}
-
-func compare(t *testing.T, got, want map[string]string) (compared int) {
-	t.Helper()
-	for path, fact := range got {
-		isNewer := slices.ContainsFunc(newer, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
-		if compared++; want[path] != fact && !isNewer {
-			t.Errorf("%s is %s, want %s", path, fact, want[path])
-		}
-	}
-	for path := range want {
-		if got[path] == "" {
-			t.Errorf("the table lacks %s", path)
-		}
-	}
-	return compared
+	t.Logf("%d members of %s compared", compared, service)
+	return met
 }
 
 // The Go SDK knows what is newer, but not the constraints.

@@ -49,6 +49,8 @@ type Result struct {
 	Bytes     int64
 	Gaps      []Gap // in order
 	Damaged   []Damage
+	// Changed is media that differs from what was recorded, by its checksums, and is in the file as it is now.
+	Changed []Damage
 	// LeftOut are the codecs of audio that players do not play in the container.
 	LeftOut []string
 	// AudioTracks is how many tracks the audio is in. In MP4 each format has a track of its own.
@@ -62,7 +64,7 @@ type Gap struct {
 	Deleted bool
 }
 
-// Damage is recorded media that cannot be read.
+// Damage is recorded media that cannot be read, or that was changed since.
 type Damage struct {
 	From, To time.Time
 	Path     string // of the file
@@ -118,6 +120,7 @@ type exporter struct {
 	// damagedNow: fragments are left out, as their checksums do not match.
 	damagedNow bool
 	started    bool      // the file has its first fragment
+	lastIntact bool      // the fragment before was what was recorded
 	known      time.Time // the end of the media that was copied or is known to be deleted
 	result     Result
 
@@ -285,16 +288,13 @@ func (e *exporter) cannotCopy(at time.Time, err error) error {
 }
 
 func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
-	intact := true
-	if e.o.Format == MP4 || e.o.Copied != nil { // Matroska has the checksums in it, by which a reader sees it
-		var err error
-		if intact, err = mkv.Intact(r, f); err != nil {
-			return err
-		}
-		if !intact && e.o.Format == MP4 {
-			e.leaveOut(r, f)
-			return nil
-		}
+	intact, err := mkv.Intact(r, f)
+	if err != nil {
+		return err
+	}
+	if !intact && e.o.Format == MP4 { // which has no checksums, by which a reader would see it
+		e.leaveOut(r, f)
+		return nil
 	}
 	at := r.RecordedAt(f.Start)
 	if least := e.result.To.Add(time.Millisecond); at.Before(least) {
@@ -313,6 +313,10 @@ func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
 	e.result.To = at.Add(f.Last - f.Start)
 	e.known = e.result.To
 	e.result.Fragments++
+	if !intact {
+		e.changed(r, f)
+	}
+	e.lastIntact = intact
 	if e.o.Copied != nil {
 		wire, _ := e.store.Offsets(r.Key(), f.Start)
 		c := Copied{From: r.RecordedAt(f.Start), To: r.RecordedAt(f.Last), At: r.Key().StartTime().Add(f.Start + wire), Intact: intact}
@@ -331,6 +335,16 @@ func (e *exporter) leaveOut(r *segment.Reader, f mkv.Fragment) {
 	e.damagedNow = true
 	e.total -= f.Size
 	e.result.Damaged = append(e.result.Damaged, Damage{From: r.RecordedAt(f.Start), To: r.RecordedAt(f.Last), Path: e.store.Path(r.Key())})
+}
+
+// changed records that a fragment in the file is not what was recorded; those that follow each other in a file are one.
+func (e *exporter) changed(r *segment.Reader, f mkv.Fragment) {
+	path, list := e.store.Path(r.Key()), e.result.Changed
+	if n := len(list); n > 0 && !e.lastIntact && list[n-1].Path == path {
+		list[n-1].To = r.RecordedAt(f.Last)
+		return
+	}
+	e.result.Changed = append(list, Damage{From: r.RecordedAt(f.Start), To: r.RecordedAt(f.Last), Path: path})
 }
 
 // gap records that nothing was recorded up to a time, when that is long.

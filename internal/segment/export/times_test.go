@@ -270,6 +270,42 @@ func flip(t *testing.T, path string, at int64) {
 	}
 }
 
+// TestADamagedFragmentIsSaidOfMatroska, in which it is as it is on the disk; those that follow each other are said as one.
+func TestADamagedFragmentIsSaidOfMatroska(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		damaged []int
+		want    [][2]int // the first and the last fragment of each
+	}{{nil, nil}, {[]int{1}, [][2]int{{1, 1}}}, {[]int{0, 1}, [][2]int{{0, 1}}}, {[]int{0, 2}, [][2]int{{0, 0}, {2, 2}}}} {
+		s := open(t, t.TempDir())
+		key := addSegment(t, s, begin)
+		r, err := s.OpenSegment(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _, err := r.Fragments()
+		if err = errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range row.damaged {
+			flip(t, s.Path(key), list[i].Offset+list[i].Size/2)
+		}
+		result, err := Run(t.Context(), s, Options{Stream: "door"}, newSlowReader(t, 1<<30))
+		var want []Damage
+		for _, span := range row.want {
+			want = append(want, Damage{begin.Add(list[span[0]].Start), begin.Add(list[span[1]].Last), s.Path(key)})
+		}
+		if err != nil || result.Fragments != 3 || len(result.Damaged) > 0 || len(result.Changed) != len(want) {
+			t.Fatalf("%v: %+v %v", row.damaged, result, err)
+		}
+		for i, d := range result.Changed {
+			if !d.From.Equal(want[i].From) || !d.To.Equal(want[i].To) || d.Path != want[i].Path {
+				t.Errorf("%v: %+v, want %+v", row.damaged, d, want[i])
+			}
+		}
+	}
+}
+
 // TestADamagedFragmentIsNotInMP4, and it is said: a bit of its media changed on the disk.
 func TestADamagedFragmentIsNotInMP4(t *testing.T) {
 	t.Parallel()

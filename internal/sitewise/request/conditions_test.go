@@ -10,7 +10,7 @@ import (
 )
 
 var conditionRows = []conditiontest.Row{
-	{Code: "sitewise-request", Job: health.JobConfig, Limit: 25 * time.Hour, Reason: "it is shown for a day, unless a later request is followed",
+	{Code: "sitewise-request", Job: health.JobConfig, Limit: 25 * time.Hour, Reason: "it is shown for a day, unless a later one is followed",
 		Start: func(t *testing.T) conditiontest.Case {
 			r := newRig(t)
 			r.start()

@@ -79,7 +79,8 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzNotification(f *testing.F) {
-	f.Add([]byte(`{"payload":{"assetId":"a","propertyId":"p","values":[{"timestamp":{"timeInSeconds":1e300},"value":{"stringValue":"live"}}]}}`))
+	f.Add([]byte(`{"payload":{"assetId":"a","propertyId":"p","values":[{"timestamp":{"timeInSeconds":1e300},` +
+		`"value":{"stringValue":"live"}}]}}`))
 	f.Add([]byte(`{"payload":{"assetId":"a","values":[null,{}]}}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		_, list, ok := parseNotification(payload)

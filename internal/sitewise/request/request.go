@@ -88,7 +88,6 @@ type Requests struct {
 	resumed bool
 	latest  map[cloud.Ref]cloud.Value // as they were read last
 	simple  bool                      // the history may not be read
-	unread  bool                      // the last reading failed
 
 	mu    sync.Mutex
 	list  []*Request // the oldest first; guarded by mu
