@@ -32,9 +32,9 @@ retention, less an hour, as expired.
 With --repair it sends exactly the missing fragments again that are still recorded on the hub, after it has printed
 their number, their size and what the service charges for them. More than 1 GB needs --yes.
 
-Exit code: 0 when everything that the cloud must have is there, also after a repair, 1 when something is missing,
-2 for wrong arguments or when no agent is running, 3 when the audit was not possible or ended early, 130 when it was
-stopped by Ctrl-C.`,
+Exit code: 0 when everything that the cloud must have is there, also after a repair, 1 when something is missing or
+cannot be read on the hub, 2 for wrong arguments or when no agent is running, 3 when the audit was not possible or ended
+early, 130 when it was stopped by Ctrl-C.`,
 		Example: `  kvs-edge-agent audit --stream front-door --last 2d
   kvs-edge-agent audit --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' --repair`,
 		Args: noArguments,
@@ -97,7 +97,7 @@ func (a *auditing) run(ctx context.Context, socket string) error {
 	} else {
 		a.print()
 	}
-	if p := a.last; p.Missing+p.GoneMissing > p.Repaired {
+	if p := a.last; p.Missing+p.GoneMissing > p.Repaired || p.UnreadableSegments > 0 {
 		return &exitError{code: exitFailure}
 	}
 	return nil
@@ -156,7 +156,11 @@ func (a *auditing) print() {
 	row(p.Refused, "refused by the service")
 	row(p.GonePresent, "not recorded any more on the hub, in the cloud")
 	row(p.GoneMissing, "not recorded any more on the hub, missing in the cloud: they are lost")
-	row(p.UnreadableSegments, "segments that cannot be read: see `kvs-edge-agent verify`")
+	if n := p.UnreadableSegments; n == 1 {
+		row(n, "segment that cannot be read: see `kvs-edge-agent verify`")
+	} else {
+		row(n, "segments that cannot be read: see `kvs-edge-agent verify`")
+	}
 	row(p.Repaired, "sent again, and acknowledged")
 	if p.Missing > p.Repaired {
 		fmt.Fprintf(a.out, "send them again with --repair; Kinesis Video Streams charges %s\n", priceOf(p))

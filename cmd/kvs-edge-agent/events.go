@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -91,8 +92,10 @@ func eventState(e localapi.Event, s localapi.EventStream) string {
 		return "open"
 	case s.Final && s.Recorded == 0:
 		return "nothing recorded"
-	case s.Final && s.Refused > 0:
-		return fmt.Sprintf("done, but %d refused", s.Refused)
+	case s.Unsent > 0 && s.Uploaded+s.Refused+s.Lost == 0:
+		return "on the hub only"
+	case s.Final && s.Refused+s.Lost+s.Unsent > 0:
+		return "done, but " + eventLacks(s)
 	case s.Final && !s.OnHub:
 		return "done, gone"
 	case s.Final:
@@ -100,6 +103,20 @@ func eventState(e localapi.Event, s localapi.EventStream) string {
 	default:
 		return "uploading"
 	}
+}
+
+// eventLacks says how many fragments of an event that has ended are not in the cloud, and why.
+func eventLacks(s localapi.EventStream) string {
+	var list []string
+	for _, x := range []struct {
+		n    int
+		what string
+	}{{s.Lost, "lost"}, {s.Unsent, "on the hub only"}, {s.Refused, "refused"}} {
+		if x.n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", x.n, x.what))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // heldUntil says how long the media of an event is held on a stream.

@@ -19,7 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/eventjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
@@ -28,6 +28,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -67,7 +68,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", settings.EnvRecordingDirectory, err)
 	}
-	a.events = event.Open(event.Options{Dir: s.StateDirectory, Log: a.log, Uploads: a.onDemand.Serves})
+	a.events = a.newEvents(s.StateDirectory)
 	a.hubClock = hubclock.New(hubclock.Options{})
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
@@ -91,7 +92,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
-		LineCap: a.lineCap, Recorded: a.store.Streams, Policy: a.policyText,
+		LineCap: a.lineCap, SiteWise: a.siteWiseHub.Status, Recorded: a.store.Streams, Policy: a.policyText,
 	}
 	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {
@@ -106,6 +107,20 @@ func (a *Agent) newHolds() {
 	a.holds = holds.New(holds.Options{
 		Book: a.store.Holding(), Now: time.Now, Log: a.log, Changed: a.retention.Wake,
 		Streams: func() []string { return append(a.store.Streams(), a.streams.names()...) },
+	})
+}
+
+// newEvents builds what is done about events.
+func (a *Agent) newEvents(dir string) *eventjob.Jobs {
+	return eventjob.Open(eventjob.Options{
+		Dir: dir, Media: a.store, Line: &a.line, Log: a.log, Health: a.health, Relatives: a.relatives, Uploads: a.isUploaded,
+		Receipts: func(stream string, from, to time.Time, each func(receipt.Receipt)) error {
+			return a.audits.Receipts.Read(stream, from, to, each)
+		},
+		Holds:   func() *holds.Holds { return a.holds },
+		Streams: func() []string { return a.streams.names() },
+		NoCloud: func() bool { return a.settings().NoCloud },
+		CloudBy: func() string { return a.cloudBy("event") },
 	})
 }
 
@@ -147,7 +162,7 @@ func (a *Agent) served() localapi.Agent {
 		Audit:        a.audits.ForPeer,
 		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
 		Evidence:     a.evidence,
-		TriggerEvent: a.triggerForPeer, Events: a.listEvents,
+		TriggerEvent: a.events.ForPeer, Events: a.events.List,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel
@@ -268,6 +283,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Counting uploads", health.JobStore, a.counted.Run),
 		a.supervised("Keeping the receipts of uploads", health.JobStore, a.audits.Receipts.Run),
+		a.supervised("Ending events without an upload", health.JobStore, a.events.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("Auditing what is to be deleted", health.JobRetention, a.deletes.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),

@@ -26,11 +26,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
-<<<<<<< HEAD
-	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/writeback"
-=======
->>>>>>> main
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewisehub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
@@ -193,13 +189,18 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 // eventRequests are the events that the cloud triggers.
 func (a *Agent) eventRequests(c *configuration, mqtt *iotconfig.Client, syncer *kvsconfig.Syncer, d statefile.Dir) *eventrequest.Requests {
 	return eventrequest.New(eventrequest.Options{
-		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.eventProgress,
+		Inbox: mqtt.Events(), Publish: mqtt.PublishEvent, Progress: a.events.Progress,
 		Trigger: func(ctx context.Context, r eventrequest.Request) error {
 			syncer.Settle(ctx) // as with uploads
-			return a.triggerForCloud(ctx, r)
+			return a.events.ForCloud(ctx, r)
 		},
 		Dir: d, Now: time.Now, Log: c.log, Health: c.health,
 	})
+}
+
+// cloudBy is who asks with a message of that topic, for people.
+func (a *Agent) cloudBy(topic string) string {
+	return "the cloud, by kvs-edge/" + a.settings().IoT.ThingName + "/" + topic
 }
 
 // holdRequests are what the cloud asks for about holds.

@@ -44,7 +44,7 @@ func (a *Agent) fragmentTarget(stream string) time.Duration {
 		upload = st.wanted.Upload
 	}
 	length, when := a.fragmentLength(stream, upload)
-	if a.eventGrows(stream) {
+	if a.events.Grows(stream) {
 		return fragment.Shortest
 	}
 	return length.Target(when)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
-	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/eventjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -51,7 +51,7 @@ func TestWhatDecidesOnTheLengthOfFragments(t *testing.T) {
 		if mode == "" {
 			mode = settings.UploadScheduled
 		}
-		a := &Agent{uploadMode: newHubMode(mode), events: &event.Store{}} // without an event
+		a := &Agent{uploadMode: newHubMode(mode), events: eventjob.Open(eventjob.Options{Dir: t.TempDir()})} // without an event
 		a.current.Store(&settings.Settings{NoCloud: row.noCloud, Record: settings.Record{FragmentDuration: length}})
 		a.streams = &streams{running: map[string]*stream{
 			"door": {wanted: desired.Stream{Name: "door", Upload: desired.Upload{FromTags: row.fromTag, Tags: row.file}}},

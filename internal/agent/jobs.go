@@ -139,13 +139,15 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	plan := spec.Schedule.Plan(hourlyOffset(thing))
 	component := a.health.Component(stream, health.JobUploader)
 	log := jobLog(a.log, stream, health.JobUploader)
+	sent := new(event.Sent)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
 		Counted: a.counted.Stream(stream), Cap: a.meter, Receipts: a.keepReceipts(stream),
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
 		Longest: a.fragments.longestOf(stream), Line: &a.line,
-		Events: func(began, ended time.Time) string { return event.IDs(a.events.Of(stream, began, ended)) },
+		Sent:   sent.Note,
+		Events: func(began, ended time.Time) string { return a.events.Tag(stream, began, ended) },
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {
@@ -179,7 +181,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 		a.tagged(stream, found)
 		reportTags(stream, found, component, log)
 	}
-	return a.onDemand.RegisterWhile(stream, u, a.withEvents(stream, u, modes.Run))
+	return a.onDemand.RegisterWhile(stream, u, a.events.With(stream, u, sent, log, modes.Run))
 }
 
 // tagged has everything follow the tags of a stream that were just read from the cloud.

@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/deleteafter"
-	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/eventjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
@@ -71,7 +71,7 @@ type Agent struct {
 	uploadMode  *hubMode
 	streams     *streams
 	onDemand    ondemand.Uploads
-	events      *event.Store
+	events      *eventjob.Jobs
 	holds       *holds.Holds
 	line        giveway.Line // to the cloud
 	nudges      nudges

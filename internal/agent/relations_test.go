@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/eventjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -38,7 +39,7 @@ func TestAnEventIsOfAllStreamsOfItsCamera(t *testing.T) {
 		{[]string{"yard"}, []string{"yard"}},
 		{[]string{"gone"}, []string{"gone"}},
 	} {
-		if got := a.ofCamera(event.Trigger{Streams: row.of}).Streams; !slices.Equal(got, row.want) {
+		if got := eventjob.WithRelatives(row.of, a.relatives); !slices.Equal(got, row.want) {
 			t.Errorf("an event of %v is of %v, want %v", row.of, got, row.want)
 		}
 	}
@@ -46,7 +47,7 @@ func TestAnEventIsOfAllStreamsOfItsCamera(t *testing.T) {
 	for i := range event.MaxStreams {
 		many = append(many, fmt.Sprint("m", i))
 	}
-	if got := a.ofCamera(event.Trigger{Streams: many}).Streams; !slices.Equal(got, many) {
+	if got := eventjob.WithRelatives(many, a.relatives); !slices.Equal(got, many) {
 		t.Errorf("an event of as many streams as it may have is of %v", got)
 	}
 	configure("door", "")

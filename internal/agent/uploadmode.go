@@ -59,6 +59,17 @@ func (a *Agent) uploadOf(stream string, upload desired.Upload) (tags desired.Tag
 	return tags, modeOf(tags, common)
 }
 
+// isUploaded reports whether a stream's media is uploaded by this hub, as far as it is known what the hub is to do.
+func (a *Agent) isUploaded(stream string) bool {
+	switch {
+	case a.settings().NoCloud:
+		return false
+	case a.streams != nil && a.streams.get(stream) != nil:
+		return true
+	}
+	return a.config == nil || a.config.sources.Unknown(stream) != ""
+}
+
 // keepOf is what is kept of a stream: what is uploaded on request only is not lost when it is deleted.
 func (a *Agent) keepOf(s desired.Stream) retention.Policy {
 	keep := retention.Policy(s.Keep)

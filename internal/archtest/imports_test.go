@@ -60,6 +60,7 @@ var layers = [][]string{
 	{"internal/auditjob", "internal/deleteafter", "internal/cloud/hub", "internal/holds", "internal/jobspec", "internal/localapi/reference",
 		"internal/logfile",
 		"internal/ondemand", "internal/precedence"},
+	{"internal/eventjob"},
 	{"internal/sitewisehub"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
 	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site", "internal/testtools/awsmodel"},

@@ -4,6 +4,7 @@
 package event
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -35,6 +36,9 @@ const (
 	DefaultPost = 30 * time.Second
 )
 
+// earliest is the earliest time that an event may have: recordings have none before.
+var earliest = time.Unix(0, 0).UTC()
+
 // code is that of a trigger that is refused.
 const code = "event"
 
@@ -49,17 +53,29 @@ type Event struct {
 	Source  string    `json:"source,omitempty"` // who triggered it: cli, api, mqtt, …
 	// Hold is how long after its end its media is kept on the hub in any case. 0: as the stream's policy says.
 	Hold time.Duration `json:"hold,omitempty"`
+	// HoldBy is who asked for the hold, while it is not known yet whether that could be added.
+	HoldBy string `json:"holdBy,omitempty"`
 	// Triggers is how many there were: those after the first have extended it.
 	Triggers int `json:"triggers"`
+	// Lost has what was deleted on the hub before it was in the cloud, by stream, in fragments.
+	Lost map[string]Loss `json:"lost,omitempty"`
 	// Done has its final progress, by stream.
 	Done map[string]Progress `json:"done,omitempty"`
 }
 
+// Loss is media that was deleted before it was in the cloud.
+type Loss struct {
+	Fragments int   `json:"fragments"`
+	Bytes     int64 `json:"bytes"`
+}
+
 // Progress is how much of an event's media of a stream there is, in fragments.
 type Progress struct {
-	Recorded int   `json:"recorded"`          // on the hub, or uploaded before it was deleted there
+	Recorded int   `json:"recorded"`          // on the hub, or before it was deleted there
 	Uploaded int   `json:"uploaded"`          // of Recorded: in the cloud
 	Refused  int   `json:"refused,omitempty"` // of Recorded: the service does not accept them, so they stay on the hub
+	Lost     int   `json:"lost,omitempty"`    // of Recorded: deleted on the hub before they were in the cloud
+	Unsent   int   `json:"unsent,omitempty"`  // of Recorded: stay on the hub, as the stream was no longer uploaded at the end
 	Bytes    int64 `json:"bytes"`             // of Recorded
 	Sent     int64 `json:"sent"`              // bytes of Uploaded
 }
@@ -69,6 +85,12 @@ func (e *Event) Open(now time.Time) bool { return now.Before(e.To) }
 
 // Finished reports whether its progress is final, for all its streams.
 func (e *Event) Finished() bool { return len(e.Done) == len(e.Streams) }
+
+// final reports whether its progress on a stream is.
+func (e *Event) final(stream string) bool {
+	_, done := e.Done[stream]
+	return done
+}
 
 // Trigger asks for an event, or for an open one to be extended.
 type Trigger struct {
@@ -80,6 +102,7 @@ type Trigger struct {
 	Reason  string
 	Source  string
 	Hold    time.Duration
+	By      string // who asks, for people; default: Source
 	// Repeated: the same trigger may have come before, so that an event that has its ID is left as it is.
 	Repeated bool
 }
@@ -107,6 +130,8 @@ func (t *Trigger) check(now time.Time) *health.Fault {
 		return wrong("The pre-roll is %s and the post-roll %s; both must be from 0s to %s.", t.Pre, t.Post, MaxRoll)
 	case t.Hold < 0 || t.Hold > MaxHold:
 		return wrong("The hold is %.0f days; it must be from 0 to %.0f.", t.Hold.Hours()/24, MaxHold.Hours()/24)
+	case t.Time.Before(earliest):
+		return wrong("The time of the event is %s; it must be from %s on.", t.Time.Format(time.RFC3339), earliest.Format(time.DateOnly))
 	case t.Time.After(now.Add(maxEarly)):
 		return wrong("The time of the event is %s, which is still to come: the hub has %s.", t.Time.Format(time.RFC3339),
 			now.UTC().Format(time.RFC3339))
@@ -148,7 +173,15 @@ func (t *Trigger) begin() *Event {
 		id = newID(t.Time)
 	}
 	return &Event{ID: id, Streams: slices.Clone(t.Streams), Time: t.Time, From: from, To: to, Reason: t.Reason, Source: t.Source,
-		Hold: t.Hold, Triggers: 1}
+		Hold: t.Hold, HoldBy: t.holdBy(), Triggers: 1}
+}
+
+// holdBy is who asks for a hold; empty where the trigger does not.
+func (t *Trigger) holdBy() string {
+	if t.Hold <= 0 {
+		return ""
+	}
+	return cmp.Or(health.Clean(t.By, maxReason), t.Source, "event")
 }
 
 // extended returns the event as a further trigger makes it.
@@ -162,12 +195,14 @@ func (t *Trigger) extended(e *Event) *Event {
 		next.To = to
 	}
 	next.Hold = max(next.Hold, t.Hold)
+	next.HoldBy = cmp.Or(t.holdBy(), next.HoldBy)
 	next.Streams = slices.Clone(e.Streams)
 	for _, s := range t.Streams {
 		if !slices.Contains(next.Streams, s) && len(next.Streams) < MaxStreams {
 			next.Streams = append(next.Streams, s)
 		}
 	}
+	slices.Sort(next.Streams)
 	next.Triggers++
 	next.Done = nil // there may be more to send
 	return &next

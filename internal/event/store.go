@@ -1,6 +1,7 @@
 package event
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -20,8 +21,8 @@ type Options struct {
 	Files atomicfile.FileSystem // default: the real one
 	Now   func() time.Time      // default time.Now
 	Log   *zap.Logger           // default none
-	// Uploads reports whether a stream's media can be uploaded. Events of other streams make room for new ones once they have
-	// ended. Default: all can.
+	// Uploads reports whether a stream's media is uploaded as far as anybody knows. Events of other streams make room for new ones once
+	// they have ended. Default: all are.
 	Uploads func(stream string) bool
 
 	most int // events kept; default MaxKept
@@ -33,11 +34,14 @@ type Store struct {
 	watchers signal.Watchers
 	saving   sync.Mutex // held while an event is changed, before mu
 	journal  journal    // guarded by saving
+	known    names      // guarded by saving
 
 	mu       sync.Mutex
 	events   []*Event            // oldest first; guarded by mu, as all below
+	byID     map[string]*Event   // the same
+	seen     time.Time           // when the clock was read last, with its monotonic reading
 	going    map[string][]*Event // by stream: those that are not final there
-	versions map[string]uint64   // by stream: how often a trigger changed its events
+	versions map[string]uint64   // by stream: how often its events became others
 	noted    map[place]Progress  // how far those are that are not final
 	full     bool                // it was said that old events make room for new ones
 }
@@ -45,8 +49,8 @@ type Store struct {
 // place is an event on a stream.
 type place struct{ id, stream string }
 
-// Open reads the events that are on the disk. Where the journal cannot be read it begins without any, says so, and keeps the file
-// until the next event.
+// Open reads the events that are on the disk. Where the journal cannot be read it begins with those it could read, says so, and keeps
+// the file until the next event.
 func Open(o Options) *Store {
 	if o.Files == nil {
 		o.Files = atomicfile.OS{}
@@ -63,15 +67,21 @@ func Open(o Options) *Store {
 	if o.most == 0 {
 		o.most = MaxKept
 	}
-	s := &Store{o: o, journal: journal{files: o.Files, path: filepath.Join(o.Dir, File)},
-		going: make(map[string][]*Event), versions: make(map[string]uint64), noted: make(map[place]Progress)}
-	list, lost, err := s.journal.read()
+	s := &Store{o: o, journal: journal{files: o.Files, path: filepath.Join(o.Dir, File)}, known: make(names),
+		going: make(map[string][]*Event), byID: make(map[string]*Event), versions: make(map[string]uint64), noted: make(map[place]Progress),
+		seen: o.Now()}
+	list, lost, err := s.journal.read(s.known)
 	if err != nil || lost > 0 {
 		logevent.EventsLost.Log(o.Log, zap.Int("events", lost), zap.Error(err))
 	}
 	slices.SortStableFunc(list, func(a, b *Event) int { return a.Time.Compare(b.Time) })
 	s.events = list
-	for _, e := range list {
+	for len(s.events) > o.most { // an agent that kept more wrote them, or did not write which made room
+		s.drop(s.oldest(o.Now()))
+		s.journal.whole = false
+	}
+	for _, e := range s.events {
+		s.byID[e.ID] = e
 		s.follow(nil, e)
 	}
 	return s
@@ -80,7 +90,7 @@ func Open(o Options) *Store {
 // Trigger begins an event, or extends an open one, and returns it once that is on the disk. began is false where it extends one, or
 // changes nothing. An error is a *health.Fault.
 func (s *Store) Trigger(t Trigger) (e Event, began bool, err error) {
-	now := s.o.Now()
+	now := s.Step()
 	if fault := t.check(now); fault != nil {
 		return Event{}, false, fault
 	}
@@ -110,16 +120,14 @@ func (s *Store) Trigger(t Trigger) (e Event, began bool, err error) {
 func (s *Store) decide(t *Trigger, now time.Time) (before, next *Event, fault *health.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.events {
-		switch {
-		case t.ID != "" && e.ID == t.ID:
-			if t.Repeated || !e.Open(now) || !t.continues(e) {
-				return e, e, nil
-			}
-			return e, t.extended(e), nil
-		case t.ID == "" && e.Open(now) && t.continues(e):
-			return e, t.extended(e), nil
+	if e := s.byID[t.ID]; e != nil {
+		if t.Repeated || !e.Open(now) || !t.continues(e) {
+			return e, e, nil
 		}
+		return e, t.extended(e), nil
+	}
+	if e := s.open(t, now); e != nil {
+		return e, t.extended(e), nil
 	}
 	for _, stream := range t.Streams {
 		open := 0
@@ -140,40 +148,79 @@ func (s *Store) decide(t *Trigger, now time.Time) (before, next *Event, fault *h
 	return nil, t.begin(), nil
 }
 
+// open returns the open event that a trigger without an id extends; nil for none. Called with mu held.
+func (s *Store) open(t *Trigger, now time.Time) *Event {
+	if t.ID != "" {
+		return nil
+	}
+	for _, e := range s.going[t.Streams[0]] {
+		if e.Open(now) && t.continues(e) {
+			return e
+		}
+	}
+	return nil
+}
+
 // removable returns the index of the event that makes room for a new one, -1 without one: the oldest that is finished, or else the
-// oldest that has ended and cannot be uploaded. Called with mu held.
+// oldest that has ended and whose streams are not uploaded, but for those that are final. Called with mu held.
 func (s *Store) removable(now time.Time) int {
 	if i := slices.IndexFunc(s.events, (*Event).Finished); i >= 0 {
 		return i
 	}
 	return slices.IndexFunc(s.events, func(e *Event) bool {
-		return !e.Open(now) && !slices.ContainsFunc(e.Streams, s.o.Uploads)
+		return !e.Open(now) && !slices.ContainsFunc(e.Streams, func(stream string) bool { return !e.final(stream) && s.o.Uploads(stream) })
 	})
+}
+
+// oldest returns the index of the event that goes first where there are more than are kept: one that is finished, else one that has
+// ended, else the oldest of all.
+func (s *Store) oldest(now time.Time) int {
+	i := slices.IndexFunc(s.events, (*Event).Finished)
+	if i < 0 {
+		i = slices.IndexFunc(s.events, func(e *Event) bool { return !e.Open(now) })
+	}
+	return max(0, i)
 }
 
 // save makes a change durable, and then known. before is nil for a new event. Called with saving held.
 func (s *Store) save(before, next *Event) error {
-	err := s.journal.add(next, func() []*Event {
+	s.known.intern(next)
+	gone := s.makesRoom(before)
+	insteadOf := ""
+	if gone != nil {
+		insteadOf = gone.ID
+	}
+	err := s.journal.add(next, insteadOf, func() []*Event {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		list := slices.Clone(s.events)
-		if i := slices.Index(list, before); before != nil && i >= 0 {
-			list[i] = next
-			return list
+		list := make([]*Event, 0, len(s.events)+1)
+		for _, e := range s.events {
+			switch e {
+			case gone:
+			case before:
+				list = append(list, next)
+			default:
+				list = append(list, e)
+			}
 		}
-		return append(list, next)
+		if before == nil {
+			list = append(list, next)
+		}
+		return list
 	})
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(s.events, before); before != nil && i >= 0 {
-		s.events[i] = next
-		s.journal.valid += measured(next) - measured(before)
+	s.journal.valid += measured(next)
+	s.byID[next.ID] = next
+	if before != nil {
+		s.journal.valid -= measured(before)
+		s.events[slices.Index(s.events, before)] = next
 	} else {
-		if len(s.events) >= s.o.most {
-			s.drop(s.removable(s.o.Now()))
+		if gone != nil {
+			s.drop(slices.Index(s.events, gone))
 		}
 		i, _ := slices.BinarySearchFunc(s.events, next, func(a, b *Event) int {
 			if a.Time.After(b.Time) {
@@ -182,17 +229,26 @@ func (s *Store) save(before, next *Event) error {
 			return -1
 		})
 		s.events = slices.Insert(s.events, i, next)
-		s.journal.valid += measured(next)
 	}
 	s.follow(before, next)
 	return nil
 }
 
-// drop forgets an event. Called with mu and saving held.
-func (s *Store) drop(i int) {
-	if i < 0 {
-		return
+// makesRoom returns the event that is no longer kept when before becomes another one; nil for none. Called with saving held.
+func (s *Store) makesRoom(before *Event) *Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if before != nil || len(s.events) < s.o.most {
+		return nil
 	}
+	if i := s.removable(s.o.Now()); i >= 0 {
+		return s.events[i]
+	}
+	return nil
+}
+
+// drop forgets an event. Called with mu and saving held, or while nobody else has the store.
+func (s *Store) drop(i int) {
 	if !s.full {
 		s.full = true
 		logevent.EventsFull.Log(s.o.Log, zap.Int("kept", s.o.most))
@@ -200,16 +256,8 @@ func (s *Store) drop(i int) {
 	gone := s.events[i]
 	s.journal.valid -= measured(gone)
 	s.events = slices.Delete(s.events, i, i+1)
+	delete(s.byID, gone.ID)
 	s.follow(gone, nil)
-}
-
-// measured is the length of an event's line.
-func measured(e *Event) int64 {
-	text, err := line(e)
-	if err != nil {
-		return 0
-	}
-	return int64(len(text))
 }
 
 // follow replaces an event among those that are not final; each of both may be nil. Called with mu held.
@@ -226,10 +274,10 @@ func (s *Store) follow(before, next *Event) {
 		return
 	}
 	for _, stream := range next.Streams {
-		if _, final := next.Done[stream]; !final {
+		if !next.final(stream) {
 			s.going[stream] = append(s.going[stream], next)
 		}
-		if before == nil || before.Triggers != next.Triggers {
+		if before == nil || before.Triggers != next.Triggers || !before.From.Equal(next.From) || !before.To.Equal(next.To) {
 			s.versions[stream]++
 		}
 	}
@@ -237,134 +285,72 @@ func (s *Store) follow(before, next *Event) {
 
 // Finish records the final progress of an event on a stream. It does nothing where the event is no longer as version says.
 func (s *Store) Finish(id, stream string, version uint64, p Progress) error {
-	s.saving.Lock()
-	defer s.saving.Unlock()
-	s.mu.Lock()
-	i := slices.IndexFunc(s.events, func(e *Event) bool { return e.ID == id })
-	if i < 0 || s.versions[stream] != version {
-		s.mu.Unlock()
-		return nil
-	}
-	before := s.events[i]
-	s.mu.Unlock()
-	next := *before
-	next.Done = make(map[string]Progress, len(before.Streams))
-	for name, done := range before.Done {
-		next.Done[name] = done
-	}
-	next.Done[stream] = p
-	if err := s.save(before, &next); err != nil {
+	done, err := s.change(id, func(e *Event) bool {
+		if e.final(stream) || s.versions[stream] != version {
+			return false
+		}
+		e.Done = maps.Clone(e.Done)
+		if e.Done == nil {
+			e.Done = make(map[string]Progress, len(e.Streams))
+		}
+		e.Done[stream] = p
+		return true
+	})
+	if err != nil || !done {
 		return err
 	}
-	logevent.EventFinished.Log(s.o.Log, zap.String("event", id), zap.String("stream", stream), zap.Int("recorded", p.Recorded),
-		zap.Int("uploaded", p.Uploaded), zap.Int("refused", p.Refused))
+	say := logevent.EventFinished
+	if p.Lost > 0 {
+		say = logevent.EventMediaLost
+	}
+	say.Log(s.o.Log, zap.String("event", id), zap.String("stream", stream), zap.Int("recorded", p.Recorded),
+		zap.Int("uploaded", p.Uploaded), zap.Int("refused", p.Refused), zap.Int("lost", p.Lost), zap.Int("unsent", p.Unsent))
 	return nil
 }
 
-// Going returns the events that are not final on a stream, and the version of the stream's events.
-func (s *Store) Going(stream string) (list []*Event, version uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.going[stream]), s.versions[stream]
-}
-
-// Version returns how often triggers have changed a stream's events.
-func (s *Store) Version(stream string) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.versions[stream]
-}
-
-// Ends returns when the last event of a stream ends that is not final, zero without one. It waits for no disk.
-func (s *Store) Ends(stream string) (at time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.going[stream] {
-		if e.To.After(at) {
-			at = e.To
+// Lose records how much media of an event on a stream was deleted before it was in the cloud, so far.
+func (s *Store) Lose(id, stream string, so Loss) error {
+	_, err := s.change(id, func(e *Event) bool {
+		if e.final(stream) || e.Lost[stream] == so {
+			return false
 		}
-	}
-	return at
-}
-
-// Of returns the events that media of a stream belongs to, some of which was recorded from (inclusive) to (exclusive), the oldest
-// first.
-func (s *Store) Of(stream string, from, to time.Time) (list []*Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := len(s.events) - 1; i >= 0; i-- {
-		e := s.events[i]
-		if from.Sub(e.Time) > MaxLength+MaxRoll {
-			break // and so are all before
+		e.Lost = maps.Clone(e.Lost)
+		if e.Lost == nil {
+			e.Lost = make(map[string]Loss, 1)
 		}
-		if e.From.Before(to) && from.Before(e.To) && slices.Contains(e.Streams, stream) {
-			list = append(list, e)
+		e.Lost[stream] = so
+		return true
+	})
+	return err
+}
+
+// HoldSettled records that the hold of an event was added, or refused, unless somebody asked for it since it was as it is here.
+func (s *Store) HoldSettled(e *Event) error {
+	_, err := s.change(e.ID, func(now *Event) bool {
+		if now.HoldBy == "" || now.Triggers != e.Triggers {
+			return false
 		}
-	}
-	slices.Reverse(list)
-	return list
+		now.HoldBy = ""
+		return true
+	})
+	return err
 }
 
-// List returns the events of a stream, or with an empty name of all, of which some time lies from (inclusive) to (exclusive), the
-// oldest first. A zero time is unbounded.
-func (s *Store) List(stream string, from, to time.Time) (list []*Event) {
+// change changes an event: with, called with mu held, changes a copy of it, and reports whether there is something to change.
+func (s *Store) change(id string, with func(*Event) bool) (changed bool, err error) {
+	s.saving.Lock()
+	defer s.saving.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.events {
-		if (stream == "" || slices.Contains(e.Streams, stream)) && (from.IsZero() || from.Before(e.To)) && (to.IsZero() || e.From.Before(to)) {
-			list = append(list, e)
-		}
+	before := s.byID[id]
+	if before == nil {
+		s.mu.Unlock()
+		return false, nil
 	}
-	return list
+	next := *before
+	changed = with(&next)
+	s.mu.Unlock()
+	if !changed {
+		return false, nil
+	}
+	return true, s.save(before, &next)
 }
-
-// Note keeps how far the upload of a stream's media of an event is, until that is final.
-func (s *Store) Note(id, stream string, p Progress) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if slices.ContainsFunc(s.going[stream], func(e *Event) bool { return e.ID == id }) {
-		s.noted[place{id, stream}] = p
-	}
-}
-
-// Progress returns the final progress of an event on a stream, or the last that was noted.
-func (s *Store) Progress(e *Event, stream string) (p Progress, known bool) {
-	if p, known = e.Done[stream]; known {
-		return p, true
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, known = s.noted[place{e.ID, stream}]
-	return p, known
-}
-
-// Get returns an event.
-func (s *Store) Get(id string) (Event, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.events {
-		if e.ID == id {
-			return *e, true
-		}
-	}
-	return Event{}, false
-}
-
-// Count returns how many events of a stream are open, and how many are not final; of a stream that is not uploaded only the open ones.
-func (s *Store) Count(stream string) (open, going int) {
-	now, uploads := s.o.Now(), s.o.Uploads(stream)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.going[stream] {
-		if e.Open(now) {
-			open++
-		}
-	}
-	if !uploads {
-		return open, open
-	}
-	return open, len(s.going[stream])
-}
-
-// Watch returns a channel that receives after each trigger.
-func (s *Store) Watch() (changes <-chan struct{}, stop func()) { return s.watchers.Watch() }

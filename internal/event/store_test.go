@@ -114,10 +114,11 @@ func TestWhatIsWrongWithATriggerIsSaid(t *testing.T) {
 				t.Streams = append(t.Streams, fmt.Sprint("s", i))
 			}
 		},
-		"The id of an event has": id("a,b"),
-		"1 to 64 letters":        id(strings.Repeat("x", 65)),
-		"must be from 0s to 1h":  func(t *Trigger) { t.Pre = time.Hour + 1 },
-		"which is still to come": func(t *Trigger) { t.Time = noon.Add(2 * time.Minute) },
+		"The id of an event has":        id("a,b"),
+		"1 to 64 letters":               id(strings.Repeat("x", 65)),
+		"must be from 0s to 1h":         func(t *Trigger) { t.Pre = time.Hour + 1 },
+		"it must be from 1970-01-01 on": func(t *Trigger) { t.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"which is still to come":        func(t *Trigger) { t.Time = noon.Add(2 * time.Minute) },
 	} {
 		r := newRig(t)
 		if _, _, err := r.trigger(change); err == nil || !strings.Contains(err.Error(), says) {
@@ -356,7 +357,7 @@ func TestTagsHaveTheEventsThatBeganLast(t *testing.T) {
 }
 
 func FuzzJournalLines(f *testing.F) {
-	good, err := line(&Event{ID: "a", Streams: []string{"door"}, Time: noon, From: noon, To: noon.Add(1)})
+	good, err := line(&Event{ID: "a", Streams: []string{"door"}, Time: noon, From: noon, To: noon.Add(1)}, "b")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -368,7 +369,7 @@ func FuzzJournalLines(f *testing.F) {
 		if !ok {
 			return
 		}
-		again, err := line(e)
+		again, err := line(&e.Event, e.InsteadOf)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package eventrequest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -94,7 +95,11 @@ func parse(payload []byte) (in Request, wrong string) {
 		return in, fmt.Sprintf("EventId has %d bytes; at most %d are allowed.", n, maxShownID)
 	}
 	var m message
-	if err := json.Unmarshal(payload, &m); err != nil {
+	err := json.Unmarshal(payload, &m)
+	if errors.Is(err, edgeconfig.ErrNotEpoch) {
+		return in, "Time " + edgeconfig.ErrNotEpoch.Error() + "."
+	}
+	if err != nil {
 		return in, "A member of the event is of the wrong kind: see docs/mqtt.md."
 	}
 	in.Streams, in.Reason = m.StreamNames, m.Reason

@@ -5,8 +5,10 @@ package eventrequest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +46,8 @@ type Progress struct {
 	Open                 bool // it has not ended
 	Final                bool
 	Total, Done, Refused int // fragments; Refused are not part of Done
+	Lost                 int // of Total: deleted on the hub before they were in the cloud
+	Unsent               int // of Total: stay on the hub, as their stream is no longer uploaded
 	// NotHeld says why its media is not held on the hub although the trigger asked for that.
 	NotHeld string
 }
@@ -167,12 +171,10 @@ func (r *Requests) answer(a *awaited, asked bool) {
 		out.Status, out.Details = Failed, "The event is no longer kept."
 	case p.Final && p.Total == 0:
 		out.Status, out.Details = Failed, "Nothing is recorded of that time."
-	case p.Final && p.Refused > 0:
-		fault := health.SystemFault("event", nil, "%d of %d fragments stay on the hub, as the service does not accept them; "+
-			"`kvs-edge-agent status` says why.", p.Refused, p.Total)
-		out.Status, out.Details = Failed, fault.Text
 	case p.Final:
-		out.Status = Done
+		if out.Status, out.Details = Done, p.missing(); out.Details != "" {
+			out.Status = Failed
+		}
 	}
 	final := out.Status != Running
 	now := r.o.Now()
@@ -185,6 +187,20 @@ func (r *Requests) answer(a *awaited, asked bool) {
 		sent = func() { r.deliver(a.id) }
 	}
 	r.publish(out, sent)
+}
+
+// missing says how much of an event that has ended is not in the cloud, and why; empty: all is.
+func (p Progress) missing() string {
+	var list []string
+	say := func(n int, why string) {
+		if n > 0 {
+			list = append(list, fmt.Sprintf("%d of %d fragments %s.", n, p.Total, why))
+		}
+	}
+	say(p.Lost, "were deleted on the hub before they were in the cloud")
+	say(p.Unsent, "stay on the hub, as it no longer uploads their stream")
+	say(p.Refused, "stay on the hub, as the service does not accept them; `kvs-edge-agent status` says why")
+	return strings.Join(list, " ")
 }
 
 // deliver notes that the broker has the last answer about an event.

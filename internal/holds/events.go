@@ -49,12 +49,13 @@ func Duration(seconds float64) (time.Duration, error) {
 
 // Ensure has the media of an event held on all its streams, if it is to be; also as far as the event was extended. by is who triggered it.
 // Without asked, as that trigger did not ask for it, a hold that somebody removed is not added again. What cannot be held is logged, and
-// Of says why.
-func (h *Holds) Ensure(ctx context.Context, e *event.Event, by string, asked bool) {
+// Of says why. settled is false where that may be otherwise if it is tried again, as the disk failed or ctx ended.
+func (h *Holds) Ensure(ctx context.Context, e *event.Event, by string, asked bool) (settled bool) {
 	if e.Hold <= 0 {
-		return
+		return true
 	}
 	defer h.o.Changed()
+	settled = true
 	for _, stream := range e.Streams {
 		wanted := ofEvent(e, stream, by)
 		if _, exists := h.o.Book.Find(stream, wanted.ID); !asked && !exists && h.refusal(wanted.ID) == "" {
@@ -68,7 +69,15 @@ func (h *Holds) Ensure(ctx context.Context, e *event.Event, by string, asked boo
 		if h.note(id, err) && err != nil {
 			logevent.EventNotHeld.Log(h.o.Log, zap.String("event", e.ID), zap.String("stream", stream), zap.Error(err))
 		}
+		settled = settled && (err == nil || refuses(err))
 	}
+	return settled
+}
+
+// refuses reports whether an error is the answer to what was asked for, and not that of a disk.
+func refuses(err error) bool {
+	var fault *health.Fault
+	return errors.As(err, &fault) && fault.Class == health.UserError
 }
 
 func (h *Holds) refusal(id string) string {

@@ -50,12 +50,14 @@ type Event struct {
 // EventStream is the progress of an event on a stream, in complete fragments.
 type EventStream struct {
 	Stream        string `json:"stream"`
-	Recorded      int    `json:"recorded"` // also those that were deleted after their upload
+	Recorded      int    `json:"recorded"` // also those that were deleted
 	Uploaded      int    `json:"uploaded"`
 	Refused       int    `json:"refused,omitempty"` // stay on the hub, as the service does not accept them
+	Lost          int    `json:"lost,omitempty"`    // were deleted on the hub before they were in the cloud
+	Unsent        int    `json:"unsent,omitempty"`  // stay on the hub, as it does not upload the stream
 	Bytes         int64  `json:"bytes"`             // of Recorded
 	UploadedBytes int64  `json:"uploadedBytes"`
-	Final         bool   `json:"final"` // all of it is in the cloud, but for what is refused
+	Final         bool   `json:"final"` // all of it is in the cloud, but for what is refused, lost or unsent
 	OnHub         bool   `json:"onHub"` // some of it is on the hub too
 	// Hold is the ID of the hold that keeps its media until HeldUntil (missing: until it is removed), where the trigger asked for one.
 	Hold      string    `json:"hold,omitempty"`

@@ -51,6 +51,7 @@ const (
 	EventBegan             Event = "event-began"
 	EventFinished          Event = "event-finished"
 	EventNotHeld           Event = "event-not-held"
+	EventMediaLost         Event = "event-media-lost"
 	EventsFull             Event = "events-full"
 	EventsLost             Event = "events-lost"
 	EventsDenied           Event = "events-denied"

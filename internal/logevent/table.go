@@ -90,6 +90,9 @@ var configurationRows = []Row{
 	{EventBegan, info, "event began", "Its media goes to the cloud before everything else; `kvs-edge-agent events` shows how far it is."},
 	{EventFinished, info, "all that was recorded of an event is in the cloud",
 		"But for the fragments that are `refused`, which stay on the hub."},
+	{EventMediaLost, warning, "some media of an event was deleted before it was in the cloud",
+		"The event has ended, and `lost` of its fragments are nowhere. Give the stream more space, or trigger such events with a hold: it " +
+			"keeps their media."},
 	{EventNotHeld, warning, "media of an event is not held",
 		"The trigger asked for a hold that was refused; `error` says why, with the numbers. The event goes to the cloud all the same. " +
 			"Make room, and use `kvs-edge-agent hold add`, or trigger the event again while it is open."},

@@ -23,6 +23,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/request"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/writeback"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // Applier is the part of precedence.Source that a source needs.
@@ -128,4 +129,20 @@ func meaningOf(err error) (awserr.Error, string) {
 		return awserr.Of(err), ""
 	}
 	return answer.Meaning, answer.Meaning.Permission("kinesisvideo:" + answer.Operation)
+}
+
+// Status is the hub as status shows it; nil for a nil Hub.
+func (h *Hub) Status() *status.SiteWise {
+	if h == nil {
+		return nil
+	}
+	s := h.source.State()
+	shown := &status.SiteWise{Asset: s.Hub, Name: s.HubName, Cameras: s.Cameras, ReadAt: s.Read, ChangedAt: s.Changed}
+	for _, r := range h.requests.List() {
+		shown.Requests = append(shown.Requests, status.SiteWiseRequest{
+			Stream: r.Stream, Asset: r.Asset, Request: r.Request, Time: r.Time, Status: r.Status, Details: r.Details, FragmentsDone: r.Done,
+			FragmentsTotal: r.Total,
+		})
+	}
+	return shown
 }

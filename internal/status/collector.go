@@ -51,6 +51,8 @@ type Collector struct {
 	Forecast func(stream string) Forecast
 	// LineCap returns how much of the line's cap is used; nil without a cap. Optional.
 	LineCap func() *UploadCap
+	// SiteWise returns the hub in AWS IoT SiteWise; nil where that is not set. Optional.
+	SiteWise func() *SiteWise
 }
 
 // Snapshot reads everything once. It takes no lock for longer than a copy and never waits for
@@ -71,6 +73,9 @@ func (c *Collector) Snapshot() Snapshot {
 	}
 	if c.LineCap != nil {
 		s.UploadCap = c.LineCap()
+	}
+	if c.SiteWise != nil {
+		s.SiteWise = c.SiteWise()
 	}
 	components := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.Health.Snapshot() {

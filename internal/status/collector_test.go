@@ -115,6 +115,24 @@ func TestTheCapOfALine(t *testing.T) {
 	}
 }
 
+// TestSiteWise is a line below the agent's.
+func TestSiteWise(t *testing.T) {
+	t.Parallel()
+	c, _ := newCollector("door")
+	shown := &SiteWise{Asset: "asset-1"}
+	c.SiteWise = func() *SiteWise { return shown }
+	want := "sitewise  asset asset-1: not read since the start; what was read before is in force\n"
+	if got := table(t, c.Snapshot()); !strings.Contains(got, want) {
+		t.Errorf("before it was read:\n%s", got)
+	}
+	shown = &SiteWise{Asset: "asset-1", Name: "yard\x1b[31m", Cameras: 2, ReadAt: c.Now().Add(-12 * time.Second),
+		Requests: []SiteWiseRequest{{Status: "DONE"}, {Status: "RUNNING"}}}
+	got := table(t, c.Snapshot())
+	if !strings.Contains(got, "2 camera assets, read 12 s ago; 1 request running\n") || strings.Contains(got, "\x1b[31m") {
+		t.Errorf("afterwards:\n%s", got)
+	}
+}
+
 // TestTheStorageTier is a line below the table: of one stream, or of all.
 func TestTheStorageTier(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
@@ -16,8 +17,31 @@ func (v View) head(s Snapshot) []string {
 	if s.UploadCap != nil {
 		lines = append(lines, v.wrap(s.UploadCap.sentence(), "  ")...)
 	}
+	if s.SiteWise != nil {
+		lines = append(lines, v.wrap(s.SiteWise.sentence(s.Time), "  ")...)
+	}
 	lines[0] = strings.Replace(lines[0], string(s.Verdict), v.paint(severityOf(s.Verdict), string(s.Verdict)), 1)
 	return lines
+}
+
+// sentence says what was read, when, and how many requests run.
+func (w SiteWise) sentence(now time.Time) string {
+	text := "sitewise  asset " + w.Asset
+	if w.ReadAt.IsZero() {
+		return text + ": not read since the start; what was read before is in force"
+	}
+	text += fmt.Sprintf(" (%s): %s, read %s ago", health.Clean(w.Name, health.MaxPart), humanize.Count(w.Cameras, "camera asset"),
+		humanize.Span(now.Sub(w.ReadAt)))
+	running := 0
+	for _, r := range w.Requests {
+		if r.Status == "RUNNING" {
+			running++
+		}
+	}
+	if running > 0 {
+		text += fmt.Sprintf("; %s running", humanize.Count(running, "request"))
+	}
+	return text
 }
 
 // sentence says how much of the cap is used, and on which day it will be reached.

@@ -30,6 +30,8 @@ type Snapshot struct {
 	Disk    Disk      `json:"disk"`
 	// UploadCap is how much of the line's cap is used; absent without a cap.
 	UploadCap *UploadCap `json:"uploadCap,omitempty"`
+	// SiteWise is the hub in AWS IoT SiteWise; absent where that is not set.
+	SiteWise *SiteWise `json:"siteWise,omitempty"`
 	// Agent holds the conditions of the agent itself: configuration, cloud, disk.
 	Agent   []Condition `json:"agent,omitempty"`
 	Streams []Stream    `json:"streams"`
@@ -65,6 +67,31 @@ type UploadCap struct {
 	ClockTrusted bool `json:"clockTrusted"`
 	// NotUploaded is what the cap holds back: backlog, live (and the backlog), all; empty for nothing.
 	NotUploaded string `json:"notUploaded,omitempty"`
+}
+
+// SiteWise is what the hub has read of AWS IoT SiteWise, and the requests that came by it.
+type SiteWise struct {
+	Asset   string `json:"asset"`          // id of the hub's
+	Name    string `json:"name,omitempty"` // its name, once it was read
+	Cameras int    `json:"cameras"`        // assets below it, right and wrong ones
+	// ReadAt is when all were read last, and ChangedAt when something of them was new; missing before the first time since the start.
+	ReadAt    time.Time `json:"readAt,omitzero"`
+	ChangedAt time.Time `json:"changedAt,omitzero"`
+	// Requests are those that run, and the last that ended, the oldest first.
+	Requests []SiteWiseRequest `json:"requests,omitempty"`
+}
+
+// SiteWiseRequest is an upload that was requested by the property VideoUploadRequest.
+type SiteWiseRequest struct {
+	Stream  string    `json:"stream"`
+	Asset   string    `json:"asset"`   // id of the camera's
+	Request string    `json:"request"` // the property's value
+	Time    time.Time `json:"time"`    // of that value
+	Status  string    `json:"status"`  // RUNNING, DONE or FAILED
+	// Details is a sentence: why not all of it is in the cloud, or for which times SiteWise has no values.
+	Details        string `json:"details,omitempty"`
+	FragmentsDone  int    `json:"fragmentsDone"`
+	FragmentsTotal int    `json:"fragmentsTotal"`
 }
 
 // Forecast predicts the space if recording continues as now.

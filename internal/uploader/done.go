@@ -25,6 +25,7 @@ func (u *Uploader) passed(f inflight) (whole, again bool) {
 		u.refuseWhole(f.Whole(), *f.Split.Refused)
 		whole = false
 	case whole:
+		u.o.Sent(f.Whole().Began())
 		u.refused.Persisted(f.Fragment)
 		u.progress.saved(u.o.Store.MarkPersisted(f.Key, f.Stored))
 		u.report.numbers.persisted.Add(1)

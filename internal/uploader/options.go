@@ -123,6 +123,9 @@ type Options struct {
 	TooLong func(longest time.Duration)
 	// Receipts is called with the receipt of each fragment, or part of one, that the service has persisted. nil = none are kept.
 	Receipts func(receipt.Receipt)
+	// Sent is called for each fragment that is in the cloud, before it may be deleted, with when its first frame was recorded. Default:
+	// nobody wants to know.
+	Sent func(began time.Time)
 	// Counted counts what is uploaded. nil = nobody does.
 	Counted Counted
 	// Bandwidth is shared by all streams of the hub. nil = unlimited.
@@ -182,6 +185,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Events == nil {
 		o.Events = func(time.Time, time.Time) string { return "" }
+	}
+	if o.Sent == nil {
+		o.Sent = func(time.Time) {}
 	}
 	if o.Audio == nil {
 		o.Audio = func() Audio { return AudioPlayable }

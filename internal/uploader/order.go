@@ -19,6 +19,7 @@ type mode struct {
 	onDemand bool        // of an onDemand, which holds the lock
 	urgent   bool        // of the media of an event: before all other uploads on demand
 	goesOn   func() bool // with urgent: more will be recorded
+	begins   func()      // called before each fragment; may be nil
 	// stepAside, with onDemand, lets others have the lock. It reports false, without the lock, when the context has ended.
 	stepAside func() bool
 	from, to  time.Time           // when the fragments were recorded, with onDemand; with live from alone
@@ -26,6 +27,7 @@ type mode struct {
 	each      func(size int64)    // called with the bytes of each fragment that is done; may be nil
 
 	capChanges  <-chan struct{} // receives when the cap's answer may be another one
+	asked       <-chan struct{} // receives when an upload on demand asks for the lock
 	lineChanges <-chan struct{} // receives when what can wait may have to make way, or may be sent again
 }
 

@@ -56,6 +56,8 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 	defer unwatch()
 	m.lineChanges, unwatch = u.o.Line.Watch()
 	defer unwatch()
+	m.asked, unwatch = u.lock.asked.Watch()
+	defer unwatch()
 	defer func() {
 		if ctx.Err() != nil && !m.onDemand {
 			u.report.pause(stateStopped)
@@ -74,6 +76,8 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			return u.o.Cap.Fault(u.o.Stream)
 		case err != nil:
 			u.awaitCap(ctx, m, changes)
+		case wait > 0 && !more && m.urgent:
+			return errDeferred
 		case wait > 0:
 			u.o.Health.SetState(stateWaiting)
 			wake := changes
@@ -122,7 +126,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	if u.o.Cap.May(m.class(t), first.Bytes()) == meter.Refused {
 		return false, 0, errCapped
 	}
-	if m.waits(t) && !u.o.Line.May(u.takes(first.Bytes())) {
+	if !u.mayBegin(m, t, first) {
 		return false, 0, errMakesWay
 	}
 	began := time.Now()
@@ -207,7 +211,7 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 
 // pause waits for that long, or less when an upload on demand is requested, or wake receives.
 func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <-chan struct{}) {
-	asked := u.lock.asked.C()
+	asked := m.asked
 	if m.urgent {
 		asked = nil // it is the requested upload itself
 	}

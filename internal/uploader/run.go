@@ -32,7 +32,7 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 			e.sent()
 		case <-changes:
 		case <-e.mode.capChanges:
-		case <-e.u.lock.asked.C():
+		case <-e.mode.asked:
 			e.makeWay()
 		case <-e.mode.lineChanges:
 			e.makeWay()

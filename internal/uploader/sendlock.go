@@ -10,16 +10,16 @@ import (
 // sendLock is held by the one goroutine that sends: the service accepts one connection for each stream. An upload on
 // demand requests it, and a continuous upload that holds it yields.
 type sendLock struct {
-	held     chan struct{} // capacity 1
-	requests atomic.Int32  // uploads on demand that wait for it or hold it
-	events   atomic.Int32  // of these: of the media of events
-	waiting  atomic.Int32  // goroutines that wait for it
-	asked    signal.Signal // set with each request
-	ended    signal.Signal // set with the end of each
+	held     chan struct{}   // capacity 1
+	requests atomic.Int32    // uploads on demand that wait for it or hold it
+	events   atomic.Int32    // of these: of the media of events
+	waiting  atomic.Int32    // goroutines that wait for it
+	asked    signal.Watchers // notified with each request
+	ended    signal.Signal   // set with the end of each
 }
 
 func newSendLock() *sendLock {
-	return &sendLock{held: make(chan struct{}, 1), asked: signal.New(), ended: signal.New()}
+	return &sendLock{held: make(chan struct{}, 1), ended: signal.New()}
 }
 
 // lock waits for it. The goroutine that has waited longest is next.
@@ -42,7 +42,7 @@ func (l *sendLock) request(urgent bool) (done func()) {
 		l.events.Add(1)
 	}
 	l.requests.Add(1)
-	l.asked.Set()
+	l.asked.Notify()
 	return func() {
 		l.requests.Add(-1)
 		if urgent {

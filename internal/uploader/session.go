@@ -132,6 +132,9 @@ func (e *session) send(next queue.Fragment) {
 		e.giveBack()
 		return
 	}
+	if e.mode.begins != nil {
+		e.mode.begins()
+	}
 	u.pace.Fragment()
 	size := mkv.ClusterHeadSize + media.Size()
 	var head [kvs.HeadSize]byte

@@ -13,11 +13,21 @@ import (
 // errMakesWay says that nothing may begin now, as the media of an event is sent.
 var errMakesWay = errors.New("the media of an event goes first")
 
-// Urgent is Range for the media of an event: uploads by Range and Refused wait for it too. While goesOn reports true its session
-// stays open for the fragments that are recorded next, unless somebody waits for the stream's connection.
-func (u *Uploader) Urgent(ctx context.Context, from, to time.Time, goesOn func() bool, each func(Progress)) error {
+// errDeferred says that what is left is to be sent later only.
+var errDeferred = errors.New("the rest is tried again later")
+
+// Growing is media that may get more while it is sent.
+type Growing struct {
+	GoesOn func() bool // called when all there is has been sent: whether more will be recorded
+	Begins func()      // called before each fragment
+}
+
+// Urgent is Range for the media of an event: uploads by Range and Refused wait for it too. While more will be recorded its session
+// stays open for that, unless somebody waits for the stream's connection. Unlike Range it returns an error when what is left is to be
+// sent later only, as it failed: meanwhile others have the connection.
+func (u *Uploader) Urgent(ctx context.Context, from, to time.Time, g Growing, each func(Progress)) error {
 	return onDemand{
-		u: u, each: each, mode: mode{from: from, to: to, urgent: true, goesOn: goesOn},
+		u: u, each: each, mode: mode{from: from, to: to, urgent: true, goesOn: g.GoesOn, begins: g.Begins},
 		prepare: func(*mode) error { return nil },
 		count:   func() (Progress, bool) { return countRange(u.o.Store, u.o.Stream, from, to) },
 	}.run(ctx)
@@ -60,10 +70,21 @@ func Recorded(s Media, stream string, from, to time.Time, each func(began, ended
 // is sent live.
 func (m mode) waits(t turn) bool { return !m.urgent && (m.onDemand || !m.live || t.order == catchUp) }
 
+// ofEvent reports whether a fragment belongs to an event itself.
+func (u *Uploader) ofEvent(f queue.Fragment) bool { return u.o.Events(f.Began(), f.Ended()) != "" }
+
+// mayBegin reports whether a fragment need not wait for the media of events in that turn.
+func (u *Uploader) mayBegin(m mode, t turn, next queue.Fragment) bool {
+	return !m.waits(t) || u.o.Line.May(u.takes(next.Bytes())) || u.ofEvent(next)
+}
+
 // holdsBack reports whether a fragment has to wait for the media of events, and shows that.
 func (e *session) holdsBack(next queue.Fragment) bool {
 	u := e.u
-	held := e.mode.waits(e.turn) && !u.o.Line.May(u.takes(next.Bytes()))
+	held := !u.mayBegin(e.mode, e.turn, next)
+	if held {
+		u.current.Store(false) // nobody has to wait for this session to send it
+	}
 	if held != e.held {
 		if e.held = held; held {
 			u.o.Health.SetState(stateMadeWay)
@@ -94,7 +115,8 @@ func (u *Uploader) measured(bytes int64, took time.Duration) {
 // makeWay abandons the fragment that is being written, if it has to make way for the media of an event and would take too long.
 func (e *session) makeWay() {
 	u := e.u
-	if !e.sending.writing || e.end.aborted || !e.mode.waits(e.turn) || u.o.Line.Need() != giveway.Now && !u.lock.urgent() {
+	if !e.sending.writing || e.end.aborted || !e.mode.waits(e.turn) || u.o.Line.Need() != giveway.Now && !u.lock.urgent() ||
+		u.ofEvent(e.sending.last) {
 		return
 	}
 	sent := e.conn.BytesSent() - e.sending.before
@@ -130,6 +152,7 @@ func (u *Uploader) awaitLine(ctx context.Context, m mode, changes <-chan struct{
 	select {
 	case <-ctx.Done():
 	case <-changes:
+	case <-m.asked: // an upload on demand has the lock meanwhile, and the media of an event may need it
 	case <-m.lineChanges:
 	case <-again.C:
 	}

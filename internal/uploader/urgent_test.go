@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,7 +134,7 @@ func TestAnEventGoesBeforeAnUploadOnDemand(t *testing.T) {
 		}
 		sent = p.Done
 		event.Go(func() {
-			if err := u.Urgent(w.context(), from, begin.Add(time.Hour), func() bool { return false }, func(Progress) {}); err != nil {
+			if err := u.Urgent(w.context(), from, begin.Add(time.Hour), Growing{}, func(Progress) {}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -170,7 +171,7 @@ func TestAnEventsSessionStaysOpenWhileItGrows(t *testing.T) {
 				return true
 			}
 		}
-		if err := u.Urgent(w.context(), begin, begin.Add(time.Hour), open, func(Progress) {}); err != nil {
+		if err := u.Urgent(w.context(), begin, begin.Add(time.Hour), Growing{GoesOn: open}, func(Progress) {}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -185,4 +186,79 @@ func TestAnEventsSessionStaysOpenWhileItGrows(t *testing.T) {
 		t.Errorf("%d sessions for an event that grows", n)
 	}
 	must(t, writer.Seal())
+}
+
+// An upload on demand that waits for the media of another stream's event has the connection, and yields at once to an event of
+// its own stream.
+func TestAnUploadOnDemandThatWaitsIsNotInTheWay(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	w.record(3, 4)
+	line := new(giveway.Line)
+	line.Set("yard", giveway.Now)
+	u := w.uploader(func(o *Options) { o.Line = line })
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		if err := u.Range(w.context(), begin, begin.Add(time.Hour), func(Progress) {}); err != nil {
+			t.Error(err)
+		}
+	})
+	w.awaitState(stateMadeWay)
+	// patience is shorter than the minute after which it looks by itself.
+	must(t, u.Urgent(w.context(), time.UnixMilli(w.want[5]), time.UnixMilli(w.want[5]+1), Growing{}, func(Progress) {}))
+	if got := w.stored(); !slices.Contains(got, w.want[5]) || len(got) > 2 {
+		t.Errorf("%v are sent", w.relative(got))
+	}
+	line.Set("yard", giveway.Nothing)
+	asked.Wait()
+	w.expectAll()
+}
+
+// The stream's own upload does not wait for the media of an event that it sends itself, and nobody waits for it
+// while it is held back.
+func TestAScheduledUploadSendsTheMediaOfItsEventItself(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	writer := w.create(640)
+	w.fragment(writer, 2*time.Second, 10_000)
+	var mine atomic.Bool
+	mine.Store(true)
+	line := new(giveway.Line)
+	u := w.uploader(func(o *Options) {
+		o.Line = line
+		o.Events = func(time.Time, time.Time) string {
+			if mine.Load() {
+				return "bell"
+			}
+			return ""
+		}
+	})
+	stop := w.run(u)
+	w.await(1)
+	current := func(want bool) {
+		t.Helper()
+		testtools.Eventually(t, patience, func() error {
+			if u.Current() != want {
+				return errors.New("the upload is not as it should be")
+			}
+			return nil
+		})
+	}
+	current(true)
+	line.Set("door", giveway.Now)
+	w.fragment(writer, 2*time.Second, 10_000)
+	w.await(2)
+	current(true)
+	mine.Store(false)
+	w.fragment(writer, 2*time.Second, 10_000)
+	w.awaitState(stateMadeWay)
+	current(false)
+	if n := len(w.stored()); n != 2 {
+		t.Errorf("%d fragments are sent", n)
+	}
+	line.Set("door", giveway.Nothing)
+	w.await(3)
+	must(t, writer.Seal())
+	stop()
+	w.expectOnce()
 }
