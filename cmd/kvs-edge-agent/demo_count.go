@@ -20,6 +20,7 @@ func (a *account) lost() int { return a.reference.missingFrom(a.cloud) }
 type report struct {
 	video, audio account
 	lags         []time.Duration
+	readBack     string // what a player gets of the cloud; "" = nothing
 }
 
 func (r *report) complete() bool {

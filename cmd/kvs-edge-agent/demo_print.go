@@ -21,6 +21,9 @@ func (d *demo) print(r *report, snapshot status.Snapshot) error {
 	if !d.options.noCloud {
 		rows = append(rows, [2]string{"frames persisted in the cloud", fmt.Sprint(r.video.cloud.distinct())})
 	}
+	if r.readBack != "" {
+		rows = append(rows, [2]string{"played by the cloud's HLS", r.readBack})
+	}
 	if r.audio.reference.distinct() > 0 {
 		rows = append(rows,
 			[2]string{"audio blocks in local segments", fmt.Sprint(r.audio.local.distinct())},
@@ -67,6 +70,9 @@ func (d *demo) printPlayground() {
 		if err := d.camera.Plug(); err != nil {
 			d.say("the fake camera cannot be plugged in again: %s", err)
 		}
+	}
+	if url, err := d.cloud.PlaybackURL(demoStream); err == nil {
+		fmt.Fprintf(d.out, "\nWhat is in the cloud, for 12 hours, for players that do not check its certificate, such as ffplay:\n\n  %s\n", url)
 	}
 	fmt.Fprintf(d.out, "\nEverything stays up until Ctrl-C. In another shell:\n\n")
 	for _, v := range d.cloud.UserEnv() {

@@ -37,6 +37,9 @@ func (d *demo) settleAndReport(ctx context.Context) (verdict, err error) {
 			return nil, err
 		}
 	}
+	if r.readBack, err = d.playLast(ctx, r); err != nil {
+		return nil, err
+	}
 	if err := d.print(r, snapshot); err != nil {
 		return nil, err
 	}

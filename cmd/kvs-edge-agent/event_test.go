@@ -328,7 +328,7 @@ func theMediaOfAnEventThatIsHeldStays(t *testing.T, w world) {
 }
 
 // killsDuringEvents is how often an agent is killed while events are open.
-var killsDuringEvents = testtools.Sizes[int]{Short: 2, Middle: 6, Long: 100}
+var killsDuringEvents = testtools.Sizes[int]{Short: 1, Middle: 6, Long: 100}
 
 func TestEventsAreCompleteHoweverOftenTheAgentIsKilled(t *testing.T) {
 	inWorlds(t, eventsAreCompleteHoweverOftenTheAgentIsKilled)

@@ -127,6 +127,12 @@ func runLocalCloud(ctx context.Context, out, complaints io.Writer, o localCloudO
 			return fmt.Errorf("cannot write the environment lines: %w", err)
 		}
 	}
+	for _, stream := range cloud.Media().Stored() {
+		// A stream that was deleted, or whose media nobody can play, has no address.
+		if url, err := cloud.PlaybackURL(stream); err == nil {
+			lines += fmt.Sprintf("# Play %s for 12 hours: %s\n", stream, url)
+		}
+	}
 	fmt.Fprintf(out, "%s# The local cloud is up and keeps everything in %s; Ctrl-C stops it.\n", lines, cloud.Dir())
 	<-ctx.Done()
 	return nil

@@ -143,7 +143,7 @@ func (a *Agent) cloudSource(c *configuration, source *precedence.Source, dir sta
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Needless:  func() bool { return source.Others() && !syncer.Any() },
 		Connected: func() { syncer.RequestListing() }, Lost: func() { syncer.MessagesLost() },
-		Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
+		Notifications: a.siteWiseHub.Notifications(), Meter: a.meter, Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
 		return row, err

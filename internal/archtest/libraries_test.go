@@ -47,7 +47,7 @@ var libraryRules = []libraryRule{
 	{
 		library: "github.com/aws/smithy-go",
 		code:    []string{"internal/cloud/...", "internal/localcloud/..."},
-		tests:   []string{"internal/sitewise"}, // the owner's client needs an option of it
+		tests:   []string{"internal/sitewise", "internal/iotconfig"}, // the owner's client needs an option of it
 		why:     "AWS's errors are classified once, in internal/cloud/awserr",
 		planted: "github.com/aws/smithy-go",
 	},

@@ -76,12 +76,15 @@ type broker struct {
 	lost   chan error        // receives once, when the connection ends by itself
 	acks   chan mqtt.Message // merged, to be acknowledged
 
+	notified map[string]bool // topics of SiteWise that were asked for, and whether they are subscribed to; for serve
+
 	retained bool // agent/status and the will are
 	refused  bool // AWS IoT ended it at the will or at the first retained message
 }
 
 func (c *Client) newBroker(conn net.Conn, retained bool) *broker {
-	b := &broker{client: c, lost: make(chan error, 1), acks: make(chan mqtt.Message, configBounds.messages), retained: retained}
+	b := &broker{client: c, lost: make(chan error, 1), acks: make(chan mqtt.Message, configBounds.messages),
+		notified: make(map[string]bool), retained: retained}
 	b.mqtt = mqtt.NewClient(c.clientOptions(b, conn))
 	return b
 }
@@ -109,6 +112,9 @@ func (b *broker) open(ctx context.Context, conn net.Conn, status string) error {
 
 // receive runs on the network goroutine: it only hands over.
 func (b *broker) receive(_ mqtt.Client, m mqtt.Message) {
+	if b.notify(m) {
+		return // it is not acknowledged, with QoS 0
+	}
 	ack := func() {
 		select {
 		case b.acks <- m:
@@ -211,6 +217,10 @@ func (b *broker) serve(ctx context.Context) error {
 	defer debounce.Stop()
 	waiting := true
 	retain := c.retaining.due()
+	if err := b.followNotifications(ctx); err != nil {
+		return err
+	}
+	defer c.o.Notifications.ended()
 	for {
 		if err := b.empty(ctx); err != nil {
 			return err
@@ -228,6 +238,10 @@ func (b *broker) serve(ctx context.Context) error {
 			}
 		case m := <-b.acks:
 			m.Ack()
+		case <-c.o.Notifications.Changed:
+			if err := b.followNotifications(ctx); err != nil {
+				return err
+			}
 		case <-c.outbox.ready.C():
 		case <-c.o.JobsChanged:
 			if !waiting {

@@ -56,6 +56,8 @@ type Options struct {
 	Jobs func() []JobStatus
 	// JobsChanged receives when Jobs may give something new. Sends to it must not wait. Default none.
 	JobsChanged <-chan struct{}
+	// Notifications are those of AWS IoT SiteWise. Default none.
+	Notifications Notifications
 	// Reconnect paces the connections to the broker. Default: full jitter, 10 s doubling to 5 min.
 	Reconnect backoff.Policy
 	// Proxy returns the HTTP proxy for a request, which MQTT then goes through on port 443.
@@ -82,6 +84,8 @@ type Client struct {
 	holds   *inbox // about holds
 	outbox  *outbox
 	dialer  *dialer // nil without TLS
+
+	notifyAfter time.Time // when notifications are subscribed to again, of the connection's goroutine
 
 	retaining retaining     // of the connection's goroutine
 	retainNow signal.Signal // to try retained messages again

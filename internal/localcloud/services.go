@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/playback"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
@@ -36,6 +37,7 @@ func (c *Cloud) newArchivedMedia() (*archivedmedia.Service, error) {
 // video is Kinesis Video Streams without PutMedia, GetMedia and ListFragments.
 func (c *Cloud) video() awsapi.Service {
 	service := c.kvs.API()
+	service.Protocol = func(r *http.Request) awsapi.Protocol { return archivedmedia.ProtocolOf(kvs.OperationOf(r)) }
 	control := service.Call
 	service.Call = func(operation string, r *http.Request, body []byte) ([]byte, error) {
 		if archivedmedia.Has(operation) {
@@ -44,6 +46,18 @@ func (c *Cloud) video() awsapi.Service {
 		return control(operation, r, body)
 	}
 	return service
+}
+
+// PlaybackURL begins a session with the newest day of a stream, and returns its URL, which is good for 12 hours.
+func (c *Cloud) PlaybackURL(stream string) (string, error) { return c.archived.PlaybackURL(stream) }
+
+// PlayLast plays the end of a stream by HLS. It returns the last frame, as MP4 has it, and the number of fragments.
+func (c *Cloud) PlayLast(ctx context.Context, stream string) (frame []byte, fragments int, err error) {
+	url, err := c.PlaybackURL(stream)
+	if err != nil {
+		return nil, 0, err
+	}
+	return playback.Last(ctx, url, c.pki.Pool())
 }
 
 // CreateStream makes a stream that is ACTIVE at once. One that exists keeps its ARN and gets the

@@ -45,6 +45,7 @@ const (
 	MQTTNotUsed            Event = "mqtt-not-used"
 	MQTTRetainAllowed      Event = "mqtt-retain-allowed"
 	UploadRequestsDenied   Event = "upload-requests-denied"
+	NotificationsDenied    Event = "notifications-denied"
 	UploadRequestsLost     Event = "upload-requests-lost"
 	UploadRequestsNotSaved Event = "upload-requests-not-saved"
 	StatusNotEncoded       Event = "status-not-encoded"

@@ -83,6 +83,8 @@ var configurationRows = []Row{
 	{MQTTRetainAllowed, info, "retained messages allowed by AWS IoT", "Ends `mqtt-retain`."},
 	{UploadRequestsDenied, info, "certificate's policy denies the subscription to upload requests",
 		"The cloud cannot ask for uploads on demand. Allow iot:Subscribe and iot:Receive on the topic, if it should."},
+	{NotificationsDenied, info, "certificate's policy denies a subscription to notifications of AWS IoT SiteWise",
+		"Requests are found within 10 s all the same. Allow iot:Subscribe and iot:Receive on `$aws/sitewise/asset-models/*`, for less."},
 	{UploadRequestsLost, warning, "upload requests from before the restart unreadable",
 		"Ask for these uploads again, and check the disk with `AWS_KVS_EDGE_STATE_DIRECTORY`."},
 	{UploadRequestsNotSaved, warning, "upload requests not saved; a restart would lose them", checkDisk},

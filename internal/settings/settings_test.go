@@ -156,3 +156,24 @@ func TestWrongSettings(t *testing.T) {
 		})
 	}
 }
+
+// Row 1 of the edge connector: the id of the hub's asset, from which quotes are stripped.
+func TestTheHubAssetOfSiteWise(t *testing.T) {
+	t.Parallel()
+	env := goodEnvironment(t)
+	for text, want := range map[string]string{
+		"": "", `"0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10"`: "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10",
+		"0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10": "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10",
+	} {
+		lookup := func(name string) (string, bool) {
+			if name == EnvSiteWiseHub {
+				return text, text != ""
+			}
+			value, ok := env[name]
+			return value, ok
+		}
+		if s, err := FromEnv(lookup); err != nil || s.SiteWise != (SiteWise{want, 168}) {
+			t.Errorf("%q is %+v, %v", text, s.SiteWise, err)
+		}
+	}
+}

@@ -45,7 +45,10 @@ func (s *Source) take(r result) {
 	now, _ := s.o.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.topics = topics
+	if !maps.Equal(s.topics, topics) {
+		s.topics = topics
+		s.changes.Notify()
+	}
 	s.shown.HubName, s.shown.Cameras, s.shown.Read = r.hub.Name, len(r.hub.Cameras), now
 	if changed || s.shown.Changed.IsZero() {
 		s.shown.Changed = now

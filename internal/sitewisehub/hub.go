@@ -5,6 +5,9 @@ package sitewisehub
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,6 +18,7 @@ import (
 	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
@@ -33,7 +37,7 @@ type Applier interface {
 	Applied(all bool, unclear []string)
 }
 
-// Options of a Hub. All are required, but Messages.
+// Options of a Hub. All are required.
 type Options struct {
 	Settings settings.Settings
 	AWS      awsclient.Config
@@ -43,8 +47,6 @@ type Options struct {
 	State    statefile.Dir
 	// Upload uploads what was recorded of a stream; see ondemand.Uploads.ForCloud.
 	Upload func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error
-	// Messages has what SiteWise publishes of the properties. Default: none, and they are read repeatedly.
-	Messages <-chan []byte
 	// WriteBack has what the writing needs to know of the hub; the rest is set here.
 	WriteBack writeback.Options
 	Health    *health.Registry
@@ -58,18 +60,24 @@ type Hub struct {
 	source   *sitewise.Source
 	requests *request.Requests
 	writer   *writeback.Writer
+
+	messages chan []byte // that SiteWise published
+	notified atomic.Bool // all of them arrive
 }
+
+// maxMessages bounds the messages that wait: what is beyond is found when the properties are read.
+const maxMessages = 128
 
 // New returns a Hub that knows what earlier runs have read.
 func New(o Options) *Hub {
-	h := &Hub{o: o, client: cloud.New(o.AWS)}
+	h := &Hub{o: o, client: cloud.New(o.AWS), messages: make(chan []byte, maxMessages)}
 	h.source = sitewise.New(sitewise.Options{
 		Hub: o.Settings.SiteWise.HubAsset, Cloud: h.client, State: o.State, Applier: o.Applier, OutcomeChanged: o.Applier.Changed(),
 		Applied: o.Applier.Applied, Clock: o.Clock.Now, Log: o.Log, Health: o.Health.Component("", health.JobConfig),
 	})
 	h.requests = request.New(request.Options{
-		Cameras: h.source.Cameras, Cloud: h.client, Live: h.source.Live, Upload: o.Upload, Messages: o.Messages, Dir: o.State, Now: time.Now,
-		Health: o.Health, Log: o.Log,
+		Cameras: h.source.Cameras, Cloud: h.client, Live: h.source.Live, Upload: o.Upload, Messages: h.messages, Notified: h.notified.Load,
+		Dir: o.State, Now: time.Now, Health: o.Health, Log: o.Log,
 	})
 	o.WriteBack.Cameras, o.WriteBack.Put, o.WriteBack.Dir = h.cameras, h.client, o.State.Path()
 	o.WriteBack.Health, o.WriteBack.Log, o.WriteBack.Now = o.Health.Component("", health.JobSiteWise), o.Log, time.Now
@@ -88,6 +96,24 @@ func (h *Hub) cameras() (list []writeback.Camera) {
 
 // Persisted takes the receipt of a fragment that Kinesis Video Streams has stored.
 func (h *Hub) Persisted(stream string, r receipt.Receipt) { h.writer.Note(stream, r) }
+
+// Notifications are how the connection to AWS IoT takes part. h may be nil: then there are none.
+func (h *Hub) Notifications() iotconfig.Notifications {
+	if h == nil {
+		return iotconfig.Notifications{}
+	}
+	changed, _ := h.source.Changed() // for the life of the agent
+	return iotconfig.Notifications{
+		Topics: func() []string { return slices.Sorted(maps.Values(h.source.Topics())) }, Changed: changed,
+		Receive: func(payload []byte) {
+			select {
+			case h.messages <- slices.Clone(payload):
+			default:
+			}
+		},
+		Subscribed: h.notified.Store,
+	}
+}
 
 // Source is where the cameras are known.
 func (h *Hub) Source() *sitewise.Source { return h.source }

@@ -400,3 +400,38 @@ func (w *rig) expectBacklog(writer *segment.Writer, fragments int, unacknowledge
 			got.PendingBytes, got.PendingDuration, got.PendingSince, want.PendingBytes, want.PendingDuration, want.PendingSince)
 	}
 }
+
+// What was recorded before stays on the hub, and nothing is sent twice when it is uploaded later.
+func TestLiveSinceSendsNothingOlder(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	w.record(2, 4) // on request only
+	writer := w.create(640)
+	for range 3 {
+		w.fragment(writer, 2*time.Second, 300)
+	}
+	u := w.uploader()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = u.RunLiveSince(ctx, time.UnixMilli(w.want[9])) }()
+	defer func() { cancel(); <-done }()
+	w.await(2)
+	w.fragment(writer, 2*time.Second, 300)
+	w.await(3)
+	must(t, writer.Seal())
+	next := w.create(640)
+	w.fragment(next, 2*time.Second, 300)
+	w.await(4)
+	must(t, next.Seal())
+	cancel()
+	<-done
+	got := slices.Sorted(slices.Values(w.stored()))
+	if !slices.Equal(got, w.want[9:]) {
+		t.Errorf("the service has %v\nwant %v", w.relative(got), w.relative(w.want[9:]))
+	}
+	w.drain(w.uploader())
+	w.expectAll()
+	if got := w.stored(); len(got) != len(w.want) {
+		t.Errorf("fragments came twice: %v", w.relative(got))
+	}
+}

@@ -2,13 +2,15 @@ package archivedmedia
 
 import (
 	"cmp"
-	"slices"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/playable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
 // timestampRange is a range of times, both of whose ends belong to it.
@@ -28,7 +30,7 @@ type hlsRequest struct {
 
 type hlsAnswer struct{ HLSStreamingSessionURL string }
 
-func (s *Service) getHLSStreamingSessionURL(body []byte) (any, error) {
+func (s *Service) getHLSStreamingSessionURL(body []byte) ([]byte, error) {
 	var in hlsRequest
 	operation := kvsmodel.GetHLSStreamingSessionURL
 	if err := operation.Decode(body, &in); err != nil {
@@ -43,15 +45,53 @@ func (s *Service) getHLSStreamingSessionURL(body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	of.Stream = info.ARN
-	stored := slices.DeleteFunc(s.stored(info), func(f Fragment) bool { return !info.Retains(f, now) })
-	if err := of.begin(stored, now); err != nil {
+	url, err := s.url(of, info, now)
+	if err != nil {
 		return nil, err
+	}
+	return json.Marshal(hlsAnswer{url})
+}
+
+// url begins a session.
+func (s *Service) url(of session, info media.StreamInfo, now time.Time) (string, error) {
+	of.Stream = info.ARN
+	stored := s.retained(info, now)
+	if err := of.begin(stored, now); err != nil {
+		return "", err
 	}
 	if _, err := s.tracks(stored, of.First); err != nil {
-		return nil, err
+		return "", err
 	}
-	return hlsAnswer{s.o.Endpoint() + hlsPath + hls.MasterPlaylist + "?SessionToken=" + s.token(of)}, nil
+	return s.o.Endpoint() + hlsPath + hls.MasterPlaylist + "?SessionToken=" + s.token(of), nil
+}
+
+// The limits of sessions (API reference).
+const (
+	longestSession = 12 * time.Hour
+	mostFragments  = 5000
+)
+
+// PlaybackURL begins a session with the newest day of a stream, up to the limits of sessions, and returns its URL.
+func (s *Service) PlaybackURL(stream string) (string, error) {
+	info, found := s.o.Streams.Stream(stream)
+	if !found {
+		return "", fmt.Errorf("there is no stream %s", stream)
+	}
+	now := s.o.Now()
+	of := session{Created: now.UnixMilli(), Expires: now.Add(longestSession).UnixMilli(), Mode: modeOnDemand, By: byProducer,
+		Gaps: onDiscontinuity, Dates: true, Max: mostFragments}
+	stored := s.retained(info, now)
+	if len(stored) == 0 {
+		return "", fmt.Errorf("there is no media of stream %s", stream)
+	}
+	of.Last = stored[len(stored)-1].Number
+	list := of.archived(stored)
+	newest := list[len(list)-1].Producer
+	of.Start, of.End = newest.Add(-longestRange).UnixMilli(), newest.UnixMilli()
+	if n := len(list) - mostFragments; n > 0 {
+		of.Start = max(of.Start, list[n].Producer.UnixMilli())
+	}
+	return s.url(of, info, now)
 }
 
 // The values of members that are left out (API reference).

@@ -6,7 +6,7 @@ package archivedmedia
 
 import (
 	"crypto/cipher"
-	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -28,6 +28,8 @@ type Store interface {
 	// Fragments lists what was stored of a stream, in the order of arrival.
 	Fragments(stream string) []Fragment
 	Reader() *archive.Reader
+	// WriteFragment writes a fragment complete in itself: with the head of its producer.
+	WriteFragment(io.Writer, *archive.Reader, Fragment) error
 }
 
 // Options of a Service; all are required.
@@ -59,18 +61,16 @@ func New(o Options) (*Service, error) {
 }
 
 // perSecond is how many calls a second one stream takes (quotas, archived media).
-var perSecond = map[string]int{kvsmodel.GetHLSStreamingSessionURL.Name: 25}
+var perSecond = map[string]int{
+	kvsmodel.GetHLSStreamingSessionURL.Name: 25, kvsmodel.GetClip.Name: 5, kvsmodel.GetMediaForFragmentList.Name: 5,
+}
 
 // Has reports whether an operation is one of this package.
-func Has(operation string) bool { return perSecond[operation] > 0 }
+func Has(operation string) bool { return answers[operation].do != nil }
 
 // Call does an operation, whose caller may do it.
 func (s *Service) Call(operation string, body []byte) ([]byte, error) {
-	out, err := s.getHLSStreamingSessionURL(body)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(out)
+	return answers[operation].do(s, body)
 }
 
 // stream finds the stream of a request, which must retain media, and counts the call.
@@ -107,6 +107,11 @@ func (s *Service) rate(operation, stream string) *callrate.Rate {
 // stored lists the fragments of a stream, also those that its retention does not cover any more.
 func (s *Service) stored(info media.StreamInfo) []Fragment {
 	return slices.DeleteFunc(s.o.Store.Fragments(info.Name), func(f Fragment) bool { return f.Server.Before(info.Created) })
+}
+
+// retained lists the fragments of a stream that its retention covers.
+func (s *Service) retained(info media.StreamInfo, now time.Time) []Fragment {
+	return slices.DeleteFunc(s.stored(info), func(f Fragment) bool { return !info.Retains(f, now) })
 }
 
 func invalid(where, format string, args ...any) error {

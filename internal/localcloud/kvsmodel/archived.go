@@ -22,6 +22,14 @@ var (
 		may("TimestampRange", structure("HLSTimestampRange", may("StartTimestamp", timestamp), may("EndTimestamp", timestamp))))
 )
 
+// The ways of reading.
+var (
+	clipSelector = structure("ClipFragmentSelector",
+		must("FragmentSelectorType", oneOf("ClipFragmentSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),
+		must("TimestampRange", structure("ClipTimestampRange", must("StartTimestamp", timestamp), must("EndTimestamp", timestamp))))
+	fragmentNumbers = listOf("FragmentNumberList", 1, 1000, text("FragmentNumberString", 1, 128, `[0-9]+`))
+)
+
 // The operations of archived media that localcloud has. They belong to the data plane.
 var (
 	ListFragments = &Operation{"ListFragments", "/listFragments", stream(
@@ -37,7 +45,13 @@ var (
 		may("Expires", expires),
 		may("MaxMediaPlaylistFragmentResults", whole("HLSMaxResults", 1, 5000)),
 	), declared(ResourceNotFound, NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate)}
+
+	GetClip = &Operation{"GetClip", "/getClip", stream(must("ClipFragmentSelector", clipSelector)), declared(ResourceNotFound,
+		NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate, InvalidMediaFrame)}
+
+	GetMediaForFragmentList = &Operation{"GetMediaForFragmentList", "/getMediaForFragmentList", stream(must("Fragments", fragmentNumbers)),
+		declared(ResourceNotFound, NotAuthorized)}
 )
 
 // Archived are the operations of archived media that localcloud has.
-var Archived = []*Operation{ListFragments, GetHLSStreamingSessionURL}
+var Archived = []*Operation{ListFragments, GetHLSStreamingSessionURL, GetClip, GetMediaForFragmentList}

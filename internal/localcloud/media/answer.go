@@ -53,10 +53,22 @@ func (s *Service) sendMedia(
 	}
 }
 
-// sendFragment writes a fragment as KVS does: the head of its producer's session, the Tags that
-// say which fragment it is, the Cluster and what the producer sent behind it, both byte by byte, and
-// the Tags with the place in the stream.
+// sendFragment writes a fragment, and the Tags with the place in the stream.
 func (s *Service) sendFragment(w io.Writer, files *archive.Reader, f Fragment) error {
+	if err := s.WriteFragment(w, files, f); err != nil {
+		return err
+	}
+	behind := max(0, s.o.Now().Sub(f.Server).Milliseconds())
+	_, err := w.Write(archive.AppendTags(nil,
+		"AWS_KINESISVIDEO_MILLIS_BEHIND_NOW", strconv.FormatInt(behind, 10),
+		"AWS_KINESISVIDEO_CONTINUATION_TOKEN", f.Number,
+	))
+	return err
+}
+
+// WriteFragment writes a fragment as KVS does: the head of its producer's session, the Tags that
+// say which fragment it is, the Cluster and what the producer sent behind it, both byte by byte.
+func (s *Service) WriteFragment(w io.Writer, files *archive.Reader, f Fragment) error {
 	if err := files.Open(f); err != nil {
 		return err
 	}
@@ -81,11 +93,7 @@ func (s *Service) sendFragment(w io.Writer, files *archive.Reader, f Fragment) e
 	if _, err := io.Copy(w, files.ClusterAsSent(f)); err != nil {
 		return err
 	}
-	behind := max(0, s.o.Now().Sub(f.Server).Milliseconds())
-	_, err := w.Write(archive.AppendTags(tail[:len(tail):len(tail)],
-		"AWS_KINESISVIDEO_MILLIS_BEHIND_NOW", strconv.FormatInt(behind, 10),
-		"AWS_KINESISVIDEO_CONTINUATION_TOKEN", f.Number,
-	))
+	_, err := w.Write(tail)
 	return err
 }
 

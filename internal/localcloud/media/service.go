@@ -186,6 +186,19 @@ func (s *Service) all() []*streamState {
 	return list
 }
 
+// Stored lists the streams of which something is stored, by name.
+func (s *Service) Stored() (names []string) {
+	for _, st := range s.all() {
+		st.mu.Lock()
+		if len(st.fragments) > 0 {
+			names = append(names, st.name)
+		}
+		st.mu.Unlock()
+	}
+	slices.Sort(names)
+	return names
+}
+
 // cut resets the open connections of a stream, or of all ("").
 func (s *Service) cut(name string) {
 	for _, st := range s.all() {

@@ -22,6 +22,8 @@ const (
 	LiveFor = 5 * time.Minute
 	// DefaultEvery is how often the properties are read.
 	DefaultEvery = 10 * time.Second
+	// notifiedShare is how much less often they are read while notifications arrive: these may be lost, as they have QoS 0.
+	notifiedShare = 6
 	// writable is how far back SiteWise takes values. Source: SiteWise API, TimestampOutOfRangeException.
 	writable = 7 * 24 * time.Hour
 	// maxOpen is how many requests may be open at once.
@@ -38,7 +40,7 @@ type Cloud interface {
 	History(ctx context.Context, ref cloud.Ref, from, to time.Time, most int) ([]cloud.Value, error)
 }
 
-// Options of Requests. All are required, but Every, Recorded and Messages.
+// Options of Requests. All are required, but Every, Recorded, Messages and Notified.
 type Options struct {
 	Cameras func() sitewise.Cameras
 	Cloud   Cloud
@@ -51,6 +53,8 @@ type Options struct {
 	Recorded time.Duration
 	// Messages has what SiteWise publishes of the properties. Default: nothing is, and they are read every Every.
 	Messages <-chan []byte
+	// Notified reports whether all of them arrive, so that the properties are read less often. Default: never.
+	Notified func() bool
 	Every    time.Duration // default DefaultEvery
 	Dir      statefile.Dir
 	Now      func() time.Time
@@ -99,6 +103,9 @@ func New(o Options) *Requests {
 	if o.Every == 0 {
 		o.Every = DefaultEvery
 	}
+	if o.Notified == nil {
+		o.Notified = func() bool { return false }
+	}
 	if o.Recorded == 0 {
 		o.Recorded = 20 * time.Second
 	}
@@ -126,12 +133,15 @@ func (r *Requests) Run(ctx context.Context) {
 	every := time.NewTicker(r.o.Every)
 	defer every.Stop()
 	r.poll(ctx)
-	for {
+	for skipped := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
-			r.poll(ctx)
+			if skipped++; !r.o.Notified() || skipped >= notifiedShare {
+				skipped = 0
+				r.poll(ctx)
+			}
 		case message, open := <-r.o.Messages:
 			if !open {
 				r.o.Messages = nil
