@@ -94,6 +94,7 @@ func newRootCommand() *cobra.Command {
 		newLocalCloudCommand(),
 		newFakecamCommand(),
 		newScheduleCommand(),
+		newSetupCommand(),
 		newVersionCommand(),
 		newGenerateDocsCommand(),
 	)
