@@ -24,7 +24,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/writeback"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewisehub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
@@ -100,8 +102,33 @@ func (a *Agent) siteWise(source *precedence.Source, dir statefile.Dir) precedenc
 	a.siteWiseHub = sitewisehub.New(sitewisehub.Options{
 		Settings: a.settings(), AWS: a.aws, KVS: a.kvs, Applier: source, Clock: a.clock, State: dir, Health: a.health, Log: a.log,
 		Upload: a.onDemand.ForCloud,
+		WriteBack: writeback.Options{
+			Store: a.store, Receipts: a.audits.Receipts, Trusted: a.hubClock.Trusted, Kept: a.keptInCloud,
+			Fragment: func(stream string) time.Duration { return a.counted.Stream(stream).Recent() },
+		},
 	})
 	return a.siteWiseHub.Row()
+}
+
+// keptInCloud is how long Kinesis Video Streams keeps a stream.
+func (a *Agent) keptInCloud(stream string) (d time.Duration, known bool) {
+	_, hours := a.storage(stream)
+	if hours == nil {
+		return 0, false
+	}
+	return time.Duration(*hours) * time.Hour, true
+}
+
+// keepReceipts returns where the receipts of a stream go.
+func (a *Agent) keepReceipts(stream string) func(receipt.Receipt) {
+	keep := a.audits.Keep(stream)
+	if a.siteWiseHub == nil {
+		return keep
+	}
+	return func(r receipt.Receipt) {
+		keep(r)
+		a.siteWiseHub.Persisted(stream, r)
+	}
 }
 
 // cloudSource is what follows the configurations of the cloud.

@@ -142,7 +142,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	sent := new(event.Sent)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
-		Counted: a.counted.Stream(stream), Cap: a.meter, Receipts: a.audits.Keep(stream),
+		Counted: a.counted.Stream(stream), Cap: a.meter, Receipts: a.keepReceipts(stream),
 		Audio:   func() uploader.Audio { return a.settings().Audio.Uploaded() },
 		TooLong: func(longest time.Duration) { a.fragments.tooLong(stream, longest) },
 		Longest: a.fragments.longestOf(stream), Line: &a.line,

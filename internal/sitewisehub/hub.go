@@ -1,5 +1,5 @@
 // Package sitewisehub puts the parts together of a hub that AWS IoT SiteWise configures: its source of streams, what creates
-// these, and the requests for uploads. It must not do any of their work.
+// these, the requests for uploads, and what writes back which video there is. It must not do any of their work.
 package sitewisehub
 
 import (
@@ -20,10 +20,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/request"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/writeback"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -45,8 +47,10 @@ type Options struct {
 	State    statefile.Dir
 	// Upload uploads what was recorded of a stream; see ondemand.Uploads.ForCloud.
 	Upload func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error
-	Health *health.Registry
-	Log    *zap.Logger
+	// WriteBack has what the writing needs to know of the hub; the rest is set here.
+	WriteBack writeback.Options
+	Health    *health.Registry
+	Log       *zap.Logger
 }
 
 // Hub is a hub that SiteWise configures.
@@ -55,6 +59,7 @@ type Hub struct {
 	client   *cloud.Client
 	source   *sitewise.Source
 	requests *request.Requests
+	writer   *writeback.Writer
 
 	messages chan []byte // that SiteWise published
 	notified atomic.Bool // all of them arrive
@@ -74,8 +79,23 @@ func New(o Options) *Hub {
 		Cameras: h.source.Cameras, Cloud: h.client, Live: h.source.Live, Upload: o.Upload, Messages: h.messages, Notified: h.notified.Load,
 		Dir: o.State, Now: time.Now, Health: o.Health, Log: o.Log,
 	})
+	o.WriteBack.Cameras, o.WriteBack.Put, o.WriteBack.Dir = h.cameras, h.client, o.State.Path()
+	o.WriteBack.Health, o.WriteBack.Log, o.WriteBack.Now = o.Health.Component("", health.JobSiteWise), o.Log, time.Now
+	h.writer = writeback.New(o.WriteBack)
 	return h
 }
+
+// cameras are those of which video is written back.
+func (h *Hub) cameras() (list []writeback.Camera) {
+	for _, c := range h.source.Cameras() {
+		list = append(list, writeback.Camera{Stream: c.Stream, Asset: c.Asset, Uploaded: c.Properties[sitewise.UploadedRange],
+			Recorded: c.Properties[sitewise.RecordedRange], Cached: c.Properties[sitewise.CachedAgeOut]})
+	}
+	return list
+}
+
+// Persisted takes the receipt of a fragment that Kinesis Video Streams has stored.
+func (h *Hub) Persisted(stream string, r receipt.Receipt) { h.writer.Note(stream, r) }
 
 // Notifications are how the connection to AWS IoT takes part. h may be nil: then there are none.
 func (h *Hub) Notifications() iotconfig.Notifications {
@@ -111,6 +131,7 @@ func (h *Hub) Row() precedence.Row {
 			{What: "Reading the assets of AWS IoT SiteWise", Run: h.source.Run},
 			{What: "Creating the streams of cameras of AWS IoT SiteWise", Run: h.ensureStreams},
 			{What: "Following the requests over AWS IoT SiteWise", Run: h.requests.Run},
+			{What: "Writing to AWS IoT SiteWise which video there is", Run: h.writer.Run},
 		},
 		Retry: h.source.ReadNow,
 	}

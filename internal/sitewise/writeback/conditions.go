@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
@@ -46,7 +47,7 @@ const (
 const leastAfterDenial = time.Minute
 
 // isBusy reports whether SiteWise will take a value later.
-func isBusy(r Refusal) bool {
+func isBusy(r cloud.Refusal) bool {
 	switch r.Code {
 	case throttling, limitExceeded, internalFailure, serviceUnavailable:
 		return true
@@ -155,13 +156,13 @@ func callFault(err error) (f *health.Fault, severity health.Severity, least time
 }
 
 // busyFault is that of a value which SiteWise will take later.
-func busyFault(why Refusal) *health.Fault {
+func busyFault(why cloud.Refusal) *health.Fault {
 	return health.SystemFault(CodeCall, nil, "AWS IoT SiteWise takes some values only later (%s): which video there is will be written then.",
 		awserr.Clip(why.Code))
 }
 
 // refusalFault is that of a value which is refused.
-func refusalFault(q want, why Refusal, now time.Time) *health.Fault {
+func refusalFault(q want, why cloud.Refusal, now time.Time) *health.Fault {
 	asset, property, stream := q.s.asset, q.s.property, q.stream
 	switch why.Code {
 	case accessDenied:

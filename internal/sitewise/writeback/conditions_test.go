@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
 
 // answer is one of SiteWise.
 func answer(status int, code, message string) error {
-	return &CallError{awserr.Classify(status, code, message), errors.New(code)}
+	return &cloud.Error{Operation: "BatchPutAssetPropertyValue", Err: errors.New(code), Meaning: awserr.Classify(status, code, message)}
 }
 
 // conditionRows are the conditions of the write-back.
@@ -27,7 +28,7 @@ var conditionRows = []conditiontest.Row{
 		})},
 	{Code: CodeRefused, Job: health.JobSiteWise, Limit: 6 * time.Minute, Reason: "each refusal costs a request",
 		Start: onHub(func(h *hub) (raise, repair func()) {
-			return func() { h.cloud.refuse = func(Value) string { return accessDenied } }, func() { h.cloud.refuse = nil }
+			return func() { h.cloud.refuse = func(cloud.Entry) string { return accessDenied } }, func() { h.cloud.refuse = nil }
 		})},
 	{Code: CodeOld, Job: health.JobSiteWise, Limit: 4 * time.Hour, Reason: "SiteWise keeps the row until its media would be too old too",
 		Start: onHub(func(h *hub) (raise, repair func()) {
@@ -107,7 +108,7 @@ func TestRefusals(t *testing.T) {
 			h.record(10 * time.Minute)
 			h.persist(begin, h.now)
 			h.cloud.fail = row.fail
-			h.cloud.refuse = func(v Value) string {
+			h.cloud.refuse = func(v cloud.Entry) string {
 				if v.Property == "uploaded" {
 					return row.refuse
 				}
@@ -157,8 +158,8 @@ func TestOneWrongValue(t *testing.T) {
 // wrong refuses each request with a value about recordings.
 type wrong struct{ *siteWise }
 
-func (w wrong) Put(ctx context.Context, values []Value) ([]Refusal, error) {
-	if slices.ContainsFunc(values, func(v Value) bool { return v.Property == "recorded" }) {
+func (w wrong) Put(ctx context.Context, values []cloud.Entry) ([]cloud.Refusal, error) {
+	if slices.ContainsFunc(values, func(v cloud.Entry) bool { return v.Property == "recorded" }) {
 		return nil, answer(400, invalidRequest, "a property is wrong")
 	}
 	return w.siteWise.Put(ctx, values)
@@ -169,7 +170,7 @@ func TestACameraThatIsRemoved(t *testing.T) {
 	t.Parallel()
 	h := hubOf(t)
 	h.record(10 * time.Minute)
-	h.cloud.refuse = func(Value) string { return notFound }
+	h.cloud.refuse = func(cloud.Entry) string { return notFound }
 	h.pass(time.Minute)
 	if h.conditions() == nil {
 		t.Error("without a condition")

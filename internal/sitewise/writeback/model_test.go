@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 )
 
 // TestWhateverHappensAPlayerSeesTheTruth: recordings, gaps, uploads in any order, deletions, outages and kills in any order; once
@@ -124,7 +126,7 @@ func (m *model) outage(t *rapid.T) {
 func (m *model) refusals(t *rapid.T) {
 	why := rapid.SampledFrom([]string{"", throttling, conflicting, accessDenied, notFound, invalidRequest}).Draw(t, "why")
 	n := 0
-	m.cloud.refuse = func(Value) string {
+	m.cloud.refuse = func(cloud.Entry) string {
 		if n++; n%3 == 0 {
 			return why
 		}
@@ -166,7 +168,7 @@ type killer struct {
 	before bool
 }
 
-func (k *killer) Put(ctx context.Context, values []Value) ([]Refusal, error) {
+func (k *killer) Put(ctx context.Context, values []cloud.Entry) ([]cloud.Refusal, error) {
 	if !k.before {
 		_, _ = k.Putter.Put(ctx, values)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -23,16 +24,16 @@ type want struct {
 	s      *series
 	start  int64 // of the point; ignored with beat
 	end    int64 // Unix ms
-	beat   *Value
+	beat   *cloud.Entry
 }
 
 // value is what is sent.
-func (q want) value() Value {
+func (q want) value() cloud.Entry {
 	if q.beat != nil {
 		return *q.beat
 	}
 	row := rows.Row{Start: q.start, End: q.end}
-	return Value{Asset: q.s.asset, Property: q.s.property, Time: time.Unix(q.start, 0).UTC(), Double: row.Value()}
+	return cloud.Entry{Ref: cloud.Ref{Asset: q.s.asset, Property: q.s.property}, Time: time.Unix(q.start, 0).UTC(), Value: row.Value()}
 }
 
 // pass compares once, and sends what differs.
@@ -155,7 +156,8 @@ func heartbeat(c Camera, s *series, now time.Time, first int64) want {
 	if now.Nanosecond() == 0 {
 		now = now.Add(time.Millisecond)
 	}
-	return want{stream: c.Stream, s: s, beat: &Value{Asset: c.Asset, Property: c.Cached, Time: now.UTC(), Double: float64(first) / 1000}}
+	return want{stream: c.Stream, s: s,
+		beat: &cloud.Entry{Ref: cloud.Ref{Asset: c.Asset, Property: c.Cached}, Time: now.UTC(), Value: float64(first) / 1000}}
 }
 
 func (w *Writer) series(asset, property string) *series {
@@ -192,19 +194,22 @@ func (w *Writer) load(c Camera, now time.Time) {
 	if loaded {
 		return
 	}
-	var list []receipt.Receipt
-	err := w.o.Receipts.Read(c.Stream, now.Add(-reach-day), now.Add(day), func(r receipt.Receipt) { list = append(list, r) })
-	if err != nil {
-		w.o.Log.Debug("receipts not read for SiteWise", streamField(c.Stream), errorField(err))
-		return // the rows of earlier runs stay as they are until it works
+	for at := now.Add(-reach - day); at.Before(now.Add(day)); at = at.Add(day) {
+		var list []receipt.Receipt
+		if err := w.o.Receipts.Read(c.Stream, at, at.Add(day), func(r receipt.Receipt) { list = append(list, r) }); err != nil {
+			w.o.Log.Debug("receipts not read for SiteWise", streamField(c.Stream), errorField(err))
+			return // the rows of earlier runs stay as they are until it works
+		}
+		slices.SortFunc(list, func(a, b receipt.Receipt) int { return a.Producer.Compare(b.Producer) })
+		w.mu.Lock()
+		for _, r := range list {
+			w.book(c.Stream).add(r, w.o.Trickle(c.Stream, r.Producer))
+		}
+		w.mu.Unlock()
 	}
-	slices.SortFunc(list, func(a, b receipt.Receipt) int { return a.Producer.Compare(b.Producer) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := w.book(c.Stream)
-	for _, r := range list {
-		b.add(r, w.o.Trickle(c.Stream, r.Producer))
-	}
 	for _, p := range w.series(c.Asset, c.Uploaded).points {
 		b.restore(p.Row)
 	}

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -36,22 +37,22 @@ type siteWise struct {
 	values map[id]map[time.Time]float64
 	puts   map[string]int // how often each value was put, by its property, time and value
 	calls  int
-	fail   error                      // of all calls
-	refuse func(v Value) (why string) // "" for not
-	after  func() error               // of a call whose values were taken
+	fail   error                            // of all calls
+	refuse func(v cloud.Entry) (why string) // "" for not
+	after  func() error                     // of a call whose values were taken
 }
 
 func newSiteWise(t fatal, now func() time.Time) *siteWise {
 	return &siteWise{t: t, now: now, values: map[id]map[time.Time]float64{}, puts: map[string]int{}}
 }
 
-func (s *siteWise) Put(_ context.Context, values []Value) (list []Refusal, err error) {
+func (s *siteWise) Put(_ context.Context, values []cloud.Entry) (list []cloud.Refusal, err error) {
 	s.t.Helper()
 	s.calls++
 	if s.fail != nil {
 		return nil, s.fail
 	}
-	if n := len(values); n < 1 || n > 10 {
+	if n := len(values); n < 1 || n > cloud.MaxWrites {
 		s.t.Fatalf("a call has %d values", n)
 	}
 	for i, v := range values {
@@ -63,19 +64,19 @@ func (s *siteWise) Put(_ context.Context, values []Value) (list []Refusal, err e
 			s.t.Errorf("SiteWise is asked to take a value of %s at %s", v.Time, s.now())
 			why = outOfRange
 		}
-		if v.Double > 1e10 || v.Double < -1e10 {
-			s.t.Errorf("the value %g is out of range", v.Double)
+		if v.Value > 1e10 || v.Value < -1e10 {
+			s.t.Errorf("the value %g is out of range", v.Value)
 		}
 		if why != "" {
-			list = append(list, Refusal{i, why, "because"})
+			list = append(list, cloud.Refusal{Entry: i, Code: why, Message: "because"})
 			continue
 		}
 		key := id{v.Asset, v.Property}
 		if s.values[key] == nil {
 			s.values[key] = map[time.Time]float64{}
 		}
-		s.values[key][v.Time] = v.Double
-		s.puts[fmt.Sprint(key, v.Time, v.Double)]++
+		s.values[key][v.Time] = v.Value
+		s.puts[fmt.Sprint(key, v.Time, v.Value)]++
 	}
 	if s.after != nil {
 		return list, s.after()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -16,7 +17,7 @@ const (
 	holdAfterInvalid  = time.Hour
 )
 
-// send sends values, up to MaxValues in a call, until all are sent or a call fails. It reports whether what is to be noted before could be.
+// send sends values, up to cloud.MaxWrites in a call, until all are sent or a call fails. It reports whether what is to be noted before could be.
 func (w *Writer) send(ctx context.Context, queue []want) bool {
 	if !w.try(queue) {
 		return false
@@ -26,7 +27,7 @@ func (w *Writer) send(ctx context.Context, queue []want) bool {
 		if !first && w.pace(ctx) != nil {
 			break
 		}
-		n := min(len(queue), MaxValues)
+		n := min(len(queue), cloud.MaxWrites)
 		if !round.put(ctx, queue[:n]) {
 			break
 		}
@@ -82,7 +83,7 @@ type round struct {
 // put sends values in one call. It reports whether others may be sent. A call that SiteWise refuses as a whole is sent again
 // value by value, to find out which one is wrong.
 func (r *round) put(ctx context.Context, queue []want) bool {
-	values := make([]Value, len(queue))
+	values := make([]cloud.Entry, len(queue))
 	for i, q := range queue {
 		values[i] = q.value()
 	}
@@ -99,19 +100,19 @@ func (r *round) put(ctx context.Context, queue []want) bool {
 		if len(queue) > 1 {
 			return r.putEach(ctx, queue)
 		}
-		refusals = []Refusal{{Code: invalidRequest, Message: answer.Message}} // of the only value
+		refusals = []cloud.Refusal{{Code: invalidRequest, Message: answer.Message}} // of the only value
 	}
-	var busy *Refusal
+	var busy *cloud.Refusal
 	left := make(map[int]bool)
 	for i, why := range refusals {
-		if why.Value < 0 || why.Value >= len(queue) {
+		if why.Entry < 0 || why.Entry >= len(queue) {
 			continue
 		}
-		if left[why.Value] = true; isBusy(why) {
+		if left[why.Entry] = true; isBusy(why) {
 			busy = &refusals[i]
 			continue
 		}
-		r.refuse(queue[why.Value], why)
+		r.refuse(queue[why.Entry], why)
 	}
 	for i, q := range queue {
 		if !left[i] {
@@ -159,7 +160,7 @@ func (r *round) accept(q want) {
 }
 
 // refuse does what a refusal asks for.
-func (r *round) refuse(q want, why Refusal) {
+func (r *round) refuse(q want, why cloud.Refusal) {
 	switch why.Code {
 	case conflicting: // another value of it is being written
 		q.s.hold = r.o.Now().Add(holdAfterConflict)

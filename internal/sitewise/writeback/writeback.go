@@ -15,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -38,47 +39,19 @@ type Camera struct {
 	Uploaded, Recorded, Cached string
 }
 
-// Value is a value of a property, with the quality GOOD.
-type Value struct {
-	Asset, Property string
-	Time            time.Time
-	Double          float64
-}
-
-// Refusal says why a value is not accepted.
-type Refusal struct {
-	Value   int    // its index
-	Code    string // a name of BatchPutAssetPropertyValueErrorCode
-	Message string
-}
-
-// MaxValues is how many values one call has at most: each is an entry. Source: API reference, BatchPutAssetPropertyValue.
-const MaxValues = 10
-
-// CallError is an answer to a call as a whole.
-type CallError struct {
-	Meaning awserr.Error
-	Err     error
-}
-
-func (e *CallError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the error that was answered.
-func (e *CallError) Unwrap() error { return e.Err }
-
 // meaningOf is what an error of a call means.
 func meaningOf(err error) awserr.Error {
-	var answer *CallError
+	var answer *cloud.Error
 	if errors.As(err, &answer) {
 		return answer.Meaning
 	}
 	return awserr.Of(err)
 }
 
-// Putter puts at most MaxValues values, in one call, and returns those that are refused. An error is about the call as a whole: a
-// *CallError, a *health.Fault, or one without an answer.
+// Putter is AWS IoT SiteWise; see sitewise.Client of the clients. It puts at most cloud.MaxWrites values in one call and returns those that
+// are refused. An error is about the call as a whole.
 type Putter interface {
-	Put(ctx context.Context, values []Value) ([]Refusal, error)
+	Put(ctx context.Context, values []cloud.Entry) ([]cloud.Refusal, error)
 }
 
 // Store is the recording directory; see segment.Store.
@@ -190,12 +163,12 @@ func (w *Writer) book(stream string) *book {
 }
 
 // Run writes until ctx ends.
-func (w *Writer) Run(ctx context.Context) error {
+func (w *Writer) Run(ctx context.Context) {
 	defer w.close()
 	for {
 		w.pass(ctx)
 		if backoff.Sleep(ctx, backoff.Jittered(passEvery, 0.1)) != nil {
-			return nil
+			return
 		}
 	}
 }
