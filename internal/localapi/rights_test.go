@@ -180,7 +180,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		held = append(held, conn)
 	}
 	_, err := NewClient(path).Status(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "503") {
+	if err == nil || !strings.Contains(err.Error(), "too many connections") {
 		t.Errorf("one more: %v", err)
 	}
 	for _, conn := range held {

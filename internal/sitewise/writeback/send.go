@@ -17,7 +17,8 @@ const (
 	holdAfterInvalid  = time.Hour
 )
 
-// send sends values, up to cloud.MaxWrites in a call, until all are sent or a call fails. It reports whether what is to be noted before could be.
+// send sends values, up to cloud.MaxWrites in a call, until all are sent or a call fails. It reports whether what is to be noted before
+// could be.
 func (w *Writer) send(ctx context.Context, queue []want) bool {
 	if !w.try(queue) {
 		return false
