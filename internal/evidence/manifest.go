@@ -25,7 +25,7 @@ const (
 	// MediaFile is the file of the media, and MediaType what it is.
 	MediaFile = "media.mkv"
 	MediaType = "video/x-matroska"
-	// MaxManifest is the longest manifest, in bytes: a week of fragments of 2 s, or a month of 10 s.
+	// MaxManifest is the longest manifest that is read, in bytes: a week of fragments of 2 s, or a month of 10 s.
 	MaxManifest = 64 << 20
 )
 

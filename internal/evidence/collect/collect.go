@@ -4,6 +4,7 @@ package collect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -19,6 +20,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 )
 
+// MaxFragments is how many fragments of the time that is asked for evidence has at most: more than a day of 2 s each. A hub may have little memory, and needs some 2 KB
+// for each while it makes the evidence.
+const MaxFragments = 50_000
+
 // Hub is who makes evidence.
 type Hub struct {
 	Thing, ARN string
@@ -28,6 +33,8 @@ type Hub struct {
 	Certificate func() (*tls.Certificate, error)
 	// Number returns the number that the cloud gave a fragment with that producer timestamp; nil: no numbers are known.
 	Number func(stream string, at time.Time) (number string, ok bool)
+	// Most is how many fragments the evidence may have; zero: MaxFragments.
+	Most int
 }
 
 // Evidence has all parts of an archive but the media, and says of which time that is to be exported.
@@ -44,7 +51,7 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 	}
 	more := moreTo(ctx, store, stream, to)
 	m := newManifest(hub, stream, from, to, more)
-	until := to
+	until, most := to, cmp.Or(hub.Most, MaxFragments)
 	if !more.IsZero() {
 		until = more
 	}
@@ -52,6 +59,10 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 	sums := &sums{hash: sha256.New()}
 	_, _ = sums.hash.Write(sums.link[:]) // it never fails
 	result, err := export.Run(ctx, store, export.Options{Stream: stream, From: from, To: until, Copied: func(c export.Copied) error {
+		if len(m.Fragments) == most+1 { // the last one for a camera's signature
+			return health.UserFault(export.Code, nil, "Evidence of stream %s would have more than %d fragments: ask for the time up to %s, "+
+				"and then for the rest.", stream, most, m.Fragments[most].From.Format(time.RFC3339))
+		}
 		f := evidence.Fragment{From: c.From.UTC(), To: c.To.UTC(), Damaged: !c.Intact}
 		if hub.Number != nil {
 			if number, ok := hub.Number(stream, c.At); ok {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -133,6 +134,25 @@ func TestEvidenceOfRecordings(t *testing.T) {
 		}
 		if m.Hub.Thing != "hub-1" || m.Hub.ARN != h.ARN || m.Agent != "1.2.3" || m.Stream != "door" || !m.Clock.Trusted || m.Receipts {
 			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// TestEvidenceOfManyFragments is refused with a time that can be asked for.
+func TestEvidenceOfManyFragments(t *testing.T) {
+	t.Parallel()
+	s := recorded(t, 5, 0, 5*time.Second)
+	h, trust := hubOf(t)
+	h.Most = 4
+	_, err := Make(t.Context(), s, h, "door", time.Time{}, time.Time{})
+	until := begin.Add(4 * time.Second)
+	if fault := new(health.Fault); !errors.As(err, &fault) || !strings.Contains(fault.Error(), "more than 4 fragments: ask for the time up to "+
+		until.UTC().Format(time.RFC3339)+", and then") {
+		t.Fatalf("without an end: %v", err)
+	}
+	for _, part := range []struct{ from, to time.Time }{{time.Time{}, until}, {until, until.Add(4 * time.Second)}} {
+		if m := verified(t, archived(t, s, h, part.from, part.to), trust); len(m.Fragments) != 5 { // with one GOP more
+			t.Errorf("from %s to %s: %d fragments", part.from, part.to, len(m.Fragments))
 		}
 	}
 }
