@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,7 @@ type hub struct {
 	media   []Fragment
 	before  []Fragment // sent in an earlier run
 	said    []Need
-	listed  int // fragments that were read
+	listed  atomic.Int64 // fragments that were read
 	send    func(ctx context.Context, h *hub, s Sending) error
 	current bool
 }
@@ -98,7 +99,7 @@ func (h *hub) Fragments(s Span) (list []Fragment) {
 	i, _ := slices.BinarySearchFunc(h.media, s.From.Add(-time.Second), func(f Fragment, at time.Time) int { return f.From.Compare(at) })
 	for _, f := range h.media[i:] {
 		if f.in(s) {
-			h.listed++
+			h.listed.Add(1)
 			list = append(list, f)
 		}
 	}
@@ -275,8 +276,8 @@ func TestALongEventIsCheap(t *testing.T) {
 			h.must()
 			h.runs(1)
 		}
-		if h.listed > 8000 {
-			t.Errorf("%d fragments were read for an event with 400", h.listed)
+		if h.listed.Load() > 8000 {
+			t.Errorf("%d fragments were read for an event with 400", h.listed.Load())
 		}
 		for i := range 200 { // there is always an event, but not the same
 			h.must(func(t *Trigger) {

@@ -30,7 +30,8 @@ func TestAnEventThatCannotBeFollowedIsNamed(t *testing.T) {
 		{`{"EventId":"a"}`, "a", "StreamName is missing"},
 		{`{"EventId":"b","StreamName":"../door"}`, "b", "cannot be the name of a stream"},
 		{`{"EventId":"c","StreamNames":"door"}`, "c", "of the wrong kind"},
-		{`{"EventId":"d","StreamName":"door","Time":"now"}`, "d", "of the wrong kind"},
+		{`{"EventId":"d","StreamName":"door","Time":"now"}`, "d", "Time must be a time in seconds since 1970, a number."},
+		{`{"EventId":"d","StreamName":"door","Time":1795233600000}`, "d", "Time must be a time in seconds since 1970"}, // milliseconds
 		{`{"EventId":"e","StreamName":"door","PreRollInSeconds":-1}`, "e", "PreRollInSeconds must be"},
 		{`{"EventId":"f","StreamName":"door","PostRollInSeconds":1e300}`, "f", "PostRollInSeconds must be"},
 	} {

@@ -113,7 +113,7 @@ var configurationRows = []Row{
 	{SiteWiseCameraRead, info, "camera asset of AWS IoT SiteWise read", "The stream follows what its properties say."},
 	{SiteWiseCameraGone, info, "camera asset of AWS IoT SiteWise gone; its stream stops, its media is kept",
 		"It is no longer below the hub's asset. Retention deletes the media in time."},
-	{SiteWiseRecovered, info, "AWS IoT SiteWise can be read again", "Ends `sitewise`."},
+	{SiteWiseRecovered, info, "the hub's assets of AWS IoT SiteWise can be read again", "Ends `sitewise`."},
 	{SiteWiseRequested, info, "upload requested over AWS IoT SiteWise", "The fields say of which stream, and what."},
 	{SiteWiseAnswered, info, "upload requested over AWS IoT SiteWise ended", "`details` says why not all of it is in the cloud, if so."},
 	{SiteWiseRequestsLost, warning, "requests over AWS IoT SiteWise of before not known",
