@@ -96,7 +96,11 @@ func cut(rows []Row, stretch []Chunk, to int64, points []int64, l Limits) []Row 
 	}
 	for _, c := range stretch {
 		for at+1 < len(starts) && starts[at+1]*1000 <= c.From {
-			at, count = at+1, 0
+			if starts[at+1]-starts[at] > span/1000 { // with the pause before it
+				add(starts[at] + span/1000)
+			} else {
+				at, count = at+1, 0
+			}
 		}
 		end := c.To // of this row, unless another begins
 		if at+1 < len(starts) {
@@ -104,7 +108,7 @@ func cut(rows []Row, stretch []Chunk, to int64, points []int64, l Limits) []Row 
 		}
 		full := l.Each || l.Fragments > 0 && count+ChunkFragments > l.Fragments
 		if (full || end-starts[at]*1000 > span) && floor(c.From) > starts[at] {
-			add(floor(c.From))
+			add(min(floor(c.From), starts[at]+span/1000))
 		}
 		count += c.Fragments
 		for end = c.To; ; {

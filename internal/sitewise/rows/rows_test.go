@@ -65,6 +65,10 @@ func TestTheRowsOfTheConnector(t *testing.T) {
 			[]rows.Row{{50, 100_000}, {100, 200_000}}},
 		"18c: a row for each segment": {nil, []rows.Chunk{{From: 0, To: 302_000}, {From: 302_040, To: 604_000}},
 			rows.Limits{Span: 10 * time.Minute, Gap: 2 * time.Second, Each: true}, []rows.Row{{0, 302_000}, {302, 604_000}}},
+		"a pause where a row is full": {nil, []rows.Chunk{{From: 0, To: 179_000}, {From: 181_000, To: 182_000}},
+			rows.Limits{Span: 3 * time.Minute, Gap: 2 * time.Second}, []rows.Row{{0, 180_000}, {180, 182_000}}},
+		"a pause before a point": {[]int64{0, 181}, []rows.Chunk{{From: 0, To: 179_000}, {From: 181_000, To: 182_000}},
+			rows.Limits{Span: 3 * time.Minute, Gap: 2 * time.Second}, []rows.Row{{0, 180_000}, {180, 181_000}, {181, 182_000}}},
 		"overlapping chunks": {nil, []rows.Chunk{{From: 0, To: 9000}, {From: 1000, To: 4000}, {From: 5000, To: 12_000}}, limits,
 			[]rows.Row{{0, 12_000}}},
 	} {
