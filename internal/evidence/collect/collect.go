@@ -20,8 +20,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 )
 
-// MaxFragments is how many fragments of the time that is asked for evidence has at most: more than a day of 2 s each. A hub may have little memory, and needs some 2 KB
-// for each while it makes the evidence.
+// MaxFragments is how many fragments of the time that is asked for evidence has at most: more than a day of 2 s each. A hub may have
+// little memory, and needs some 2 KB for each while it makes the evidence.
 const MaxFragments = 50_000
 
 // Hub is who makes evidence.

@@ -146,8 +146,8 @@ func TestEvidenceOfManyFragments(t *testing.T) {
 	h.Most = 4
 	_, err := Make(t.Context(), s, h, "door", time.Time{}, time.Time{})
 	until := begin.Add(4 * time.Second)
-	if fault := new(health.Fault); !errors.As(err, &fault) || !strings.Contains(fault.Error(), "more than 4 fragments: ask for the time up to "+
-		until.UTC().Format(time.RFC3339)+", and then") {
+	says := "more than 4 fragments: ask for the time up to " + until.UTC().Format(time.RFC3339) + ", and then"
+	if fault := new(health.Fault); !errors.As(err, &fault) || !strings.Contains(fault.Error(), says) {
 		t.Fatalf("without an end: %v", err)
 	}
 	for _, part := range []struct{ from, to time.Time }{{time.Time{}, until}, {until, until.Add(4 * time.Second)}} {
