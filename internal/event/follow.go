@@ -230,7 +230,7 @@ func (f *follower) send(ctx context.Context, span Span) error {
 			if f.changed() || !f.grows(span) {
 				return false
 			}
-			f.needs.set(Soon)
+			f.needs.set(f.comes())
 			return true
 		},
 		Begins: func() { f.needs.set(Now) },
@@ -238,17 +238,26 @@ func (f *follower) send(ctx context.Context, span Span) error {
 	})
 }
 
+// comes is what the open events need of which all is sent that is on the disk: the fragment in which one of them happened is on its way
+// there, so that nothing else begins, or only what is recorded next.
+func (f *follower) comes() Need {
+	now := f.Now()
+	for _, e := range f.tally.events {
+		if !now.Before(e.Time) && f.grows(Span{e.From, e.Time}) {
+			return Now
+		}
+	}
+	return Soon
+}
+
 // settle finishes events that are complete, and returns when the next one may be.
 func (f *follower) settle(going []*Event) (wait time.Duration) {
-	now, open, need := f.Now(), false, Soon
+	now, open, need := f.Now(), false, Nothing
 	wait = checkAgain
 	for _, e := range going {
 		span := Span{e.From, e.To}
 		if f.grows(span) {
 			open = true
-			if !now.Before(e.Time) && f.grows(Span{e.From, e.Time}) {
-				need = Now // the fragment in which it happened is on its way to the disk
-			}
 			wait = min(wait, max(time.Second, e.To.Sub(now)))
 			continue
 		}
@@ -261,8 +270,8 @@ func (f *follower) settle(going []*Event) (wait time.Duration) {
 		}
 		wait = 0 // the others are followed without it
 	}
-	if !open {
-		need = Nothing
+	if open {
+		need = f.comes()
 	}
 	f.needs.set(need)
 	return wait

@@ -179,6 +179,41 @@ func TestTheMediaOfAnEventIsSentAsItGrows(t *testing.T) {
 	})
 }
 
+// Until the fragment is complete in which an event happened nothing else begins, also when all is sent that is on the disk: be it that
+// what sends it waits for that fragment, or that it has returned.
+func TestNothingElseBeginsBeforeThePreRollIsThere(t *testing.T) {
+	t.Parallel()
+	for name, returns := range map[string]bool{"it waits": false, "it has returned": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t)
+				h.runs(20)
+				h.send = func(ctx context.Context, h *hub, s Sending) error {
+					if returns {
+						s.GoesOn = func() bool { return false }
+					}
+					return sendAll(ctx, h, s)
+				}
+				stop := h.follow()
+				defer stop()
+				h.must(id("a"))
+				time.Sleep(900 * time.Millisecond)
+				synctest.Wait()
+				if n := h.needs(); n != Now {
+					t.Errorf("before the fragment in which it happened is complete, %d is needed", n)
+				}
+				time.Sleep(100 * time.Millisecond)
+				h.record()
+				h.runs(3)
+				if n := h.needs(); n != Soon {
+					t.Errorf("when all until then is sent, %d is needed", n)
+				}
+			})
+		})
+	}
+}
+
 // An event of which nothing gets through holds up others for a minute, although what sends it does not return, and whatever is triggered
 // meanwhile.
 func TestAStuckEventHoldsUpOthersForAMinuteOnly(t *testing.T) {
