@@ -2,12 +2,10 @@ package event
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -16,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/crcline"
 )
 
 // File is the name of the journal in the state directory.
@@ -30,9 +29,7 @@ const (
 	slack = 256 << 10
 )
 
-var table = crc32.MakeTable(crc32.Castagnoli)
-
-// journal is a file to which each change of an event is appended as a line: its CRC-32C, a space, and the event as JSON. The last
+// journal is a file to which each change of an event is appended as a line: the event as JSON, behind its checksum. The last
 // line of an event counts, unless a later line is of one that took its place. A line whose checksum is wrong counts for nothing:
 // the last one may be torn by a power cut.
 type journal struct {
@@ -58,13 +55,13 @@ func line(e *Event, insteadOf string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(body, table), body), nil
+	return crcline.Append(nil, body), nil
 }
 
 // parse reads a line without its end.
 func parse(text []byte) (*record, bool) {
-	sum, body, ok := bytes.Cut(text, []byte(" "))
-	if !ok || string(sum) != fmt.Sprintf("%08x", crc32.Checksum(body, table)) {
+	body, ok := crcline.Body(text)
+	if !ok {
 		return nil, false
 	}
 	r := new(record)

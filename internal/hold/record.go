@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/crcline"
 )
 
 // record is a line of the file: a hold that was added, or the end of one.
@@ -23,22 +24,16 @@ type removal struct {
 	At time.Time `json:"at"`
 }
 
-// sumDigits is the length of a line's checksum, in hexadecimal digits.
-const sumDigits = 8
-
 // maxRecord bounds a line, in bytes.
 const maxRecord = 16 << 10
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// line encodes a record: the CRC-32C of the JSON, a space, the JSON, a line feed.
+// line encodes a record: its JSON, behind the checksum.
 func (r record) line() ([]byte, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
-	line := fmt.Appendf(nil, "%0*x ", sumDigits, crc32.Checksum(data, castagnoli))
-	return append(append(line, data...), '\n'), nil
+	return crcline.Append(nil, data), nil
 }
 
 // errRecord means that a line is not a record.
@@ -46,11 +41,8 @@ var errRecord = errors.New("not a record")
 
 // parseRecord parses a line without its line feed.
 func parseRecord(line []byte) (r record, err error) {
-	if len(line) < sumDigits+1 || len(line) > maxRecord || line[sumDigits] != ' ' {
-		return r, errRecord
-	}
-	data := line[sumDigits+1:]
-	if string(line[:sumDigits]) != fmt.Sprintf("%0*x", sumDigits, crc32.Checksum(data, castagnoli)) {
+	data, ok := crcline.Body(line)
+	if !ok || len(line) > maxRecord {
 		return r, errRecord
 	}
 	if err := json.Unmarshal(data, &r); err != nil {

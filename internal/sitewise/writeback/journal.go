@@ -2,10 +2,10 @@ package writeback
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/crcline"
 )
 
 // File is the name of the journal in the state directory.
@@ -27,8 +28,6 @@ const (
 	// maxJournal bounds what is read.
 	maxJournal = 256 << 20
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // record is a line of the journal, behind its checksum.
 type record struct {
@@ -90,11 +89,12 @@ func (j *journal) open(all map[id]*series) error {
 func Scan(data []byte, each func(asset, property string, start int64, sent *int64, gone bool)) {
 	for line := range bytes.Lines(data) {
 		text, whole := bytes.CutSuffix(line, []byte("\n"))
-		if !whole || len(text) < 10 || text[8] != ' ' || fmt.Sprintf("%08x", crc32.Checksum(text[9:], castagnoli)) != string(text[:8]) {
+		body, sound := crcline.Body(text)
+		if !whole || !sound {
 			continue
 		}
 		var r record
-		if json.Unmarshal(text[9:], &r) != nil || r.Asset == "" || r.Property == "" || !plausible(r.Start) ||
+		if json.Unmarshal(body, &r) != nil || r.Asset == "" || r.Property == "" || !plausible(r.Start) ||
 			r.Sent != nil && !plausible(*r.Sent/1000) {
 			continue
 		}
@@ -112,7 +112,7 @@ func appendLine(to []byte, s id, start, sent int64, gone bool) []byte {
 		r.Sent = &sent
 	}
 	text, _ := json.Marshal(r) // texts and numbers
-	return fmt.Appendf(to, "%08x %s\n", crc32.Checksum(text, castagnoli), text)
+	return crcline.Append(to, text)
 }
 
 // note writes what has changed of the points, and syncs it.
@@ -192,9 +192,6 @@ func clean(all map[id]*series) {
 
 func sorted(all map[id]*series) []id {
 	return slices.SortedFunc(maps.Keys(all), func(a, b id) int {
-		if a.asset != b.asset {
-			return compare(a.asset, b.asset)
-		}
-		return compare(a.property, b.property)
+		return cmp.Or(cmp.Compare(a.asset, b.asset), cmp.Compare(a.property, b.property))
 	})
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
-func compare(a, b string) int { return cmp.Compare(a, b) }
-
 // want is a value to be sent.
 type want struct {
 	stream string
