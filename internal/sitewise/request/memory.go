@@ -134,14 +134,11 @@ func (m *memory) since(asset string, now time.Time) time.Time {
 // isNew reports whether a value was not followed yet.
 func (m *memory) isNew(a arrival, now time.Time) bool {
 	k := m.assets[a.Asset]
-	if k == nil {
-		return a.Time.After(now.Add(-freshFor))
+	if k == nil || k.Newest.IsZero() { // none was followed yet
+		return a.Time.After(m.since(a.Asset, now))
 	}
 	if slices.ContainsFunc(k.Values, func(v value) bool { return v.Time.Equal(a.Time) && v.Text == a.Text }) {
 		return false
-	}
-	if k.Newest.IsZero() {
-		return a.Time.After(k.Met.Add(-freshFor))
 	}
 	// One that is older than those that are remembered was followed, and forgotten.
 	return !a.Time.Before(k.Newest.Add(-overlap)) && (len(k.Values) < maxKnown || a.Time.After(k.Values[0].Time))

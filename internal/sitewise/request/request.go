@@ -4,6 +4,7 @@ package request
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -259,10 +260,8 @@ func (r *Requests) answer(one *Request, class health.Class) {
 func (r *Requests) show(one *Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, known := range r.list {
-		if known == one {
-			return
-		}
+	if slices.Contains(r.list, one) {
+		return
 	}
 	r.list = append(r.list, one)
 	for i := 0; len(r.list) > maxListed && i < len(r.list); {
@@ -270,7 +269,7 @@ func (r *Requests) show(one *Request) {
 			i++
 			continue
 		}
-		r.list = append(r.list[:i], r.list[i+1:]...)
+		r.list = slices.Delete(r.list, i, i+1)
 	}
 }
 
