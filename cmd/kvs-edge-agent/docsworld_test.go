@@ -73,13 +73,6 @@ func startDocsWorld(t *testing.T, seed, thing string) *docsWorld {
 	return w
 }
 
-// debianCLI is the AWS CLI of Debian, which may be older than the variables that newer ones are given by the local cloud:
-// AWS_ENDPOINT_URL, and AWS_DISABLE_HOST_PREFIX_INJECTION, without which an address gets a name put before it.
-const debianCLI = `case $1 in iotsitewise | iottwinmaker) exec /usr/bin/python3 -c 'import sys, awscli.clidriver, botocore.config
-botocore.config.Config.OPTION_DEFAULTS["inject_host_prefix"] = False
-sys.exit(awscli.clidriver.main())' --endpoint-url "$AWS_ENDPOINT_URL" "$@" ;; esac
-exec /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"`
-
 // programs is a directory with what a hub has and this machine may not.
 func (w *docsWorld) programs(t *testing.T) string {
 	t.Helper()
@@ -89,7 +82,7 @@ func (w *docsWorld) programs(t *testing.T) string {
 	}
 	return writePrograms(t, map[string]string{
 		"kvs-edge-agent": `exec ` + path + ` "$@"`,
-		"aws":            debianCLI,
+		"aws":            testtools.AWSCLI,
 		"sudo":           `exec "$@"`,
 		"ffplay":         `exec ffprobe -hide_banner "$@"`,
 		"systemctl": `case "$*" in

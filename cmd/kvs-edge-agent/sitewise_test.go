@@ -27,7 +27,7 @@ const (
 // sitewise runs the AWS CLI as the owner of the account, and returns what it prints.
 func (s *site) sitewise(args ...string) string {
 	s.t.Helper()
-	command := exec.CommandContext(s.t.Context(), "/bin/sh", append([]string{"-c", debianCLI, "aws", "iotsitewise", "--output", "text"},
+	command := exec.CommandContext(s.t.Context(), "/bin/sh", append([]string{"-c", testtools.AWSCLI, "aws", "iotsitewise", "--output", "text"},
 		args...)...)
 	command.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + s.dir}
 	for _, v := range s.cloud.UserEnv() {
