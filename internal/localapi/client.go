@@ -87,6 +87,28 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) 
 	return strings.TrimSpace(string(answer)), err
 }
 
+// WebLink asks for a link that signs a browser in.
+func (c *Client) WebLink(ctx context.Context, in WebLinkRequest) (done WebLink, err error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return done, err
+	}
+	answer, err := c.call(ctx, http.MethodPost, pathWebLink, string(body))
+	if err == nil {
+		err = json.Unmarshal(answer, &done)
+	}
+	return done, err
+}
+
+// SetWebPassword sets the password of a role.
+func (c *Client) SetWebPassword(ctx context.Context, in WebPassword) error {
+	body, err := json.Marshal(in)
+	if err == nil {
+		_, err = c.call(ctx, http.MethodPut, pathWebPassword, string(body))
+	}
+	return err
+}
+
 // reloadTimeout bounds a reload, in which recordings may have to end. systemd waits 90 s for one.
 const reloadTimeout = 80 * time.Second
 

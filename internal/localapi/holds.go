@@ -84,6 +84,9 @@ func (s *Server) removeHold(r *request) (any, error) {
 
 // peer says who makes the request, for people.
 func (r *request) peer() string {
+	if who, ok := r.Context().Value(whoKey{}).(string); ok {
+		return health.Clean(who, 100)
+	}
 	uid, ok := r.Context().Value(userKey{}).(int)
 	if !ok {
 		return "an unknown user of this hub"
