@@ -28,7 +28,7 @@ type part struct {
 func (p *Player) parts(x *index, info segment.Info) []part {
 	n := len(x.points)
 	if !x.finished {
-		n-- // it goes on
+		n-- // the last one is not complete
 	}
 	list := make([]part, 0, max(n, 0))
 	broken := false

@@ -1,9 +1,9 @@
-// Package hls serves what a store has of a stream as HTTP Live Streaming (RFC 8216): playlists, and media segments in fragmented MP4 that are
-// made from the recordings while they are sent. A media segment is one GOP, or several of together 2 s at most. It must not know how requests
-// come, nor who may make them.
+// Package hls serves what a store has of a stream as HTTP Live Streaming (RFC 8216): playlists, and media segments in fragmented MP4 that
+// are made from the recordings while they are sent. A media segment is one GOP, or several of together 2 s at most. It must not know how
+// requests come, nor who may make them.
 //
 // No state is needed to answer for a range of time: the address of a media segment says which part of which recording it is. Only the live
-// playlist of a stream is kept, since its numbers must go on.
+// playlist of a stream is kept, since its numbers must continue.
 //
 // Nothing here holds a lock of the store while media is read, and a recording is kept from being deleted only while a request reads it.
 package hls
@@ -79,7 +79,7 @@ func gone(err error) error {
 // span checks a span, and sets its end to now where it has none.
 func (p *Player) span(s Span) (Span, error) {
 	if s.From.IsZero() {
-		return s, &Refusal{Text: "from is missing: a playlist is of what is recorded now, without from and to, or of a time range with both"}
+		return s, &Refusal{Text: "from is missing: without from and to a playlist has the media that is recorded now"}
 	}
 	if s.To.IsZero() {
 		s.To = p.now()

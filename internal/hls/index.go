@@ -110,16 +110,16 @@ func indexOf(r *segment.Reader, info segment.Info, before *index) (*index, error
 			return nil, err
 		}
 	}
-	synced := r.Synced() // before the fragments, which go on
+	synced := r.Synced() // before the fragments, of which there may be more by then
 	list, finished, err := r.Fragments()
 	if err != nil {
 		return nil, err
 	}
 	finished = finished && info.State != segment.Writing
-	if before == nil {
+	switch {
+	case before == nil:
 		before = &index{played: playedOf(r.Header().Tracks)}
-	}
-	if len(list) == before.fragments && synced == before.synced && !finished && before.done != nil {
+	case len(list) == before.fragments && synced == before.synced && !finished:
 		return before, nil
 	}
 	x := &index{played: before.played, finished: finished, fragments: len(list), synced: synced, done: slices.Clip(before.done)}

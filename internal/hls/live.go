@@ -18,12 +18,12 @@ const (
 	liveParts  = 6
 	// shortest is how long a media segment of a live playlist is at least, unless a gap follows: so its number rises once a second at most.
 	shortest = time.Second
-	// forgetAfter is how long a live playlist goes on without a viewer.
+	// forgetAfter is how long a live playlist is kept without a viewer.
 	forgetAfter = 5 * time.Minute
 )
 
-// live is the live playlist of a stream. Its numbers rise with each media segment that leaves it, as players rely on them. It begins with the
-// time of the clock, so that one which is forgotten, or of an agent that was restarted, is followed by higher numbers.
+// live is the live playlist of a stream. Its numbers rise with each media segment that leaves it, as players rely on them. They begin with
+// the time of the clock, so that higher ones follow when the playlist was forgotten, or the agent restarted.
 type live struct {
 	used time.Time // guarded by Player.mu
 

@@ -64,8 +64,8 @@ func (m *Resource) Close() error {
 	return m.file.Close()
 }
 
-// Init returns what precedes the media of a recording: the description of its tracks. With tracks it is the one that a playlist means, also
-// where that recording was deleted, as long as a later one has the same.
+// Init returns what precedes the media of a recording: the description of its tracks. With tracks it is the one that a playlist means,
+// also where that recording was deleted, as long as a later one has the same.
 func (p *Player) Init(ctx context.Context, stream string, id layout.ID, tracks string) (*Resource, error) {
 	key := streams.KeyOf(stream, id)
 	list := p.store.SegmentsFrom(key, time.Time{}, time.Time{}, 1)
@@ -84,7 +84,7 @@ func (p *Player) Init(ctx context.Context, stream string, id layout.ID, tracks s
 	return nil, gone(segment.ErrNotFound)
 }
 
-// Part returns the media of a recording from the keyframe at start, since its first frame, up to that at end; with an end below 0 to its end.
+// Part returns the media of a recording from the keyframe at start, since its first frame, up to that at end; with UntilEnd to its end.
 func (p *Player) Part(ctx context.Context, stream string, id layout.ID, start, end time.Duration) (*Resource, error) {
 	info, err := p.find(streams.KeyOf(stream, id))
 	if err != nil {
@@ -256,7 +256,13 @@ func (m *Resource) layOut(key segment.Key, x *index, g *reading) error {
 	}
 	video, _ := mp4.NewTrack(videoID, x.video, false)
 	track := sample.NewTrack(video, x.video)
-	chunks = append(chunks, mp4.Chunk{Track: &track.Track, Samples: track.VideoSamples(frames, next, segment.GapAfter)})
+	samples := track.VideoSamples(frames, next, segment.GapAfter)
+	early := min(uint64(track.Early), samples[0].Time)
+	for i := range samples { // decoded earlier rather than presented later: with negative offsets ffmpeg delays the video
+		samples[i].Time -= early
+		samples[i].Offset += int32(early)
+	}
+	chunks = append(chunks, mp4.Chunk{Track: &track.Track, Samples: samples})
 	if len(g.sound) > 0 {
 		sound, _ := mp4.NewTrack(audioID, *x.audio, false)
 		track := sample.NewTrack(sound, *x.audio)

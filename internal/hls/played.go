@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mp4"
 )
 
-// played says which tracks of a recording are played, and how players are told.
+// played says which tracks of a recording are played, and how playlists describe them.
 type played struct {
 	video   mkv.Track
 	audio   *mkv.Track // nil: none

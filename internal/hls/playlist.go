@@ -170,7 +170,7 @@ type entries struct {
 	began bool
 }
 
-// add writes an entry, and before it what it has in addition to the one before. The tracks of its recording are described as those of
+// add writes an entry, and what distinguishes it from the previous one. The tracks of its recording are described as those of
 // another one, which has the same.
 func (w *entries) add(b *bytes.Buffer, g part, tracks segment.Key) {
 	const date = "2006-01-02T15:04:05.000Z"

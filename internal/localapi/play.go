@@ -42,6 +42,8 @@ func play(route hlshttp.Route) func(*Server, *request) (any, error) {
 		switch {
 		case !errors.As(err, &refusal):
 			return nil, err
+		case refusal.Missing && r.URL.Query().Has(hls.ParamSegment):
+			return nil, &Error{http.StatusNotFound, codeSegment, refusal.Text}
 		case refusal.Missing:
 			return nil, &Error{http.StatusNotFound, codeNoMedia, refusal.Text}
 		}

@@ -140,7 +140,7 @@ func parseQuery(route Route, r *http.Request) (q query, err error) {
 			return q, badQuery("%s is there twice", name)
 		}
 		if route.Params[i].set == nil {
-			continue // whoever serves it reads it
+			continue // its route reads it
 		}
 		if err := route.Params[i].set(&q, list[0]); err != nil {
 			return q, badQuery("%s %v", name, err)

@@ -1,5 +1,5 @@
-// Package hlshttp answers the requests of players of HLS: which there are, which parameters each has, and which fields its answer has. It must
-// not know where requests come from, nor who may make them.
+// Package hlshttp answers the requests of players of HLS: which there are, which parameters each has, and which fields its answer has. It
+// must not know where requests come from, nor who may make them.
 package hlshttp
 
 import (
@@ -52,11 +52,11 @@ type Route struct {
 // The parameters.
 var (
 	paramStream  = Param{hls.ParamStream, "The name of a stream that has recordings or is configured.", true}
-	paramFrom    = Param{hls.ParamFrom, "The earliest time, inclusive: RFC 3339, or milliseconds since 1970. Default: what is recorded now.", false}
+	paramFrom    = Param{hls.ParamFrom, "The earliest time: RFC 3339, or milliseconds since 1970. Default: what is recorded now.", false}
 	paramTo      = Param{hls.ParamTo, "The latest time, exclusive, at most 6 hours after `from`. Default: now.", false}
 	paramSegment = Param{hls.ParamSegment, "The `segment` of a list of segments.", true}
 	paramTracks  = Param{hls.ParamTracks, "Which tracks a playlist means: also those of a later segment will do.", false}
-	paramStart   = Param{hls.ParamStart, "Milliseconds from the start of the segment to a keyframe.", true}
+	paramStart   = Param{hls.ParamStart, "Milliseconds from the start of the segment to a keyframe. Default: 0.", false}
 	paramEnd     = Param{hls.ParamEnd, "The same of the keyframe that follows. Default: the end of the segment.", false}
 	paramAt      = Param{ParamAt, "A time, as `from`. Default: now.", false}
 )
@@ -73,7 +73,7 @@ func Routes() []Route {
 			[]Param{paramStream, paramSegment, paramTracks}, resource(initOf)},
 		{hls.NamePart, hls.TypeMedia, "The media of a segment from a keyframe to another one, as fragmented MP4.",
 			[]Param{paramStream, paramSegment, paramStart, paramEnd}, resource(partOf)},
-		{hls.NameFrame, hls.TypeMedia, "The newest keyframe, or the one before a time, as a movie of one frame.",
+		{hls.NameFrame, hls.TypeMedia, "The newest keyframe, or the last one up to a time, as a movie of one frame.",
 			[]Param{paramStream, paramAt}, resource(keyframeOf)},
 	}
 }
@@ -129,6 +129,9 @@ func keyframeOf(ctx context.Context, p *hls.Player, q Request) (*hls.Resource, e
 
 // offset reads a time within a segment.
 func offset(values url.Values, name string) (time.Duration, error) {
+	if !values.Has(name) {
+		return 0, nil
+	}
 	ms, err := strconv.ParseUint(values.Get(name), 10, 32)
 	if err != nil {
 		return 0, &hls.Refusal{Text: name + " must be milliseconds from the start of the segment"}

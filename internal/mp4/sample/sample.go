@@ -50,9 +50,9 @@ func NewTrack(t mp4.Track, media mkv.Track) *Track {
 // Started reports whether there was a frame.
 func (t *Track) Started() bool { return t.started }
 
-// VideoSamples computes the samples of frames of video, in the order of decoding. They are decoded at the times at which others are presented, and
-// all are presented later by the track's delay. next is when the first frame after them is decoded: leading pictures come before its keyframe.
-// It is 0 where that is not known; after more than gap nothing follows.
+// VideoSamples computes the samples of frames of video, in the order of decoding. They are decoded at the times at which others are
+// presented, and all are presented later by the track's delay. next is when the first frame after them is decoded: leading pictures come
+// before its keyframe. It is 0 where that is not known; what is more than gap away does not follow.
 func (t *Track) VideoSamples(frames []Frame, next, gap time.Duration) []mp4.Sample {
 	times := make([]int64, len(frames))
 	for i, f := range frames {

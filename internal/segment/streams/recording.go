@@ -41,7 +41,7 @@ func (r *Recording) Flush(size int64) { r.flushed.Store(size) }
 // Flushed returns how many bytes of the file a sync that begins now makes durable at least.
 func (r *Recording) Flushed() int64 { return r.flushed.Load() }
 
-// Sync records that so many bytes are durable.
+// Sync records how many bytes are durable.
 func (r *Recording) Sync(flushed int64) { r.synced.Store(max(flushed, r.synced.Load())) }
 
 // Synced returns how many bytes are durable at least.
