@@ -148,7 +148,7 @@ func Routes() []Route {
 			Params: []Param{paramAnyStream, paramFrom, paramTo, paramLimit},
 			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
 				"`limit` the newest."},
-	}, operations()...)
+	}, append(playRoutes(), operations()...)...)
 }
 
 // operations are the routes of those who may operate.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/patience"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
@@ -59,6 +60,7 @@ type Server struct {
 	listener *socket.Socket
 	http     *http.Server
 	now      func() time.Time
+	player   *hls.Player   // nil: there is no store
 	stall    time.Duration // see stallTimeout
 
 	eventStall, mediaStall, heartbeat time.Duration // see the constants
@@ -90,6 +92,9 @@ func NewServer(o Options) (*Server, error) {
 func newServer(o Options) *Server {
 	s := &Server{o: o, now: time.Now, stall: stallTimeout, running: make(map[running]int), eventStall: eventStall,
 		mediaStall: mediaStall, heartbeat: heartbeatEvery}
+	if o.Store != nil {
+		s.player = hls.New(o.Store, func() time.Time { return s.now() })
+	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// Pipe is a listener within the program: only who has it can connect.
+// Pipe is a listener within the program. Safe for concurrent use.
 type Pipe struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-// NewPipe returns a listener that is open.
+// NewPipe returns a Pipe that listens.
 func NewPipe() *Pipe { return &Pipe{conns: make(chan net.Conn), closed: make(chan struct{})} }
 
 // Dial connects to it.
