@@ -127,9 +127,10 @@ var answers = map[string]struct {
 	kind string
 	do   func(*Service, []byte) ([]byte, error)
 }{
-	kvsmodel.GetHLSStreamingSessionURL.Name: {"", (*Service).getHLSStreamingSessionURL},
-	kvsmodel.GetClip.Name:                   {"video/mp4", (*Service).getClip},
-	kvsmodel.GetMediaForFragmentList.Name:   {"video/webm", (*Service).getMediaForFragmentList},
+	kvsmodel.GetHLSStreamingSessionURL.Name:  {"", (*Service).getHLSStreamingSessionURL},
+	kvsmodel.GetDASHStreamingSessionURL.Name: {"", (*Service).getDASHStreamingSessionURL},
+	kvsmodel.GetClip.Name:                    {typeMP4, (*Service).getClip},
+	kvsmodel.GetMediaForFragmentList.Name:    {"video/webm", (*Service).getMediaForFragmentList},
 }
 
 // ProtocolOf is how an operation answers: with JSON or with media.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/dash"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/playable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
@@ -16,14 +17,17 @@ import (
 // timestampRange is a range of times, both of whose ends belong to it.
 type timestampRange struct{ StartTimestamp, EndTimestamp *awsapi.Epoch }
 
+// selector says which fragments a session has.
+type selector struct {
+	FragmentSelectorType string
+	TimestampRange       *timestampRange
+}
+
 // hlsRequest is the body of GetHLSStreamingSessionURL (API reference).
 type hlsRequest struct {
-	StreamName, StreamARN string
-	PlaybackMode          string
-	HLSFragmentSelector   *struct {
-		FragmentSelectorType string
-		TimestampRange       *timestampRange
-	}
+	StreamName, StreamARN                                        string
+	PlaybackMode                                                 string
+	HLSFragmentSelector                                          *selector
 	ContainerFormat, DiscontinuityMode, DisplayFragmentTimestamp string
 	Expires, MaxMediaPlaylistFragmentResults                     int
 }
@@ -62,7 +66,11 @@ func (s *Service) url(of session, info media.StreamInfo, now time.Time) (string,
 	if _, err := s.tracks(stored, of.First); err != nil {
 		return "", err
 	}
-	return s.o.Endpoint() + hlsPath + hls.MasterPlaylist + "?SessionToken=" + s.token(of), nil
+	root := hlsPath + hls.MasterPlaylist
+	if of.DASH {
+		root = dashPath + dash.Manifest
+	}
+	return s.o.Endpoint() + root + "?SessionToken=" + s.token(of), nil
 }
 
 // The limits of sessions (API reference).
@@ -103,10 +111,23 @@ const (
 
 // session is what the request asks for.
 func (in hlsRequest) session(now time.Time) (session, error) {
+	of := newSession(in.PlaybackMode, in.Expires, in.MaxMediaPlaylistFragmentResults, now)
+	of.TS, of.Gaps, of.Dates = in.ContainerFormat == inMPEGTS, in.DiscontinuityMode, in.DisplayFragmentTimestamp == always
+	err := of.choose(in.HLSFragmentSelector, "member HLSFragmentSelector", now)
+	if of.Gaps == "" {
+		of.Gaps = always
+		if of.By == byProducer {
+			of.Gaps = never
+		}
+	}
+	return of, err
+}
+
+// newSession is one that begins now, with the values of members that are left out.
+func newSession(mode string, expires, most int, now time.Time) session {
 	of := session{
-		Created: now.UnixMilli(), Mode: cmp.Or(in.PlaybackMode, modeLive), By: byServer, TS: in.ContainerFormat == inMPEGTS,
-		Gaps: in.DiscontinuityMode, Dates: in.DisplayFragmentTimestamp == always, Max: in.MaxMediaPlaylistFragmentResults,
-		Expires: now.Add(time.Duration(cmp.Or(in.Expires, defaultExpires)) * time.Second).UnixMilli(),
+		Created: now.UnixMilli(), Mode: cmp.Or(mode, modeLive), By: byServer, Max: most,
+		Expires: now.Add(time.Duration(cmp.Or(expires, defaultExpires)) * time.Second).UnixMilli(),
 	}
 	if of.Max == 0 {
 		of.Max = defaultLive
@@ -114,20 +135,19 @@ func (in hlsRequest) session(now time.Time) (session, error) {
 			of.Max = defaultOnDemand
 		}
 	}
+	return of
+}
+
+// choose takes the timestamps that count and the range.
+func (of *session) choose(f *selector, where string, now time.Time) error {
 	var given *timestampRange
-	if f := in.HLSFragmentSelector; f != nil {
+	if f != nil {
 		of.By, given = cmp.Or(f.FragmentSelectorType, byServer), f.TimestampRange
 		if of.Mode != modeLive && f.FragmentSelectorType == "" {
-			return of, invalid("member HLSFragmentSelector.FragmentSelectorType", "FragmentSelectorType is required if PlaybackMode is %s", of.Mode)
+			return invalid(where+".FragmentSelectorType", "FragmentSelectorType is required if PlaybackMode is %s", of.Mode)
 		}
 	}
-	if of.Gaps == "" {
-		of.Gaps = always
-		if of.By == byProducer {
-			of.Gaps = never
-		}
-	}
-	return of, of.setRange(given, "member HLSFragmentSelector.TimestampRange", now)
+	return of.setRange(given, where+".TimestampRange", now)
 }
 
 // longestRange is how far apart the ends of a range may be (API reference, EndTimestamp).
@@ -174,7 +194,7 @@ func (of *session) begin(stored []Fragment, now time.Time) error {
 	switch {
 	case of.Mode != modeLive:
 		if list = of.archived(stored); len(list) == 0 {
-			return noFragments("member HLSFragmentSelector.TimestampRange", "none starts within the range")
+			return noFragments("the TimestampRange", "none starts within the range")
 		}
 	case now.Sub(newest.Server) > liveWindow:
 		return noFragments("the stream", "none arrived in the last 30 seconds")
@@ -182,6 +202,9 @@ func (of *session) begin(stored []Fragment, now time.Time) error {
 		list = list[max(0, len(list)-of.Max):]
 	}
 	of.First, of.Zero = list[0].Number, of.at(list[0]).UnixMilli()
+	for _, length := range list.lengths()[:min(of.Max, len(list))] {
+		of.Shown += length.Milliseconds()
+	}
 	return nil
 }
 

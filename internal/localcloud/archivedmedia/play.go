@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/dash"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/playable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
@@ -14,11 +15,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
-// hlsPath is in front of the names of a session's resources.
-const hlsPath = "/hls/v1/"
+// hlsPath and dashPath are in front of the names of a session's resources.
+const (
+	hlsPath  = "/hls/v1/"
+	dashPath = "/dash/v1/"
+)
 
 // IsSession reports whether a path is that of a session's resources.
-func IsSession(path string) bool { return strings.HasPrefix(path, hlsPath) }
+func IsSession(path string) bool {
+	return strings.HasPrefix(path, hlsPath) || strings.HasPrefix(path, dashPath)
+}
 
 // resource is one that players ask for.
 type resource struct {
@@ -27,13 +33,20 @@ type resource struct {
 	read      func(*play) ([]byte, error)
 }
 
+// resources are all that sessions have, by path.
 var resources = map[string]resource{
-	hls.MasterPlaylist: {"GetHLSMasterPlaylist", hls.ContentType, (*play).master},
-	hls.MediaPlaylist:  {"GetHLSMediaPlaylist", hls.ContentType, (*play).media},
-	hls.InitFragment:   {"GetMP4InitFragment", "video/mp4", (*play).initFragment},
-	hls.MediaFragment:  {"GetMP4MediaFragment", "video/mp4", (*play).mediaFragment},
-	hls.TSFragment:     {"GetTSFragment", "video/MP2T", (*play).tsFragment},
+	hlsPath + hls.MasterPlaylist:  {"GetHLSMasterPlaylist", hls.ContentType, (*play).master},
+	hlsPath + hls.MediaPlaylist:   {"GetHLSMediaPlaylist", hls.ContentType, (*play).media},
+	hlsPath + hls.InitFragment:    {"GetMP4InitFragment", typeMP4, (*play).initFragment},
+	hlsPath + hls.MediaFragment:   {"GetMP4MediaFragment", typeMP4, (*play).mediaFragment},
+	hlsPath + hls.TSFragment:      {"GetTSFragment", "video/MP2T", (*play).tsFragment},
+	dashPath + dash.Manifest:      {"GetDASHManifest", dash.ContentType, (*play).manifest},
+	dashPath + dash.InitFragment:  {"GetMP4InitFragment", typeMP4, (*play).initFragment},
+	dashPath + dash.MediaFragment: {"GetMP4MediaFragment", typeMP4, (*play).mediaFragment},
 }
+
+// typeMP4 is the content type of MP4.
+const typeMP4 = "video/mp4"
 
 // play is a request of a player.
 type play struct {
@@ -50,7 +63,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := calls.Of(r.Context())
 	call.Service, call.Operation = awsapi.KVS, "request of a session"
 	w.Header().Set("Access-Control-Allow-Origin", "*") // players are pages of anybody
-	found, known := resources[strings.TrimPrefix(r.URL.Path, hlsPath)]
+	found, known := resources[r.URL.Path]
 	var body []byte
 	err := error(awsapi.UnknownOperation(strings.TrimPrefix(r.URL.Path, "/")))
 	if known {
@@ -71,7 +84,7 @@ func (s *Service) serve(what resource, call *calls.Call, r *http.Request) ([]byt
 	token := r.URL.Query().Get("SessionToken")
 	of, ok := s.open(token)
 	switch {
-	case !ok:
+	case !ok || of.DASH != strings.HasPrefix(r.URL.Path, dashPath):
 		return nil, awsapi.Forbidden(kvsmodel.NotAuthorized, "SessionToken", "Streaming session token is invalid")
 	case of.expired(s.o.Now()):
 		return nil, awsapi.Forbidden(kvsmodel.NotAuthorized, "SessionToken", "Streaming session token is expired")
@@ -114,12 +127,9 @@ func (p *play) master() ([]byte, error) {
 	case len(tracks) > 1:
 		m.Audio = tracks[1].Number
 	}
-	for i := w.from; i < w.to; i++ {
-		f := w.all[i]
-		m.Bandwidth = max(m.Bandwidth, int64(float64(f.Bytes*8)/w.lengths[i].Seconds()))
-		if f.Frames > 1 && m.FrameRate == 0 && tracks[0].Video {
-			m.FrameRate = float64(f.Frames) / w.lengths[i].Seconds()
-		}
+	m.Bandwidth = w.bandwidth()
+	if tracks[0].Video {
+		m.FrameRate = w.frameRate()
 	}
 	return []byte(m.String()), nil
 }
@@ -179,19 +189,35 @@ func (p *play) initFragment() ([]byte, error) {
 	return track.Init()
 }
 
-// fragment finds that of the request, and when it begins in the session.
-func (p *play) fragment() (f Fragment, at int, after, length time.Duration, err error) {
+// placed is a fragment at its place in a session.
+type placed struct {
+	Fragment
+	at            int           // in the selection
+	after, length time.Duration // since the start of the session
+}
+
+// fragment finds that of the request.
+func (p *play) fragment() (placed, error) {
 	w, err := p.window()
 	if err != nil {
-		return f, 0, 0, 0, err
+		return placed{}, err
 	}
-	at = w.all[:w.to].index(p.request.URL.Query().Get("FragmentNumber"))
+	name, at := "FragmentNumber", -1
+	if p.session.DASH {
+		name = "SequenceNumber"
+		at = w.inSequence(p.request.URL.Query().Get(name))
+	} else {
+		at = w.all[:w.to].index(p.request.URL.Query().Get(name))
+	}
 	if at < 0 || !p.info.Retains(w.all[at], p.service.o.Now()) {
-		return f, 0, 0, 0, awsapi.Errorf(http.StatusNotFound, kvsmodel.ResourceNotFound, "FragmentNumber",
+		return placed{}, awsapi.Errorf(http.StatusNotFound, kvsmodel.ResourceNotFound, name,
 			"The fragment is not one of the session, or no longer retained.")
 	}
-	f = w.all[at]
-	return f, at, p.session.at(f).Sub(time.UnixMilli(p.session.Zero)), w.lengths[at], p.sameTracks(f)
+	f := placed{Fragment: w.all[at], at: at, after: p.session.at(w.all[at]).Sub(time.UnixMilli(p.session.Zero)), length: w.lengths[at]}
+	if p.session.DASH {
+		f.after = w.start(at)
+	}
+	return f, p.sameTracks(f.Fragment)
 }
 
 func (p *play) mediaFragment() ([]byte, error) {
@@ -199,17 +225,17 @@ func (p *play) mediaFragment() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, at, after, length, err := p.fragment()
+	f, err := p.fragment()
 	if err != nil {
 		return nil, err
 	}
 	files := p.service.o.Store.Reader()
 	defer files.Close()
-	samples, err := track.Samples(files, f)
+	samples, err := track.Samples(files, f.Fragment)
 	if err != nil {
 		return nil, err
 	}
-	return track.Part(samples, uint32(at+1), after, length)
+	return track.Part(samples, uint32(f.at+1), f.after, f.length)
 }
 
 func (p *play) tsFragment() ([]byte, error) {
@@ -217,13 +243,13 @@ func (p *play) tsFragment() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, _, after, _, err := p.fragment()
+	f, err := p.fragment()
 	if err != nil {
 		return nil, err
 	}
 	files := p.service.o.Store.Reader()
 	defer files.Close()
-	return tracks.TransportStream(files, f, after)
+	return tracks.TransportStream(files, f.Fragment, f.after)
 }
 
 // sameTracks checks that a fragment has the tracks with which the session began.

@@ -15,20 +15,17 @@ type selection []Fragment
 // compareNumbers compares two fragment numbers: decimal, without leading zeros.
 func compareNumbers(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
 
-// archived selects what an ON_DEMAND or LIVE_REPLAY session plays of the fragments that are stored: those that start within its
-// range, by time. Of those that start at the same time by the producer, the newest one is played. A session ON_DEMAND has what
-// was stored when it began; one of LIVE_REPLAY also has what arrived since.
+// archived selects what an ON_DEMAND session plays of the fragments that are stored, and what a LIVE_REPLAY session begins with:
+// those that start within its range and were stored when it began, by time. Of those that start at the same time by the producer,
+// the newest one is played.
 func (of session) archived(stored []Fragment) selection {
 	var list selection
 	for _, f := range stored {
-		known := of.Mode == modeReplay || compareNumbers(f.Number, of.Last) <= 0
-		if known && of.within(f) {
+		if compareNumbers(f.Number, of.Last) <= 0 && of.within(f) {
 			list = append(list, f)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Fragment) int {
-		return cmp.Or(of.at(a).Compare(of.at(b)), compareNumbers(a.Number, b.Number))
-	})
+	slices.SortStableFunc(list, of.compare)
 	if of.By != byProducer {
 		return list
 	}
@@ -41,6 +38,45 @@ func (of session) archived(stored []Fragment) selection {
 		unique = append(unique, f)
 	}
 	return unique
+}
+
+// compare orders fragments by their time, and those of the same time by arrival.
+func (of session) compare(a, b Fragment) int {
+	return cmp.Or(of.at(a).Compare(of.at(b)), compareNumbers(a.Number, b.Number))
+}
+
+// replayed selects what a LIVE_REPLAY session plays, and how many of these it shows now: as many as a playlist holds when it
+// begins, and each further one when its own length has passed since the one in front of it. What arrives later is played where
+// its place was not yet shown; what was shown stays as it was.
+func (of session) replayed(stored []Fragment, now time.Time) (list selection, shown int) {
+	list = of.archived(stored)
+	shown = min(of.Max, len(list))
+	due := time.UnixMilli(of.Created) // of the last one that is shown
+	advance := func(to time.Time) {
+		for shown < len(list) {
+			next := due.Add(length(list[shown], nil))
+			if next.After(to) {
+				return
+			}
+			due, shown = next, shown+1
+		}
+	}
+	for _, f := range stored {
+		if compareNumbers(f.Number, of.Last) <= 0 || !of.within(f) {
+			continue
+		}
+		advance(f.Server)
+		at, _ := slices.BinarySearchFunc(list, f, of.compare)
+		same := of.By == byProducer && at > 0 && list[at-1].Producer.Equal(f.Producer)
+		switch {
+		case same && at-1 >= shown:
+			list[at-1] = f
+		case !same && at >= shown:
+			list = slices.Insert(list, at, f)
+		}
+	}
+	advance(now)
+	return list, shown
 }
 
 // live selects what a LIVE session plays, from its first fragment on: fragments in the order of arrival, without those that are not
@@ -107,6 +143,24 @@ type window struct {
 	ended   bool
 }
 
+// bandwidth is how many bits a second the densest fragment has of those that are shown.
+func (w window) bandwidth() (most int64) {
+	for i := w.from; i < w.to; i++ {
+		most = max(most, int64(float64(w.all[i].Bytes*8)/w.lengths[i].Seconds()))
+	}
+	return most
+}
+
+// frameRate is that of the first fragment with several frames; 0 = there is none.
+func (w window) frameRate() float64 {
+	for i := w.from; i < w.to; i++ {
+		if w.all[i].Frames > 1 {
+			return float64(w.all[i].Frames) / w.lengths[i].Seconds()
+		}
+	}
+	return 0
+}
+
 // window selects what the playlist of a session shows.
 func (of session) window(stored []Fragment, now time.Time) window {
 	w := window{}
@@ -116,8 +170,7 @@ func (of session) window(stored []Fragment, now time.Time) window {
 		w.all = w.all[:min(of.Max, len(w.all))]
 		w.to, w.ended = len(w.all), true
 	case modeReplay:
-		w.all = of.archived(stored)
-		w.to = of.replayed(w.all, now)
+		w.all, w.to = of.replayed(stored, now)
 		w.ended = of.End != 0 && now.UnixMilli() > of.End && w.to == len(w.all)
 		w.from = max(0, w.to-of.Max)
 	default:
@@ -127,20 +180,6 @@ func (of session) window(stored []Fragment, now time.Time) window {
 	}
 	w.lengths = w.all.lengths()
 	return w
-}
-
-// replayed is how many fragments a LIVE_REPLAY session shows: as many as a playlist holds when it begins, and each further one
-// when its own length has passed since the one in front of it.
-func (of session) replayed(all selection, now time.Time) int {
-	shown := min(of.Max, len(all))
-	passed := now.Sub(time.UnixMilli(of.Created))
-	for i := shown; i < len(all); i++ {
-		if passed -= length(all[i], nil); passed < 0 {
-			break
-		}
-		shown++
-	}
-	return shown
 }
 
 // apart is by how much two times may differ before there is a discontinuity (API reference, DiscontinuityMode).

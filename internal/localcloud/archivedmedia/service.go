@@ -62,7 +62,8 @@ func New(o Options) (*Service, error) {
 
 // perSecond is how many calls a second one stream takes (quotas, archived media).
 var perSecond = map[string]int{
-	kvsmodel.GetHLSStreamingSessionURL.Name: 25, kvsmodel.GetClip.Name: 5, kvsmodel.GetMediaForFragmentList.Name: 5,
+	kvsmodel.GetHLSStreamingSessionURL.Name: 25, kvsmodel.GetDASHStreamingSessionURL.Name: 25,
+	kvsmodel.GetClip.Name: 5, kvsmodel.GetMediaForFragmentList.Name: 5,
 }
 
 // Has reports whether an operation is one of this package.

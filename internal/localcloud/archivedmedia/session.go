@@ -38,13 +38,16 @@ type session struct {
 	Start   int64  `json:"f,omitempty"`
 	End     int64  `json:"t,omitempty"` // 0 = none
 	TS      bool   `json:"ts,omitempty"`
-	Gaps    string `json:"d"` // DiscontinuityMode
-	Dates   bool   `json:"p,omitempty"`
+	DASH    bool   `json:"h,omitempty"`
+	Gaps    string `json:"d,omitempty"`  // HLS: DiscontinuityMode
+	Dates   bool   `json:"p,omitempty"`  // DisplayFragmentTimestamp
+	Numbers bool   `json:"fn,omitempty"` // DASH: DisplayFragmentNumber
 	Max     int    `json:"n"`
-	First   string `json:"a"` // number of the fragment at which the session begins
-	Zero    int64  `json:"o"` // when that one begins, by the timestamps that count
-	Since   int64  `json:"r"` // server timestamp of the oldest fragment that was retained when the session began
-	Last    string `json:"z"` // the number of the newest one then
+	First   string `json:"a"`           // number of the fragment at which the session begins
+	Zero    int64  `json:"o"`           // when that one begins, by the timestamps that count
+	Shown   int64  `json:"l,omitempty"` // how long the fragments are that it shows when it begins, in ms
+	Since   int64  `json:"r"`           // server timestamp of the oldest fragment that was retained when the session began
+	Last    string `json:"z"`           // the number of the newest one then
 }
 
 func newSeal(key []byte) (cipher.AEAD, error) {

@@ -20,6 +20,10 @@ var (
 	hlsSelector = structure("HLSFragmentSelector",
 		may("FragmentSelectorType", oneOf("HLSFragmentSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),
 		may("TimestampRange", structure("HLSTimestampRange", may("StartTimestamp", timestamp), may("EndTimestamp", timestamp))))
+
+	dashSelector = structure("DASHFragmentSelector",
+		may("FragmentSelectorType", oneOf("DASHFragmentSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),
+		may("TimestampRange", structure("DASHTimestampRange", may("StartTimestamp", timestamp), may("EndTimestamp", timestamp))))
 )
 
 // The ways of reading.
@@ -46,6 +50,15 @@ var (
 		may("MaxMediaPlaylistFragmentResults", whole("HLSMaxResults", 1, 5000)),
 	), declared(ResourceNotFound, NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate)}
 
+	GetDASHStreamingSessionURL = &Operation{"GetDASHStreamingSessionURL", "/getDASHStreamingSessionURL", stream(
+		may("PlaybackMode", oneOf("DASHPlaybackMode", "LIVE", "LIVE_REPLAY", "ON_DEMAND")),
+		may("DisplayFragmentTimestamp", oneOf("DASHDisplayFragmentTimestamp", "ALWAYS", "NEVER")),
+		may("DisplayFragmentNumber", oneOf("DASHDisplayFragmentNumber", "ALWAYS", "NEVER")),
+		may("DASHFragmentSelector", dashSelector),
+		may("Expires", expires),
+		may("MaxManifestFragmentResults", whole("DASHMaxResults", 1, 5000)),
+	), declared(ResourceNotFound, NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate)}
+
 	GetClip = &Operation{"GetClip", "/getClip", stream(must("ClipFragmentSelector", clipSelector)), declared(ResourceNotFound,
 		NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate, InvalidMediaFrame)}
 
@@ -54,4 +67,4 @@ var (
 )
 
 // Archived are the operations of archived media that localcloud has.
-var Archived = []*Operation{ListFragments, GetHLSStreamingSessionURL, GetClip, GetMediaForFragmentList}
+var Archived = []*Operation{ListFragments, GetHLSStreamingSessionURL, GetDASHStreamingSessionURL, GetClip, GetMediaForFragmentList}

@@ -7,16 +7,16 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
 )
 
-// timescale is the ticks of a second in MP4.
-const timescale = 90_000
+// Timescale is the ticks of a second in MP4.
+const Timescale = 90_000
 
-// ticks is a time in MP4, rounded down.
-func ticks(d time.Duration) int64 { return d.Microseconds() * (timescale / 1000) / 1000 }
+// Ticks is a time in MP4, rounded down.
+func Ticks(d time.Duration) int64 { return d.Microseconds() * (Timescale / 1000) / 1000 }
 
 // Init returns the initialization fragment of the track: its ftyp and moov.
 func (t *Track) Init() ([]byte, error) {
 	var out seekablebuffer.Buffer
-	init := fmp4.Init{Tracks: []*fmp4.InitTrack{{ID: 1, TimeScale: timescale, Codec: t.Codec}}}
+	init := fmp4.Init{Tracks: []*fmp4.InitTrack{{ID: 1, TimeScale: Timescale, Codec: t.Codec}}}
 	if err := init.Marshal(&out); err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func (t *Track) Init() ([]byte, error) {
 // begins before its session is put there too.
 func (t *Track) Part(samples []Sample, number uint32, after, length time.Duration) ([]byte, error) {
 	wait := samples[0].PTS - samples[0].DTS
-	track := &fmp4.PartTrack{ID: 1, BaseTime: uint64(max(0, ticks(after+samples[0].PTS)))}
+	track := &fmp4.PartTrack{ID: 1, BaseTime: uint64(max(0, Ticks(after+samples[0].PTS)))}
 	for i, s := range samples {
 		next := length
 		if i+1 < len(samples) {
@@ -36,7 +36,7 @@ func (t *Track) Part(samples []Sample, number uint32, after, length time.Duratio
 		}
 		at := s.DTS + wait
 		track.Samples = append(track.Samples, &fmp4.Sample{
-			Duration: uint32(max(0, ticks(next)-ticks(at))), PTSOffset: int32(ticks(s.PTS) - ticks(at)),
+			Duration: uint32(max(0, Ticks(next)-Ticks(at))), PTSOffset: int32(Ticks(s.PTS) - Ticks(at)),
 			IsNonSyncSample: !s.Key, Payload: s.Data,
 		})
 	}

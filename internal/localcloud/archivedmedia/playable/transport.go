@@ -60,7 +60,7 @@ func (t *Track) inTransportStream() mpegts.Codec {
 }
 
 func (t *Track) write(w *mpegts.Writer, to *mpegts.Track, s Sample, after time.Duration) error {
-	pts, dts := ticks(after+s.PTS), ticks(after+s.DTS)
+	pts, dts := Ticks(after+s.PTS), Ticks(after+s.DTS)
 	switch codec := t.Codec.(type) {
 	case *mp4.CodecH264:
 		return w.WriteH264(to, pts, dts, s.units(codec.SPS, codec.PPS))
