@@ -139,6 +139,9 @@ func parseQuery(route Route, r *http.Request) (q query, err error) {
 		case len(list) > 1:
 			return q, badQuery("%s is there twice", name)
 		}
+		if route.Params[i].set == nil {
+			continue // its route reads it
+		}
 		if err := route.Params[i].set(&q, list[0]); err != nil {
 			return q, badQuery("%s %v", name, err)
 		}
