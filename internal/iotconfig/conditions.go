@@ -28,8 +28,8 @@ func WithoutMQTT(why string, within time.Duration) string {
 
 // WithoutThing says what it means that the hub is not a thing of AWS IoT, and why not.
 func WithoutThing(why string) string {
-	return fmt.Sprintf("The hub is not a thing of AWS IoT (%s), which cameras of AWS IoT SiteWise do not need: edge configurations and messages "+
-		"of the cloud are not used, and requests over AWS IoT SiteWise are found within 10 s.", why)
+	return fmt.Sprintf("The hub is not a thing of AWS IoT (%s), which cameras of AWS IoT SiteWise do not need: edge configurations and "+
+		"messages of the cloud are not used, and requests over AWS IoT SiteWise are found within 10 s.", why)
 }
 
 // ReportNoThing says so in place of a Client.
