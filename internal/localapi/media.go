@@ -126,7 +126,7 @@ func (s *Server) getMedia(r *request) (any, error) {
 		r.w.Header().Set("Content-Type", mediaTypes[r.format])
 		return nil, nil
 	}
-	r.w.stall = max(r.w.stall, s.mediaStall)
+	r.w.Stall = max(r.w.Stall, s.mediaStall)
 	wantsTrailer := strings.Contains(strings.ToLower(r.Header.Get("TE")), "trailers")
 	out := &mediaStream{w: r.w, begin: func() {
 		r.w.Header().Set("Content-Type", mediaTypes[r.format])

@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 )
 
 // request is a request that its peer may make, with the whole of its body.
 type request struct {
 	*http.Request
 	query
-	w    *timedWriter
+	w    *socket.Answer
 	body []byte
 }
 

@@ -158,7 +158,7 @@ func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.serving.Done()
-	timed := &timedWriter{w, http.NewResponseController(w), s.stall}
+	timed := socket.NewAnswer(w, s.stall)
 	answer, err := s.checked(route, timed, r)
 	switch {
 	case err != nil:
@@ -169,7 +169,7 @@ func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
 }
 
 // checked serves a request whose right and parameters are as the route wants them.
-func (s *Server) checked(route Route, w *timedWriter, r *http.Request) (answer any, err error) {
+func (s *Server) checked(route Route, w *socket.Answer, r *http.Request) (answer any, err error) {
 	right, _ := r.Context().Value(rightKey{}).(Right)
 	if right < route.Right {
 		return nil, &Error{http.StatusForbidden, codeRights,
@@ -273,19 +273,3 @@ func (s *Server) writeJSON(w http.ResponseWriter, value any) {
 		s.o.Log.Debug("client of the local API disconnected", zap.Error(err))
 	}
 }
-
-// timedWriter is an answer whose reader may stall for so long and no longer.
-type timedWriter struct {
-	http.ResponseWriter
-	connection *http.ResponseController
-	stall      time.Duration
-}
-
-// Write implements io.Writer.
-func (w *timedWriter) Write(p []byte) (int, error) {
-	_ = w.connection.SetWriteDeadline(time.Now().Add(w.stall))
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap returns what http.ResponseController acts on.
-func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
