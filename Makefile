@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help player test-player build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
+.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -84,8 +84,9 @@ test-image: ## build the image with buildah, and run version, check, a demo and 
 test-arm: dist ## install the arm64 and armhf packages and run their programs, under qemu (root, Debian: qemu-user-static)
 	deploy/debian/test-foreign dist/kvs-edge-agent_*_arm64.deb dist/kvs-edge-agent_*_armhf.deb
 
-docs: ## what is generated from the code: docs/settings.md, the man page, shell completions
+docs: ## what is generated from the code: docs/settings.md, the man page, shell completions, the numbers of docs/testing.md
 	$(GO) run $(MAIN) generate-docs docs deploy/generated
+	$(GO) run ./deploy/testing
 
 changelog: ## CHANGELOG.md, from the entries in changelog/
 	@mkdir -p bin
@@ -118,6 +119,14 @@ player: ## AWS's own video player, which tests run against the local cloud, into
 	  cd .ci/player && { cmp -s package-lock.json node_modules/installed-from || \
 	  { npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/installed-from; }; }
 
+web-tools: ## axe-core and TypeScript, with which tests examine the web pages, into .ci/web/node_modules
+	@if ! command -v npm >/dev/null; then echo "npm is not installed: axe-core and TypeScript are left out"; exit 0; fi; \
+	  cd .ci/web && { cmp -s package-lock.json node_modules/installed-from || \
+	  { npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/installed-from; }; }
+
+test-web: web-tools ## the web pages in Chromium, with axe-core and TypeScript
+	$(GO) test -count 1 ./internal/web/...
+
 test-player: player ## what AWS's own video player finds of uploaded media, compared with what is stored
 	$(GO) test -count 1 -run '^TestAWSsPlayer' ./internal/localcloud
 
@@ -133,7 +142,7 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
 
 check: TESTMODE = -race -p 2
-check: tools player lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
+check: tools player web-tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- $(TESTMODE) $(TESTFLAGS)
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(MAKE) test-roots TESTMODE='$(TESTMODE)'
 	@$(MAKE) proofs

@@ -89,7 +89,7 @@ func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
 		return err
 	}
 	if o.keep && ctx.Err() == nil {
-		d.printPlayground()
+		d.printPlayground(ctx)
 		select {
 		case <-ctx.Done():
 			d.say("stopped; everything is kept in %s", d.dir)

@@ -83,6 +83,9 @@ func (d *demo) agentEnv() []string {
 		settings.EnvFragmentDuration + "=" + fragment.Min.String(), // as soon as recorded
 		settings.EnvAudio + "=" + string(settings.AudioOn),         // all that is recorded is compared with the cloud's copy
 	}
+	if d.options.keep {
+		env = append(env, settings.EnvWebAddress+"=127.0.0.1:0")
+	}
 	for _, v := range d.cloud.AgentEnv(demoThing) {
 		env = append(env, v.String())
 	}

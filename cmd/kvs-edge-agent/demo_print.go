@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/web/signin"
 )
 
 func (d *demo) print(r *report, snapshot status.Snapshot) error {
@@ -65,11 +68,15 @@ func programName() string {
 }
 
 // printPlayground says what one can do while everything stays up.
-func (d *demo) printPlayground() {
+func (d *demo) printPlayground(ctx context.Context) {
 	if d.camera != nil {
 		if err := d.camera.Plug(); err != nil {
 			d.say("the fake camera cannot be plugged in again: %s", err)
 		}
+	}
+	if link, err := localapi.NewClient(d.agent.socket).WebLink(ctx, localapi.WebLinkRequest{Role: string(signin.Operate)}); err == nil {
+		fmt.Fprintf(d.out, "\nThe hub's web pages, for a browser on this machine; the link works once, within 5 minutes:\n\n  %s%s\n", link.URL,
+			link.Path)
 	}
 	if url, err := d.cloud.PlaybackURL(demoStream); err == nil {
 		fmt.Fprintf(d.out, "\nWhat is in the cloud, for 12 hours, for players that do not check its certificate, such as ffplay:\n\n  %s\n", url)
@@ -89,6 +96,7 @@ func (d *demo) printPlayground() {
 	socket, dir := shellQuoted(d.agent.socket), shellQuoted(d.recordings())
 	for _, command := range []string{
 		"status --socket " + socket,
+		"web --role operate --socket " + socket,
 		"segments --dir " + dir,
 		"verify --dir " + dir,
 		"export --dir " + dir + " --stream " + demoStream + " --last 10s " + shellQuoted(filepath.Join(d.dir, "out.mkv")),

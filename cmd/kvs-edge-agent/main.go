@@ -90,6 +90,7 @@ func newRootCommand() *cobra.Command {
 		newHoldCommand(),
 		newEventCommand(),
 		newEventsCommand(),
+		newWebCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),
 		newFakecamCommand(),

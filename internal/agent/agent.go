@@ -143,6 +143,9 @@ func (a *Agent) serve() (err error) {
 	brief := *a.collector
 	brief.Forecast, brief.Policy = nil, nil // they walk the store
 	a.changes = changes.New(changes.Options{Snapshot: brief.Snapshot, Watch: a.health.Watch, Now: time.Now})
+	if err := a.newWeb(); err != nil {
+		return err
+	}
 	a.api, err = localapi.NewServer(localapi.Options{
 		Socket: a.settings().Socket, Component: a.health.Component("", health.JobAPI), Log: a.log,
 		Agent: a.served(), Store: a.store, Uploads: a.uploads(),
@@ -154,7 +157,7 @@ func (a *Agent) serve() (err error) {
 func (a *Agent) served() localapi.Agent {
 	served := localapi.Agent{
 		Snapshot: a.collector.Snapshot, Changes: a.changes, Configured: a.streams.names, Metrics: a.export.handler,
-		Settings:     func() []localapi.Setting { return a.settings().Table(a.o.Initial.Lookup) },
+		Settings:     a.settingsTable,
 		ReadSecrets:  func() { a.config.cameras.ReadNow() },
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
@@ -166,6 +169,9 @@ func (a *Agent) served() localapi.Agent {
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel
+	}
+	if a.web != nil {
+		served.WebLink, served.SetWebPassword = a.web.Link, a.web.SetPassword
 	}
 	return served
 }
@@ -295,6 +301,9 @@ func (a *Agent) tasks() []func(context.Context) error {
 	if a.tiers != nil {
 		list = append(list, a.supervised("Reading the storage tiers", health.JobCloud, a.tiers.Run),
 			a.supervised("Counting what the line is used for", health.JobCloud, a.meter.Run))
+	}
+	if a.web != nil {
+		list = append(list, a.supervised("The web pages", health.JobAPI, a.web.Run))
 	}
 	if a.o.ReloadRequests != nil {
 		list = append(list, a.supervised("Reloading the settings", health.JobSettings, a.reloadOnRequest))

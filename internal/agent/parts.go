@@ -33,6 +33,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/tier"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
+	"github.com/kvs-edge/kvs-edge-agent/internal/web"
 )
 
 // Options are what an Agent needs beside its settings.
@@ -88,6 +89,7 @@ type Agent struct {
 	collector   *status.Collector
 	changes     *changes.Feed
 	api         *localapi.Server
+	web         *web.Server // nil where no address is set
 	systemd     systemd
 	freezes     *freeze.Watch
 

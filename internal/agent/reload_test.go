@@ -142,6 +142,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	h := newRig(t)
 	h.Env[settings.EnvGreengrassRoot] = "" // or the machine's own would count
 	h.withStreamFiles()                    // without which there must be a cloud
+	h.Env[settings.EnvWebCert], h.Env[settings.EnvWebKey] = h.Env[settings.EnvCoreCert], h.Env[settings.EnvCorePrivateKey]
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
 	media := filepath.Join(h.Dir, "media")
 	must(t, os.MkdirAll(media, 0o755))
@@ -174,7 +175,8 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvCredentialEndpoint: {value: "other.example"}, settings.EnvDataEndpoint: {value: "other.example"},
 		settings.EnvCACert: {value: copyOf(t, ca)}, settings.EnvCoreCert: {value: cert}, settings.EnvCorePrivateKey: {value: key},
 		settings.EnvRecordingDirectory: {value: "/elsewhere"}, settings.EnvStateDirectory: {value: "/elsewhere"},
-		settings.EnvSocket:           {value: "/elsewhere"},
+		settings.EnvSocket:     {value: "/elsewhere"},
+		settings.EnvWebAddress: {value: "127.0.0.1:0"}, settings.EnvWebCert: {value: cert}, settings.EnvWebKey: {value: key},
 		settings.EnvStreamsDirectory: {value: "/elsewhere"}, settings.EnvCloud: {value: "off"},
 		settings.EnvSiteWiseHub: {value: "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10"}, settings.EnvSiteWiseRetention: {value: "24"},
 		settings.EnvAccountID: {value: "999999999999"}, settings.EnvCABundle: {value: copyOf(t, ca)},

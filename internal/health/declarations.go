@@ -130,6 +130,8 @@ var Declarations = []Declaration{
 	// The hub itself.
 	{"hub-frozen", Degraded, SystemError, "Hub did not run", anchorAgent, []string{JobAPI}},
 	// Metrics, settings and the local API.
+	{"web-address", Degraded, UserError, "Web pages cannot be served", anchorAgent, []string{JobAPI}},
+	{"web-certificate", Degraded, UserError, "Certificate of the web pages cannot be used", anchorAgent, []string{JobAPI}},
 	{"local-api", Degraded, UserError, "Socket of the local API is gone", anchorAgent, []string{JobAPI}},
 	{"metrics-denied", Degraded, "", "No permission to send metrics", anchorDisk, []string{JobMetrics}},
 	{"metrics-refused", Info, SystemError, "Metrics are refused by CloudWatch", anchorDisk, []string{JobMetrics}},

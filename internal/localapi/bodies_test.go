@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/patience"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -31,7 +32,7 @@ func postInTime(t *testing.T, url, body string) (resp *http.Response) {
 func TestBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	served := make(chan string, 10)
-	server := httptest.NewServer(wholeBodies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(patience.WholeBodies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		served <- string(body)
 		select { // an answer may last longer than a body may take
@@ -40,7 +41,7 @@ func TestBodiesAreBounded(t *testing.T) {
 		case <-time.After(300 * time.Millisecond):
 		}
 		fmt.Fprint(w, "done")
-	}), 100*time.Millisecond))
+	}), maxBody, 100*time.Millisecond, refuseBody))
 	t.Cleanup(server.Close)
 
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())

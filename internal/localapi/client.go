@@ -7,17 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -50,7 +46,7 @@ func newClient(socket string, dial func(ctx context.Context) (net.Conn, error)) 
 }
 
 // ErrNotRunning means that nobody answers on the socket.
-var ErrNotRunning = errors.New("no agent is running")
+var ErrNotRunning = socket.ErrNotRunning
 
 // Status fetches the snapshot. It fails with ErrNotRunning when there is no agent.
 func (c *Client) Status(ctx context.Context) (s status.Snapshot, err error) {
@@ -85,6 +81,30 @@ func (c *Client) LogLevel(ctx context.Context) (string, error) {
 func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) {
 	answer, err := c.call(ctx, http.MethodPut, pathLogLevel, level)
 	return strings.TrimSpace(string(answer)), err
+}
+
+// WebLink asks for a link that signs a browser in.
+func (c *Client) WebLink(ctx context.Context, in WebLinkRequest) (done WebLink, err error) {
+	err = c.exchange(ctx, http.MethodPost, pathWebLink, in, &done)
+	return done, err
+}
+
+// SetWebPassword sets the password of a role.
+func (c *Client) SetWebPassword(ctx context.Context, in WebPassword) error {
+	return c.exchange(ctx, http.MethodPut, pathWebPassword, in, nil)
+}
+
+// exchange sends JSON, and reads the answer's; out is nil for one that is empty.
+func (c *Client) exchange(ctx context.Context, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	answer, err := c.call(ctx, method, path, string(body))
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
 }
 
 // reloadTimeout bounds a reload, in which recordings may have to end. systemd waits 90 s for one.
@@ -156,35 +176,10 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 }
 
 // late says that the agent does not answer within a time.
-func (c *Client) late(within time.Duration) error {
-	return fmt.Errorf("the agent on %s does not answer within %s: see its log; `systemctl restart kvs-edge-agent` starts it again",
-		c.socket, humanize.Span(within))
-}
+func (c *Client) late(within time.Duration) error { return socket.Late(c.socket, within) }
 
 // failed says why there was no answer.
-func (c *Client) failed(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
-	case neterr.IsTimeout(err):
-		return c.late(c.http.Timeout)
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	default:
-		return fmt.Errorf("cannot ask the agent on %s: %w", c.socket, withoutURL(err))
-	}
-}
-
-// withoutURL takes the request's address off an error: it is made up, as a socket has none.
-func withoutURL(err error) error {
-	var request *url.Error
-	if errors.As(err, &request) {
-		return request.Err
-	}
-	return err
-}
+func (c *Client) failed(err error) error { return socket.Failed(c.socket, c.http.Timeout, err) }
 
 // Upload asks the agent for an upload and passes on how far it is, until its end.
 func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadProgress)) error {

@@ -91,14 +91,7 @@ func (s *Server) getEvents(r *request) (any, error) {
 
 // TriggerEvent triggers an event, and returns it once it is on the disk.
 func (c *Client) TriggerEvent(ctx context.Context, r EventRequest) (done TriggeredEvent, err error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return done, err
-	}
-	answer, err := c.patient().call(ctx, http.MethodPost, pathEvents, string(body))
-	if err == nil {
-		err = json.Unmarshal(answer, &done)
-	}
+	err = c.patient().exchange(ctx, http.MethodPost, pathEvents, r, &done)
 	health.CleanAll(&done)
 	return done, err
 }

@@ -40,7 +40,7 @@ func (s *Server) getChanges(r *request) (any, error) {
 	if r.Method == http.MethodHead {
 		return nil, nil
 	}
-	r.w.stall = min(r.w.stall, s.eventStall)
+	r.w.Stall = min(r.w.Stall, s.eventStall)
 	changed, stop := feed.Watch()
 	defer stop()
 	position, first := feed.End(), eventBegin

@@ -6,11 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"os/user"
-	"strconv"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/holding"
 )
 
@@ -84,15 +83,14 @@ func (s *Server) removeHold(r *request) (any, error) {
 
 // peer says who makes the request, for people.
 func (r *request) peer() string {
+	if who, ok := r.Context().Value(whoKey{}).(string); ok {
+		return health.Clean(who, 100)
+	}
 	uid, ok := r.Context().Value(userKey{}).(int)
 	if !ok {
 		return "an unknown user of this hub"
 	}
-	number := strconv.Itoa(uid)
-	if found, err := user.LookupId(number); err == nil {
-		return "user " + health.Clean(found.Username, 64) + " (uid " + number + ")"
-	}
-	return "uid " + number
+	return socket.NameOf(uid)
 }
 
 // holdTimeout bounds the addition of a hold, which waits for deletions in its time.
@@ -117,14 +115,7 @@ func (c *Client) patient() *Client {
 
 // AddHold adds a hold.
 func (c *Client) AddHold(ctx context.Context, in HoldRequest) (done Hold, err error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return done, err
-	}
-	answer, err := c.patient().call(ctx, http.MethodPost, pathHolds, string(body))
-	if err == nil {
-		err = json.Unmarshal(answer, &done)
-	}
+	err = c.patient().exchange(ctx, http.MethodPost, pathHolds, in, &done)
 	return done, err
 }
 

@@ -39,12 +39,40 @@ type Agent struct {
 	TriggerEvent func(ctx context.Context, r EventRequest, by string) (TriggeredEvent, error)
 	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
 	Events func(stream string, from, to time.Time, most int) []Event
+	// WebLink and SetWebPassword are about the web pages; nil: there are none.
+	WebLink        func(WebLinkRequest) (WebLink, error)
+	SetWebPassword func(context.Context, WebPassword) error
+}
+
+// WebLinkRequest is the body of POST /v1/web/link. Role is view or operate.
+type WebLinkRequest struct {
+	Role string `json:"role"`
+}
+
+// WebLink is where the web pages are, and how a browser signs in.
+type WebLink struct {
+	Address     string    `json:"address"`               // where they listen: host:port
+	URL         string    `json:"url"`                   // of the pages; its host is one of the hub's if Address has none
+	Path        string    `json:"path"`                  // the link, below URL
+	Expires     time.Time `json:"expires"`               // of the link
+	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the certificate; missing without TLS
+	SelfSigned  bool      `json:"selfSigned,omitempty"`
+}
+
+// WebPassword is the body of PUT /v1/web/password. An empty password removes it.
+type WebPassword struct {
+	Role     string `json:"role"`
+	Password string `json:"password"`
 }
 
 // Setting is a setting in effect. Value holds no secret.
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	// Origin is file, environment or default, Effect when a change takes effect, and Meaning what it is, in Markdown.
+	Origin  string `json:"origin,omitempty"`
+	Effect  string `json:"effect,omitempty"`
+	Meaning string `json:"meaning,omitempty"`
 }
 
 // LogLevel is what is logged, and can be changed.
@@ -191,4 +219,27 @@ func (s *Server) upload(r *request) (any, error) {
 		_ = r.line(last)
 	}
 	return nil, nil
+}
+
+func (s *Server) webLink(r *request) (any, error) {
+	var in WebLinkRequest
+	if s.o.Agent.WebLink == nil {
+		return nil, errNotHere
+	}
+	if err := json.Unmarshal(r.body, &in); err != nil {
+		return nil, refused(errors.New("the request is not the JSON of a link: " + err.Error()))
+	}
+	done, err := s.o.Agent.WebLink(in)
+	return done, refused(err)
+}
+
+func (s *Server) webPassword(r *request) (any, error) {
+	var in WebPassword
+	if s.o.Agent.SetWebPassword == nil {
+		return nil, errNotHere
+	}
+	if json.Unmarshal(r.body, &in) != nil { // whose error could quote the password
+		return nil, refused(errors.New("the request is not the JSON of a password"))
+	}
+	return nil, refused(s.o.Agent.SetWebPassword(r.Context(), in))
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -35,11 +36,11 @@ func Offline(store *segment.Store) (c *Client, stop func()) { return OfflineWith
 func OfflineWith(store *segment.Store, uploads Uploads) (c *Client, stop func()) {
 	s := newServer(Options{Store: store, Uploads: uploads, Log: zap.NewNop()})
 	s.stall = endless // the reader is the same program
-	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l := socket.NewPipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = s.serve(ctx, l) })
-	c = newClient("", func(ctx context.Context) (net.Conn, error) { return l.dial(ctx) })
+	c = newClient("", func(ctx context.Context) (net.Conn, error) { return l.Dial(ctx) })
 	return c, func() {
 		c.http.CloseIdleConnections()
 		cancel()
@@ -49,44 +50,6 @@ func OfflineWith(store *segment.Store, uploads Uploads) (c *Client, stop func())
 
 // endless is longer than anybody waits.
 const endless = 100 * 365 * 24 * time.Hour
-
-// pipeListener is a listener within the program.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
-	near, far := net.Pipe()
-	select {
-	case l.conns <- far:
-		return near, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Accept implements net.Listener.
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Net: "pipe"} }
 
 // Span is a time range of a stream: [From, To); a zero time is unbounded.
 type Span struct {

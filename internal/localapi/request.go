@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/patience"
 )
 
 // request is a request that its peer may make, with the whole of its body.
 type request struct {
 	*http.Request
 	query
-	w    *timedWriter
+	w    *patience.Writer
 	body []byte
 }
 
@@ -102,4 +103,14 @@ func writeError(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set(ErrorHeader, e.Code)
 	http.Error(w, e.Text, e.Status)
+}
+
+// refuseBody answers a request whose body is too large, or else did not come in time.
+func refuseBody(w http.ResponseWriter, large bool) {
+	if large {
+		writeError(w, &Error{http.StatusRequestEntityTooLarge, codeTooLarge,
+			fmt.Sprintf("the body of the request has more than %d bytes", maxBody)})
+		return
+	}
+	writeError(w, &Error{http.StatusRequestTimeout, codeTooSlow, fmt.Sprintf("the body of the request did not come within %v", bodyTimeout)})
 }

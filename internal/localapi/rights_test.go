@@ -23,7 +23,7 @@ import (
 func whole(done func(what string)) Agent {
 	return Agent{
 		Snapshot: func() status.Snapshot { return status.Snapshot{Thing: "hub"} },
-		Settings: func() []Setting { return []Setting{{"A", "b"}} },
+		Settings: func() []Setting { return []Setting{{Name: "A", Value: "b"}} },
 		LogLevel: &level{name: "INFO"},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "kvs_edge_build_info 1\n")

@@ -34,6 +34,8 @@ const (
 	pathHolds        = "/v1/holds"
 	pathEvidence     = "/v1/evidence"
 	pathEvents       = "/v1/events"
+	pathWebLink      = "/v1/web/link"
+	pathWebPassword  = "/v1/web/password"
 )
 
 // Right is what a peer needs for a request.
@@ -62,6 +64,8 @@ type Route struct {
 	// Type is the media type of the answer. Default: that of Answer.
 	Type  string
 	Types []string // further ones, which parameters choose
+	// Socket is that it is not served to browsers.
+	Socket bool
 
 	serve func(*Server, *request) (answer any, err error)
 }
@@ -144,7 +148,7 @@ func Routes() []Route {
 			Params: []Param{paramAnyStream, paramFrom, paramTo, paramLimit},
 			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
 				"`limit` the newest."},
-	}, operations()...)
+	}, append(playRoutes(), operations()...)...)
 }
 
 // operations are the routes of those who may operate.
@@ -169,9 +173,13 @@ func operations() []Route {
 	}, holdRoutes()...)
 }
 
-// holdRoutes are those about holds.
+// holdRoutes are those about holds and the web pages.
 func holdRoutes() []Route {
 	return []Route{
+		{Method: http.MethodPost, Path: pathWebLink, Right: Operate, Body: WebLinkRequest{}, Answer: WebLink{}, Socket: true,
+			serve: (*Server).webLink, Doc: "A link that signs a browser in to the [web pages](web.md), once and within 5 minutes."},
+		{Method: http.MethodPut, Path: pathWebPassword, Right: Operate, Body: WebPassword{}, Socket: true, serve: (*Server).webPassword,
+			Doc: "Sets the password of a role of the [web pages](web.md), or with an empty one removes it, and ends the role's sessions."},
 		{Method: http.MethodGet, Path: pathHolds, Answer: []Hold{}, serve: ofStore((*Server).getHolds), Most: scans,
 			Params: []Param{paramAnyStream},
 			Doc:    "The [holds](holds.md), with the recordings that each keeps from being deleted now."},

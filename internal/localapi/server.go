@@ -4,12 +4,10 @@
 package localapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -18,6 +16,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hls"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/patience"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -60,6 +60,7 @@ type Server struct {
 	listener *socket.Socket
 	http     *http.Server
 	now      func() time.Time
+	player   *hls.Player   // nil: there is no store
 	stall    time.Duration // see stallTimeout
 
 	eventStall, mediaStall, heartbeat time.Duration // see the constants
@@ -91,6 +92,9 @@ func NewServer(o Options) (*Server, error) {
 func newServer(o Options) *Server {
 	s := &Server{o: o, now: time.Now, stall: stallTimeout, running: make(map[running]int), eventStall: eventStall,
 		mediaStall: mediaStall, heartbeat: heartbeatEvery}
+	if o.Store != nil {
+		s.player = hls.New(o.Store, func() time.Time { return s.now() })
+	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,
@@ -110,7 +114,7 @@ func (s *Server) handler() http.Handler {
 	for _, route := range Routes() {
 		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) { s.answer(route, w, r) })
 	}
-	return wholeBodies(mux, bodyTimeout)
+	return patience.WholeBodies(mux, maxBody, bodyTimeout, refuseBody)
 }
 
 // rightKey is the key of a connection's right in its context.
@@ -119,32 +123,14 @@ type rightKey struct{}
 // userKey is the key of the number of a connection's user in its context.
 type userKey struct{}
 
-// bodyKey is the key of a request's body in its context.
-type bodyKey struct{}
+// whoKey is the key of the name of who makes a request that did not come by a connection of the server's own.
+type whoKey struct{}
 
-// wholeBodies reads the body of each request before it is served, so that none is waited for without end. The answer may
-// take as long as it is read.
-func wholeBodies(next http.Handler, timeout time.Duration) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connection := http.NewResponseController(w)
-		_ = connection.SetReadDeadline(time.Now().Add(timeout))
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		var large *http.MaxBytesError
-		switch {
-		case errors.As(err, &large):
-			writeError(w, &Error{http.StatusRequestEntityTooLarge, codeTooLarge,
-				fmt.Sprintf("the body of the request has more than %d bytes", maxBody)})
-			return
-		case err != nil:
-			w.Header().Set("Connection", "close")
-			writeError(w, &Error{http.StatusRequestTimeout, codeTooSlow,
-				fmt.Sprintf("the body of the request did not come within %v", timeout)})
-			return
-		}
-		_ = connection.SetReadDeadline(time.Time{})
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
-	})
+// Serve answers a request that came another way than by the socket, such as from a browser: with the right that was found there, from
+// who, a name for people. Routes of the socket alone do not exist for it.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, right Right, who string) {
+	ctx := context.WithValue(context.WithValue(r.Context(), rightKey{}, right), whoKey{}, who)
+	s.http.Handler.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // answer serves a request of a route.
@@ -153,7 +139,7 @@ func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.serving.Done()
-	timed := &timedWriter{w, http.NewResponseController(w), s.stall}
+	timed := patience.NewWriter(w, s.stall)
 	answer, err := s.checked(route, timed, r)
 	switch {
 	case err != nil:
@@ -164,12 +150,15 @@ func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
 }
 
 // checked serves a request whose right and parameters are as the route wants them.
-func (s *Server) checked(route Route, w *timedWriter, r *http.Request) (answer any, err error) {
+func (s *Server) checked(route Route, w *patience.Writer, r *http.Request) (answer any, err error) {
 	right, _ := r.Context().Value(rightKey{}).(Right)
 	if right < route.Right {
 		return nil, &Error{http.StatusForbidden, codeRights,
 			fmt.Sprintf("%s %s is for root, the agent's own user and members of its group: run it with sudo",
 				route.Method, route.Path)}
+	}
+	if r.Context().Value(whoKey{}) != nil && route.Socket {
+		return nil, errNotHere
 	}
 	q, err := parseQuery(route, r)
 	if err != nil {
@@ -184,8 +173,7 @@ func (s *Server) checked(route Route, w *timedWriter, r *http.Request) (answer a
 		}
 		defer s.finish(one)
 	}
-	body, _ := r.Context().Value(bodyKey{}).([]byte)
-	return route.serve(s, &request{Request: r, query: q, w: w, body: body})
+	return route.serve(s, &request{Request: r, query: q, w: w, body: patience.Body(r)})
 }
 
 // enter counts a request; it is false when there are as many as there may be.
@@ -268,19 +256,3 @@ func (s *Server) writeJSON(w http.ResponseWriter, value any) {
 		s.o.Log.Debug("client of the local API disconnected", zap.Error(err))
 	}
 }
-
-// timedWriter is an answer whose reader may stall for so long and no longer.
-type timedWriter struct {
-	http.ResponseWriter
-	connection *http.ResponseController
-	stall      time.Duration
-}
-
-// Write implements io.Writer.
-func (w *timedWriter) Write(p []byte) (int, error) {
-	_ = w.connection.SetWriteDeadline(time.Now().Add(w.stall))
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap returns what http.ResponseController acts on.
-func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -22,6 +22,17 @@ const (
 	MediaCut           Event = "api-media-cut"
 )
 
+// The web pages.
+const (
+	WebListening           Event = "web-listening"
+	WebSignedIn            Event = "web-signed-in"
+	WebLinkMade            Event = "web-link-made"
+	WebPasswordSet         Event = "web-password-set"
+	WebPasswordsWrong      Event = "web-passwords-wrong"
+	WebPasswordsUnreadable Event = "web-passwords-unreadable"
+	WebCertificateRead     Event = "web-certificate-read"
+)
+
 // Streams and their jobs.
 const (
 	JobStarted        Event = "job-started"

@@ -16,6 +16,7 @@ const (
 // Groups lists every event of the agent.
 var Groups = []Group{
 	{"The agent", agentRows},
+	{"The web pages", webRows},
 	{"Streams and jobs", jobRows},
 	{"Configuration", configurationRows},
 	{"Identity and metrics", identityRows},
@@ -52,6 +53,21 @@ var agentRows = []Row{
 	{RequestStuck, warning, "request of the local API still open at the end",
 		"The agent stopped without waiting for it any longer. Nothing needs to be done."},
 	{MediaCut, warning, "answer with recorded media cut off", "The client got part of the media. The error says why; ask again."},
+}
+
+var webRows = []Row{
+	{WebListening, info, "web pages served", "Browsers reach the hub at this address."},
+	{WebSignedIn, info, "somebody signed in to the web pages",
+		"The fields name the role, the address, and whether it was by a password or a link."},
+	{WebLinkMade, info, "sign-in link for the web pages made",
+		"A user ran `kvs-edge-agent web`. It works once, within 5 minutes."},
+	{WebPasswordSet, warning, "password of the web pages changed",
+		"A user ran `kvs-edge-agent web password`. The sessions of that role have ended."},
+	{WebPasswordsWrong, warning, "wrong passwords for the web pages; the address has to wait",
+		"Somebody forgot the password, or guesses it. Find out what has this address."},
+	{WebPasswordsUnreadable, failure, "passwords of the web pages not readable",
+		"Nobody can sign in by a password. Set them again: `kvs-edge-agent web password`."},
+	{WebCertificateRead, info, "replaced certificate of the web pages read", "New connections have it."},
 }
 
 var jobRows = []Row{

@@ -11,15 +11,18 @@ import (
 // Movie describes a file.
 type Movie struct {
 	Title  string
-	Start  time.Time     // of the first sample
-	Length time.Duration // as far as is known
+	Start  time.Time     // of the first sample; zero: not said
+	Length time.Duration // as far as is known; 0: not said
 	Tracks []Track
 }
 
 // AppendHeader appends what precedes the fragments of a movie.
 func AppendHeader(dst []byte, m Movie) []byte {
 	parts := [][]byte{m.head()}
-	extends := [][]byte{full("mehd", 1, 0, u64(ticks(m.Length)))}
+	var extends [][]byte
+	if m.Length > 0 {
+		extends = append(extends, full("mehd", 1, 0, u64(ticks(m.Length))))
+	}
 	for i, t := range m.Tracks {
 		parts = append(parts, m.track(i))
 		flags := uint32(sampleSync)
@@ -112,8 +115,11 @@ func (m Movie) hasAudio(before int) bool {
 func (m Movie) description() []byte {
 	const text = 1
 	item := func(kind, value string) []byte { return box(kind, box("data", u32(text, 0), []byte(value))) }
-	list := box("ilst", item("\xa9nam", m.Title), item("\xa9day", m.Start.UTC().Format("2006-01-02T15:04:05.000Z")),
-		item("\xa9too", "kvs-edge-agent"))
+	var date []byte
+	if !m.Start.IsZero() {
+		date = item("\xa9day", m.Start.UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	list := box("ilst", item("\xa9nam", m.Title), date, item("\xa9too", "kvs-edge-agent"))
 	return box("udta", full("meta", 0, 0, full("hdlr", 0, 0, u32(0), []byte("mdirappl"), make([]byte, 9)), list))
 }
 

@@ -1,8 +1,6 @@
 package segment
 
 import (
-	"path/filepath"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
@@ -51,18 +49,10 @@ func (s *Store) Used() bool { return s.volume.Used() }
 // lease is granted only while nobody else has the file open.
 func (s *Store) Held(k Key) (held, known bool) {
 	s.mu.Lock()
-	st := s.streams[k.Stream]
-	if st == nil {
-		s.mu.Unlock()
-		return false, false
-	}
-	i, ok := st.Catalog.Find(k.ID())
-	a := st.Active[k.ID()]
-	if !ok || a.InUse() {
-		s.mu.Unlock()
-		return false, false
-	}
-	path := filepath.Join(st.Dir, st.Catalog.Entries[i].Name())
+	path, idle := s.streams[k.Stream].Idle(k.ID())
 	s.mu.Unlock()
+	if !idle {
+		return false, false
+	}
 	return volume.Held(path)
 }

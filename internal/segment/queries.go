@@ -37,16 +37,7 @@ func (s *Store) SegmentsFrom(first Key, from, to time.Time, most int) []Info {
 	if st == nil {
 		return nil
 	}
-	list := []Info{}
-	for r := range st.Catalog.Overlapping(from, to) {
-		r.From = min(r.To, max(r.From, st.Catalog.At(first.ID())))
-		r.To -= max(0, r.To-r.From-(most-len(list)))
-		list = slices.Grow(list, r.To-r.From)
-		for _, e := range st.Catalog.Entries[r.From:r.To] {
-			list = append(list, st.Info(e))
-		}
-	}
-	return list
+	return st.Infos(first.ID(), from, to, most)
 }
 
 // NextPending returns a stream's oldest segment that is not uploaded, comes after `after` (see Before) and has media

@@ -206,6 +206,14 @@ func (r *Reader) Fragments() (list []mkv.Fragment, finished bool, err error) {
 	return r.list, true, r.err
 }
 
+// Synced returns up to which byte a file that is being written may be read beyond its completed fragments: what a power cut leaves.
+func (r *Reader) Synced() int64 {
+	if r.shown == nil {
+		return 0
+	}
+	return r.shown.Synced()
+}
+
 // ReadAt reads bytes of the file.
 func (r *Reader) ReadAt(p []byte, off int64) (int, error) { return r.file.ReadAt(p, off) }
 

@@ -96,6 +96,7 @@ func (w *Writer) sync(interval time.Duration) error {
 	}
 	w.unsynced, w.urgent = false, false
 	w.synced = time.Now()
+	flushed := w.shown.Flushed()
 	w.mu.Unlock()
 	err := w.file.Sync()
 	if errors.Is(err, os.ErrClosed) {
@@ -103,6 +104,8 @@ func (w *Writer) sync(interval time.Duration) error {
 	}
 	if err != nil {
 		w.stream.Doubts.Add(w.key.ID())
+	} else {
+		w.shown.Sync(flushed)
 	}
 	return volume.Fault(w.stream.Dir, err)
 }

@@ -226,6 +226,7 @@ func (w *Writer) Flush() error {
 	if err := w.mkv.Flush(); err != nil {
 		return volume.Fault(w.stream.Dir, err)
 	}
+	w.shown.Flush(w.mkv.Size())
 	if w.file.Unlinked() {
 		return health.SystemFault(CodeDisk, fs.ErrNotExist,
 			"Somebody deleted the file that stream %s was being recorded to in %s: recording continues in a new one.", w.stream.Name, w.stream.Dir)

@@ -15,6 +15,7 @@ func (s Settings) Reloadable(next Settings) Settings {
 		next.CloudWatch = s.CloudWatch // that, too, begins or ends with the restart
 	}
 	next.NoCloud, next.StreamsDirectory, next.SiteWise = s.NoCloud, s.StreamsDirectory, s.SiteWise
+	next.Web = s.Web
 	next.RecordingDirectory, next.StateDirectory, next.Socket = s.RecordingDirectory, s.StateDirectory, s.Socket
 	if next.MediaDirectory == filepath.Join(wanted, mediaName) {
 		next.MediaDirectory = filepath.Join(s.StateDirectory, mediaName)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 )
 
 // EnvSource is where the agent's variables come from: a file, if it has one, and the environment that
@@ -69,6 +70,28 @@ func (r Reading) Lookup(name string) (string, bool) {
 	}
 	value, ok := r.source.environment[name]
 	return value, ok
+}
+
+// Table lists the settings in effect as Settings.Table does, with where each is set.
+func (r Reading) Table(s Settings) []localapi.Setting {
+	list := s.Table(r.Lookup)
+	for i := range list {
+		list[i].Origin = r.origin(list[i].Name)
+	}
+	return list
+}
+
+// origin names where a variable is set: file, environment, or default where it is not.
+func (r Reading) origin(name string) string {
+	value, set := r.Lookup(name)
+	_, filed := r.assigned[name]
+	switch {
+	case !set || strings.TrimSpace(value) == "":
+		return "default"
+	case filed:
+		return "file"
+	}
+	return "environment"
 }
 
 // Export puts what the file sets into the process's environment, for those who read that: the AWS

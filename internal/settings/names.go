@@ -35,6 +35,9 @@ const (
 	EnvHoldMax            = "AWS_KVS_EDGE_HOLD_MAX"
 	EnvDeleteAfter        = "AWS_KVS_EDGE_DELETE_AFTER"
 	EnvMetricsAddress     = "AWS_KVS_EDGE_METRICS_ADDRESS"
+	EnvWebAddress         = "AWS_KVS_EDGE_WEB_ADDRESS"
+	EnvWebCert            = "AWS_KVS_EDGE_WEB_CERT"
+	EnvWebKey             = "AWS_KVS_EDGE_WEB_PRIVATE_KEY"
 	EnvUploadMode         = "AWS_KVS_EDGE_UPLOAD_MODE"
 	EnvUploadMaxBitrate   = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
 	EnvUploadCap          = meter.Setting

@@ -61,6 +61,8 @@ func PathsFromEnv(lookup func(string) (string, bool)) (list []Path) {
 		{EnvCABundle, e.optional(EnvCABundle, ""), false},
 		{EnvCertFile, e.optional(EnvCertFile, ""), false},
 		{EnvRTSPSCACert, e.optional(EnvRTSPSCACert, ""), false},
+		{EnvWebCert, e.optional(EnvWebCert, ""), false},
+		{EnvWebKey, e.optional(EnvWebKey, ""), false},
 	} {
 		if p.Path != "" {
 			p.Path = filepath.Join("/", p.Path)

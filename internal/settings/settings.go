@@ -43,6 +43,8 @@ type Settings struct {
 	Socket string
 	// MetricsAddress is where Prometheus text is served beside the socket; empty for nowhere.
 	MetricsAddress string
+	// Web says where the web pages are served.
+	Web Web
 	// UploadMode is whether streams without a tag of their own are uploaded in their windows, live or on request.
 	UploadMode UploadMode
 	// DeleteAfter is what DeleteAfterUpload waits for.
@@ -66,6 +68,12 @@ type Settings struct {
 type SiteWise struct {
 	HubAsset       string // id of the hub's asset; empty: SiteWise is not used
 	RetentionHours int    // of streams that are created
+}
+
+// Web is where the web pages are served, and with which certificate.
+type Web struct {
+	Address          string // empty for nowhere
+	Certificate, Key string // files; empty: the agent's own certificate, or none on loopback
 }
 
 // Log says what is logged and where.
@@ -130,13 +138,15 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
 		Socket:             SocketPath(lookup),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
-		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive), string(UploadOnRequest))),
-		DeleteAfter:        DeleteAfter(e.oneOf(EnvDeleteAfter, string(DeleteAfterUpload), string(DeleteAfterAudit))),
-		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
-		CABundle:           e.optional(EnvCABundle, ""),
-		CertFile:           e.optional(EnvCertFile, ""),
-		Endpoints:          e.endpoints(),
-		Record:             e.recordSettings(),
+		Web: Web{Address: e.optional(EnvWebAddress, ""), Certificate: e.optional(EnvWebCert, ""),
+			Key: e.optional(EnvWebKey, "")},
+		UploadMode:     UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive), string(UploadOnRequest))),
+		DeleteAfter:    DeleteAfter(e.oneOf(EnvDeleteAfter, string(DeleteAfterUpload), string(DeleteAfterAudit))),
+		NoFragmentTags: e.oneOf(EnvFragmentTags, "on", "off") == "off",
+		CABundle:       e.optional(EnvCABundle, ""),
+		CertFile:       e.optional(EnvCertFile, ""),
+		Endpoints:      e.endpoints(),
+		Record:         e.recordSettings(),
 		SiteWise: SiteWise{HubAsset: strings.Trim(e.optional(EnvSiteWiseHub, ""), `"'`),
 			RetentionHours: e.number(EnvSiteWiseRetention, defaultStreamRetention, 1, maxStreamRetention)},
 	}
@@ -173,6 +183,13 @@ func (e *environment) check(s Settings) {
 		"0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10")
 	e.match(EnvRoleAlias, s.IoT.RoleAlias, roleAliasPattern, "a role alias: up to 128 letters, digits, _ = , @ -")
 	e.match(EnvMetricsAddress, s.MetricsAddress, addressPattern, "[host]:port, such as :9464 for this machine only or 0.0.0.0:9464")
+	e.match(EnvWebAddress, s.Web.Address, addressPattern, "[host]:port, such as :8443 for this machine only or 0.0.0.0:8443")
+	switch {
+	case s.Web.Certificate != "" && s.Web.Key == "":
+		e.fault("%s is not set, but %s is: it is the file with the private key of that certificate", EnvWebKey, EnvWebCert)
+	case s.Web.Key != "" && s.Web.Certificate == "":
+		e.fault("%s is not set, but %s is: it is the file with the certificate of that private key", EnvWebCert, EnvWebKey)
+	}
 	if !slices.Contains(LogLevels, s.Log.Level) {
 		e.fault("%s is %q, but must be one of %s", EnvLogLevel, s.Log.Level, strings.Join(LogLevels, ", "))
 	}
@@ -188,6 +205,7 @@ func (e *environment) checkFiles(s Settings) {
 	readable := true
 	for name, path := range map[string]string{
 		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey,
+		envTokenExchangeFile: s.IoT.TokenExchange.TokenFile,
 	} {
 		if path == "" {
 			continue

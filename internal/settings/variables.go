@@ -47,7 +47,8 @@ func Variables() []Group {
 
 // hubVariables say who the hub is.
 func hubVariables() Group {
-	const intro = "All of them are required, except [with Greengrass](greengrass.md) and with `AWS_KVS_EDGE_CLOUD=off`. The names are " +
+	const intro = "All of them are required, except [with Greengrass](greengrass.md), with `AWS_KVS_EDGE_CLOUD=off`, and [for cameras of " +
+		"SiteWise with a token exchange service](sitewise.md#the-token-exchange-role-alone), where the region suffices. The names are " +
 		"those of AWS's edge agent."
 	return Group{"Who this hub is", intro, []Variable{
 		{EnvRegion, "The AWS region, such as `us-west-2`.", "", AfterRestart, func(s Settings) string { return s.Region }},
@@ -85,7 +86,7 @@ func awsAgentVariables() Group {
 
 // ownVariables are what only this agent reads.
 func ownVariables() Group {
-	return Group{"Only here", "", []Variable{
+	return Group{"Only here", "", append([]Variable{
 		{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`",
 			AfterRestart, func(s Settings) string { return s.StateDirectory }},
 		{EnvStreamsDirectory, "Directory with [stream files](stream-files.md), each of which configures one camera.",
@@ -141,7 +142,19 @@ func ownVariables() Group {
 			AtReloadByRecordings,
 			func(s Settings) string { return string(s.Audio) }},
 		{EnvAccountID, "The hub's AWS account, 12 digits.", "requested from STS", AfterRestart, func(s Settings) string { return s.AccountID }},
-	}}
+	}, webVariables()...)}
+}
+
+// webVariables are about the web pages.
+func webVariables() []Variable {
+	return []Variable{
+		{EnvWebAddress, "`[host]:port` that serves the [web pages](web.md); loopback unless a host is given.", "none", AfterRestart,
+			func(s Settings) string { return s.Web.Address }},
+		{EnvWebCert, "File with the certificate chain of the web pages, as PEM. It is read again when it is replaced.", "on loopback plain " +
+			"HTTP, elsewhere a certificate of the agent's own", AfterRestart, func(s Settings) string { return s.Web.Certificate }},
+		{EnvWebKey, "File with the private key of that certificate; mode 0640 or less.", "none", AfterRestart,
+			func(s Settings) string { return s.Web.Key }},
+	}
 }
 
 // componentVariables apply in a component of Greengrass.
@@ -153,7 +166,9 @@ func componentVariables() Group {
 		{EnvGreengrassRoot, "The directory of Greengrass.", "`/greengrass/v2` in a component that Greengrass started, otherwise none",
 			AfterRestart, nil},
 		{EnvTokenExchange, "Where the token exchange service answers. Greengrass sets it, with a token in `" + envTokenExchangeToken +
-			"`, for components that depend on `aws.greengrass.TokenExchangeService`.", "none", AfterRestart, nil},
+			"`, for components that depend on `aws.greengrass.TokenExchangeService`. `" + envTokenExchangeFile + "` names a file with the token " +
+			"instead. Outside of a component it is for [cameras of SiteWise](sitewise.md#the-token-exchange-role-alone) only.", "none",
+			AfterRestart, nil},
 	}}
 }
 
@@ -215,7 +230,8 @@ func (s Settings) Table(lookup func(string) (string, bool)) []localapi.Setting {
 		} else {
 			value, _ = lookup(v.Name)
 		}
-		list = append(list, localapi.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value)))})
+		list = append(list, localapi.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value))),
+			Effect: string(v.Effect), Meaning: v.Meaning})
 	}
 	return list
 }

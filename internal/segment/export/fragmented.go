@@ -139,14 +139,14 @@ var coarser = []uint32{mp4.MovieTimescale, 100, 10, 1}
 // checkGaps looks for times without media that are too long for a table of MP4, as readers take it.
 func (m *fragmented) checkGaps(at time.Time) error {
 	for i, t := range m.planned.tracks {
-		if t.longest <= maxDelta {
+		if t.Longest <= maxDelta {
 			continue
 		}
 		if t.Video() {
 			return health.UserFault(Code, ErrFormat, "No video was recorded of stream %s for more than 24 days before %s, which MP4 cannot hold: "+
 				"export once --to and once --from that time, or to Matroska.", m.stream, at.Format(time.RFC3339Nano))
 		}
-		seconds := t.longest/uint64(t.Timescale) + 1
+		seconds := t.Longest/uint64(t.Timescale) + 1
 		fits := slices.IndexFunc(coarser, func(scale uint32) bool { return seconds*uint64(scale) <= maxDelta })
 		m.coarse[i] = coarser[max(fits, 0)]
 	}
@@ -163,7 +163,7 @@ func (m *fragmented) describe(start time.Time, shift time.Duration) mp4.Movie {
 		if scale := m.coarse[i]; scale > 0 {
 			track.Timescale = scale
 		}
-		track.Delay = m.planned.tracks[i].early
+		track.Delay = m.planned.tracks[i].Early
 		movie.Tracks = append(movie.Tracks, track)
 	}
 	return movie
@@ -239,7 +239,7 @@ func (m *fragmented) end(result *Result) error {
 	err := m.out.Flush()
 	result.Bytes, result.LeftOut = m.size, m.leftOut
 	for i, t := range m.written.tracks {
-		if i > 0 && t.started {
+		if i > 0 && t.Started() {
 			result.AudioTracks++
 		}
 	}

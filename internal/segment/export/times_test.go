@@ -14,6 +14,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mp4"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mp4/sample"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -219,9 +221,8 @@ func TestAudioThatPausesForMonths(t *testing.T) {
 // TestTheFirstPassReadsNoMedia: what G.711 needs follows from the sizes of its frames.
 func TestTheFirstPassReadsNoMedia(t *testing.T) {
 	t.Parallel()
-	l := layout{}
 	for _, f := range []audio.Format{muLaw, {Codec: audio.ALaw, Rate: 16000, Channels: 2}} {
-		got, err := l.length(&trackTimes{format: f}, mkv.Place{Size: 320}, nil)
+		got, err := sample.NewTrack(mp4.Track{}, f.Track(2)).Samples(nil, mkv.Place{Size: 320})
 		if want := 320 / f.Channels; err != nil || got != want {
 			t.Errorf("%v: %d samples, %v; want %d", f, got, err, want)
 		}

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"path/filepath"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
@@ -53,6 +55,18 @@ func (st *Stream) FileNames(k layout.ID) []string {
 		names = append(names, a.Moving.To)
 	}
 	return names
+}
+
+// Idle returns the path of a segment's file; idle is false when the segment is in use, or when there is none.
+func (st *Stream) Idle(k layout.ID) (path string, idle bool) {
+	if st == nil {
+		return "", false
+	}
+	i, ok := st.Catalog.Find(k)
+	if !ok || st.Active[k].InUse() {
+		return "", false
+	}
+	return filepath.Join(st.Dir, st.Catalog.Entries[i].Name()), true
 }
 
 // Recorded reports whether a segment is being written.

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
@@ -72,6 +73,20 @@ func (st *Stream) Info(e catalog.Entry) Info {
 	}
 	info.Gaps = Within(info.Key, spans)
 	return info
+}
+
+// Infos returns the Info of at most so many segments from an ID on that have media recorded in [from, to).
+func (st *Stream) Infos(first layout.ID, from, to time.Time, most int) []Info {
+	list := []Info{}
+	for r := range st.Catalog.Overlapping(from, to) {
+		r.From = min(r.To, max(r.From, st.Catalog.At(first)))
+		r.To -= max(0, r.To-r.From-(most-len(list)))
+		list = slices.Grow(list, r.To-r.From)
+		for _, e := range st.Catalog.Entries[r.From:r.To] {
+			list = append(list, st.Info(e))
+		}
+	}
+	return list
 }
 
 // date fills in what is known about the clock by which a segment was recorded, and when it was recorded.

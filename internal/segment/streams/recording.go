@@ -17,6 +17,8 @@ type Recording struct {
 
 	final   atomic.Int64 // the file's size once it is finished
 	allowed atomic.Int64 // what final may be before the limit is checked again
+	flushed atomic.Int64 // bytes of the file that were written at the last flush
+	synced  atomic.Int64 // bytes of the file, from its start, that a power cut leaves
 
 	mu        sync.Mutex
 	fragments []mkv.Fragment // completed
@@ -32,6 +34,18 @@ func (r *Recording) Grow(final int64) { r.final.Store(final) }
 
 // Fits reports whether the file may have that many bytes, according to the last check of the limit.
 func (r *Recording) Fits(final int64) bool { return final <= r.allowed.Load() }
+
+// Flush records that all bytes up to size are in the file.
+func (r *Recording) Flush(size int64) { r.flushed.Store(size) }
+
+// Flushed returns how many bytes of the file a sync that begins now makes durable at least.
+func (r *Recording) Flushed() int64 { return r.flushed.Load() }
+
+// Sync records how many bytes are durable.
+func (r *Recording) Sync(flushed int64) { r.synced.Store(max(flushed, r.synced.Load())) }
+
+// Synced returns how many bytes are durable at least.
+func (r *Recording) Synced() int64 { return r.synced.Load() }
 
 // Frame adds the time of a video frame.
 func (r *Recording) Frame(t time.Duration) {

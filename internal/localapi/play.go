@@ -1,0 +1,83 @@
+package localapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/hls"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hls/hlshttp"
+	"github.com/kvs-edge/kvs-edge-agent/internal/overview"
+)
+
+const (
+	pathPlay     = "/v1/hls/"
+	pathOverview = "/v1/overview"
+	codeNoMedia  = "no-media"
+)
+
+// playRoutes are those that a player of HLS asks for, one after the other, and the overview of what can be played.
+func playRoutes() (list []Route) {
+	known := map[string]Param{hls.ParamStream: paramStream, hls.ParamFrom: paramFrom, hls.ParamTo: paramTo, hls.ParamSegment: paramSegment,
+		hlshttp.ParamAt: paramTo}
+	for _, r := range hlshttp.Routes() {
+		route := Route{Method: http.MethodGet, Path: pathPlay + r.Name, Type: r.Type, Doc: r.Doc, Most: readers, serve: ofStore(play(r))}
+		if r.Type == hls.TypePlaylist {
+			route.Answer = ""
+		}
+		for _, p := range r.Params {
+			route.Params = append(route.Params, Param{p.Name, p.Doc, p.Required, known[p.Name].set})
+		}
+		list = append(list, route)
+	}
+	return append(list, Route{Method: http.MethodGet, Path: pathOverview, Answer: Overview{}, Most: scans,
+		serve: ofStore((*Server).getOverview), Params: []Param{paramStream, paramFrom, paramTo, paramColumns},
+		Doc: "What is recorded, uploaded and held in a time range, [in columns](playing.md#overview), with gaps, epochs and events."})
+}
+
+// play serves a route of HLS.
+func play(route hlshttp.Route) func(*Server, *request) (any, error) {
+	return func(s *Server, r *request) (any, error) {
+		if err := s.known(r.stream); err != nil {
+			return nil, err
+		}
+		q := hlshttp.Request{Stream: r.stream, From: r.from, To: r.to, At: r.to, Segment: r.segment, Values: r.URL.Query()}
+		err := route.Serve(r.Context(), s.player, q, r.w)
+		var refusal *hls.Refusal
+		switch {
+		case !errors.As(err, &refusal):
+			return nil, err
+		case refusal.Missing && r.URL.Query().Has(hls.ParamSegment):
+			return nil, &Error{http.StatusNotFound, codeSegment, refusal.Text}
+		case refusal.Missing:
+			return nil, &Error{http.StatusNotFound, codeNoMedia, refusal.Text}
+		}
+		return nil, &Error{http.StatusBadRequest, codeParameter, refusal.Text}
+	}
+}
+
+// Overview sums up a time range of a stream.
+type Overview struct {
+	overview.Overview
+	// Events are those of the time range, oldest first; of more than 200 the newest.
+	Events []Event `json:"events,omitempty"`
+}
+
+// overviewEvents is how many events an overview lists.
+const overviewEvents = 200
+
+func (s *Server) getOverview(r *request) (any, error) {
+	if err := s.known(r.stream); err != nil {
+		return nil, err
+	}
+	all, err := overview.Of(r.Context(), s.o.Store, overview.Request{Stream: r.stream, From: r.from, To: r.to, Columns: r.columns}, s.now())
+	out := Overview{Overview: all}
+	for i, g := range out.Gaps {
+		if s.o.Agent.Changes != nil {
+			out.Gaps[i].Cause, _ = s.o.Agent.Changes.Cause(r.stream, g.From, g.To)
+		}
+	}
+	if s.o.Agent.Events != nil {
+		out.Events = s.o.Agent.Events(r.stream, out.From, out.To, overviewEvents)
+	}
+	return out, err
+}

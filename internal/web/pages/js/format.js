@@ -1,0 +1,48 @@
+// How sizes, times and states are written.
+
+/** @param {number} n @returns {string} */
+export function bytes(n) {
+  const units = ["B", "kB", "MB", "GB", "TB", "PB"];
+  let i = 0;
+  while (n >= 1000 && i < units.length - 1) {
+    n /= 1000;
+    i++;
+  }
+  return `${n < 10 && i > 0 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
+}
+
+/** @param {number} bps @returns {string} */
+export function bitrate(bps) {
+  if (bps >= 1e6) return `${(bps / 1e6).toFixed(1)} Mbit/s`;
+  return `${Math.round(bps / 1e3)} kbit/s`;
+}
+
+/** @param {number} seconds @returns {string} */
+export function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+/** @param {string|undefined} time @returns {string} local time, "" for none */
+export function when(time) {
+  if (!time) return "";
+  return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+}
+
+/**
+ * @param {string|undefined} time
+ * @param {string} now of the hub
+ * @returns {string} how long ago it was, "" for none
+ */
+export function ago(time, now) {
+  return time ? `${span((Date.parse(now) - Date.parse(time)) / 1000)} ago` : "";
+}
+
+/** Signs beside the words of states, for those who see no colours. @type {Record<string, string>} */
+export const signs = { ok: "✓", info: "ℹ", degraded: "⚠", failed: "✖" };
+
+/** The words of states. @type {Record<string, string>} */
+export const words = { ok: "in order", info: "for information", degraded: "impaired", failed: "failed" };

@@ -1,0 +1,246 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	viewPassword    = "a password to view"
+	operatePassword = "a password to operate"
+)
+
+// rig is a Server in front of a local API.
+type rig struct {
+	*Server
+	t        *testing.T
+	url      string // without a slash at its end
+	registry *health.Registry
+	stop     func() // waits for the end
+
+	mu    sync.Mutex
+	at    time.Time
+	asked []string // what the local API did, and for whom
+}
+
+// newRig starts it, with the options changed.
+func newRig(t *testing.T, change ...func(*Options)) *rig {
+	t.Helper()
+	r := &rig{t: t, at: time.Now(), registry: health.NewRegistry(time.Now)}
+	dir, err := os.MkdirTemp("", "web") // a socket's path is short
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	store, err := segment.Open(segment.Options{Dir: filepath.Join(dir, "recordings"), Log: zap.NewNop()})
+	must(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	state, err := statefile.Open(filepath.Join(dir, "state"), atomicfile.OS{})
+	must(t, err)
+	o := Options{Address: "127.0.0.1:0", AddressVariable: "ADDRESS", CertificateVariable: "CERT", Dir: state, Thing: "shop-7",
+		Hostname: "hub7", Component: r.registry.Component("", health.JobAPI), Log: zap.NewNop(), Now: r.now}
+	for _, f := range change {
+		f(&o)
+	}
+	api, err := localapi.NewServer(localapi.Options{Socket: filepath.Join(dir, "agent.sock"), Store: store, Log: zap.NewNop(),
+		Component: o.Component, Agent: r.agent()})
+	must(t, err)
+	o.API = api.Serve
+	r.Server, err = New(o)
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = api.Run(ctx) })
+	running.Go(func() {
+		if err := r.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	r.stop = func() { cancel(); running.Wait() }
+	t.Cleanup(r.stop)
+	return r
+}
+
+// await waits until it listens.
+func (r *rig) await() *rig {
+	r.t.Helper()
+	testtools.Eventually(r.t, time.Minute, func() error {
+		link, err := r.Link(localapi.WebLinkRequest{Role: "view"})
+		r.url = strings.TrimSuffix(link.URL, "/")
+		return err
+	})
+	return r
+}
+
+func (r *rig) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at
+}
+
+func (r *rig) pass(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at = r.at.Add(d)
+}
+
+func (r *rig) note(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = append(r.asked, what)
+}
+
+func (r *rig) done() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.asked, "\n")
+}
+
+// agent answers as a hub with two cameras does, one of which is not well.
+func (r *rig) agent() localapi.Agent {
+	started := time.Now().Add(-time.Hour)
+	broken := status.Condition{Job: health.JobRecorder, Condition: health.Condition{Code: "camera", Class: health.SystemError,
+		Severity: health.Failed, Text: "Nobody answers at rtsp://10.0.0.8: <b>check</b> its power & its cable.", Since: started}}
+	return localapi.Agent{
+		Snapshot: func() status.Snapshot {
+			return status.Snapshot{Time: time.Now(), Version: "1.2.3", Thing: "shop-7", Started: started, Verdict: status.Degraded,
+				Disk: status.Disk{Directory: "/var/lib/rec", FreeBytes: 4e11, TotalBytes: 1e12, Forecast: status.Forecast{Days: 31}},
+				Streams: []status.Stream{
+					{Name: "front-door", Wanted: status.Wanted{Record: "always", Keep: "30 days"},
+						Recorder: status.Recorder{Job: status.Job{State: "recording"}, FPS: 25, BitrateBPS: 4e6, LastFrame: time.Now()},
+						Uploader: status.Uploader{Job: status.Job{State: "uploading"}, BacklogBytes: 5e8, BacklogSeconds: 1000},
+						Space:    status.Space{UsedBytes: 2e10, LimitBytes: 1e11}},
+					{Name: "yard", Recorder: status.Recorder{Job: status.Job{State: "connecting"}}, Conditions: []status.Condition{broken}},
+				}}
+		},
+		Settings: func() []localapi.Setting {
+			return []localapi.Setting{{Name: "AWS_REGION", Value: "eu-west-1", Origin: "file", Effect: "restart", Meaning: "The `region`."}}
+		},
+		AddHold: func(_ context.Context, in localapi.HoldRequest, by string) (localapi.Hold, error) {
+			r.note("hold " + in.Stream + " by " + by)
+			return localapi.Hold{ID: "1", Stream: in.Stream}, nil
+		},
+		Reload: func() (localapi.Reloaded, error) { r.note("reload"); return localapi.Reloaded{}, nil },
+		WebLink: func(localapi.WebLinkRequest) (localapi.WebLink, error) {
+			r.note("link")
+			return localapi.WebLink{}, nil
+		},
+		SetWebPassword: func(context.Context, localapi.WebPassword) error { r.note("password"); return nil },
+	}
+}
+
+// setPasswords sets that of both roles.
+func (r *rig) setPasswords() *rig {
+	r.t.Helper()
+	must(r.t, r.SetPassword(r.t.Context(), localapi.WebPassword{Role: "view", Password: viewPassword}))
+	must(r.t, r.SetPassword(r.t.Context(), localapi.WebPassword{Role: "operate", Password: operatePassword}))
+	return r
+}
+
+// browser is a client with cookies, which says where its requests come from as browsers do.
+type browser struct {
+	*rig
+	http   *http.Client
+	header http.Header
+}
+
+func (r *rig) browser() *browser {
+	r.t.Helper()
+	jar, err := cookiejar.New(nil)
+	must(r.t, err)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	r.t.Cleanup(transport.CloseIdleConnections)
+	b := &browser{r, &http.Client{Jar: jar, Transport: transport, Timeout: time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, http.Header{}}
+	b.header.Set("Origin", r.url)
+	b.header.Set("Sec-Fetch-Site", "same-origin")
+	return b
+}
+
+// do sends a request, with header instead of the usual ones where it has them; a value "-" leaves one out.
+func (b *browser) do(method, path, body string, header ...string) (*http.Response, string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, bytes.NewReader([]byte(body)))
+	must(b.t, err)
+	for name, values := range b.header {
+		req.Header[name] = values
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		switch {
+		case header[i] == "Host":
+			req.Host = header[i+1]
+		case header[i+1] == "-":
+			req.Header.Del(header[i])
+		default:
+			req.Header.Set(header[i], header[i+1])
+		}
+	}
+	resp, err := b.http.Do(req)
+	must(b.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(b.t, err)
+	return resp, strings.TrimSpace(string(text))
+}
+
+// want sends a request that must be answered with a status, and returns the answer's text.
+func (b *browser) want(status int, method, path, body string, header ...string) string {
+	b.t.Helper()
+	resp, text := b.do(method, path, body, header...)
+	if resp.StatusCode != status {
+		b.t.Errorf("%s %s %q is answered %s: %s, want %d", method, path, header, resp.Status, text, status)
+	}
+	return text
+}
+
+// signedIn is a browser of a role.
+func (r *rig) signedIn(role string) *browser {
+	r.t.Helper()
+	b := r.browser()
+	link, err := r.Link(localapi.WebLinkRequest{Role: role})
+	must(r.t, err)
+	b.want(http.StatusOK, http.MethodPost, "/session", fmt.Sprintf(`{"link": %q}`, tokenOf(link)))
+	return b
+}
+
+// tokenOf is the secret of a link.
+func tokenOf(link localapi.WebLink) string {
+	_, token, _ := strings.Cut(link.Path, "#link=")
+	return token
+}
+
+func decode[T any](t *testing.T, text string) (value T) {
+	t.Helper()
+	must(t, json.Unmarshal([]byte(text), &value))
+	return value
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
