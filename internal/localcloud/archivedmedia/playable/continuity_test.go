@@ -31,10 +31,11 @@ func TestCountersContinueInTheNextFragment(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range n + 1 {
-				f := written{int64(len(want)) * 3000, int64(len(want)) * 3000, [][]byte{append([]byte{0x41}, bytes.Repeat([]byte{byte(i + 1)}, 60+i*n*7)...)}}
+				unit := append([]byte{0x41}, bytes.Repeat([]byte{byte(i + 1)}, 60+i*n*7)...)
 				if i == 0 {
-					f.units[0][0] = 0x65
+					unit[0] = 0x65
 				}
+				f := written{int64(len(want)) * 3000, int64(len(want)) * 3000, [][]byte{unit}}
 				want = append(want, f)
 				if err := w.WriteH264(video, f.pts, f.dts, f.units); err != nil {
 					t.Fatal(err)
