@@ -25,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site/played"
 )
 
 // docsWorld is a local cloud, a camera and perhaps an agent, for the blocks of pages.
@@ -56,7 +57,10 @@ func startDocsWorld(t *testing.T, seed, thing string) *docsWorld {
 	if w.cloud, err = localcloud.Start(options); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.cloud.Close() })
+	t.Cleanup(func() {
+		_ = w.cloud.Close()
+		played.Check(t, options.Dir, nil)
+	})
 	w.lines = environmentLines(w.cloud, thing)
 	w.port = testtools.HeldAddress(t, "127.0.0.1")
 	w.env = []string{

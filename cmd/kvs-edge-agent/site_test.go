@@ -25,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site/played"
 )
 
 const (
@@ -81,6 +82,8 @@ type site struct {
 	cloud *localcloud.Cloud
 	kvs   *kinesisvideo.Client
 	agent *agentProcess
+
+	excused played.Excuses // rules by which what is uploaded is not playable, with the reasons
 }
 
 func newSite(t *testing.T, w world) *site {
@@ -96,7 +99,7 @@ func newSiteOf(t *testing.T, w world, change func(*localcloud.Options)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, world: w, dir: dir, clock: new(shiftedClock)}
+	s := &site{t: t, world: w, dir: dir, clock: new(shiftedClock), excused: played.Excuses{}}
 	refusals := new(testtools.Text) // what the local cloud writes about them
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -112,7 +115,10 @@ func newSiteOf(t *testing.T, w world, change func(*localcloud.Options)) *site {
 	if s.cloud, err = localcloud.Start(o); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.cloud.Close() })
+	t.Cleanup(func() {
+		_ = s.cloud.Close()
+		played.Check(t, o.Dir, s.excused)
+	})
 	if s.kvs, err = integrator.Client(t.Context(), s.cloud); err != nil {
 		t.Fatal(err)
 	}

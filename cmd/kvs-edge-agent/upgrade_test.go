@@ -28,6 +28,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site/played"
 )
 
 // oldStore was made by commit 421301e; see its README.
@@ -214,7 +215,10 @@ func (u *upgrade) startCloud() {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	u.t.Cleanup(func() { _ = u.cloud.Close() })
+	u.t.Cleanup(func() {
+		_ = u.cloud.Close()
+		played.Check(u.t, filepath.Join(u.dir, "cloud"), nil)
+	})
 	if u.kvs, err = integrator.Client(u.t.Context(), u.cloud); err != nil {
 		u.t.Fatal(err)
 	}

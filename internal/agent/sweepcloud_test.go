@@ -21,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site/played"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
@@ -103,6 +104,7 @@ func (r *sweepRun) uploadForReal() {
 	must(r.t, errors.Join(server.Close(), network.Close()))
 	serving.Wait()
 	must(r.t, service.Close())
+	played.Check(r.t, dir, nil)
 	stored := make(map[time.Time]bool)
 	for _, f := range service.Fragments("door") {
 		stored[f.Producer] = true

@@ -83,3 +83,6 @@ func (m *Reader) Blocks(f Fragment, see func(strictmkv.Event) bool) error {
 		}
 	}
 }
+
+// ReaderOf reads the fragments of a directory that no Archive has open, or that one has.
+func ReaderOf(dir string) *Reader { return &Reader{dir: dir} }

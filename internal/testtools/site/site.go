@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site/played"
 )
 
 const (
@@ -39,6 +40,7 @@ type Site struct {
 	Env   map[string]string    // of the hub
 
 	t       *testing.T
+	excused played.Excuses
 	cameras []*fakecam.Camera
 	closed  sync.Once
 }
@@ -93,7 +95,15 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// Close ends everything outside the hub.
+// Unplayable lets the test upload what breaks a rule of playcheck, for a reason.
+func (s *Site) Unplayable(rule, reason string) {
+	if s.excused == nil {
+		s.excused = played.Excuses{}
+	}
+	s.excused[rule] = reason
+}
+
+// Close ends everything outside the hub. What was uploaded must be playable.
 func (s *Site) Close() {
 	s.closed.Do(func() {
 		for _, c := range s.cameras {
@@ -103,6 +113,7 @@ func (s *Site) Close() {
 			s.t.Error(err)
 		}
 		s.HTTP.CloseIdleConnections()
+		played.Check(s.t, s.Cloud.Dir(), s.excused)
 		_ = os.RemoveAll(s.Dir)
 	})
 }
