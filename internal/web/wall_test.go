@@ -30,7 +30,8 @@ func pictureOf(b tab, selector string) []byte {
 // frameOf is the picture of a media file at a time, as RGBA, decoded by ffmpeg.
 func frameOf(t *testing.T, path string, seconds float64) []byte {
 	t.Helper()
-	out := filmed.Run(t, "ffmpeg", "-v", "error", "-i", path, "-ss", fmt.Sprint(seconds), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgba", "-")
+	out := filmed.Run(t, "ffmpeg", "-v", "error", "-i", path, "-ss", fmt.Sprint(seconds), "-frames:v", "1", "-f", "rawvideo",
+		"-pix_fmt", "rgba", "-")
 	return []byte(out)
 }
 
