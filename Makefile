@@ -84,8 +84,9 @@ test-image: ## build the image with buildah, and run version, check, a demo and 
 test-arm: dist ## install the arm64 and armhf packages and run their programs, under qemu (root, Debian: qemu-user-static)
 	deploy/debian/test-foreign dist/kvs-edge-agent_*_arm64.deb dist/kvs-edge-agent_*_armhf.deb
 
-docs: ## what is generated from the code: docs/settings.md, the man page, shell completions
+docs: ## what is generated from the code: docs/settings.md, the man page, shell completions, the numbers of docs/testing.md
 	$(GO) run $(MAIN) generate-docs docs deploy/generated
+	$(GO) run ./deploy/testing
 
 changelog: ## CHANGELOG.md, from the entries in changelog/
 	@mkdir -p bin

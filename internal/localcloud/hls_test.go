@@ -31,7 +31,13 @@ var films = map[string][]string{
 // filmOf makes 6 s with a key frame every 2 s.
 func filmOf(t *testing.T, dir, name string) []byte {
 	t.Helper()
-	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=6"}, films[name]...)
+	return filmMade(t, dir, films[name]...)
+}
+
+// filmMade is a film of ffmpeg's arguments.
+func filmMade(t *testing.T, dir string, encoders ...string) []byte {
+	t.Helper()
+	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=6"}, encoders...)
 	return foreign(t, nil, dir, "ffmpeg", append(args, "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", "-f", "matroska", "-live", "1",
 		"-cluster_time_limit", "9000", "-cluster_size_limit", "5M", "pipe:1")...)
 }
@@ -39,11 +45,17 @@ func filmOf(t *testing.T, dir, name string) []byte {
 // put sends a film that begins at a time.
 func put(t *testing.T, c *Cloud, film []byte, at time.Time) {
 	t.Helper()
-	answer := curl(t, bytes.NewReader(film), c, t.TempDir(), "--request", "POST", "--upload-file", "-", "--header", "x-amzn-stream-name: cam",
+	putTo(t, c, "cam", film, at)
+}
+
+func putTo(t *testing.T, c *Cloud, stream string, film []byte, at time.Time) {
+	t.Helper()
+	answer := curl(t, bytes.NewReader(film), c, t.TempDir(), "--request", "POST", "--upload-file", "-", "--header",
+		"x-amzn-stream-name: "+stream,
 		"--header", "x-amzn-fragment-timecode-type: RELATIVE",
 		"--header", fmt.Sprintf("x-amzn-producer-start-timestamp: %d.%03d", at.Unix(), at.UnixMilli()%1000), c.Endpoint()+"/putMedia")
 	if bytes.Contains(answer, []byte("ERROR")) {
-		t.Fatalf("the film is answered with %s", answer)
+		t.Fatalf("the film of %s is answered with %s", stream, answer)
 	}
 }
 
@@ -156,6 +168,9 @@ func TestPlayersSeeWhatWasSent(t *testing.T) {
 				t.Fatalf("the film has %d frames", n)
 			}
 			for _, format := range []types.ContainerFormat{types.ContainerFormatFragmentedMp4, types.ContainerFormatMpegTs} {
+				if name == "H.265" && format == types.ContainerFormatMpegTs {
+					continue // which AWS does not play
+				}
 				in := onDemand()
 				in.ContainerFormat = format
 				if got := decodedFrames(t, dir, nil, p.session(in)); got != want {

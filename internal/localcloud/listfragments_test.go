@@ -135,7 +135,7 @@ func TestListFragments(t *testing.T) {
 
 func TestWhatListFragmentsRefuses(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{StreamDelay: -1, Deny: []string{"kinesisvideo:ListFragments"}})
+	c := start(t, Options{StreamDelay: -1, Now: newClock().Now, Deny: []string{"kinesisvideo:ListFragments"}})
 	arn, err := c.CreateStream("cam", 1)
 	must(t, err)
 	const name = `"StreamName":"cam"`
@@ -177,6 +177,7 @@ func TestWhatListFragmentsRefuses(t *testing.T) {
 
 	c.Media().ForgetCalls("cam")
 	user := archived.NewFromConfig(userConfig(t, c))
+	cam.MaxResults = aws.Int64(1000)
 	admitted := 0
 	for range 20 {
 		if _, err = user.ListFragments(t.Context(), cam); err != nil {
@@ -185,8 +186,8 @@ func TestWhatListFragmentsRefuses(t *testing.T) {
 		admitted++
 	}
 	wantError(t, err, "ClientLimitExceededException", 400)
-	if admitted < 5 {
-		t.Errorf("%d calls at once are admitted, want 5", admitted)
+	if admitted != 10 {
+		t.Errorf("%d calls for 1,000 fragments in one second are admitted, want 10", admitted)
 	}
 	c.Faults().RefuseOperation("ListFragments", 503, "ServiceUnavailable")
 	_, err = user.ListFragments(t.Context(), cam)

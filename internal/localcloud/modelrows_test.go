@@ -31,21 +31,22 @@ var fitting = map[string]struct {
 	fit    func(n int) string
 	broken string
 }{
-	"StreamName":         {padded("", "a", ""), "a/b"},
-	"DeviceName":         {padded("", "a", ""), "a b"},
-	"MediaType":          {padded("v/h", "h", ""), "video"},
-	"KmsKeyId":           {padded("", "k", ""), "\n"},
-	"Version":            {padded("", "1", ""), "a-b"},
-	"NextToken":          {padded("", "A", ""), "a b"},
-	"TagKey":             {padded("", "é", ""), "a#b"},
-	"TagValue":           {padded("", "é", ""), "a#b"},
-	"ResourceARN":        {padded("arn:aws:kinesisvideo:us-west-2:1:stream/n", "n", "/1"), "arn:aws:s3:us-west-2:1:stream/none/1"},
-	"DestinationUri":     {padded("s:b", "b", ""), "bucket"},
-	"DestinationRegion":  {padded("us-w", "w", "-2"), "US-WEST-22"},
-	"FormatConfigValue":  {padded("8", "0", ""), "a-b"},
-	"HubDeviceArn":       {padded("arn:aws:iot:us-west-2:1:thing/h", "h", ""), "arn:aws:iot:us-west-2:1:cert/h"},
-	"MediaUriSecretArn":  {padded("arn:aws:secretsmanager:us-west-2:1:secret:s", "s", ""), "arn:aws:ssm:us-west-2:1:parameter/s"},
-	"ScheduleExpression": {padded("", "*", ""), "0 0 * * *\n?"},
+	"StreamName":           {padded("", "a", ""), "a/b"},
+	"DeviceName":           {padded("", "a", ""), "a b"},
+	"MediaType":            {padded("v/h", "h", ""), "video"},
+	"KmsKeyId":             {padded("", "k", ""), "\n"},
+	"Version":              {padded("", "1", ""), "a-b"},
+	"NextToken":            {padded("", "A", ""), "a b"},
+	"TagKey":               {padded("", "é", ""), "a#b"},
+	"TagValue":             {padded("", "é", ""), "a#b"},
+	"ResourceARN":          {padded("arn:aws:kinesisvideo:us-west-2:1:stream/n", "n", "/1"), "arn:aws:s3:us-west-2:1:stream/none/1"},
+	"DestinationUri":       {padded("s:b", "b", ""), "bucket"},
+	"DestinationRegion":    {padded("us-w", "w", "-2"), "US-WEST-22"},
+	"FragmentNumberString": {padded("", "1", ""), "1a"},
+	"FormatConfigValue":    {padded("8", "0", ""), "a-b"},
+	"HubDeviceArn":         {padded("arn:aws:iot:us-west-2:1:thing/h", "h", ""), "arn:aws:iot:us-west-2:1:cert/h"},
+	"MediaUriSecretArn":    {padded("arn:aws:secretsmanager:us-west-2:1:secret:s", "s", ""), "arn:aws:ssm:us-west-2:1:parameter/s"},
+	"ScheduleExpression":   {padded("", "*", ""), "0 0 * * *\n?"},
 }
 
 func padded(head, pad, tail string) func(int) string {
@@ -63,6 +64,8 @@ func sample(s *apimodel.Shape) any {
 		return map[string]any{sample(s.Key).(string): sample(s.Element)}
 	case s.Kind == apimodel.Boolean:
 		return true
+	case s.Kind == apimodel.Time:
+		return 1_700_000_000
 	case s.Kind == apimodel.Integer:
 		return max(s.Min, min(s.Max, 1000))
 	case s.Enum != nil:
@@ -191,6 +194,8 @@ func wrongTypes(kind apimodel.Kind) []any {
 		return []any{"5", 5.5, true, int64(1) << 31, []any{5}}
 	case apimodel.Boolean:
 		return []any{"true", 1}
+	case apimodel.Time:
+		return []any{"x", []any{"a"}} // of true, the AWS SDK for Python makes 1
 	case apimodel.List:
 		return []any{5, true} // of others, the AWS SDK for Python makes lists
 	default:

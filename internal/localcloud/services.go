@@ -31,6 +31,7 @@ func (c *Cloud) openSiteWise() (*sitewise.Service, error) {
 func (c *Cloud) newArchivedMedia() (*archivedmedia.Service, error) {
 	return archivedmedia.New(archivedmedia.Options{
 		Store: c.media, Streams: c.kvs, Now: c.o.Now, Key: c.keys.Derive("streaming sessions"), Endpoint: c.mediaEndpoint, Log: c.calls,
+		Metadata: c.media.FragmentMetadata(), AsAWS: c.o.AsAWS,
 	})
 }
 

@@ -30,9 +30,7 @@ type audited struct {
 
 func newAudited(t *testing.T, hours int) *audited {
 	t.Helper()
-	limits := roomy
-	limits.ListFragmentsPerSec = 5 // as KVS has it
-	a := &audited{rig: newRig(t, hours, limits), later: 10 * time.Minute, trusted: true}
+	a := &audited{rig: newRig(t, hours, roomy), later: 10 * time.Minute, trusted: true}
 	a.receipts = receipt.New(receipt.Options{Dir: t.TempDir()})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)

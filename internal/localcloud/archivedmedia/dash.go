@@ -102,10 +102,12 @@ func (p *play) manifest() ([]byte, error) {
 // trackOf describes a track. What is stored does not say how the bytes of a fragment are divided: video has nearly all.
 func trackOf(t *playable.Track, w window) dash.Track {
 	out := dash.Track{Number: t.Number, Video: t.Video, Codec: t.Name, Width: t.Width, Height: t.Height}
-	if codec, ok := t.Codec.(*mp4.CodecMPEG4Audio); ok {
+	switch codec := t.Codec.(type) {
+	case *mp4.CodecMPEG4Audio:
 		out.SampleRate, out.Channels, out.Bandwidth = codec.Config.SampleRate, codec.Config.ChannelCount, min(audioBandwidth, w.bandwidth())
-	}
-	if t.Video {
+	case *mp4.CodecLPCM: // G.711 has 8 bits
+		out.SampleRate, out.Channels, out.Bandwidth = codec.SampleRate, codec.ChannelCount, int64(8*codec.SampleRate*codec.ChannelCount)
+	default:
 		out.FrameRate, out.Bandwidth = w.frameRate(), w.bandwidth()
 	}
 	return out

@@ -63,7 +63,11 @@ func (s *Service) url(of session, info media.StreamInfo, now time.Time) (string,
 	if err := of.begin(stored, now); err != nil {
 		return "", err
 	}
-	if _, err := s.tracks(stored, of.First); err != nil {
+	tracks, err := s.tracks(stored, of.First)
+	if err == nil {
+		err = tracks.PlayedBy(of.use())
+	}
+	if err != nil {
 		return "", err
 	}
 	root := hlsPath + hls.MasterPlaylist

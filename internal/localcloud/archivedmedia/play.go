@@ -33,16 +33,26 @@ type resource struct {
 	read      func(*play) ([]byte, error)
 }
 
+// What players ask for, as the developer guide names it.
+const (
+	opManifest = "GetDASHManifest"
+	opMaster   = "GetHLSMasterPlaylist"
+	opPlaylist = "GetHLSMediaPlaylist"
+	opInit     = "GetMP4InitFragment"
+	opFragment = "GetMP4MediaFragment"
+	opTS       = "GetTSFragment"
+)
+
 // resources are all that sessions have, by path.
 var resources = map[string]resource{
-	hlsPath + hls.MasterPlaylist:  {"GetHLSMasterPlaylist", hls.ContentType, (*play).master},
-	hlsPath + hls.MediaPlaylist:   {"GetHLSMediaPlaylist", hls.ContentType, (*play).media},
-	hlsPath + hls.InitFragment:    {"GetMP4InitFragment", typeMP4, (*play).initFragment},
-	hlsPath + hls.MediaFragment:   {"GetMP4MediaFragment", typeMP4, (*play).mediaFragment},
-	hlsPath + hls.TSFragment:      {"GetTSFragment", "video/MP2T", (*play).tsFragment},
-	dashPath + dash.Manifest:      {"GetDASHManifest", dash.ContentType, (*play).manifest},
-	dashPath + dash.InitFragment:  {"GetMP4InitFragment", typeMP4, (*play).initFragment},
-	dashPath + dash.MediaFragment: {"GetMP4MediaFragment", typeMP4, (*play).mediaFragment},
+	hlsPath + hls.MasterPlaylist:  {opMaster, hls.ContentType, (*play).master},
+	hlsPath + hls.MediaPlaylist:   {opPlaylist, hls.ContentType, (*play).media},
+	hlsPath + hls.InitFragment:    {opInit, typeMP4, (*play).initFragment},
+	hlsPath + hls.MediaFragment:   {opFragment, typeMP4, (*play).mediaFragment},
+	hlsPath + hls.TSFragment:      {opTS, "video/MP2T", (*play).tsFragment},
+	dashPath + dash.Manifest:      {opManifest, dash.ContentType, (*play).manifest},
+	dashPath + dash.InitFragment:  {opInit, typeMP4, (*play).initFragment},
+	dashPath + dash.MediaFragment: {opFragment, typeMP4, (*play).mediaFragment},
 }
 
 // typeMP4 is the content type of MP4.
@@ -94,7 +104,26 @@ func (s *Service) serve(what resource, call *calls.Call, r *http.Request) ([]byt
 		return nil, awsapi.Errorf(http.StatusNotFound, kvsmodel.ResourceNotFound, "the session", "The stream of the session is not found.")
 	}
 	call.Resource = info.Name
+	if s.o.AsAWS {
+		if err := s.admitPlayer(what.operation, token, of, info); err != nil {
+			return nil, err
+		}
+	}
 	return what.read(&play{service: s, session: of, token: token, request: r, info: info, stored: s.stored(info)})
+}
+
+// admitPlayer counts a request of a player, who uses the quotas of the stream too.
+func (s *Service) admitPlayer(operation, token string, of session, info media.StreamInfo) error {
+	err := s.quotas.admitPlayer(operation, token)
+	switch {
+	case err != nil:
+		return err
+	case operation == opManifest || operation == opPlaylist:
+		return s.quotas.lookUp(info.Name, of.Max)
+	case operation == opFragment || operation == opTS:
+		return s.quotas.read(info.Name, 1)
+	}
+	return nil
 }
 
 // tracks are those of the session.
@@ -147,15 +176,16 @@ func (p *play) media() ([]byte, error) {
 		}
 		m.Track = track.Number
 	}
+	inits := p.service.inits(w)
 	for i := range w.to {
-		mark := p.session.discontinuity(w, i)
+		mark := p.session.discontinuity(w, i) || i > 0 && inits[i] != inits[i-1]
 		if i < w.from {
 			if mark {
 				m.Discontinuities++
 			}
 			continue
 		}
-		e := hls.Entry{Number: w.all[i].Number, Length: w.lengths[i], Discontinuity: mark}
+		e := hls.Entry{Init: inits[i], Number: w.all[i].Number, Length: w.lengths[i], Discontinuity: mark}
 		if p.session.Dates {
 			e.At = p.session.at(w.all[i])
 		}
@@ -181,17 +211,38 @@ func (p *play) track() (*playable.Track, error) {
 	return track, nil
 }
 
+// initFragment is that of the codec private data of a fragment of the session, 0 the first one: in HLS they may change.
 func (p *play) initFragment() ([]byte, error) {
 	track, err := p.track()
 	if err != nil {
 		return nil, err
 	}
-	return track.Init()
+	number := p.request.URL.Query().Get("SequenceNumber")
+	if p.session.DASH || number == "" || number == "0" {
+		return track.Init()
+	}
+	w, err := p.window()
+	if err != nil {
+		return nil, err
+	}
+	at, err := strconv.Atoi(number)
+	if err != nil || at < 0 || at >= w.to {
+		return nil, invalid("SequenceNumber", "the session has no initialization fragment %q", number)
+	}
+	tracks, err := p.tracksAt(w, at)
+	if err != nil {
+		return nil, err
+	}
+	if track, found := tracks.ByNumber(track.Number); found {
+		return track.Init()
+	}
+	return nil, invalid("TrackNumber", "the fragment has no track %d", track.Number)
 }
 
 // placed is a fragment at its place in a session.
 type placed struct {
 	Fragment
+	tracks        playable.Tracks
 	at            int           // in the selection
 	after, length time.Duration // since the start of the session
 }
@@ -213,15 +264,20 @@ func (p *play) fragment() (placed, error) {
 		return placed{}, awsapi.Errorf(http.StatusNotFound, kvsmodel.ResourceNotFound, name,
 			"The fragment is not one of the session, or no longer retained.")
 	}
-	f := placed{Fragment: w.all[at], at: at, after: p.session.at(w.all[at]).Sub(time.UnixMilli(p.session.Zero)), length: w.lengths[at]}
+	tracks, err := p.tracksAt(w, at)
+	if err != nil {
+		return placed{}, err
+	}
+	f := placed{Fragment: w.all[at], at: at, tracks: tracks, after: p.session.at(w.all[at]).Sub(time.UnixMilli(p.session.Zero)),
+		length: w.lengths[at]}
 	if p.session.DASH {
 		f.after = w.start(at)
 	}
-	return f, p.sameTracks(f.Fragment)
+	return f, nil
 }
 
 func (p *play) mediaFragment() ([]byte, error) {
-	track, err := p.track()
+	first, err := p.track()
 	if err != nil {
 		return nil, err
 	}
@@ -229,6 +285,7 @@ func (p *play) mediaFragment() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	track, _ := f.tracks.ByNumber(first.Number) // all fragments have the tracks of the first one
 	files := p.service.o.Store.Reader()
 	defer files.Close()
 	samples, err := track.Samples(files, f.Fragment)
@@ -239,32 +296,11 @@ func (p *play) mediaFragment() ([]byte, error) {
 }
 
 func (p *play) tsFragment() ([]byte, error) {
-	tracks, err := p.tracks()
-	if err != nil {
-		return nil, err
-	}
 	f, err := p.fragment()
 	if err != nil {
 		return nil, err
 	}
 	files := p.service.o.Store.Reader()
 	defer files.Close()
-	return tracks.TransportStream(files, f.Fragment, f.after)
-}
-
-// sameTracks checks that a fragment has the tracks with which the session began.
-func (p *play) sameTracks(f Fragment) error {
-	first, err := p.tracks()
-	if err != nil {
-		return err
-	}
-	tracks, err := p.service.tracks([]Fragment{f}, f.Number)
-	if err != nil {
-		return err
-	}
-	if !tracks.Same(first) {
-		return awsapi.Errorf(http.StatusBadRequest, kvsmodel.InvalidCodecPrivate, "FragmentNumber",
-			"The fragment %s has other tracks or other codec private data than the first fragment of the session.", f.Number)
-	}
-	return nil
+	return f.tracks.TransportStream(files, f.Fragment, f.after)
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
@@ -32,23 +31,23 @@ type Store interface {
 	WriteFragment(io.Writer, *archive.Reader, Fragment) error
 }
 
-// Options of a Service; all are required.
+// Options of a Service; all but AsAWS are required.
 type Options struct {
 	Store    Store
 	Streams  media.StreamLookup
 	Now      func() time.Time
-	Key      []byte        // 32 bytes that session tokens are sealed with; a service with the same key opens them
-	Endpoint func() string // the URL of the data plane
-	Log      *calls.Log    // gets the lines about what a session is refused
+	Key      []byte           // 32 bytes that session tokens are sealed with; a service with the same key opens them
+	Endpoint func() string    // the URL of the data plane
+	Log      *calls.Log       // gets the lines about what a session is refused
+	Metadata *callrate.Points // the quota of looking up fragments, which ListFragments has too
+	AsAWS    bool             // players have AWS's quotas too, not their callers alone
 }
 
 // Service answers the operations of archived media.
 type Service struct {
-	o    Options
-	seal cipher.AEAD
-
-	mu    sync.Mutex
-	rates map[string]*callrate.Rate // by operation and stream
+	o      Options
+	seal   cipher.AEAD
+	quotas quotas
 }
 
 // New returns a Service.
@@ -57,13 +56,9 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{o: o, seal: seal, rates: map[string]*callrate.Rate{}}, nil
-}
-
-// perSecond is how many calls a second one stream takes (quotas, archived media).
-var perSecond = map[string]int{
-	kvsmodel.GetHLSStreamingSessionURL.Name: 25, kvsmodel.GetDASHStreamingSessionURL.Name: 25,
-	kvsmodel.GetClip.Name: 5, kvsmodel.GetMediaForFragmentList.Name: 5,
+	return &Service{o: o, seal: seal, quotas: quotas{
+		metadata: o.Metadata, media: &callrate.Points{N: fragmentMedia, Now: o.Now}, calls: rates{now: o.Now}, sessions: rates{now: o.Now},
+	}}, nil
 }
 
 // Has reports whether an operation is one of this package.
@@ -74,7 +69,7 @@ func (s *Service) Call(operation string, body []byte) ([]byte, error) {
 	return answers[operation].do(s, body)
 }
 
-// stream finds the stream of a request, which must retain media, and counts the call.
+// stream finds the stream of a request, which must retain media where the operation says so, and counts the call.
 func (s *Service) stream(o *kvsmodel.Operation, name, arn string) (media.StreamInfo, error) {
 	of, member := name, "member StreamName"
 	if arn != "" {
@@ -85,24 +80,11 @@ func (s *Service) stream(o *kvsmodel.Operation, name, arn string) (media.StreamI
 	case !found:
 		return info, awsapi.Errorf(http.StatusNotFound, kvsmodel.ResourceNotFound, member,
 			"The requested stream %s is not found or not active.", of)
-	case !s.rate(o.Name, info.Name).Admit():
-		return info, awsapi.Errorf(http.StatusBadRequest, kvsmodel.ClientLimitExceeded, "the stream",
-			"more than %d %s requests per second for this stream", perSecond[o.Name], o.Name)
-	case info.RetentionHours == 0:
+	case info.RetentionHours == 0 && o.Declares(kvsmodel.NoDataRetention):
 		return info, awsapi.Errorf(http.StatusBadRequest, kvsmodel.NoDataRetention, "the stream",
 			"The stream %s does not retain data: its DataRetentionInHours is 0.", info.Name)
 	}
-	return info, nil
-}
-
-func (s *Service) rate(operation, stream string) *callrate.Rate {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := operation + " " + stream
-	if s.rates[key] == nil {
-		s.rates[key] = &callrate.Rate{N: perSecond[operation]}
-	}
-	return s.rates[key]
+	return info, s.quotas.admit(o, info)
 }
 
 // stored lists the fragments of a stream, also those that its retention does not cover any more.

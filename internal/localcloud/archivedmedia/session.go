@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/playable"
 )
 
 // The modes of playback.
@@ -79,6 +81,17 @@ func (s *Service) open(token string) (of session, ok bool) {
 
 // expired reports whether a session is over.
 func (of session) expired(now time.Time) bool { return now.UnixMilli() >= of.Expires }
+
+// use is what plays the session.
+func (of session) use() playable.Use {
+	switch {
+	case of.DASH:
+		return playable.ByDASH
+	case of.TS:
+		return playable.ByTransportStream
+	}
+	return playable.ByHLS
+}
 
 // at is when a fragment begins, by the timestamps that the session follows.
 func (of session) at(f Fragment) time.Time {

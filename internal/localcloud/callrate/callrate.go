@@ -8,7 +8,8 @@ import (
 
 // Rate admits at most N calls within one second. Its methods may be called at any time from any goroutine.
 type Rate struct {
-	N int
+	N   int
+	Now func() time.Time // nil = time.Now
 
 	mu    sync.Mutex
 	calls []time.Time
@@ -19,7 +20,10 @@ func (c *Rate) Admit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	for len(c.calls) > 0 && now.Sub(c.calls[0]) >= time.Second {
+	if c.Now != nil {
+		now = c.Now()
+	}
+	for len(c.calls) > 0 && (now.Sub(c.calls[0]) >= time.Second || now.Before(c.calls[0])) { // a clock may be set back
 		c.calls = c.calls[1:]
 	}
 	if len(c.calls) >= c.N {

@@ -21,7 +21,7 @@ type Limits struct {
 	IdleTimeout           time.Duration // 60 s without a byte end the session; the API reference says 30 s
 	GetMediaPerSecond     int           // 5 per stream (quotas, GetMedia)
 	GetMediaConnections   int           // 3 per stream (quotas, GetMedia)
-	ListFragmentsPerSec   int           // 5 per stream (quotas, archived media)
+	FragmentMetadata      int           // 10,000 points a second and stream (quotas, fragment-metadata)
 	GetMediaIdle          time.Duration // 5 s at the newest fragment, with no producer connected, end GetMedia (not documented)
 }
 
@@ -39,7 +39,7 @@ func (l Limits) orKVS() Limits {
 	l.IdleTimeout = cmp.Or(l.IdleTimeout, 60*time.Second)
 	l.GetMediaPerSecond = cmp.Or(l.GetMediaPerSecond, 5)
 	l.GetMediaConnections = cmp.Or(l.GetMediaConnections, 3)
-	l.ListFragmentsPerSec = cmp.Or(l.ListFragmentsPerSec, 5)
+	l.FragmentMetadata = cmp.Or(l.FragmentMetadata, 10_000)
 	l.GetMediaIdle = cmp.Or(l.GetMediaIdle, 5*time.Second)
 	return l
 }

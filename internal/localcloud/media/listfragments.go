@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/callrate"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
 
@@ -114,9 +115,9 @@ func (s *Service) list(r *http.Request) (request listFragmentsRequest, answer []
 	if s.faults.isDown(st.name) {
 		return request, nil, &resetOrder{}
 	}
-	if !st.lists.Admit() {
+	if !s.metadata.Take(st.name, cmp.Or(request.MaxResults, defaultListed)) {
 		return request, nil, awsapi.Errorf(http.StatusBadRequest, ClientLimitExceeded, "the stream",
-			"more than %d ListFragments requests per second for this stream", st.lists.N)
+			"more than %d points per second of the fragment-metadata quota of this stream", s.metadata.N)
 	}
 	after, err := request.after(info)
 	if err != nil {
@@ -241,5 +242,8 @@ func (s *Service) Lose(stream string, lost func(Fragment) bool) (int, error) {
 	return len(numbers), s.archive.Lose(stream, numbers)
 }
 
-// ForgetCalls ends the second that calls of a stream count for, so that tests need not wait.
-func (s *Service) ForgetCalls(stream string) { s.stream(stream).lists.Forget() }
+// FragmentMetadata is the quota that ListFragments shares with other operations: how many fragments they may look up.
+func (s *Service) FragmentMetadata() *callrate.Points { return s.metadata }
+
+// ForgetCalls returns all of its quota to a stream, so that tests need not wait.
+func (s *Service) ForgetCalls(stream string) { s.metadata.Forget(stream) }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/callrate"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
@@ -73,9 +74,11 @@ type Service struct {
 	faults  *Faults
 	archive *archive.Archive
 	number  numbers
-	ctx     context.Context // ends with Close
-	end     context.CancelCauseFunc
-	open    sync.WaitGroup // requests
+	// metadata is the quota of looking up fragments.
+	metadata *callrate.Points
+	ctx      context.Context // ends with Close
+	end      context.CancelCauseFunc
+	open     sync.WaitGroup // requests
 
 	mu      sync.Mutex
 	closed  bool
@@ -101,6 +104,7 @@ func New(o Options) (*Service, error) {
 	s := &Service{o: o, log: o.Log, streams: map[string]*streamState{}}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.faults = newFaults(s.cut)
+	s.metadata = &callrate.Points{N: o.Limits.FragmentMetadata, Now: o.Now}
 	var fragments []Fragment
 	var err error
 	if s.archive, fragments, err = archive.Open(o.Dir); err != nil {

@@ -18,7 +18,6 @@ type streamState struct {
 	bytePace *pace
 	puts     callrate.Rate
 	gets     callrate.Rate
-	lists    callrate.Rate
 	takeover sync.Mutex // held while one session replaces another
 
 	mu        sync.Mutex
@@ -38,7 +37,6 @@ func newStreamState(s *Service, name string) *streamState {
 		bytePace: newPace(s.o.Limits.BytesPerSecond, s.o.Limits.BytesPerSecond/4),
 		puts:     callrate.Rate{N: s.o.Limits.PutMediaPerSecond},
 		gets:     callrate.Rate{N: s.o.Limits.GetMediaPerSecond},
-		lists:    callrate.Rate{N: s.o.Limits.ListFragmentsPerSec},
 	}
 }
 

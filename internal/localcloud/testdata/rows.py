@@ -19,14 +19,15 @@ def boto3_client():
     from botocore.config import Config
     from botocore.exceptions import ClientError
 
-    client = boto3.client(
-        "kinesisvideo",
-        endpoint_url=os.environ["AWS_ENDPOINT_URL"],
-        config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
-    )
+    def client(service):
+        return boto3.client(service, endpoint_url=os.environ["AWS_ENDPOINT_URL"],
+                            config=Config(parameter_validation=False, retries={"total_max_attempts": 1}))
+
+    control, archived = client("kinesisvideo"), client(ARCHIVED)
 
     def send(operation, body):
-        call = getattr(client, xform_name(operation))
+        name = xform_name(operation)
+        call = getattr(archived if hasattr(archived, name) else control, name)
         try:
             call(**body)
         except ClientError as error:
@@ -36,7 +37,24 @@ def boto3_client():
     return send
 
 
+ARCHIVED = "kinesis-video-archived-media"
+# What answers with media, which the command line writes into a file.
+MEDIA = ("GetClip", "GetMediaForFragmentList")
+OTHERS = ("ListFragments", "GetHLSStreamingSessionURL", "GetDASHStreamingSessionURL", "GetImages")
+
 REFUSED = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation(?: \(reached max retries: \d+\))?: (.*)", re.DOTALL)
+
+
+def media_options(body):
+    """The options of an operation that answers with media: these take no JSON of all members."""
+    from awscli.botocore import xform_name
+
+    options = ["/dev/null"]
+    for name, value in body.items():
+        if not isinstance(value, (str, list, dict)):
+            raise ValueError("options of the command line are text")
+        options += ["--" + xform_name(name, "-"), value if isinstance(value, str) else json.dumps(value)]
+    return options
 
 
 def cli_client():
@@ -49,8 +67,9 @@ def cli_client():
         out, complaints = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(complaints):
             code = driver.main([
-                "kinesisvideo", xform_name(operation, "-"), "--cli-input-json", json.dumps(body), "--endpoint-url",
-                os.environ["AWS_ENDPOINT_URL"], "--no-paginate", "--output", "json",
+                ARCHIVED if operation in MEDIA + OTHERS else "kinesisvideo", xform_name(operation, "-"),
+                *(media_options(body) if operation in MEDIA else ["--cli-input-json", json.dumps(body), "--no-paginate"]),
+                "--endpoint-url", os.environ["AWS_ENDPOINT_URL"], "--output", "json",
             ])
         if code == 0:
             return {"code": "", "message": ""}

@@ -68,6 +68,7 @@ type Entry struct {
 	Number        string
 	Length        time.Duration
 	Discontinuity bool      // in front of it
+	Init          int       // of fragmented MP4: SequenceNumber of the initialization fragment that it needs
 	At            time.Time // when it begins; zero = that is not shown
 }
 
@@ -102,8 +103,8 @@ func (m Media) String() string {
 		if e.Discontinuity {
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}
-		if i == 0 && m.Track != 0 {
-			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s?SessionToken=%s&TrackNumber=%d&SequenceNumber=0\"\n", InitFragment, m.Token, m.Track)
+		if m.Track != 0 && (i == 0 || e.Init != m.Entries[i-1].Init) {
+			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s?SessionToken=%s&TrackNumber=%d&SequenceNumber=%d\"\n", InitFragment, m.Token, m.Track, e.Init)
 		}
 		if !e.At.IsZero() {
 			fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", e.At.UTC().Format("2006-01-02T15:04:05.000Z"))

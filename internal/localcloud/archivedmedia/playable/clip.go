@@ -75,5 +75,5 @@ func (c *Clip) File() ([]byte, error) {
 	if err := file.Marshal(&out); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return c.tracks.nameG711(out.Bytes()), nil
 }

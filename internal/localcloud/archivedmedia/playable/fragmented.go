@@ -20,7 +20,7 @@ func (t *Track) Init() ([]byte, error) {
 	if err := init.Marshal(&out); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return Tracks{*t}.nameG711(out.Bytes()), nil
 }
 
 // Part returns the moof and mdat of a fragment's samples. The fragment begins that long after the session's first one, and its

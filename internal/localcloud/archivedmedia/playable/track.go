@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4"
@@ -32,13 +33,14 @@ type Track struct {
 	nalLength int      // video: bytes of the length before each NAL unit
 	private   []byte
 	codecID   string
+	kind      string // as the tables of uses have it
 }
 
 // Tracks are those of a session.
 type Tracks []Track
 
-// TracksOf reads the tracks of a fragment. The error says why AWS plays none of it: it is one of those that the operations of
-// archived media declare.
+// TracksOf reads the tracks of a fragment. The error says why AWS plays it nowhere: it is one of those that the operations of
+// archived media declare. What plays it says PlayedBy.
 func TracksOf(h *strictmkv.Header) (Tracks, error) {
 	var tracks Tracks
 	for i := range h.Tracks {
@@ -73,6 +75,11 @@ func (l Tracks) Same(other Tracks) bool {
 	return true
 }
 
+// Alike reports whether other tracks differ from these in their codec private data at most.
+func (l Tracks) Alike(other Tracks) bool {
+	return slices.EqualFunc(l, other, func(a, b Track) bool { return a.Number == b.Number && a.codecID == b.codecID && a.kind == b.kind })
+}
+
 // ByNumber finds a track by its number in Matroska.
 func (l Tracks) ByNumber(number uint64) (*Track, bool) {
 	for i := range l {
@@ -83,24 +90,29 @@ func (l Tracks) ByNumber(number uint64) (*Track, bool) {
 	return nil, false
 }
 
+// codecs are those that players know, by their IDs in Matroska.
+var codecs = map[string]struct {
+	kind  string
+	video bool
+	read  func(*Track) error
+}{
+	strictmkv.CodecAVC: {kindH264, true, readAVC}, strictmkv.CodecAVCKVS: {kindH264, true, readAVC},
+	strictmkv.CodecHEVC: {kindH265, true, readHEVC}, codecHEVCKVS: {kindH265, true, readHEVC},
+	strictmkv.CodecAAC: {kindAAC, false, readAAC}, strictmkv.CodecACM: {"", false, readG711}, // which sets the kind
+}
+
 func readTrack(t *strictmkv.Track, at int) (Track, error) {
-	track := Track{Number: t.Number, Video: t.Type == strictmkv.TypeVideo, private: t.CodecPrivate, codecID: t.CodecID}
-	read := map[string]func(*Track) error{
-		strictmkv.CodecAVC: readAVC, strictmkv.CodecAVCKVS: readAVC, strictmkv.CodecHEVC: readHEVC, codecHEVCKVS: readHEVC,
-		strictmkv.CodecAAC: readAAC,
-	}[t.CodecID]
+	codec, known := codecs[t.CodecID]
+	track := Track{Number: t.Number, Video: t.Type == strictmkv.TypeVideo, private: t.CodecPrivate, codecID: t.CodecID, kind: codec.kind}
 	switch {
-	case read == nil && t.CodecID == strictmkv.CodecACM:
-		return track, unsupported("track %d is G.711 (%s), which only GetMedia, GetMediaForFragmentList and, A-law beside H.264, GetClip return",
-			at+1, t.CodecID)
-	case read == nil:
-		return track, unsupported("the codec ID of track %d is %q, not that of H.264, H.265 or AAC", at+1, t.CodecID)
-	case track.Video != (t.CodecID != strictmkv.CodecAAC):
+	case !known:
+		return track, unsupported("the codec ID of track %d is %q, not that of H.264, H.265, AAC or G.711", at+1, t.CodecID)
+	case track.Video != codec.video:
 		return track, unsupported("track %d has the codec ID %s and the type %d", at+1, t.CodecID, t.Type)
 	case len(t.CodecPrivate) == 0:
 		return track, refused(kvsmodel.MissingCodecPrivate, "No codec private data was found in track %d.", at+1)
 	}
-	if err := read(&track); err != nil {
+	if err := codec.read(&track); err != nil {
 		return track, refused(kvsmodel.InvalidCodecPrivate, "The codec private data of track %d is not valid: %s.", at+1, err)
 	}
 	return track, nil

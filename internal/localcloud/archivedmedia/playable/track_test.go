@@ -3,6 +3,7 @@ package playable
 import (
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,9 @@ func TestWhichTracksArePlayed(t *testing.T) {
 	const unplayable, missing, broken = "UnsupportedStreamMediaTypeException", "MissingCodecPrivateDataException",
 		"InvalidCodecPrivateDataException"
 	type list = []strictmkv.Track
+	wave := func(tag byte) []byte { // 8 kHz, mono
+		return []byte{tag, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0}
+	}
 	good, sound := private(t, avcC), private(t, aac)
 	for name, row := range map[string]struct {
 		tracks     list
@@ -51,7 +55,10 @@ func TestWhichTracksArePlayed(t *testing.T) {
 		"H.264 and AAC":                {list{video("V_MPEG4/ISO/AVC", good), audio("A_AAC", sound)}, "avc1.42c00d,mp4a.40.2", ""},
 		"AAC alone":                    {list{audio("A_AAC", sound)}, "mp4a.40.2", ""},
 		"no tracks":                    {nil, unplayable, "no track"},
-		"G.711":                        {list{video("V_MPEG4/ISO/AVC", good), audio("A_MS/ACM", sound)}, unplayable, "track 2 is G.711"},
+		"G.711 A-law":                  {list{video("V_MPEG4/ISO/AVC", good), audio("A_MS/ACM", wave(6))}, "avc1.42c00d,alaw", ""},
+		"G.711 µ-law":                  {list{video("V_MPEG4/ISO/AVC", good), audio("A_MS/ACM", wave(7))}, "avc1.42c00d,ulaw", ""},
+		"linear PCM":                   {list{video("V_MPEG4/ISO/AVC", good), audio("A_MS/ACM", wave(1))}, broken, "format tag"},
+		"a cut WAVEFORMATEX":           {list{video("V_MPEG4/ISO/AVC", good), audio("A_MS/ACM", sound)}, broken, "shorter than a WAVEFORMATEX"},
 		"VP8":                          {list{video("V_VP8", good)}, unplayable, `"V_VP8"`},
 		"AAC first":                    {list{audio("A_AAC", sound), video("V_MPEG4/ISO/AVC", good)}, unplayable, "first track"},
 		"two pictures": {list{video("V_MPEG4/ISO/AVC", good), video("V_MPEG4/ISO/AVC", good)}, unplayable,
@@ -92,10 +99,11 @@ func FuzzCodecPrivate(f *testing.F) {
 	f.Add(uint8(0), private(f, avcC))
 	f.Add(uint8(1), private(f, hvcC))
 	f.Add(uint8(2), private(f, aac))
+	f.Add(uint8(3), []byte{6, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
-		id := []string{strictmkv.CodecAVC, strictmkv.CodecHEVC, strictmkv.CodecAAC}[kind%3]
+		id := []string{strictmkv.CodecAVC, strictmkv.CodecHEVC, strictmkv.CodecAAC, strictmkv.CodecACM}[kind%4]
 		of := uint64(strictmkv.TypeVideo)
-		if id == strictmkv.CodecAAC {
+		if id == strictmkv.CodecAAC || id == strictmkv.CodecACM {
 			of = strictmkv.TypeAudio
 		}
 		tracks, err := TracksOf(&strictmkv.Header{Tracks: []strictmkv.Track{{Number: 1, UID: 1, Type: of, CodecID: id, CodecPrivate: data}}})
@@ -113,4 +121,43 @@ func FuzzCodecPrivate(f *testing.F) {
 			_, _ = tracks[0].data(data[:min(size, len(data))], true)
 		}
 	})
+}
+
+// TestWhatPlaysWhichTracks holds the tables of the developer guide, "Video playback track requirements".
+func TestWhatPlaysWhichTracks(t *testing.T) {
+	t.Parallel()
+	const hls, ts, dash, clip = "HLS", "TS", "DASH", "clip"
+	names := map[Use]string{ByHLS: hls, ByTransportStream: ts, ByDASH: dash, ByClip: clip}
+	for name, row := range map[string]struct {
+		kinds []string
+		want  []string
+	}{
+		"H.264":              {[]string{kindH264}, []string{hls, ts, dash, clip}},
+		"H.264, AAC":         {[]string{kindH264, kindAAC}, []string{hls, ts, dash, clip}},
+		"H.264, A-law":       {[]string{kindH264, kindALaw}, []string{dash, clip}},
+		"H.264, µ-law":       {[]string{kindH264, kindULaw}, []string{dash}},
+		"AAC":                {[]string{kindAAC}, []string{hls, ts, dash}},
+		"H.265":              {[]string{kindH265}, []string{hls, dash, clip}},
+		"H.265, AAC":         {[]string{kindH265, kindAAC}, []string{hls, dash, clip}},
+		"H.265, A-law":       {[]string{kindH265, kindALaw}, nil},
+		"H.265, µ-law":       {[]string{kindH265, kindULaw}, nil},
+		"A-law":              {[]string{kindALaw}, nil},
+		"AAC, H.264":         {[]string{kindAAC, kindH264}, nil},
+		"H.264, H.264":       {[]string{kindH264, kindH264}, nil},
+		"H.264 and two AACs": {[]string{kindH264, kindAAC, kindAAC}, nil},
+	} {
+		var tracks Tracks
+		for _, kind := range row.kinds {
+			tracks = append(tracks, Track{kind: kind})
+		}
+		for use, by := range names {
+			err := tracks.PlayedBy(use)
+			var refused *awsapi.Error
+			if played := slices.Contains(row.want, by); played != (err == nil) {
+				t.Errorf("%s played by %s: %v", name, by, err)
+			} else if !played && (!errors.As(err, &refused) || refused.Name != "UnsupportedStreamMediaTypeException") {
+				t.Errorf("%s is refused by %s with %v", name, by, err)
+			}
+		}
+	}
 }
