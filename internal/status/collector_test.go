@@ -136,7 +136,7 @@ func TestSiteWise(t *testing.T) {
 	got = strings.Join(strings.Fields(table(t, c.Snapshot())), " ") // it is wrapped
 	if want := "read 12 s ago; last written 3 h ago; 12 values waiting for 3 h; 1 value refused; 2 rows of more than 7 days ago not right, " +
 		"which SiteWise does not change"; !strings.Contains(got, want) {
-		t.Errorf("of what is written:\n%s\nwant %s", got, want)
+		t.Errorf("about values:\n%s\nwant %s", got, want)
 	}
 }
 
