@@ -29,7 +29,7 @@ const (
 	idleTimeout    = 2 * time.Minute // of a connection without a request
 	closeTimeout   = 2 * time.Second // for requests to end when the agent stops
 	maxHeader      = 16 << 10        // bytes
-	stallTime      = time.Minute     // for which a client may read nothing of a page; the local API has times of its own
+	stallTime      = time.Minute     // for a client to read more of a page; the local API has times of its own
 	retryEvery     = 5 * time.Second // how often an address is tried that cannot be used
 	certificateTry = time.Minute     // how often the certificate is checked without a handshake
 )
