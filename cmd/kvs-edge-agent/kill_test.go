@@ -24,14 +24,12 @@ const (
 
 var errNothingYet = errors.New("nothing new has come")
 
-// backlogTrack is of a camera that no longer exists.
+// backlogTrack is of a camera that no longer exists, with parameters that players take.
 var backlogTrack = mkv.Track{
-	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 640, Height: 480,
-	CodecPrivate: []byte{
-		1, 0x42, 0xC0, 0x1E, 0xFF, 0xE1,
-		0, 8, 0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xBF,
-		1, 0, 4, 0x68, 0xCE, 0x3C, 0x80,
-	},
+	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 320, Height: 240,
+	CodecPrivate: []byte("\x01\x42\xC0\x0D\xFF\xE1" +
+		"\x00\x16\x67\x42\xC0\x0D\xDA\x05\x07\xEC\x04\x40\x00\x00\x03\x00\x40\x00\x00\x0C\x83\xC5\x0A\xA8" +
+		"\x01\x00\x04\x68\xCE\x0F\xC8"),
 }
 
 // backlog fills the recording directory as if the stream had been recorded for a while without

@@ -1,7 +1,7 @@
 // Command testing writes what is generated in docs/testing.md and docs/track-record.md: the numbers, from the sources and from
-// the rows of the page.
+// the rows of the page. Or it lists the fuzz targets with their inputs.
 //
-//	testing [-root DIRECTORY]
+//	testing [-root DIRECTORY] [-fuzz]
 package main
 
 import (
@@ -15,8 +15,13 @@ import (
 
 func main() {
 	root := flag.String("root", ".", "the `directory` of the module")
+	fuzz := flag.Bool("fuzz", false, "list the fuzz targets instead, with the inputs in files and the calls of Add in their code")
 	flag.Parse()
-	if err := write(*root); err != nil {
+	do := write
+	if *fuzz {
+		do = list
+	}
+	if err := do(*root); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -37,6 +42,15 @@ func write(root string) error {
 		}
 		return figures.Counts(bugs), nil
 	})
+}
+
+// list prints the fuzz targets.
+func list(root string) error {
+	s, err := figures.Read(root)
+	for _, t := range s.Targets {
+		fmt.Printf("%-50s %3d in files %3d in the code\n", t.Dir+"."+t.Name, t.Kept, t.Added)
+	}
+	return err
 }
 
 // fill replaces the generated part of a page.

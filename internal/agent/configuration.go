@@ -74,7 +74,9 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	}{
 		{s.StreamsDirectory == "", func(source *precedence.Source) (precedence.Row, error) { return a.streamFiles(c, source, dir), nil }},
 		{s.NoCloud || s.SiteWise.HubAsset == "", func(source *precedence.Source) (precedence.Row, error) { return a.siteWise(source, dir), nil }},
-		{s.NoCloud, func(source *precedence.Source) (precedence.Row, error) { return a.cloudSource(c, source, dir, device) }},
+		{s.NoCloud || s.IoT.NoThing != "", func(source *precedence.Source) (precedence.Row, error) {
+			return a.cloudSource(c, source, dir, device)
+		}},
 	} {
 		if source.off {
 			continue
@@ -82,6 +84,9 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		if err := c.sources.Add(source.build); err != nil {
 			return nil, err
 		}
+	}
+	if s.IoT.NoThing != "" {
+		iotconfig.ReportNoThing(c.health, c.log, s.IoT.NoThing)
 	}
 	if s.NoCloud {
 		// No stream refers to a secret, so whether one could be kept does not matter.

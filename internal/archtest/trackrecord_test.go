@@ -79,9 +79,9 @@ func TestStaleNumbersAreFound(t *testing.T) {
 	t.Parallel()
 	s, page := readFigures(t, "docs/testing.md")
 	more := s
-	more.Proofs, more.Seeds = 2*s.Proofs, s.Seeds+s.Seeds/10
+	more.Proofs, more.Scripts = 2*s.Proofs, s.Scripts+s.Scripts/10
 	if faults := more.TableFaults(page); len(faults) != 1 {
-		t.Errorf("twice as many proofs and a tenth more seeds: %q", faults)
+		t.Errorf("twice as many proofs and a tenth more scripts: %q", faults)
 	}
 	less := s
 	less.Scripts = 1

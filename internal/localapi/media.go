@@ -3,7 +3,6 @@ package localapi
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -78,41 +77,7 @@ type LostMedia struct {
 }
 
 // MediaPatch takes the place of bytes of the stream that were sent already: a file that has them can be sought in.
-type MediaPatch struct {
-	Offset int64  `json:"offset"`
-	Data   []byte `json:"data"`
-}
-
-// mediaStream is a mkv.File that is sent while it is written. What is written again of the file's header is a patch.
-type mediaStream struct {
-	begin   func() // called before the first byte
-	w       io.Writer
-	header  int64 // length
-	size    int64
-	patches []MediaPatch
-}
-
-// Write implements io.Writer.
-func (m *mediaStream) Write(p []byte) (int, error) {
-	if m.size == 0 {
-		m.begin()
-		m.header = int64(len(p)) // a writer writes it at once
-	}
-	n, err := m.w.Write(p)
-	m.size += int64(n)
-	return n, err
-}
-
-// WriteAt implements io.WriterAt.
-func (m *mediaStream) WriteAt(p []byte, offset int64) (int, error) {
-	switch {
-	case offset == m.size:
-		return m.Write(p)
-	case offset+int64(len(p)) <= m.header:
-		m.patches = append(m.patches, MediaPatch{offset, append([]byte(nil), p...)})
-	}
-	return len(p), nil // players do without the rest
-}
+type MediaPatch = export.Patch
 
 // getMedia streams what was recorded in a time range as one file. It is read as fast as the reader takes it, a
 // fragment at a time, and one segment is kept from being deleted at most.
@@ -128,12 +93,12 @@ func (s *Server) getMedia(r *request) (any, error) {
 	}
 	r.w.Stall = max(r.w.Stall, s.mediaStall)
 	wantsTrailer := strings.Contains(strings.ToLower(r.Header.Get("TE")), "trailers")
-	out := &mediaStream{w: r.w, begin: func() {
+	out := export.NewStream(r.w, func() {
 		r.w.Header().Set("Content-Type", mediaTypes[r.format])
 		if wantsTrailer {
 			r.w.Header().Set("Trailer", trailerMedia)
 		}
-	}}
+	})
 	done, err := export.Run(r.Context(), s.o.Store, export.Options{
 		Stream: r.stream, From: r.from, To: r.to, Format: r.format,
 		Planned: func(p export.Plan) {
@@ -141,7 +106,7 @@ func (s *Server) getMedia(r *request) (any, error) {
 			r.w.Header().Set(headerIndexBytes, strconv.FormatInt(p.IndexBytes, 10))
 		},
 	}, out)
-	if err != nil && out.size == 0 {
+	if err != nil && out.Size() == 0 {
 		return nil, noMedia(err)
 	}
 	if err != nil && r.Context().Err() == nil {
@@ -151,7 +116,7 @@ func (s *Server) getMedia(r *request) (any, error) {
 		panic(http.ErrAbortHandler) // so that it does not look complete
 	}
 	if wantsTrailer {
-		media := mediaOf(done, out.patches)
+		media := mediaOf(done, out.Patches())
 		if err != nil {
 			media.Error = health.Clean(err.Error(), health.MaxText)
 		}

@@ -6,14 +6,16 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hls/hlshttp"
+	"github.com/kvs-edge/kvs-edge-agent/internal/overview"
 )
 
 const (
-	pathPlay    = "/v1/hls/"
-	codeNoMedia = "no-media"
+	pathPlay     = "/v1/hls/"
+	pathOverview = "/v1/overview"
+	codeNoMedia  = "no-media"
 )
 
-// playRoutes are those that a player of HLS asks for, one after the other.
+// playRoutes are those that a player of HLS asks for, one after the other, and the overview of what can be played.
 func playRoutes() (list []Route) {
 	known := map[string]Param{hls.ParamStream: paramStream, hls.ParamFrom: paramFrom, hls.ParamTo: paramTo, hls.ParamSegment: paramSegment,
 		hlshttp.ParamAt: paramTo}
@@ -27,7 +29,9 @@ func playRoutes() (list []Route) {
 		}
 		list = append(list, route)
 	}
-	return list
+	return append(list, Route{Method: http.MethodGet, Path: pathOverview, Answer: Overview{}, Most: scans,
+		serve: ofStore((*Server).getOverview), Params: []Param{paramStream, paramFrom, paramTo, paramColumns},
+		Doc: "What is recorded, uploaded and held in a time range, [in columns](playing.md#overview), with gaps, epochs and events."})
 }
 
 // play serves a route of HLS.
@@ -49,4 +53,31 @@ func play(route hlshttp.Route) func(*Server, *request) (any, error) {
 		}
 		return nil, &Error{http.StatusBadRequest, codeParameter, refusal.Text}
 	}
+}
+
+// Overview sums up a time range of a stream.
+type Overview struct {
+	overview.Overview
+	// Events are those of the time range, oldest first; of more than 200 the newest.
+	Events []Event `json:"events,omitempty"`
+}
+
+// overviewEvents is how many events an overview lists.
+const overviewEvents = 200
+
+func (s *Server) getOverview(r *request) (any, error) {
+	if err := s.known(r.stream); err != nil {
+		return nil, err
+	}
+	all, err := overview.Of(r.Context(), s.o.Store, overview.Request{Stream: r.stream, From: r.from, To: r.to, Columns: r.columns}, s.now())
+	out := Overview{Overview: all}
+	for i, g := range out.Gaps {
+		if s.o.Agent.Changes != nil {
+			out.Gaps[i].Cause, _ = s.o.Agent.Changes.Cause(r.stream, g.From, g.To)
+		}
+	}
+	if s.o.Agent.Events != nil {
+		out.Events = s.o.Agent.Events(r.stream, out.From, out.To, overviewEvents)
+	}
+	return out, err
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,32 @@ func TestAPlayerPlaysThroughTheSocket(t *testing.T) {
 	} {
 		if status, body := api.get(pathPlay + path); status != want {
 			t.Errorf("%s: %d %s, want %d", path, status, body, want)
+		}
+	}
+}
+
+// TestAnOverviewHasEventsAndCauses in addition to what the store has.
+func TestAnOverviewHasEventsAndCauses(t *testing.T) {
+	t.Parallel()
+	store := door(t, 0, time.Minute)
+	api := serveOptions(t, Options{Store: store, Agent: Agent{
+		Events: func(stream string, from, to time.Time, most int) []Event {
+			return []Event{{ID: stream, From: from, To: to, Triggers: most}}
+		},
+	}})
+	var got Overview
+	api.decode("/v1/overview?stream=door&columns=7&from=2026-11-21T04:20:48.123Z&to=2026-11-21T04:21:58.123Z", &got)
+	if want := []int{100, 0, 0, 0, 0, 0, 100}; got.ColumnMS != 10_000 || !slices.Equal(got.Recorded, want) {
+		t.Errorf("%+v", got)
+	}
+	if e := got.Events; len(got.Gaps) != 1 || len(e) != 1 || e[0].ID != "door" || e[0].Triggers != 200 || !e[0].From.Equal(begin) {
+		t.Errorf("%+v", got)
+	}
+	for query, want := range map[string]int{
+		"stream=door&from=2100-01-01T00:00:00Z": 200, "stream=door&columns=0": 400, "stream=door&columns=2001": 400, "stream=shed": 404, "": 400,
+	} {
+		if status, body := api.get("/v1/overview?" + query); status != want {
+			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}
 }

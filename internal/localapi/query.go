@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/param"
+	"github.com/kvs-edge/kvs-edge-agent/internal/overview"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
@@ -34,6 +36,7 @@ type query struct {
 	segment  layout.ID
 	hold     string // an ID
 	format   export.Format
+	columns  int
 }
 
 const (
@@ -42,8 +45,6 @@ const (
 	maxLimit     = 10_000
 	// defaultRead is how many segments of earlier versions are read for the gaps within them without being asked.
 	defaultRead = 50
-	// latest is a time after all others that can be written as RFC 3339.
-	latest = 253402300799999
 )
 
 // The parameters.
@@ -52,16 +53,11 @@ var (
 		func(q *query, value string) error { q.stream = value; return nil }}
 	paramAnyStream = Param{"stream", "The name of a stream. Default: all.", false, paramStream.set}
 	paramFrom      = Param{"from", "The earliest time, inclusive: RFC 3339, or milliseconds since 1970. Default: the first recording.", false,
-		func(q *query, value string) (err error) { q.from, err = parseTime(value); return err }}
+		func(q *query, value string) (err error) { q.from, err = param.Time(value); return err }}
 	paramTo = Param{"to", "The latest time, exclusive: as `from`. Default: now.", false,
-		func(q *query, value string) (err error) { q.to, err = parseTime(value); return err }}
+		func(q *query, value string) (err error) { q.to, err = param.Time(value); return err }}
 	paramLimit = Param{"limit", fmt.Sprintf("The length of a page, 1 to %d. Default: %d.", maxLimit, defaultLimit), false,
-		func(q *query, value string) (err error) {
-			if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > maxLimit {
-				return fmt.Errorf("must be a number from 1 to %d", maxLimit)
-			}
-			return nil
-		}}
+		func(q *query, value string) (err error) { q.limit, err = param.Number(value, 1, maxLimit); return err }}
 	paramAfter = Param{"after", "The `next` of the page before. Default: the first page.", false,
 		func(q *query, value string) error {
 			id, skip, _ := strings.Cut(value, "/")
@@ -77,12 +73,7 @@ var (
 		}}
 	paramRead = Param{"read", fmt.Sprintf("How many segments of earlier versions, which did not note gaps, are read for those within "+
 		"them: 0 to %d. Default: %d.", maxLimit, defaultRead), false,
-		func(q *query, value string) (err error) {
-			if q.read, err = strconv.Atoi(value); err != nil || q.read < 0 || q.read > maxLimit {
-				return fmt.Errorf("must be a number from 0 to %d", maxLimit)
-			}
-			return nil
-		}}
+		func(q *query, value string) (err error) { q.read, err = param.Number(value, 0, maxLimit); return err }}
 	paramFormat = Param{"format", "The container: `mkv` or `mp4`. Default: `mkv`.", false,
 		func(q *query, value string) error {
 			var known bool
@@ -90,6 +81,12 @@ var (
 				return nil
 			}
 			return errors.New("must be mkv or mp4")
+		}}
+	paramColumns = Param{"columns", fmt.Sprintf("How many columns, 1 to %d. Default: %d.", overview.MaxColumns, overview.DefaultColumns),
+		false,
+		func(q *query, value string) (err error) {
+			q.columns, err = param.Number(value, 1, overview.MaxColumns)
+			return err
 		}}
 	paramHold = Param{"hold", "The `id` of a hold.", true,
 		func(q *query, value string) error { q.hold = value; return nil }}
@@ -104,29 +101,10 @@ var (
 		}}
 )
 
-// parseTime reads RFC 3339, or milliseconds since 1970.
-func parseTime(text string) (time.Time, error) {
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		var t time.Time
-		if t, err = time.Parse(time.RFC3339, text); err == nil {
-			ms = t.UnixMilli()
-			if ms > 0 && ms <= latest {
-				return t.UTC(), nil
-			}
-		}
-	}
-	if err != nil || ms <= 0 || ms > latest {
-		return time.Time{}, errors.New("must be a time after 1970 as RFC 3339 has it, such as 2026-11-21T04:20:00Z, or in milliseconds " +
-			"since 1970")
-	}
-	return time.UnixMilli(ms).UTC(), nil
-}
-
 // parseQuery reads the parameters of a request. A parameter that the route does not have is refused: a misspelt one
 // must not select everything. Routes without parameters ignore them, as they always did.
 func parseQuery(route Route, r *http.Request) (q query, err error) {
-	q = query{limit: defaultLimit, after: layout.First, read: defaultRead}
+	q = query{limit: defaultLimit, after: layout.First, read: defaultRead, columns: overview.DefaultColumns}
 	if len(route.Params) == 0 {
 		return q, nil
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // foreignPatience bounds a run of a foreign program.
-const foreignPatience = 60 * time.Second
+const foreignPatience = 3 * time.Minute
 
 // The start of the media that foreign producers send.
 var foreignStart = time.Date(2026, 11, 21, 4, 0, 0, 123e6, time.UTC)

@@ -85,6 +85,10 @@ func (c *checker) checkClock(name string, date, now time.Time) {
 // checkBroker asks a running agent whether it is connected, since a thing has one connection only.
 func (c *checker) checkBroker(ctx context.Context) {
 	const check = "mqtt"
+	if c.settings.IoT.NoThing != "" {
+		c.good(check, iotconfig.WithoutThing(c.settings.IoT.NoThing))
+		return
+	}
 	if c.device == nil {
 		c.good(check, iotconfig.WithoutMQTT(c.settings.IoT.NoCertificate, kvsconfig.ListOnlyWithin))
 		return
@@ -156,6 +160,9 @@ func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 	}
 	c.good("credentials", fmt.Sprintf("%s provides credentials, to be renewed from %s.", provider, humanize.Time(got.Expires.Local())))
 	c.checkMetricsRight(ctx)
+	if c.settings.IoT.NoThing != "" {
+		return nil // checkBroker said so
+	}
 	defer c.questions.begin("the hub's configurations, from Kinesis Video Streams")()
 	if !c.checkAccount(ctx) {
 		notAsked("the hub's ARN")

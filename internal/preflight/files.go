@@ -47,6 +47,11 @@ func (c *checker) checkSettings() bool {
 	if c.device == nil {
 		text = "Greengrass provides the credentials"
 	}
+	if found.IoT.NoThing != "" {
+		c.good("settings", fmt.Sprintf("No thing, in %s: AWS IoT SiteWise configures the hub, and %s provides the credentials.", found.Region,
+			settings.EnvTokenExchange))
+		return true
+	}
 	c.good("settings", fmt.Sprintf("Thing %s in %s; %s.", found.IoT.ThingName, found.Region, text))
 	return true
 }

@@ -209,6 +209,9 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	done()
 	var answer *kvs.RequestError
 	switch {
+	case kvs.IsMissing(err) && s.wanted.Origin == desired.SiteWise:
+		s.add(check, true, "The stream %s does not exist in Kinesis Video Streams yet: the agent creates it, with a retention of %d h; the role "+
+			"needs kinesisvideo:CreateStream for that.", s.name, c.settings.SiteWise.RetentionHours)
 	case kvs.IsMissing(err):
 		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
 	case errors.As(err, &answer) && answer.Meaning.RightMissing():

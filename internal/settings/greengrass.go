@@ -27,6 +27,7 @@ const (
 	// EnvTokenExchange is where those find credentials that depend on aws.greengrass.TokenExchangeService.
 	EnvTokenExchange      = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 	envTokenExchangeToken = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+	envTokenExchangeFile  = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 )
 
 const (
@@ -83,7 +84,7 @@ func withGreengrass(lookup func(string) (string, bool), lite string) (full func(
 		return lookup, g, nil
 	}
 	if component {
-		g.exchange = iotcreds.TokenExchange{URL: e.optional(EnvTokenExchange, ""), Token: secret.New(e.optional(envTokenExchangeToken, ""))}
+		g.exchange = e.tokenExchange()
 	}
 	config, path, err := greengrassValues(root, lite)
 	if mode, ok := config[greengrassSettings[endpoint.EnvFIPS]]; ok {
@@ -108,6 +109,12 @@ func withGreengrass(lookup func(string) (string, bool), lite string) (full func(
 		}
 		return value, value != ""
 	}, g, nil
+}
+
+// tokenExchange is the token exchange service that the environment names.
+func (e *environment) tokenExchange() iotcreds.TokenExchange {
+	return iotcreds.TokenExchange{URL: e.optional(EnvTokenExchange, ""), Token: secret.New(e.optional(envTokenExchangeToken, "")),
+		TokenFile: e.optional(envTokenExchangeFile, "")}
 }
 
 // isTrue takes a boolean as Greengrass does, for which every other text is false.

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -248,5 +249,53 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAHubOfSiteWiseNeedsNoThing where a token exchange service has its credentials, in a component or not.
+func TestAHubOfSiteWiseNeedsNoThing(t *testing.T) {
+	t.Parallel()
+	alone := map[string]string{EnvRegion: "us-west-2", EnvSiteWiseHub: "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10", EnvTokenExchange: exchangeURL}
+	const unset = EnvThingName + " is not set"
+	for name, row := range map[string]struct {
+		env     map[string]string // beside alone; "-" takes away
+		thing   string            // "" = none
+		refused string
+	}{
+		"alone":              {},
+		"token in variables": {env: map[string]string{envTokenExchangeToken: "ticket"}},
+		"a thing":            {env: map[string]string{EnvThingName: "core-1"}, thing: "core-1"},
+		"a component": {env: map[string]string{envGreengrassSocket: "/nowhere/ipc.socket", EnvGreengrassRoot: "/nowhere",
+			envGreengrassThing: "core-1"}, thing: "core-1"},
+		"a component without a thing": {env: map[string]string{envGreengrassSocket: "/nowhere/ipc.socket", EnvGreengrassRoot: "/nowhere"}},
+		"without SiteWise":            {env: map[string]string{EnvSiteWiseHub: "-"}, refused: unset},
+		"without the service":         {env: map[string]string{EnvTokenExchange: "-"}, refused: unset},
+		"a certificate":               {env: map[string]string{EnvCoreCert: "/nowhere/cert"}, refused: unset},
+		"a role alias":                {env: map[string]string{EnvRoleAlias: "alias"}, refused: unset},
+		"a service elsewhere":         {env: map[string]string{EnvTokenExchange: "http://192.0.2.1/"}, refused: EnvTokenExchange},
+		"a token file that is missing": {env: map[string]string{envTokenExchangeFile: "/nowhere/token"},
+			refused: envTokenExchangeFile + ": cannot read /nowhere/token"},
+	} {
+		env := maps.Clone(alone)
+		for k, v := range row.env {
+			if env[k] = v; v == "-" {
+				delete(env, k)
+			}
+		}
+		s, err := FromEnv(lookupIn(env))
+		switch {
+		case row.refused != "":
+			if err == nil || !strings.Contains(err.Error(), row.refused) || strings.Contains(err.Error(), "ticket") {
+				t.Errorf("%s: %v, want an error about %s", name, err, row.refused)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case s.IoT.TokenExchange.URL != exchangeURL || s.IoT.NoCertificate == "":
+			t.Errorf("%s: %+v", name, s.IoT)
+		case row.thing == "" && (s.IoT.NoThing != unset || s.IoT.ThingName != hostName()):
+			t.Errorf("%s: it is a thing: %+v", name, s.IoT)
+		case row.thing != "" && (s.IoT.NoThing != "" || s.IoT.ThingName != row.thing):
+			t.Errorf("%s: %+v, want the thing %s", name, s.IoT, row.thing)
+		}
 	}
 }

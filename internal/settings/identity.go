@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 )
@@ -27,6 +28,9 @@ type IoT struct {
 	// NoCertificate says why the hub has no device certificate, empty when it has. Without one it
 	// has only ThingName, and TokenExchange for its credentials.
 	NoCertificate string
+	// NoThing says why the hub is not a thing of AWS IoT, empty when it is. Otherwise ThingName is only what the hub is called, there are
+	// neither configurations of the cloud nor MQTT, and TokenExchange provides the credentials.
+	NoThing string
 }
 
 // identity reads who the hub is. Greengrass provides the credentials where the certificate cannot:
@@ -39,15 +43,21 @@ func (e *environment) identity(g greengrass, noCloud bool) IoT {
 			RoleAlias: e.optional(EnvRoleAlias, ""), ThingName: e.optional(EnvThingName, hostName()), NoCertificate: EnvCloud + " is off",
 		}
 	}
+	if e.optional(EnvSiteWiseHub, "") != "" && !e.ofAThing() {
+		if !g.found {
+			g.exchange = e.tokenExchange()
+		}
+		if g.exchange.URL != "" && e.optional(EnvThingName, "") == "" {
+			return e.withoutThing(g.exchange)
+		}
+	}
 	s := IoT{ThingName: e.required(EnvThingName, "the IoT thing name of this hub"), TokenExchange: g.exchange}
 	s.ClientID = s.ThingName
 	if g.found {
 		s.ClientID += "-kvs-edge" // the broker ends the older of two clients of one name
 	}
 	if s.TokenExchange.URL != "" {
-		if err := s.TokenExchange.Check(); err != nil {
-			e.fault("%s %s", EnvTokenExchange, err)
-		}
+		e.checkTokenExchange(s.TokenExchange)
 		if s.NoCertificate = g.noKey(e.optional(EnvCoreCert, ""), e.optional(EnvCorePrivateKey, "")); s.NoCertificate != "" {
 			return s
 		}
@@ -63,6 +73,25 @@ func (e *environment) identity(g greengrass, noCloud bool) IoT {
 	s.PrivateKey = e.required(EnvCorePrivateKey, "the file with the device's private key")
 	s.DataEndpoint = e.endpoint(EnvDataEndpoint, "aws iot describe-endpoint --endpoint-type iot:Data-ATS")
 	return s
+}
+
+// ofAThing reports whether a variable is set that only a hub with a device certificate needs.
+func (e *environment) ofAThing() bool {
+	return slices.ContainsFunc([]string{EnvCoreCert, EnvCorePrivateKey, EnvRoleAlias, EnvCredentialEndpoint, EnvDataEndpoint},
+		func(name string) bool { return e.optional(name, "") != "" })
+}
+
+// withoutThing is the identity of a hub that SiteWise configures, with the rights of the token exchange role alone.
+func (e *environment) withoutThing(exchange iotcreds.TokenExchange) IoT {
+	e.checkTokenExchange(exchange)
+	why := EnvThingName + " is not set"
+	return IoT{ThingName: hostName(), ClientID: hostName(), TokenExchange: exchange, NoCertificate: why, NoThing: why}
+}
+
+func (e *environment) checkTokenExchange(exchange iotcreds.TokenExchange) {
+	if err := exchange.Check(); err != nil {
+		e.fault("%s %s", EnvTokenExchange, err)
+	}
 }
 
 // region is required but without the cloud.

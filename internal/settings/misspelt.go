@@ -37,7 +37,7 @@ func MisspeltNames(names []string) []Misspelt {
 	for _, v := range allVariables() {
 		known[v.Name] = true
 	}
-	for _, name := range append(endpoint.URLVariables(), envTokenExchangeToken, envGreengrassThing) {
+	for _, name := range append(endpoint.URLVariables(), envTokenExchangeToken, envTokenExchangeFile, envGreengrassThing) {
 		known[name] = true
 	}
 	var list []Misspelt

@@ -205,6 +205,7 @@ func (e *environment) checkFiles(s Settings) {
 	readable := true
 	for name, path := range map[string]string{
 		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey,
+		envTokenExchangeFile: s.IoT.TokenExchange.TokenFile,
 	} {
 		if path == "" {
 			continue

@@ -47,7 +47,8 @@ func Variables() []Group {
 
 // hubVariables say who the hub is.
 func hubVariables() Group {
-	const intro = "All of them are required, except [with Greengrass](greengrass.md) and with `AWS_KVS_EDGE_CLOUD=off`. The names are " +
+	const intro = "All of them are required, except [with Greengrass](greengrass.md), with `AWS_KVS_EDGE_CLOUD=off`, and [for cameras of " +
+		"SiteWise with a token exchange service](sitewise.md#the-token-exchange-role-alone), where the region suffices. The names are " +
 		"those of AWS's edge agent."
 	return Group{"Who this hub is", intro, []Variable{
 		{EnvRegion, "The AWS region, such as `us-west-2`.", "", AfterRestart, func(s Settings) string { return s.Region }},
@@ -165,7 +166,9 @@ func componentVariables() Group {
 		{EnvGreengrassRoot, "The directory of Greengrass.", "`/greengrass/v2` in a component that Greengrass started, otherwise none",
 			AfterRestart, nil},
 		{EnvTokenExchange, "Where the token exchange service answers. Greengrass sets it, with a token in `" + envTokenExchangeToken +
-			"`, for components that depend on `aws.greengrass.TokenExchangeService`.", "none", AfterRestart, nil},
+			"`, for components that depend on `aws.greengrass.TokenExchangeService`. `" + envTokenExchangeFile + "` names a file with the token " +
+			"instead. Outside of a component it is for [cameras of SiteWise](sitewise.md#the-token-exchange-role-alone) only.", "none",
+			AfterRestart, nil},
 	}}
 }
 

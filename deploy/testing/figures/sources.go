@@ -24,12 +24,20 @@ type Sources struct {
 	Versions  []string            // released: the directories of changelog
 	Lines     map[Part]int
 
-	Seeds   int // files in testdata/fuzz
+	Targets []Target
 	Scripts int // command lines in text files
 	Cameras int // in text files
 	Proofs  int // lines of .ci/proofs
 
 	tests map[string][]byte // the test files of a directory, one after the other
+	kept  map[string]int    // files in a directory of testdata/fuzz
+}
+
+// Target is a fuzz target.
+type Target struct {
+	Dir, Name string
+	Kept      int // files in its testdata
+	Added     int // calls of Add in its function; those in a loop add more than one input
 }
 
 // Part is for whom a Go file is.
@@ -59,7 +67,8 @@ func partOf(path string) Part {
 
 // Read reads the module in the directory root.
 func Read(root string) (Sources, error) {
-	s := Sources{Root: root, Functions: make(map[string][]string), Lines: make(map[Part]int), tests: make(map[string][]byte)}
+	s := Sources{Root: root, Functions: make(map[string][]string), Lines: make(map[Part]int), tests: make(map[string][]byte),
+		kept: make(map[string]int)}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -79,6 +88,9 @@ func Read(root string) (Sources, error) {
 	if err != nil {
 		return s, err
 	}
+	for i, target := range s.Targets {
+		s.Targets[i].Kept = s.kept[target.Dir+"/testdata/fuzz/"+target.Name]
+	}
 	if s.Proofs, err = proofs(root); err != nil {
 		return s, err
 	}
@@ -91,7 +103,7 @@ func (s *Sources) add(path, rel string) error {
 	dir, name, _ := cutLast(rel)
 	switch {
 	case strings.Contains("/"+dir+"/", "/testdata/fuzz/"):
-		s.Seeds++
+		s.kept[dir]++
 	case strings.HasSuffix(dir, "/testdata/script") && strings.HasSuffix(name, ".txtar"):
 		s.Scripts++
 	case strings.HasSuffix(dir, "/testdata/cameras") && strings.HasSuffix(name, ".txt"):
@@ -127,11 +139,41 @@ func (s *Sources) addGo(path, rel string) error {
 	dir, _, _ := cutLast(rel)
 	s.tests[dir] = append(s.tests[dir], text...)
 	for _, d := range file.Decls {
-		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && kindOf(f.Name.Name) != "" && f.Name.Name != "TestMain" {
-			s.Functions[dir] = append(s.Functions[dir], f.Name.Name)
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Recv != nil || kindOf(f.Name.Name) == "" || f.Name.Name == "TestMain" {
+			continue
+		}
+		s.Functions[dir] = append(s.Functions[dir], f.Name.Name)
+		if kindOf(f.Name.Name) == "Fuzz" {
+			s.Targets = append(s.Targets, Target{Dir: dir, Name: f.Name.Name, Added: added(f)})
 		}
 	}
 	return nil
+}
+
+// added counts the calls of Add of the *testing.F that a function gets.
+func added(f *ast.FuncDecl) (n int) {
+	if len(f.Type.Params.List) != 1 || len(f.Type.Params.List[0].Names) != 1 || f.Body == nil {
+		return 0
+	}
+	fuzzer := f.Type.Params.List[0].Names[0].Name
+	ast.Inspect(f.Body, func(node ast.Node) bool {
+		if selector, ok := node.(*ast.SelectorExpr); ok && selector.Sel.Name == "Add" {
+			if x, ok := selector.X.(*ast.Ident); ok && x.Name == fuzzer {
+				n++
+			}
+		}
+		return true
+	})
+	return n
+}
+
+// Seeds returns how many inputs of fuzz targets are kept in files.
+func (s Sources) Seeds() (n int) {
+	for _, t := range s.Targets {
+		n += t.Kept
+	}
+	return n
 }
 
 // kindOf returns Test, Fuzz or Example for the name of such a function, and nothing for others.

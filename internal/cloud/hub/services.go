@@ -29,7 +29,7 @@ func Hosts(s settings.Settings) (list []Host) {
 	for _, service := range endpoint.Services() {
 		switch service {
 		case endpoint.STS:
-			if s.AccountID != "" {
+			if s.AccountID != "" || s.IoT.NoThing != "" {
 				continue
 			}
 		case endpoint.CloudWatch:

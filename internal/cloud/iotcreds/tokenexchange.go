@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +35,25 @@ const exchangeRefreshBefore = 4 * time.Minute
 type TokenExchange struct {
 	URL   string        // http://localhost:PORT/2016-11-01/credentialprovider/
 	Token secret.String // of this start of the component
+	// TokenFile holds the token in place of Token, and is read for each request, as it is replaced in time; empty: there is none.
+	TokenFile string
+}
+
+// maxTokenFile bounds what is read of a TokenFile.
+const maxTokenFile = 16 << 10
+
+// token is what to send with a request.
+func (t TokenExchange) token() (string, error) {
+	if t.TokenFile == "" {
+		return t.Token.Reveal(), nil
+	}
+	f, err := os.Open(t.TokenFile)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, maxTokenFile))
+	return strings.TrimSpace(string(text)), err
 }
 
 // Check says what is wrong with the address. As in the AWS SDKs, a token goes without TLS only to
@@ -67,8 +90,9 @@ func NewTokenExchange(t TokenExchange, o Options) (*Provider, error) {
 	}
 	p := newProvider(o)
 	p.client = awsclient.Local(p.o.Timeout, p.o.Version)
-	x := exchange{host: address.Host, now: p.o.Now, endpoint: endpointcreds.New(t.URL, func(e *endpointcreds.Options) {
-		e.HTTPClient, e.Retryer, e.AuthorizationToken = p.client, aws.NopRetryer{}, t.Token.Reveal()
+	x := exchange{host: address.Host, now: p.o.Now, access: t, endpoint: endpointcreds.New(t.URL, func(e *endpointcreds.Options) {
+		e.HTTPClient, e.Retryer = p.client, aws.NopRetryer{}
+		e.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(t.token)
 	})}
 	p.ask, p.name = x.fetch, "the token exchange service at "+address.Host
 	return p, nil
@@ -78,11 +102,16 @@ func NewTokenExchange(t TokenExchange, o Options) (*Provider, error) {
 type exchange struct {
 	host     string
 	now      func() time.Time
+	access   TokenExchange
 	endpoint *endpointcreds.Provider
 }
 
 func (x exchange) fetch(ctx context.Context) (answer, error) {
 	now := x.now()
+	if _, err := x.access.token(); err != nil { // the SDK hides why
+		return answer{}, health.UserFault(codeToken, err, "The file with the token for the token exchange service, %s, cannot be read (%s): "+
+			"make it readable for the agent's user.", x.access.TokenFile, reasonOf(err))
+	}
 	c, err := x.endpoint.Retrieve(ctx)
 	switch {
 	case err != nil:
@@ -101,6 +130,15 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 	expires := c.Expires.Round(0)
 	c.CanExpire, c.Expires = false, time.Time{}
 	return answer{credentials: c, expires: expires}, nil
+}
+
+// reasonOf is the end of a sentence about a file that is named before.
+func reasonOf(err error) string {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return file.Err.Error()
+	}
+	return err.Error()
 }
 
 // fault turns a failure into a sentence. What the service says is left out: with some failures

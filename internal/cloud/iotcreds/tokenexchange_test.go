@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 const (
@@ -298,5 +301,37 @@ func TestATokenGoesWithoutTLSOnlyToThisMachine(t *testing.T) {
 		if _, err := NewTokenExchange(TokenExchange{URL: address}, Options{}); (err == nil) != good {
 			t.Errorf("%q: %v", address, err)
 		}
+	}
+}
+
+// TestATokenInAFileIsReadForEachRequest as it is replaced in time.
+func TestATokenInAFileIsReadForEachRequest(t *testing.T) {
+	t.Parallel()
+	c := newCore(t)
+	c.answer(credentials(1, time.Now().Add(time.Hour)))
+	file := filepath.Join(t.TempDir(), "token")
+	p, err := NewTokenExchange(TokenExchange{URL: "http://" + c.address + exchangePath, TokenFile: file}, Options{Now: time.Now,
+		Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ content, want string }{
+		{"", "The file with the token for the token exchange service, " + file + ", cannot be read (no such file or directory)"},
+		{"another", "does not accept this component's token"},
+		{ticket + "\n", ""},
+	} {
+		if step.content != "" {
+			if err := os.WriteFile(file, []byte(step.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		testtools.Eventually(t, time.Minute, func() error {
+			p.Invalidate()
+			_, err := p.Retrieve(t.Context())
+			if (err == nil) != (step.want == "") || err != nil && !strings.Contains(err.Error(), step.want) {
+				return fmt.Errorf("with %q: %w", step.content, err)
+			}
+			return nil
+		})
 	}
 }
