@@ -65,7 +65,7 @@ var (
 	GetImages = &Operation{"GetImages", "/getImages", stream(
 		must("ImageSelectorType", oneOf("ImageSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),
 		must("StartTimestamp", timestamp), must("EndTimestamp", timestamp),
-		must("SamplingInterval", whole("SamplingInterval", NoMin, NoMax)), // newer models may leave it out, and say nothing of a default
+		must("SamplingInterval", whole("SamplingInterval", NoMin, NoMax)), // in newer models it may be left out and has no documented default
 		must("Format", oneOf("Format", "JPEG", "PNG")),
 		may("FormatConfig", formatConfig),
 		may("WidthPixels", whole("WidthPixels", 1, 3840)),
