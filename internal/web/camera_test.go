@@ -131,7 +131,7 @@ func TestChromiumSeeksToAPicture(t *testing.T) {
 	if back := s.near("and one back"); after != before+3 || back != before+2 {
 		t.Errorf("three frames on from picture %d is %d, and one back %d", before, after, back)
 	}
-	s.wantText("#line", "1. Recorded", "5. Gaps")
+	s.wantText("#line", "1. Recorded", "6. Gaps", "7. Clock corrected")
 	s.run(chromedp.WaitReady(chromedp.CSS(".lane.recorded i")))
 }
 

@@ -2,17 +2,19 @@
 import { fill, h } from "./dom.js";
 import { when } from "./format.js";
 
-/** @typedef {{from: number, to: number, title: string}} Span in ms since 1970 */
-/** @typedef {{recorded: Span[], cloud: Span[], held: Span[], events: Span[], gaps: Span[]}} Lanes */
+/** @typedef {{from: number, to: number, title: string, partly?: boolean}} Span in ms since 1970 */
+/** @typedef {{recorded: Span[], cloud: Span[], refused: Span[], held: Span[], events: Span[], gaps: Span[], epochs: Span[]}} Lanes */
 
 /** The lanes, from the top. @type {[keyof Lanes, string][]} */
-export const lanes = [["recorded", "Recorded"], ["cloud", "In the cloud"], ["held", "Held"], ["events", "Events"], ["gaps", "Gaps"]];
+export const lanes = [["recorded", "Recorded"], ["cloud", "In the cloud"], ["refused", "Refused"],
+  ["held", "Held"], ["events", "Events"], ["gaps", "Gaps"], ["epochs", "Clock corrected"]];
 
 const minute = 60000;
 /** The spans that can be shown. @type {[number, string][]} */
 export const zooms = [[minute, "1 minute"], [10 * minute, "10 minutes"], [60 * minute, "1 hour"], [6 * 60 * minute, "6 hours"],
-  [24 * 60 * minute, "1 day"], [7 * 24 * 60 * minute, "7 days"]];
-const steps = [5000, 15000, minute, 5 * minute, 15 * minute, 60 * minute, 3 * 60 * minute, 6 * 60 * minute, 24 * 60 * minute];
+  [24 * 60 * minute, "1 day"], [7 * 24 * 60 * minute, "7 days"], [30 * 24 * 60 * minute, "30 days"]];
+const steps = [5000, 15000, minute, 5 * minute, 15 * minute, 60 * minute, 3 * 60 * minute, 6 * 60 * minute, 24 * 60 * minute,
+  5 * 24 * 60 * minute];
 const mostTicks = 8;
 
 /** Shows lanes, and reports what somebody does with them. */
@@ -25,11 +27,11 @@ export class Timeline {
     this.on = on;
     this.start = Date.now() - 50 * minute;
     this.zoom = 2;
-    this.cursor = NaN;
+    this.cursor = Date.now();
     /** @type {[number, number]|undefined} */
     this.marked = undefined;
     /** @type {Lanes} */
-    this.data = { recorded: [], cloud: [], held: [], events: [], gaps: [] };
+    this.data = { recorded: [], cloud: [], refused: [], held: [], events: [], gaps: [], epochs: [] };
     this.ticks = h("div", { class: "ticks", "aria-hidden": "true" });
     this.rows = new Map(lanes.map(([name, label]) => [name, h("div", { class: `lane ${name}`, title: label })]));
     this.hand = h("div", { class: "cursor" });
@@ -69,7 +71,7 @@ export class Timeline {
       this.scale(e.deltaY > 0 ? 1 : -1, this.timeAt(e.clientX));
     }, { passive: false });
     this.box.addEventListener("keydown", (e) => {
-      if (e.key === "+" || e.key === "-") this.scale(e.key === "+" ? -1 : 1, Number.isNaN(this.cursor) ? this.start + this.length / 2 : this.cursor);
+      if (e.key === "+" || e.key === "-") this.scale(e.key === "+" ? -1 : 1, this.cursor);
     });
   }
 
@@ -121,7 +123,7 @@ export class Timeline {
     for (const [name] of lanes) {
       const shown = this.data[name].filter((s) => s.to > this.start && s.from < this.start + this.length);
       fill(/** @type {HTMLElement} */ (this.rows.get(name)), ...shown.map((s) => {
-        const bar = h("i", { title: s.title });
+        const bar = h("i", { title: s.title, class: s.partly ? "partly" : undefined });
         this.place(bar, s.from, s.to);
         return bar;
       }));
@@ -135,7 +137,7 @@ export class Timeline {
       marks.push(tick);
     }
     fill(this.ticks, ...marks);
-    if (!Number.isNaN(this.cursor)) this.point(this.cursor);
+    this.point(this.cursor);
     this.mark(this.marked);
   }
 
