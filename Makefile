@@ -128,7 +128,7 @@ test-web: web-tools ## the web pages in Chromium, with axe-core and TypeScript
 	$(GO) test -count 1 ./internal/web/...
 
 test-player: player ## what AWS's own video player finds of uploaded media, compared with what is stored
-	$(GO) test -count 1 -run '^TestAWSsPlayer' ./internal/localcloud
+	KVS_EDGE_PROOFS=middle $(GO) test -count 1 -timeout 20m -run '^TestAWSsPlayer' ./internal/localcloud ./cmd/kvs-edge-agent
 
 lint: ## gofmt, go vet, staticcheck
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
@@ -151,10 +151,10 @@ check: tools player web-tools lint vuln ## what CI runs: lint, known vulnerabili
 PROOFS := $(shell sed -n 's/^\([a-z][a-z-]*\);.*/\1/p' .ci/proofs)
 LONG   := $(addprefix long-,$(PROOFS))
 .PHONY: $(LONG) proofs
-$(LONG): tools
+$(LONG): tools player
 	@KVS_EDGE_REQUIRE_TOOLS=1 GO='$(GO)' .ci/proof long $(@:long-%=%)
 
-proofs: tools ## the long proofs in their middle size, as CI does them, each with its time
+proofs: tools player ## the long proofs in their middle size, as CI does them, each with its time
 	@KVS_EDGE_REQUIRE_TOOLS=1 GO='$(GO)' .ci/proof middle
 
 # Names that they had before.

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,18 @@ func TestDemoLosesNothingAndRepeatsNothing(t *testing.T) {
 		if !strings.Contains(string(output), want) {
 			t.Errorf("the demo does not say %q:\n%s", want, output)
 		}
+	}
+	number := func(pattern string) (n int) {
+		if m := regexp.MustCompile(pattern).FindSubmatch(output); m != nil {
+			n, _ = strconv.Atoi(string(m[1]))
+		}
+		return n
+	}
+	// A camera numbers its frames from 1 on, and the agent begins with a keyframe.
+	sent := number(`frames the camera sent +(\d+)\n`)
+	played := number(`played by the cloud's HLS +frame (\d+), the last one of \d+ fragments\n`)
+	if sent == 0 || played < sent {
+		t.Errorf("a player ends with frame %d of %d:\n%s", played, sent, output)
 	}
 }
 

@@ -47,6 +47,14 @@ func (t tally) repeated() int {
 	return n
 }
 
+// newest is the counter of the last stamped frame; 0 = there is none.
+func (t tally) newest() (counter uint64) {
+	for id := range t {
+		counter = max(counter, id.counter)
+	}
+	return counter
+}
+
 // missingFrom counts the frames of t that other lacks.
 func (t tally) missingFrom(other tally) int {
 	n := 0

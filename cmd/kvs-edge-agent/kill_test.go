@@ -24,15 +24,12 @@ const (
 
 var errNothingYet = errors.New("nothing new has come")
 
-// backlogTrack is of a camera that no longer exists.
+// backlogTrack is of a camera that no longer exists, with parameters that players take.
 var backlogTrack = mkv.Track{
-	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 640, Height: 480,
-	CodecPrivate: []byte{
-		0x01, 0x64, 0x00, 0x1E, 0xFF, 0xE1, 0x00, 0x19,
-		0x67, 0x64, 0x00, 0x1E, 0xAC, 0xD9, 0x40, 0xA0, 0x3D, 0xB0, 0x11, 0x00, 0x00, 0x03, 0x00, 0x01,
-		0x00, 0x00, 0x03, 0x00, 0x32, 0x0F, 0x16, 0x2D, 0x96,
-		0x01, 0x00, 0x06, 0x68, 0xEB, 0xE3, 0xCB, 0x22, 0xC0, 0xFD, 0xF8, 0xF8, 0x00,
-	},
+	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 320, Height: 240,
+	CodecPrivate: []byte("\x01\x42\xC0\x0D\xFF\xE1" +
+		"\x00\x16\x67\x42\xC0\x0D\xDA\x05\x07\xEC\x04\x40\x00\x00\x03\x00\x40\x00\x00\x0C\x83\xC5\x0A\xA8" +
+		"\x01\x00\x04\x68\xCE\x0F\xC8"),
 }
 
 // backlog fills the recording directory as if the stream had been recorded for a while without

@@ -24,18 +24,23 @@ const (
 	readWithin  = 70 * time.Second // a change is in force
 )
 
-// sitewise runs the AWS CLI as the owner of the account, and returns what it prints.
+// sitewise runs the AWS CLI with AWS IoT SiteWise as the owner of the account, and returns what it prints.
 func (s *site) sitewise(args ...string) string {
 	s.t.Helper()
-	command := exec.CommandContext(s.t.Context(), "/bin/sh", append([]string{"-c", testtools.AWSCLI, "aws", "iotsitewise", "--output", "text"},
-		args...)...)
+	return s.aws("iotsitewise", append([]string{"--output", "text"}, args...)...)
+}
+
+// aws runs Debian's AWS CLI as the owner of the account, and returns what it prints.
+func (s *site) aws(service string, args ...string) string {
+	s.t.Helper()
+	command := exec.CommandContext(s.t.Context(), "/bin/sh", append([]string{"-c", testtools.AWSCLI, "aws", service}, args...)...)
 	command.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + s.dir}
 	for _, v := range s.cloud.UserEnv() {
 		command.Env = append(command.Env, v.String())
 	}
 	out, err := command.CombinedOutput()
 	if err != nil {
-		s.t.Fatalf("aws iotsitewise %s: %v\n%s", strings.Join(args, " "), err, out)
+		s.t.Fatalf("aws %s %s: %v\n%s", service, strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
 }
@@ -54,8 +59,14 @@ func (s *site) put(asset, property, member string, value any) {
 	}
 }
 
-// siteWiseSite has a hub in SiteWise with the cameras front and back, whose streams do not exist yet.
-func siteWiseSite(t *testing.T) *site {
+// siteWiseWorld is a site whose hub is in SiteWise.
+type siteWiseWorld struct {
+	*site
+	front, back *fakecam.Camera // back is that of yard too
+}
+
+// siteWiseSite has a hub in SiteWise with the cameras front, back and yard, whose streams do not exist yet.
+func siteWiseSite(t *testing.T) *siteWiseWorld {
 	t.Helper()
 	testtools.Need(t, "aws")
 	s := newSiteOf(t, ourContract, func(o *localcloud.Options) {
@@ -68,15 +79,15 @@ func siteWiseSite(t *testing.T) *site {
 			}}},
 		}
 	})
-	camera := startCamera(t, fakecam.Options{})
-	arn, err := s.cloud.PutSecret("edge-connector", fmt.Sprintf(`{"RTSPStreamURL":%q}`, camera.URL()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, asset := range []string{frontAsset, backAsset, yardAsset} {
+	w := &siteWiseWorld{site: s, front: startCamera(t, fakecam.Options{}), back: startCamera(t, fakecam.Options{})}
+	for asset, c := range map[string]*fakecam.Camera{frontAsset: w.front, backAsset: w.back, yardAsset: w.back} {
+		arn, err := s.cloud.PutSecret("edge-connector-"+asset, fmt.Sprintf(`{"RTSPStreamURL":%q}`, c.URL()))
+		if err != nil {
+			t.Fatal(err)
+		}
 		s.put(asset, "RTSPStreamSecretARN", "stringValue", arn)
 	}
-	return s
+	return w
 }
 
 // associate puts a camera below the hub, or takes it away.
@@ -105,10 +116,9 @@ func TestAHubOfSiteWise(t *testing.T) {
 	}
 	s.requests()
 
-	changed := time.Now()
-	s.put(backAsset, "LocalDataRetentionPeriodInMinutes", "integerValue", 7)
 	s.associate("associate", yardAsset)
-	s.eventually("the change and the new camera", func() error {
+	s.put(backAsset, "LocalDataRetentionPeriodInMinutes", "integerValue", 7)
+	s.awaitChange("the change and the new camera", func() error {
 		back, err := s.stream("back-door")
 		if err != nil {
 			return err
@@ -118,20 +128,18 @@ func TestAHubOfSiteWise(t *testing.T) {
 		}
 		return nil
 	})
-	if took := time.Since(changed); took > readWithin {
-		t.Logf("the changes were in force after %s", took) // the machine may be busy: the interval is a constant of the source
-	}
 	s.awaitRecorded("yard", 30)
 	s.associate("disassociate", backAsset)
-	s.eventually("the removal", func() error {
+	s.awaitChange("the removal", func() error {
 		if _, err := s.stream("back-door"); err == nil {
 			return fmt.Errorf("back-door still runs")
 		}
 		return nil
 	})
+	s.undisturbed("front-door", s.front)
 	st, err = s.stream("front-door")
-	if err != nil || st.Recorder.FramesLost > 0 || len(st.Conditions) > 0 {
-		t.Errorf("front-door lost %d frames: %+v, %v", st.Recorder.FramesLost, st.Conditions, err)
+	if err != nil || st.Recorder.FramesLost > 0 {
+		t.Errorf("front-door lost %d frames: %v", st.Recorder.FramesLost, err)
 	}
 	log, err := os.ReadFile(filepath.Join(s.dir, "agent.out"))
 	if err != nil {
@@ -146,6 +154,34 @@ func TestAHubOfSiteWise(t *testing.T) {
 	if started != 1 {
 		t.Errorf("the recording of front-door was started %d times", started)
 	}
+}
+
+// awaitChange waits until a change is in force that was just made, and judges how long that takes: the promise is for a machine that is not
+// busy with other things, so that the time is forgiven for which something here had to wait for a processor.
+func (s *site) awaitChange(what string, holds func() error) {
+	s.t.Helper()
+	changed, busy := time.Now(), testtools.CPUWait(s.t)
+	s.eventually(what, holds)
+	if took, most := time.Since(changed), readWithin+busy(); took > most {
+		s.t.Errorf("%s: in force after %s, want at most %s", what, took, most)
+	}
+}
+
+// undisturbed fails unless every frame that the camera of a stream sent, by its stamps, is in the recording, once, of one session.
+func (s *site) undisturbed(stream string, camera *fakecam.Camera) {
+	s.t.Helper()
+	unplug(s.t, camera)
+	sent := sentBy(camera.Sessions())
+	if n := len(camera.Sessions()); n != 1 {
+		s.t.Errorf("the camera of %s had %d sessions", stream, n)
+	}
+	s.eventually("all frames on disk", func() error {
+		recorded, err := localFrames(filepath.Join(s.recordings(), stream))
+		if missing := sent.missingFrom(recorded); err == nil && missing+recorded.repeated() > 0 {
+			err = fmt.Errorf("of %d frames of %s %d are missing and %d came twice", sent.distinct(), stream, missing, recorded.repeated())
+		}
+		return err
+	})
 }
 
 // requests asks for a range of front-door and of back-door live, with the values that AWS's player writes.

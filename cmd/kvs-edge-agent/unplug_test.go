@@ -38,6 +38,12 @@ func unplug(t *testing.T, cameras ...*fakecam.Camera) {
 	}
 }
 
+// plug plugs a camera in that was unplugged by unplug: it sends again.
+func plug(camera *fakecam.Camera) error {
+	camera.Resume()
+	return camera.Plug()
+}
+
 // emptySockets reports whether bytes lie in the sockets of connections to a port of this machine.
 // Source: Linux, Documentation/networking/proc_net_tcp.rst.
 func emptySockets(port string) error {

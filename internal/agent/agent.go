@@ -128,7 +128,7 @@ func (a *Agent) newEvents(dir string) *eventjob.Jobs {
 func (a *Agent) serve() (err error) {
 	a.export.handler = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
-		Jobs: a.collector.Jobs, Line: a.lineUse,
+		Jobs: a.collector.Jobs, Line: a.lineUse, SiteWise: a.siteWiseUse,
 	})
 	a.export.newReporter = func() *metrics.Reporter {
 		return metrics.New(metrics.Options{

@@ -176,3 +176,13 @@ func (a *Agent) uploadPlan(stream string) usage.Plan {
 	}
 	return plan
 }
+
+// siteWiseUse is the writing to AWS IoT SiteWise as metrics sees it.
+func (a *Agent) siteWiseUse() (use metrics.SiteWise, used bool) {
+	now := a.siteWiseHub.Status()
+	if now == nil {
+		return use, false
+	}
+	b := now.WriteBack
+	return metrics.SiteWise{Waiting: b.Waiting, Refused: b.Refused, TooOld: b.TooOld, Since: b.WaitingSince, Written: b.WrittenAt}, true
+}

@@ -31,7 +31,7 @@ var layers = [][]string{
 		"internal/testtools/thinline",
 		"bench/keep", "bench/proc"},
 	{"internal/logevent"},
-	{"internal/testtools/faultdisk", "internal/camera/address", "internal/cloud/endpoint",
+	{"internal/testtools/faultdisk", "internal/testtools/awsplayer", "internal/camera/address", "internal/cloud/endpoint",
 		"internal/fragment", "internal/hold",
 		"internal/localapi/param", "internal/localapi/patience", "internal/localapi/socket", "internal/mkv", "internal/statefile",
 		"internal/supervise", "internal/timeline",

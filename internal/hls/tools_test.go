@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -26,3 +27,5 @@ func write(t *testing.T, data string) string {
 	}
 	return path
 }
+
+func splitLines(text string) []string { return strings.Split(text, "\n") }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
@@ -40,6 +41,7 @@ func (f *File) Load() {
 	f.live, f.lines, f.unknown, f.broken = nil, 0, false, nil
 	data, err := f.files.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
+		f.broken = f.leadsNowhere()
 		return
 	}
 	if err == nil && len(data) > maxFile {
@@ -51,6 +53,18 @@ func (f *File) Load() {
 	}
 	c, err := parse(data)
 	f.live, f.lines, f.unknown, f.broken = c.live, c.lines, c.torn, err
+}
+
+// leadsNowhere returns why a file that does not exist may have holds all the same: a symbolic link is in its place.
+func (f *File) leadsNowhere() error {
+	in, err := f.files.OpenFile(f.path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return errors.New("it is a symbolic link to a file that does not exist")
+	}
+	if err == nil {
+		_ = in.Close() // somebody has just made it
+	}
+	return nil
 }
 
 // Path returns where the file is.

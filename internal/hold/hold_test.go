@@ -253,6 +253,33 @@ func TestAFileThatCannotBeReadSaysSoAndIsNotChanged(t *testing.T) {
 	}
 }
 
+// TestALinkThatLeadsNowhereHoldsEverything: a file of holds that went away with its disk is not a stream without holds.
+func TestALinkThatLeadsNowhereHoldsEverything(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := fileIn(t, dir)
+	add(t, f, "one")
+	elsewhere := filepath.Join(t.TempDir(), "holds")
+	if err := errors.Join(os.Rename(f.Path(), elsewhere), os.Symlink(elsewhere, f.Path())); err != nil {
+		t.Fatal(err)
+	}
+	if f.Load(); f.Broken() != nil || f.Len() != 1 {
+		t.Errorf("through a link: %v %v", ids(f), f.Broken())
+	}
+	if err := os.Rename(elsewhere, elsewhere+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if f.Load(); f.Broken() == nil || !f.Needed() || !strings.Contains(f.Broken().Error(), "symbolic link to a file that does not exist") {
+		t.Errorf("a link that leads nowhere: %v", f.Broken())
+	}
+	if err := os.Remove(f.Path()); err != nil {
+		t.Fatal(err)
+	}
+	if f.Load(); f.Broken() != nil || f.Needed() {
+		t.Errorf("without a file: %v", f.Broken())
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	line, err := record{Add: &Hold{ID: "one", Stream: "door", From: noon, To: noon.Add(time.Hour), Reason: "theft"}}.line()
 	if err != nil {

@@ -102,7 +102,7 @@ func openStore(t *testing.T) *segment.Store {
 // record records fragments of a second, 25 frames, and leaves the segment open.
 func record(t *testing.T, s *segment.Store, stream string, at time.Time, fragments int) *segment.Writer {
 	t.Helper()
-	w, err := s.Create(stream, mkv.Header{Start: at, Title: stream, Tracks: []mkv.Track{track}})
+	w, err := s.Create(stream, headerOf(stream, at))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,20 +112,30 @@ func record(t *testing.T, s *segment.Store, stream string, at time.Time, fragmen
 	return w
 }
 
+func headerOf(stream string, at time.Time) mkv.Header {
+	return mkv.Header{Start: at, Title: stream, Tracks: []mkv.Track{track}}
+}
+
 func writeSecond(t *testing.T, w *segment.Writer, at time.Duration) {
 	t.Helper()
-	if err := w.BeginFragment(at, true); err != nil {
+	if err := writeFrames(w, at); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// writeFrames writes a fragment of a second.
+func writeFrames(w *segment.Writer, at time.Duration) error {
+	if err := w.BeginFragment(at, true); err != nil {
+		return err
 	}
 	for i := range 25 {
 		frame := bytes.Repeat(fmt.Appendf(nil, "frame %06d ", i), 20)
 		if err := w.WriteFrame(1, at+time.Duration(i)*40*time.Millisecond, i == 0, [][]byte{frame}); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	if _, err := w.EndFragment(); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.EndFragment()
+	return err
 }
 
 func seal(t *testing.T, w *segment.Writer) segment.Key {

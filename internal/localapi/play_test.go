@@ -93,7 +93,9 @@ func TestAnOverviewHasEventsAndCauses(t *testing.T) {
 	if e := got.Events; len(got.Gaps) != 1 || len(e) != 1 || e[0].ID != "door" || e[0].Triggers != 200 || !e[0].From.Equal(begin) {
 		t.Errorf("%+v", got)
 	}
-	for query, want := range map[string]int{"stream=door&columns=0": 400, "stream=door&columns=2001": 400, "stream=shed": 404, "": 400} {
+	for query, want := range map[string]int{
+		"stream=door&from=2100-01-01T00:00:00Z": 200, "stream=door&columns=0": 400, "stream=door&columns=2001": 400, "stream=shed": 404, "": 400,
+	} {
 		if status, body := api.get("/v1/overview?" + query); status != want {
 			t.Errorf("%s: %d %s", query, status, body)
 		}

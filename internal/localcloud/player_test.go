@@ -1,10 +1,6 @@
 package localcloud
 
 import (
-	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,68 +12,29 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/awsplayer"
 )
 
-// playerDir is where `make player` installs AWS's player.
-const playerDir = "../../.ci/player"
-
-// span is a range of times, in ms since 1970.
-type span struct {
-	Start, End int64
-	Src        string // of uploaded video: the URL to play
-}
-
-// found is what AWS's player finds of a camera.
-type found struct{ Uploaded, Edge []span }
-
-// askPlayer runs AWS's player.
-func askPlayer(t *testing.T, c *Cloud, workspace, entity string, from, to time.Time) (out found) {
+// askPlayer runs AWS's player as the user of the cloud.
+func askPlayer(t *testing.T, c *Cloud, workspace, entity string, from, to time.Time) awsplayer.Found {
 	t.Helper()
-	testtools.Need(t, "node")
-	if _, err := os.Stat(filepath.Join(playerDir, "node_modules")); err != nil {
-		if os.Getenv(testtools.RequireVariable) != "" {
-			t.Fatal("AWS's player is not installed: run `make player`")
-		}
-		t.Skip("AWS's player is not installed: run `make test-player` to run this test")
-	}
-	command := exec.CommandContext(t.Context(), "node", "ranges.mjs", workspace, entity, "EdgeVideo", from.Format(time.RFC3339Nano),
-		to.Format(time.RFC3339Nano))
-	command.Dir = playerDir
-	command.Env = append(userEnv(t, c), "NODE_EXTRA_CA_CERTS="+envOf(c.UserEnv())["AWS_CA_BUNDLE"], "NODE_NO_WARNINGS=1")
-	var complaints strings.Builder
-	command.Stderr = &complaints
-	text, err := command.Output()
-	if err != nil {
-		t.Fatalf("AWS's player: %v\n%s", err, &complaints)
-	}
-	must(t, json.Unmarshal(text, &out))
-	return out
+	return awsplayer.Ask(t, "../..", userEnv(t, c), workspace, entity, from, to)
 }
 
 // stretches are the ranges of time that fragments cover.
-func stretches(list []media.Fragment) (all []span) {
+func stretches(list []media.Fragment) (all []awsplayer.Span) {
 	for _, f := range list {
-		start, end := f.Producer.UnixMilli(), f.Producer.Add(f.Duration+f.Duration/time.Duration(max(1, f.Frames-1))).UnixMilli()
-		if n := len(all); n > 0 && start-all[n-1].End < 1000 {
-			all[n-1].End = end
-			continue
-		}
-		all = append(all, span{Start: start, End: end})
+		end := f.Producer.Add(f.Duration + f.Duration/time.Duration(max(1, f.Frames-1)))
+		all = append(all, awsplayer.Span{Start: f.Producer.UnixMilli(), End: end.UnixMilli()})
 	}
-	return all
+	return awsplayer.Join(all)
 }
 
 // compareSpans reports ranges that differ by more than a second at one of their ends.
-func compareSpans(t *testing.T, what string, got, want []span) {
+func compareSpans(t *testing.T, what string, got, want []awsplayer.Span) {
 	t.Helper()
-	far := func(a, b int64) bool { return max(a-b, b-a) > 1000 }
-	if len(got) != len(want) {
+	if !awsplayer.Same(got, want) {
 		t.Fatalf("%s: AWS's player has %d ranges, want %d: %v, want %v", what, len(got), len(want), got, want)
-	}
-	for i, s := range got {
-		if far(s.Start, want[i].Start) || far(s.End, want[i].End) {
-			t.Errorf("%s: range %d is %v, want %v", what, i, s, want[i])
-		}
 	}
 }
 
@@ -100,7 +57,7 @@ func TestAWSsPlayerFindsWhatIsUploaded(t *testing.T) {
 	truth := stretches(c.Media().Fragments("cam"))
 	api := siteWiseClient(userConfig(t, c))
 	asset, properties := cameraOf(t, api)
-	row := func(property string, s span) {
+	row := func(property string, s awsplayer.Span) {
 		t.Helper()
 		at := types.TimeInNanos{TimeInSeconds: aws.Int64(s.Start / 1000)}
 		out, err := api.BatchPutAssetPropertyValue(t.Context(), &iotsitewise.BatchPutAssetPropertyValueInput{
@@ -115,7 +72,7 @@ func TestAWSsPlayerFindsWhatIsUploaded(t *testing.T) {
 	for _, s := range truth {
 		row("VideoUploadedTimeRange", s)
 	}
-	edge := []span{{Start: now.Add(-2 * time.Hour).UnixMilli(), End: now.Add(-time.Hour).UnixMilli()}}
+	edge := []awsplayer.Span{{Start: now.Add(-2 * time.Hour).UnixMilli(), End: now.Add(-time.Hour).UnixMilli()}}
 	row("CachedVideoAgeOutOnEdge", edge[0])
 
 	got := askPlayer(t, c, "yard", asset, view, now)
@@ -135,7 +92,7 @@ func TestAWSsPlayerFindsWhatIsUploaded(t *testing.T) {
 	// A view that begins within a row: the player finds it by its last value before, and cuts it.
 	middle := time.UnixMilli(truth[2].Start).Add(2500 * time.Millisecond)
 	got = askPlayer(t, c, "yard", asset, middle, middle.Add(time.Minute))
-	compareSpans(t, "uploaded, from the middle", got.Uploaded, []span{{Start: middle.UnixMilli(), End: truth[2].End}})
+	compareSpans(t, "uploaded, from the middle", got.Uploaded, []awsplayer.Span{{Start: middle.UnixMilli(), End: truth[2].End}})
 }
 
 // cameraOf finds the only camera, and the ids of its properties.

@@ -42,7 +42,7 @@ func (c *Cloud) video() awsapi.Service {
 	control := service.Call
 	service.Call = func(operation string, r *http.Request, body []byte) ([]byte, error) {
 		if archivedmedia.Has(operation) {
-			return c.archived.Call(operation, body)
+			return c.archived.Call(r.Context(), operation, body)
 		}
 		return control(operation, r, body)
 	}

@@ -24,6 +24,14 @@ type PrometheusOptions struct {
 	Jobs    []health.StreamJob // of each stream
 	// Line returns what the line to AWS was used for. Optional.
 	Line func() Line
+	// SiteWise returns how the writing to AWS IoT SiteWise is; false where it is not used. Optional.
+	SiteWise func() (SiteWise, bool)
+}
+
+// SiteWise is what is written to AWS IoT SiteWise about the hub's video.
+type SiteWise struct {
+	Waiting, Refused, TooOld int       // values, values, rows
+	Since, Written           time.Time // of the oldest that waits, and of the last that was accepted; zero for none
 }
 
 // Line is the line to AWS, in bytes.
@@ -121,6 +129,12 @@ var usageGauges = []usageGauge{
 		func(u segment.Usage, _ Stream) float64 { return seconds(u.Oldest) }},
 }
 
+// siteWiseGauge is a number about SiteWise as a metric.
+type siteWiseGauge struct {
+	desc  *prometheus.Desc
+	value func(SiteWise) float64
+}
+
 var (
 	descBuild = desc("build_info", "The version that runs.", "version")
 	descJob   = desc("job_activity", "1 for what the job does: running, scheduled (waits for its window) or failed.", "stream", "job",
@@ -131,14 +145,26 @@ var (
 		"is not known.", "stream", "tier")
 	descMode = desc("upload_mode", "1 for how the stream is uploaded: scheduled, live or on-request; none where nothing is uploaded.",
 		"stream", "mode")
-	descFree     = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
-	descTotal    = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
-	descSent     = desc("aws_sent_bytes_total", "TCP payload sent to AWS.")
-	descReceived = desc("aws_received_bytes_total", "TCP payload received from AWS.")
-	descCap      = desc("upload_cap_bytes", "What AWS_KVS_EDGE_UPLOAD_CAP allows in the present period.")
-	descCapUsed  = desc("upload_cap_used_bytes", "Of these, what the line carried, with its overhead.")
-	descDropped  = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
-	activities   = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
+	descFree       = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
+	descTotal      = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
+	descSent       = desc("aws_sent_bytes_total", "TCP payload sent to AWS.")
+	descReceived   = desc("aws_received_bytes_total", "TCP payload received from AWS.")
+	descCap        = desc("upload_cap_bytes", "What AWS_KVS_EDGE_UPLOAD_CAP allows in the present period.")
+	descCapUsed    = desc("upload_cap_used_bytes", "Of these, what the line carried, with its overhead.")
+	siteWiseGauges = []siteWiseGauge{
+		{desc("sitewise_waiting_values", "Values about the hub's video that AWS IoT SiteWise is still to get."),
+			func(s SiteWise) float64 { return float64(s.Waiting) }},
+		{desc("sitewise_waiting_since_timestamp_seconds", "When the oldest of these was to be written first; 0 for none."),
+			func(s SiteWise) float64 { return seconds(s.Since) }},
+		{desc("sitewise_refused_values", "Values that AWS IoT SiteWise refuses, and which are written again later."),
+			func(s SiteWise) float64 { return float64(s.Refused) }},
+		{desc("sitewise_too_old_rows", "Rows of more than 7 days ago that are not right, and which AWS IoT SiteWise does not change."),
+			func(s SiteWise) float64 { return float64(s.TooOld) }},
+		{desc("sitewise_last_written_timestamp_seconds", "When AWS IoT SiteWise accepted a value last; 0 for never since the start."),
+			func(s SiteWise) float64 { return seconds(s.Written) }},
+	}
+	descDropped = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
+	activities  = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
 )
 
 // collector reads everything once for each scrape.
@@ -150,6 +176,9 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		to <- n.desc
 	}
 	for _, g := range usageGauges {
+		to <- g.desc
+	}
+	for _, g := range siteWiseGauges {
 		to <- g.desc
 	}
 	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descTier, descMode, descFree, descTotal, descDropped, descSent,
@@ -176,6 +205,13 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	put(descDropped, prometheus.CounterValue, float64(components[health.Key{Job: health.JobMetrics}].Numbers[health.MetricsDropped]))
+	if c.o.SiteWise != nil {
+		if now, used := c.o.SiteWise(); used {
+			for _, g := range siteWiseGauges {
+				put(g.desc, prometheus.GaugeValue, g.value(now))
+			}
+		}
+	}
 	if c.o.Line != nil {
 		line := c.o.Line()
 		put(descSent, prometheus.CounterValue, float64(line.Sent))

@@ -92,6 +92,9 @@ func Of(ctx context.Context, store *segment.Store, r Request, now time.Time) (Ov
 			r.From = r.To.Add(-time.Second)
 		}
 	}
+	if !r.From.Before(r.To) { // it is still to come
+		r.To = r.From.Add(time.Second)
+	}
 	s := &sums{from: r.From.UnixMilli(), to: r.To.UnixMilli()}
 	s.column = max((s.to-s.from+int64(r.Columns)-1)/int64(r.Columns), 1)
 	n := int((s.to - s.from + s.column - 1) / s.column)

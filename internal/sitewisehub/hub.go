@@ -163,7 +163,10 @@ func (h *Hub) Status() *status.SiteWise {
 		return nil
 	}
 	s := h.source.State()
-	shown := &status.SiteWise{Asset: s.Hub, Name: s.HubName, Cameras: s.Cameras, ReadAt: s.Read, ChangedAt: s.Changed}
+	b := h.writer.Status()
+	shown := &status.SiteWise{Asset: s.Hub, Name: s.HubName, Cameras: s.Cameras, ReadAt: s.Read, ChangedAt: s.Changed,
+		WriteBack: status.SiteWiseWriteBack{Waiting: b.Waiting, WaitingSince: b.Since, Refused: b.Refused, TooOld: b.Frozen,
+			WrittenAt: b.Written}}
 	for _, r := range h.requests.List() {
 		shown.Requests = append(shown.Requests, status.SiteWiseRequest{
 			Stream: r.Stream, Asset: r.Asset, Request: r.Request, Time: r.Time, Status: r.Status, Details: r.Details, FragmentsDone: r.Done,

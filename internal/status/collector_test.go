@@ -131,6 +131,13 @@ func TestSiteWise(t *testing.T) {
 	if !strings.Contains(got, "2 camera assets, read 12 s ago; 1 request running\n") || strings.Contains(got, "\x1b[31m") {
 		t.Errorf("afterwards:\n%s", got)
 	}
+	shown.Requests, shown.WriteBack = nil, SiteWiseWriteBack{Waiting: 12, WaitingSince: c.Now().Add(-3 * time.Hour), Refused: 1, TooOld: 2,
+		WrittenAt: c.Now().Add(-3 * time.Hour)}
+	got = strings.Join(strings.Fields(table(t, c.Snapshot())), " ") // it is wrapped
+	if want := "read 12 s ago; last written 3 h ago; 12 values waiting for 3 h; 1 value refused; 2 rows of more than 7 days ago not right, " +
+		"which SiteWise does not change"; !strings.Contains(got, want) {
+		t.Errorf("about values:\n%s\nwant %s", got, want)
+	}
 }
 
 // TestTheStorageTier is a line below the table: of one stream, or of all.
@@ -251,6 +258,7 @@ func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
 		"read": {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}},
 			"last read 3 min ago"},
 		"never read":  {Stream{Name: "door", Conditions: failed}, "No URL of the camera was ever read from its secret"},
+		"no secret":   {Stream{Name: "door", Conditions: failed, Wanted: Wanted{MediaURI: "rtsp://192.0.2.1/"}}, ""},
 		"not trouble": {Stream{Name: "door", Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, ""},
 	} {
 		var text strings.Builder

@@ -41,6 +41,23 @@ func (w SiteWise) sentence(now time.Time) string {
 	if running > 0 {
 		text += fmt.Sprintf("; %s running", humanize.Count(running, "request"))
 	}
+	return text + w.WriteBack.clause(now)
+}
+
+// clause says what is not as it should be of the values that the hub writes, and when one was written last.
+func (b SiteWiseWriteBack) clause(now time.Time) (text string) {
+	if !b.WrittenAt.IsZero() {
+		text += fmt.Sprintf("; last written %s ago", humanize.Span(now.Sub(b.WrittenAt)))
+	}
+	if b.Waiting > 0 {
+		text += fmt.Sprintf("; %s waiting for %s", humanize.Count(b.Waiting, "value"), humanize.Span(now.Sub(b.WaitingSince)))
+	}
+	if b.Refused > 0 {
+		text += fmt.Sprintf("; %s refused", humanize.Count(b.Refused, "value"))
+	}
+	if b.TooOld > 0 {
+		text += fmt.Sprintf("; %s of more than 7 days ago not right, which SiteWise does not change", humanize.Count(b.TooOld, "row"))
+	}
 	return text
 }
 

@@ -79,6 +79,18 @@ type SiteWise struct {
 	ChangedAt time.Time `json:"changedAt,omitzero"`
 	// Requests are those that run, and the last that ended, the oldest first.
 	Requests []SiteWiseRequest `json:"requests,omitempty"`
+	// WriteBack is how far the hub is with writing which video there is.
+	WriteBack SiteWiseWriteBack `json:"writeBack"`
+}
+
+// SiteWiseWriteBack says which values about the hub's video AWS IoT SiteWise has not.
+type SiteWiseWriteBack struct {
+	Waiting      int       `json:"waiting"`               // values that are to be written
+	WaitingSince time.Time `json:"waitingSince,omitzero"` // of the oldest of these
+	Refused      int       `json:"refused"`               // values that SiteWise refuses, and which are written again later
+	// TooOld are rows that are not right and begin more than 7 days ago, so that SiteWise takes no change of them.
+	TooOld    int       `json:"tooOld"`
+	WrittenAt time.Time `json:"writtenAt,omitzero"` // when SiteWise accepted a value last; missing before the first time since the start
 }
 
 // SiteWiseRequest is an upload that was requested by the property VideoUploadRequest.

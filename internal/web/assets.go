@@ -22,7 +22,7 @@ const assetsPath = "/assets/"
 
 // pages are the addresses of pages for who is signed in, with their files.
 var pages = map[string]string{
-	"/{$}": "cameras.html", "/health": "health.html", "/settings": "settings.html",
+	"/{$}": "cameras.html", "/camera": "camera.html", "/health": "health.html", "/settings": "settings.html",
 }
 
 // asset is a file that browsers get.

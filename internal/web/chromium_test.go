@@ -108,7 +108,8 @@ func (b tab) open(r *rig, role, path, selector string) {
 }
 
 // thePages are all pages, with something that they show once they are complete.
-var thePages = map[string]string{"/": "#wall .card", "/health": "#cost p", "/settings": "#settings td"}
+var thePages = map[string]string{"/": "#wall .card", "/health": "#cost p", "/settings": "#settings td",
+	"/camera?stream=front-door": "#line-box"}
 
 func TestChromiumSignsInByALink(t *testing.T) {
 	t.Parallel()

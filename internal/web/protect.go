@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 )
@@ -30,6 +31,7 @@ const hsts = "max-age=31536000"
 // protected has the headers, and lets through only what names this hub as its host and does not come from another site.
 func (s *Server) protected(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(stallTime))
 		for name, value := range headers {
 			w.Header().Set(name, value)
 		}

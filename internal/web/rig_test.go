@@ -42,6 +42,7 @@ type rig struct {
 	url      string // without a slash at its end
 	registry *health.Registry
 	stop     func() // waits for the end
+	store    *segment.Store
 
 	mu    sync.Mutex
 	at    time.Time
@@ -58,6 +59,7 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 	store, err := segment.Open(segment.Options{Dir: filepath.Join(dir, "recordings"), Log: zap.NewNop()})
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
+	r.store = store
 	state, err := statefile.Open(filepath.Join(dir, "state"), atomicfile.OS{})
 	must(t, err)
 	o := Options{Address: "127.0.0.1:0", AddressVariable: "ADDRESS", CertificateVariable: "CERT", Dir: state, Thing: "shop-7",
@@ -143,7 +145,14 @@ func (r *rig) agent() localapi.Agent {
 			r.note("hold " + in.Stream + " by " + by)
 			return localapi.Hold{ID: "1", Stream: in.Stream}, nil
 		},
-		Reload: func() (localapi.Reloaded, error) { r.note("reload"); return localapi.Reloaded{}, nil },
+		Upload: func(_ context.Context, in localapi.UploadRequest, each func(localapi.UploadProgress)) error {
+			r.note("upload " + in.Stream)
+			each(localapi.UploadProgress{Total: 3, Done: 1, Bytes: 1000})
+			each(localapi.UploadProgress{Total: 3, Done: 3, Bytes: 3000, Finished: true})
+			return nil
+		},
+		Configured: func() []string { return []string{"front-door", "yard"} },
+		Reload:     func() (localapi.Reloaded, error) { r.note("reload"); return localapi.Reloaded{}, nil },
 		WebLink: func(localapi.WebLinkRequest) (localapi.WebLink, error) {
 			r.note("link")
 			return localapi.WebLink{}, nil

@@ -29,7 +29,7 @@ const (
 	idleTimeout    = 2 * time.Minute // of a connection without a request
 	closeTimeout   = 2 * time.Second // for requests to end when the agent stops
 	maxHeader      = 16 << 10        // bytes
-	maxStreams     = 64              // requests at once of a connection of HTTP/2
+	stallTime      = time.Minute     // for a client to read more of a page; the local API has times of its own
 	retryEvery     = 5 * time.Second // how often an address is tried that cannot be used
 	certificateTry = time.Minute     // how often the certificate is checked without a handshake
 )
@@ -195,10 +195,14 @@ func (s *Server) serveOnce(ctx context.Context) error {
 }
 
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
+	// HTTP/2 resets an answer whose deadline for the next write passes while there is nothing to write, as while the local API waits for
+	// changes.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	server := &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		Protocols:   protocols,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    stdlog.New(io.Discard, "", 0), // handshakes of strangers
 	}

@@ -3,6 +3,7 @@ package archivedmedia
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"net/http"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
@@ -150,12 +151,18 @@ func (s *Service) getMediaForFragmentList(body []byte) ([]byte, error) {
 // answers are the operations, with the types of their answers.
 var answers = map[string]struct {
 	kind string
-	do   func(*Service, []byte) ([]byte, error)
+	do   func(*Service, context.Context, []byte) ([]byte, error)
 }{
-	kvsmodel.GetHLSStreamingSessionURL.Name:  {"", (*Service).getHLSStreamingSessionURL},
-	kvsmodel.GetDASHStreamingSessionURL.Name: {"", (*Service).getDASHStreamingSessionURL},
-	kvsmodel.GetClip.Name:                    {typeMP4, (*Service).getClip},
-	kvsmodel.GetMediaForFragmentList.Name:    {"video/webm", (*Service).getMediaForFragmentList},
+	kvsmodel.GetHLSStreamingSessionURL.Name:  {"", atOnce((*Service).getHLSStreamingSessionURL)},
+	kvsmodel.GetDASHStreamingSessionURL.Name: {"", atOnce((*Service).getDASHStreamingSessionURL)},
+	kvsmodel.GetClip.Name:                    {typeMP4, atOnce((*Service).getClip)},
+	kvsmodel.GetMediaForFragmentList.Name:    {"video/webm", atOnce((*Service).getMediaForFragmentList)},
+	kvsmodel.GetImages.Name:                  {"", (*Service).getImages},
+}
+
+// atOnce is an operation that waits for nobody.
+func atOnce(do func(*Service, []byte) ([]byte, error)) func(*Service, context.Context, []byte) ([]byte, error) {
+	return func(s *Service, _ context.Context, body []byte) ([]byte, error) { return do(s, body) }
 }
 
 // ProtocolOf is how an operation answers: with JSON or with media.

@@ -5,6 +5,7 @@
 package archivedmedia
 
 import (
+	"context"
 	"crypto/cipher"
 	"io"
 	"net/http"
@@ -48,6 +49,7 @@ type Service struct {
 	o      Options
 	seal   cipher.AEAD
 	quotas quotas
+	images chan struct{} // holds what makes images now
 }
 
 // New returns a Service.
@@ -56,7 +58,7 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{o: o, seal: seal, quotas: quotas{
+	return &Service{o: o, seal: seal, images: make(chan struct{}, 1), quotas: quotas{
 		metadata: o.Metadata, media: &callrate.Points{N: fragmentMedia, Now: o.Now}, calls: rates{now: o.Now}, sessions: rates{now: o.Now},
 	}}, nil
 }
@@ -65,8 +67,8 @@ func New(o Options) (*Service, error) {
 func Has(operation string) bool { return answers[operation].do != nil }
 
 // Call does an operation, whose caller may do it.
-func (s *Service) Call(operation string, body []byte) ([]byte, error) {
-	return answers[operation].do(s, body)
+func (s *Service) Call(ctx context.Context, operation string, body []byte) ([]byte, error) {
+	return answers[operation].do(s, ctx, body)
 }
 
 // stream finds the stream of a request, which must retain media where the operation says so, and counts the call.

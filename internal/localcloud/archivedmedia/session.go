@@ -61,22 +61,30 @@ func newSeal(key []byte) (cipher.AEAD, error) {
 }
 
 // token seals a session. Who has no key can neither read nor change it.
-func (s *Service) token(of session) string {
-	text, _ := json.Marshal(of) // texts and numbers always marshal
-	nonce := make([]byte, s.seal.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
-	return base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, text, nil))
-}
+func (s *Service) token(of session) string { return base64.RawURLEncoding.EncodeToString(s.sealed(of)) }
 
 // open returns the session of a token.
 func (s *Service) open(token string) (of session, ok bool) {
 	sealed, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(sealed) < s.seal.NonceSize() {
-		return of, false
+	return of, err == nil && s.unseal(sealed, &of)
+}
+
+// sealed is what only a service with the same key reads again.
+func (s *Service) sealed(v any) []byte {
+	text, _ := json.Marshal(v) // texts and numbers always marshal
+	nonce := make([]byte, s.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	return s.seal.Seal(nonce, nonce, text, nil)
+}
+
+// unseal reads what sealed returned, and reports whether it is that.
+func (s *Service) unseal(sealed []byte, into any) bool {
+	if len(sealed) < s.seal.NonceSize() {
+		return false
 	}
 	nonce, sealed := sealed[:s.seal.NonceSize()], sealed[s.seal.NonceSize():]
 	text, err := s.seal.Open(nil, nonce, sealed, nil)
-	return of, err == nil && json.Unmarshal(text, &of) == nil
+	return err == nil && json.Unmarshal(text, into) == nil
 }
 
 // expired reports whether a session is over.

@@ -62,9 +62,23 @@ var (
 	GetClip = &Operation{"GetClip", "/getClip", stream(must("ClipFragmentSelector", clipSelector)), declared(ResourceNotFound,
 		NotAuthorized, UnsupportedMediaType, NoDataRetention, MissingCodecPrivate, InvalidCodecPrivate, InvalidMediaFrame)}
 
+	GetImages = &Operation{"GetImages", "/getImages", stream(
+		must("ImageSelectorType", oneOf("ImageSelectorType", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP")),
+		must("StartTimestamp", timestamp), must("EndTimestamp", timestamp),
+		must("SamplingInterval", whole("SamplingInterval", NoMin, NoMax)), // in newer models it may be left out and has no documented default
+		must("Format", oneOf("Format", "JPEG", "PNG")),
+		may("FormatConfig", formatConfig),
+		may("WidthPixels", whole("WidthPixels", 1, 3840)),
+		may("HeightPixels", whole("HeightPixels", 1, 2160)),
+		may("MaxResults", whole("GetImagesMaxResults", 1, 100)),
+		may("NextToken", archivedToken),
+	), declared(ResourceNotFound, NotAuthorized, NoDataRetention)}
+
 	GetMediaForFragmentList = &Operation{"GetMediaForFragmentList", "/getMediaForFragmentList", stream(must("Fragments", fragmentNumbers)),
 		declared(ResourceNotFound, NotAuthorized)}
 )
 
 // Archived are the operations of archived media that localcloud has.
-var Archived = []*Operation{ListFragments, GetHLSStreamingSessionURL, GetDASHStreamingSessionURL, GetClip, GetMediaForFragmentList}
+var Archived = []*Operation{
+	ListFragments, GetHLSStreamingSessionURL, GetDASHStreamingSessionURL, GetClip, GetMediaForFragmentList, GetImages,
+}

@@ -41,6 +41,8 @@ var (
 	destinationURI      = text("DestinationUri", 1, 255, `[a-zA-Z_0-9]+:(//)?([^/]+)/?([^*]*)`)
 	destinationRegion   = text("DestinationRegion", 9, 14, `[a-z]+(-[a-z]+)?-[a-z]+-[0-9]`)
 
+	formatConfig = mapOf("FormatConfig", 1, 1, oneOf("FormatConfigKey", "JPEGQuality"), text("FormatConfigValue", 0, 256, `[a-zA-Z_0-9]+`))
+
 	imageGeneration = structure("ImageGenerationConfiguration",
 		must("Status", configurationStatus),
 		must("ImageSelectorType", oneOf("ImageSelectorType", "SERVER_TIMESTAMP", "PRODUCER_TIMESTAMP")),
@@ -48,8 +50,7 @@ var (
 			must("Uri", destinationURI), must("DestinationRegion", destinationRegion))),
 		must("SamplingInterval", whole("SamplingInterval", NoMin, NoMax)),
 		must("Format", oneOf("Format", "JPEG", "PNG")),
-		may("FormatConfig", mapOf("FormatConfig", 1, 1, oneOf("FormatConfigKey", "JPEGQuality"),
-			text("FormatConfigValue", 0, 256, `[a-zA-Z_0-9]+`))),
+		may("FormatConfig", formatConfig),
 		may("WidthPixels", whole("WidthPixels", 1, 3840)),
 		may("HeightPixels", whole("HeightPixels", 1, 2160)))
 

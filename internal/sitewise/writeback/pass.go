@@ -23,6 +23,7 @@ type want struct {
 	start  int64 // of the point; ignored with beat
 	end    int64 // Unix ms
 	beat   *cloud.Entry
+	since  time.Time // when it was to be sent first
 }
 
 // value is what is sent.
@@ -42,6 +43,7 @@ func (w *Writer) pass(ctx context.Context) {
 	if len(cameras) == 0 {
 		w.ok(scopeCall)
 		w.ok(scopeState)
+		w.setStatus(func(s *Status) { *s = Status{Written: s.Written} })
 	}
 	if len(cameras) == 0 || !w.o.Trusted() || !w.open() {
 		return
@@ -60,7 +62,9 @@ func (w *Writer) pass(ctx context.Context) {
 		w.reportFrozen(c.Stream, stuck)
 		w.reportLate(c.Stream, oldest)
 	}
-	w.setStatus(func(s *Status) { s.Waiting, s.Frozen = len(queue), frozen })
+	w.setWaiting(queue)
+	w.setStatus(func(s *Status) { s.Frozen = frozen })
+	defer w.setRefused(oldest)
 	if now.Before(w.retry) || len(queue) > 0 && !w.send(ctx, queue) {
 		return
 	}
@@ -134,7 +138,11 @@ func (w *Writer) compare(c Camera, now time.Time, oldest int64, disk bool) (queu
 			queue = append(queue, heartbeat(c, s, now, first))
 		}
 		for _, i := range s.waiting(oldest) {
-			queue = append(queue, want{stream: c.Stream, s: s, start: s.points[i].Start, end: s.points[i].End})
+			p := &s.points[i]
+			if p.since.IsZero() {
+				p.since = now
+			}
+			queue = append(queue, want{stream: c.Stream, s: s, start: p.Start, end: p.End, since: p.since})
 		}
 	}
 	return queue, frozen
@@ -154,7 +162,7 @@ func heartbeat(c Camera, s *series, now time.Time, first int64) want {
 	if now.Nanosecond() == 0 {
 		now = now.Add(time.Millisecond)
 	}
-	return want{stream: c.Stream, s: s,
+	return want{stream: c.Stream, s: s, since: now,
 		beat: &cloud.Entry{Ref: cloud.Ref{Asset: c.Asset, Property: c.Cached}, Time: now.UTC(), Value: float64(first) / 1000}}
 }
 
@@ -268,10 +276,4 @@ func (w *Writer) sweep(cameras []Camera) {
 			w.ok(scope)
 		}
 	}
-}
-
-func (w *Writer) setStatus(change func(*Status)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	change(&w.status)
 }

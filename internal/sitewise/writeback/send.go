@@ -33,7 +33,7 @@ func (w *Writer) send(ctx context.Context, queue []want) bool {
 			break
 		}
 		queue = slices.DeleteFunc(queue[n:], func(q want) bool { return w.o.Now().Before(q.s.hold) })
-		w.setStatus(func(s *Status) { s.Waiting = len(queue) })
+		w.setWaiting(queue)
 	}
 	round.conclude()
 	return true
@@ -156,7 +156,7 @@ func (r *round) accept(q want) {
 	r.setStatus(func(s *Status) { s.Written = r.o.Now() })
 	if q.beat == nil {
 		p := q.s.find(q.start)
-		p.sent, p.dirty = q.end, true
+		p.sent, p.dirty, p.since = q.end, true, time.Time{}
 	}
 }
 

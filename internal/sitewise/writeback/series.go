@@ -45,9 +45,10 @@ func limitsOf(k kind, fragment time.Duration) rows.Limits {
 // point is a row of a property that SiteWise has, or is to have.
 type point struct {
 	rows.Row
-	sent  int64 // the end that SiteWise has accepted, in Unix ms; unsent without one
-	tried bool  // SiteWise may have it
-	dirty bool  // the journal has not what sent and tried say
+	sent  int64     // the end that SiteWise has accepted, in Unix ms; unsent without one
+	tried bool      // SiteWise may have it
+	dirty bool      // the journal has not what sent and tried say
+	since time.Time // when it was first to be sent as it is; zero where it is not
 }
 
 const unsent = -1
@@ -128,8 +129,10 @@ func (s *series) frozen(oldest int64) (n int) {
 // waiting lists the indexes of the points to be sent, the latest first.
 func (s *series) waiting(oldest int64) (list []int) {
 	for i := len(s.points) - 1; i >= 0 && s.points[i].Start >= oldest; i-- {
-		if s.points[i].sent != s.points[i].End {
+		if p := &s.points[i]; p.sent != p.End {
 			list = append(list, i)
+		} else {
+			p.since = time.Time{}
 		}
 	}
 	return list

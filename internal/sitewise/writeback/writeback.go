@@ -179,17 +179,3 @@ func (w *Writer) close() {
 		_ = w.journal.note(w.all, w.gone) // what it has not is sent again, which changes nothing
 	}
 }
-
-// Status says how far the writing is.
-type Status struct {
-	Waiting int       // values that are to be sent
-	Frozen  int       // rows that are not as they should be, and too old to be changed
-	Written time.Time // when SiteWise accepted a value last; zero for never in this run
-}
-
-// Status returns it as of the last pass.
-func (w *Writer) Status() Status {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.status
-}

@@ -155,9 +155,15 @@ func TestADayWithoutSiteWise(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(h.dir, File)); err != nil || info.Size() > 200_000 {
 		t.Errorf("the journal: %v, %v", info, err)
 	}
-	waiting := h.w.Status().Waiting
+	waiting, since := h.w.Status().Waiting, h.w.Status().Since
+	if age := h.now.Sub(since); age < 24*time.Hour-time.Minute || age > 24*time.Hour+time.Minute {
+		t.Errorf("after a day the oldest value waits for %s", age)
+	}
 	h.cloud.fail = nil
 	h.pass(6 * time.Minute)
+	if s := h.w.Status(); !s.Since.IsZero() || s.Refused != 0 || h.now.Sub(s.Written) > 2*time.Minute {
+		t.Errorf("afterwards the status is %+v at %s", s, h.now)
+	}
 	if waiting == 0 || h.w.Status().Waiting != 0 || h.conditions() != nil {
 		t.Errorf("%d values waited, and %d now; conditions %v", waiting, h.w.Status().Waiting, h.conditions())
 	}

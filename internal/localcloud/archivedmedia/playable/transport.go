@@ -45,7 +45,7 @@ func (l Tracks) TransportStream(files *archive.Reader, f archive.Fragment, after
 			return nil, err
 		}
 	}
-	return continuous(out.Bytes()), nil
+	return continuous(withLengths(out.Bytes())), nil
 }
 
 func (t *Track) inTransportStream() mpegts.Codec {

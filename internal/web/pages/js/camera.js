@@ -1,0 +1,232 @@
+// The page of a stream: live, the time line, and what is done with a range.
+import { every, get, send } from "./api.js";
+import { at, fill, h } from "./dom.js";
+import { bytes, span, when } from "./format.js";
+import { lanesOf } from "./lanes.js";
+import { Player } from "./player.js";
+import { begin } from "./shell.js";
+import { Timeline, zooms } from "./timeline.js";
+
+const stream = new URLSearchParams(location.search).get("stream") ?? "";
+const video = /** @type {HTMLVideoElement} */ (at("video"));
+const zoom = /** @type {HTMLSelectElement} */ (at("zoom"));
+const speed = /** @type {HTMLSelectElement} */ (at("speed"));
+const player = new Player(video, stream, tell);
+const settled = 300; // ms without a movement before the time line is read
+let frame = 1 / 25; // s of a frame
+
+/** @type {{from?: number, to?: number}} */
+const range = {};
+
+document.title = `${stream} · kvs-edge-agent`;
+at("name").textContent = stream;
+const session = await begin();
+const line = new Timeline(at("line"), { seek, moved });
+
+/** @param {string} text */
+function tell(text) {
+  const said = at("said");
+  said.textContent = text;
+  said.hidden = !text;
+}
+
+/** @param {() => Promise<void>} act */
+async function attempt(act) {
+  try {
+    await act();
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+  }
+}
+
+// Playback.
+/** @param {number} time */
+function seek(time) {
+  if (time >= Date.now()) player.live();
+  else player.seek(time);
+  line.point(time);
+}
+
+/** @param {number} seconds */
+function skip(seconds) {
+  const now = player.time;
+  if (now !== undefined) seek(now + seconds * 1000);
+}
+
+/** @param {number} frames */
+function stepFrames(frames) {
+  video.pause();
+  video.currentTime += frames * frame;
+}
+
+function toggle() {
+  if (video.paused) attempt(() => video.play());
+  else video.pause();
+}
+
+for (const kind of ["play", "pause"]) {
+  video.addEventListener(kind, () => (at("play").textContent = video.paused ? "Play" : "Pause"));
+}
+video.addEventListener("loadeddata", () => {
+  video.playbackRate = Number(speed.value);
+  video.play().catch(() => {}); // a browser may want a click first
+});
+at("play").addEventListener("click", toggle);
+at("live").addEventListener("click", () => player.live());
+at("frame-back").addEventListener("click", () => stepFrames(-1));
+at("frame-on").addEventListener("click", () => stepFrames(1));
+speed.addEventListener("change", () => (video.playbackRate = Number(speed.value)));
+at("snapshot").addEventListener("click", snapshot);
+
+function snapshot() {
+  if (!video.videoWidth) {
+    tell("There is no picture yet.");
+    return;
+  }
+  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { width: video.videoWidth, height: video.videoHeight }));
+  canvas.getContext("2d")?.drawImage(video, 0, 0);
+  canvas.toBlob((picture) => {
+    if (!picture) return;
+    const address = URL.createObjectURL(picture);
+    const name = `${stream}-${new Date(player.time ?? Date.now()).toISOString().replaceAll(":", "")}.jpg`;
+    h("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60000);
+  }, "image/jpeg", 0.92);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const target = /** @type {HTMLElement} */ (event.target);
+  if (target.closest("input, select, textarea") || (event.key === " " && target.closest("button, a"))) return;
+  const far = event.shiftKey ? 60 : 5;
+  /** @type {Record<string, () => void>} */
+  const keys = { " ": toggle, ArrowLeft: () => skip(-far), ArrowRight: () => skip(far), ",": () => stepFrames(-1), ".": () => stepFrames(1),
+    i: () => mark("from"), o: () => mark("to") };
+  const act = keys[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+// The time line.
+fill(zoom, ...zooms.map(([, text], i) => h("option", { value: i }, text)));
+zoom.value = String(line.zoom);
+zoom.addEventListener("change", () => line.scale(Number(zoom.value) - line.zoom, player.time ?? line.start + line.length / 2));
+at("earlier").addEventListener("click", () => line.show(line.start - line.length / 2, line.zoom));
+at("later").addEventListener("click", () => line.show(line.start + line.length / 2, line.zoom));
+at("go").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const time = Date.parse(/** @type {HTMLInputElement} */ (at("go-to")).value);
+  line.show(time - line.length / 2, line.zoom);
+  seek(time);
+});
+
+let waiting = 0;
+function moved() {
+  zoom.value = String(line.zoom);
+  clearTimeout(waiting);
+  waiting = setTimeout(() => attempt(readLine), settled);
+}
+
+async function readLine() {
+  line.fill(await lanesOf(stream, line.start - line.length / 2, line.start + 1.5 * line.length));
+}
+
+setInterval(() => {
+  const time = player.time;
+  at("clock").textContent = time === undefined ? "–" : `${when(new Date(time).toISOString())}${player.isLive ? ", live" : ""}`;
+  at("clock").dataset.time = time === undefined ? "" : String(time);
+  if (time === undefined) return;
+  if (!video.paused && time > line.start + line.length) line.show(time - line.length * 0.8, line.zoom);
+  line.point(time);
+}, 200);
+
+// A range.
+/** @param {"from"|"to"} end */
+function mark(end) {
+  const time = player.time;
+  if (time === undefined) return;
+  range[end] = time;
+  const { from, to } = range;
+  const complete = from !== undefined && to !== undefined && from < to;
+  at("acts").hidden = !complete;
+  at("hold").hidden = !complete || session.role !== "operate";
+  at("rights").hidden = !complete || session.role === "operate";
+  at("upload").hidden = session.role !== "operate";
+  line.mark(complete ? [from, to] : undefined);
+  at("range").textContent = complete
+    ? `${when(iso(from))} to ${when(iso(to))}, ${span((to - from) / 1000)}`
+    : from !== undefined && to !== undefined ? "The start is not before the end." : `Marked: ${when(iso(time))}`;
+  if (!complete) return;
+  for (const format of ["mkv", "mp4"]) {
+    const query = new URLSearchParams({ stream, from: iso(from), to: iso(to), format });
+    at(`export-${format}`).setAttribute("href", `/v1/media?${query}`);
+    at(`export-${format}`).setAttribute("download", `${stream}-${iso(from).replaceAll(":", "")}.${format}`);
+  }
+}
+
+/** @param {number} time */
+function iso(time) {
+  return new Date(time).toISOString();
+}
+
+function marked() {
+  return { stream, from: iso(range.from ?? 0), to: iso(range.to ?? 0) };
+}
+
+at("mark-from").addEventListener("click", () => mark("from"));
+at("mark-to").addEventListener("click", () => mark("to"));
+at("share").addEventListener("click", () => attempt(async () => {
+  const link = await (await send("POST", "/link", { ...marked(), format: "mp4" })).json();
+  const said = at("said");
+  fill(said, `For an hour, for players and people without a password, this range alone: `,
+    h("a", { href: link.path, rel: "noreferrer" }, new URL(link.path, location.href).href));
+  said.hidden = false;
+}));
+at("upload").addEventListener("click", () => attempt(async () => {
+  tell("The upload begins.");
+  const answer = await send("POST", "/v1/upload", marked());
+  for await (const progress of lines(answer)) {
+    if (progress.error) throw new Error(progress.error);
+    tell(`${progress.done} of ${progress.fragments} fragments are uploaded, ${bytes(progress.bytes ?? 0)}` +
+      (progress.finished ? ". The range is in the cloud." : "."));
+  }
+  await readLine();
+}));
+at("hold").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    const reason = /** @type {HTMLInputElement} */ (at("reason")).value;
+    const hold = await (await send("POST", "/v1/holds", { ...marked(), reason })).json();
+    tell(`Held: ${hold.segments} recordings, ${bytes(hold.bytes)}. They are deleted by no rule until the hold is removed.`);
+    await readLine();
+  });
+});
+
+/**
+ * The lines of JSON of an answer, as they come.
+ * @param {Response} answer
+ */
+async function* lines(answer) {
+  let rest = "";
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+  const decoder = new TextDecoder();
+  for (;;) {
+    const { done, value } = await reader.read();
+    rest += decoder.decode(value, { stream: !done });
+    const list = rest.split("\n");
+    rest = done ? "" : list.pop() ?? "";
+    for (const text of list) if (text.trim()) yield JSON.parse(text);
+    if (done) return;
+  }
+}
+
+every(10, async () => {
+  /** @type {import("./types.js").Status} */
+  const status = await get("/v1/status");
+  const known = status.streams.find((s) => s.name === stream);
+  if (known && known.recorder.fps > 0) frame = 1 / known.recorder.fps;
+  await readLine();
+});
+line.show(Date.now() - line.length * 0.9, line.zoom);
+player.live();

@@ -1,0 +1,225 @@
+// The player: media segments of the hub in Media Source Extensions, on a clock of the time of recording.
+import { get, send } from "./api.js";
+import { codecs, entries } from "./playlist.js";
+
+/** @typedef {import("./playlist.js").Entry} Entry */
+
+const ahead = 15; // s that are loaded before they are played
+const behind = 60; // s that are kept after they were played
+const page = 10 * 60 * 1000; // ms of a playlist
+const step = 250; // ms between looks at the buffer
+const patience = 2000; // ms between tries where nothing is recorded yet
+const latest = 8; // media segments of a live stream that are loaded at once
+const tolerance = 100; // ms that a recording may differ from the end of the one before
+
+/** Plays one stream. */
+export class Player {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {string} stream
+   * @param {(text: string) => void} say what a person should know; "" for nothing
+   */
+  constructor(video, stream, say) {
+    this.video = video;
+    this.stream = stream;
+    this.say = say;
+    this.turn = 0; // of the session: each ends the one before
+    this.origin = 0; // the time of recording at 0 s of the video, ms since 1970
+    this.isLive = false;
+  }
+
+  /** The time of recording of the picture, in ms since 1970; undefined while there is none. */
+  get time() {
+    return this.origin ? this.origin + this.video.currentTime * 1000 : undefined;
+  }
+
+  /** Plays what is recorded now. */
+  live() {
+    this.isLive = true;
+    this.begin(undefined);
+  }
+
+  /**
+   * Plays from a time on.
+   * @param {number} time ms since 1970
+   */
+  seek(time) {
+    const inside = this.origin && !this.isLive ? this.rangeAt((time - this.origin) / 1000) : undefined;
+    this.isLive = false;
+    if (inside) this.video.currentTime = (time - this.origin) / 1000;
+    else this.begin(time);
+  }
+
+  /** The part of the buffer that has a second of the video. @param {number} second */
+  rangeAt(second) {
+    const list = this.video.buffered;
+    for (let i = 0; i < list.length; i++) {
+      if (second >= list.start(i) - 0.01 && second < list.end(i)) return { start: list.start(i), end: list.end(i) };
+    }
+    return undefined;
+  }
+
+  /** @param {number|undefined} time */
+  async begin(time) {
+    const turn = ++this.turn;
+    this.origin = 0;
+    this.say("");
+    try {
+      await this.session(turn, time);
+    } catch (error) {
+      if (turn === this.turn) this.say(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @param {number} turn @param {number|undefined} time */
+  async session(turn, time) {
+    let [list, start] = await this.find(turn, time);
+    if (turn !== this.turn) return;
+    const names = await codecs(this.stream, ...(time === undefined ? [] : /** @type {[number, number]} */ ([start, start + page])));
+    const type = `video/mp4; codecs="${names}"`;
+    if (!("MediaSource" in window) || !MediaSource.isTypeSupported(type)) {
+      throw new Error(`This browser does not play ${names}. An export plays in other players.`);
+    }
+    const source = new MediaSource();
+    const opened = new Promise((resolve) => source.addEventListener("sourceopen", resolve, { once: true }));
+    const address = URL.createObjectURL(source);
+    this.video.src = address;
+    await opened;
+    URL.revokeObjectURL(address);
+    if (turn !== this.turn) return;
+    const buffer = source.addSourceBuffer(type);
+    buffer.mode = "sequence";
+    this.origin = list[0].at;
+    await this.pump(turn, buffer, list, Math.max(start, list[0].at));
+  }
+
+  /**
+   * Finds the first media segments, at a time or after it.
+   * @param {number} turn
+   * @param {number|undefined} time
+   * @returns {Promise<[Entry[], number]>}
+   */
+  async find(turn, time) {
+    while (turn === this.turn) {
+      if (time === undefined) {
+        const list = (await entries(this.stream)).slice(-2);
+        if (list.length > 0) return [list, list[0].at];
+        this.say("Nothing is recorded now.");
+      } else {
+        const list = await entries(this.stream, time, time + page);
+        if (list.length > 0) return [list, time];
+        const next = await this.after(time);
+        if (next === undefined) this.say("Nothing was recorded from then on.");
+        else time = next;
+        if (next !== undefined) continue;
+      }
+      await sleep(patience);
+    }
+    return [[], 0];
+  }
+
+  /** When the next recording after a time starts. @param {number} time @returns {Promise<number|undefined>} */
+  async after(time) {
+    const query = new URLSearchParams({ stream: this.stream, from: String(Math.round(time)), limit: "1", read: "0" });
+    /** @type {{segments?: {start: string, recordedFrom?: string}[]}} */
+    const found = await get(`/v1/segments?${query}`);
+    const first = found.segments?.[0];
+    const start = first && Date.parse(first.recordedFrom ?? first.start);
+    return start !== undefined && start > time ? start : undefined;
+  }
+
+  /**
+   * Loads media as it is needed, until another session begins.
+   * @param {number} turn
+   * @param {SourceBuffer} buffer
+   * @param {Entry[]} list
+   * @param {number} start the time of the first picture
+   */
+  async pump(turn, buffer, list, start) {
+    let [map, end, placed] = ["", NaN, false];
+    while (turn === this.turn) {
+      const range = this.rangeAt(this.video.currentTime);
+      if (placed && range && range.end - this.video.currentTime > ahead) {
+        await sleep(step);
+        continue;
+      }
+      const entry = list.shift();
+      if (!entry) {
+        list = await this.more(end);
+        if (list.length === 0) await sleep(this.isLive ? step * 2 : patience);
+        this.skip();
+        continue;
+      }
+      if (entry.map !== map) await append(buffer, await bytes(entry.map));
+      if (turn !== this.turn) return;
+      if (entry.broken || !(Math.abs(entry.at - end) < tolerance)) buffer.timestampOffset = (entry.at - this.origin) / 1000;
+      await append(buffer, await bytes(entry.address));
+      map = entry.map;
+      end = entry.at + entry.length;
+      if (!placed && end > start) {
+        placed = true;
+        this.say("");
+        this.video.currentTime = Math.max((start - this.origin) / 1000, this.video.buffered.start(0));
+      }
+      this.skip();
+      await this.forget(buffer);
+    }
+  }
+
+  /** The media segments after a time. @param {number} end */
+  async more(end) {
+    const list = this.isLive ? await entries(this.stream) : await entries(this.stream, end, end + page);
+    const later = list.filter((e) => e.at > end - tolerance);
+    if (this.isLive) return later.slice(-latest); // what was missed while the page was hidden stays in the time line
+    if (later.length > 0) return later;
+    const next = await this.after(end);
+    return next === undefined ? [] : entries(this.stream, next, next + page);
+  }
+
+  /** Goes over what was not recorded. */
+  skip() {
+    const { currentTime, buffered } = this.video;
+    if (this.video.paused || this.rangeAt(currentTime + 0.05)) return;
+    for (let i = 0; i < buffered.length; i++) {
+      if (buffered.start(i) > currentTime) {
+        this.video.currentTime = buffered.start(i) + 0.001;
+        return;
+      }
+    }
+  }
+
+  /** Takes away what was played long ago. @param {SourceBuffer} buffer */
+  async forget(buffer) {
+    const until = this.video.currentTime - behind;
+    if (this.video.buffered.length > 0 && this.video.buffered.start(0) < until - behind) await removed(buffer, until);
+  }
+}
+
+/** @param {string} address */
+async function bytes(address) {
+  return (await send("GET", address)).arrayBuffer();
+}
+
+/** @param {SourceBuffer} buffer @param {ArrayBuffer} data */
+function append(buffer, data) {
+  return updated(buffer, () => buffer.appendBuffer(data));
+}
+
+/** @param {SourceBuffer} buffer @param {number} until */
+function removed(buffer, until) {
+  return updated(buffer, () => buffer.remove(0, until));
+}
+
+/** @param {SourceBuffer} buffer @param {() => void} change @returns {Promise<void>} */
+function updated(buffer, change) {
+  return new Promise((resolve, reject) => {
+    buffer.onupdateend = () => resolve();
+    buffer.onerror = () => reject(new Error("The browser cannot play this recording."));
+    change();
+  });
+}
+
+/** @param {number} ms @returns {Promise<void>} */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,160 @@
+// The time line: what was recorded, is in the cloud, is held, and what happened, over a span of time.
+import { fill, h } from "./dom.js";
+import { when } from "./format.js";
+
+/** @typedef {{from: number, to: number, title: string, partly?: boolean}} Span in ms since 1970 */
+/** @typedef {{recorded: Span[], cloud: Span[], refused: Span[], held: Span[], events: Span[], gaps: Span[], epochs: Span[]}} Lanes */
+
+/** The lanes, from the top. @type {[keyof Lanes, string][]} */
+export const lanes = [["recorded", "Recorded"], ["cloud", "In the cloud"], ["refused", "Refused"],
+  ["held", "Held"], ["events", "Events"], ["gaps", "Gaps"], ["epochs", "Clock corrected"]];
+
+const minute = 60000;
+/** The spans that can be shown. @type {[number, string][]} */
+export const zooms = [[minute, "1 minute"], [10 * minute, "10 minutes"], [60 * minute, "1 hour"], [6 * 60 * minute, "6 hours"],
+  [24 * 60 * minute, "1 day"], [7 * 24 * 60 * minute, "7 days"], [30 * 24 * 60 * minute, "30 days"]];
+const steps = [5000, 15000, minute, 5 * minute, 15 * minute, 60 * minute, 3 * 60 * minute, 6 * 60 * minute, 24 * 60 * minute,
+  5 * 24 * 60 * minute];
+const mostTicks = 8;
+
+/** Shows lanes, and reports what somebody does with them. */
+export class Timeline {
+  /**
+   * @param {HTMLElement} root
+   * @param {{seek: (time: number) => void, moved: () => void}} on
+   */
+  constructor(root, on) {
+    this.on = on;
+    this.start = Date.now() - 50 * minute;
+    this.zoom = 2;
+    this.cursor = Date.now();
+    /** @type {[number, number]|undefined} */
+    this.marked = undefined;
+    /** @type {Lanes} */
+    this.data = { recorded: [], cloud: [], refused: [], held: [], events: [], gaps: [], epochs: [] };
+    this.ticks = h("div", { class: "ticks", "aria-hidden": "true" });
+    this.rows = new Map(lanes.map(([name, label]) => [name, h("div", { class: `lane ${name}`, title: label })]));
+    this.hand = h("div", { class: "cursor" });
+    this.band = h("div", { class: "marked", hidden: true });
+    this.box = h("div", { class: "line", id: "line-box", tabindex: 0, role: "slider", "aria-label": "Time line: arrows move, plus and minus zoom",
+      "aria-orientation": "horizontal" }, this.ticks, ...this.rows.values(), this.band, this.hand);
+    fill(root, this.box, h("ul", { class: "legend" }, ...lanes.map(([name, label]) => h("li", { class: `key ${name}` },
+      `${lanes.findIndex((l) => l[0] === name) + 1}. ${label}`))));
+    this.listen();
+    this.draw();
+  }
+
+  /** How much is shown, in ms. */
+  get length() {
+    return zooms[this.zoom][0];
+  }
+
+  listen() {
+    /** @type {{x: number, start: number, moved: boolean}|undefined} */
+    let drag;
+    this.box.addEventListener("pointerdown", (e) => {
+      drag = { x: e.clientX, start: this.start, moved: false };
+      this.box.setPointerCapture(e.pointerId);
+    });
+    this.box.addEventListener("pointermove", (e) => {
+      if (!drag) return;
+      drag.moved ||= Math.abs(e.clientX - drag.x) > 4;
+      if (drag.moved) this.show(drag.start - ((e.clientX - drag.x) / this.box.clientWidth) * this.length, this.zoom);
+    });
+    this.box.addEventListener("pointerup", (e) => {
+      if (drag && !drag.moved) this.on.seek(this.timeAt(e.clientX));
+      drag = undefined;
+    });
+    this.box.addEventListener("pointercancel", () => (drag = undefined));
+    this.box.addEventListener("wheel", (e) => {
+      e.preventDefault();
+      this.scale(e.deltaY > 0 ? 1 : -1, this.timeAt(e.clientX));
+    }, { passive: false });
+    this.box.addEventListener("keydown", (e) => {
+      if (e.key === "+" || e.key === "-") this.scale(e.key === "+" ? -1 : 1, this.cursor);
+    });
+  }
+
+  /** @param {number} x of the pointer */
+  timeAt(x) {
+    const box = this.box.getBoundingClientRect();
+    return this.start + ((x - box.left) / box.width) * this.length;
+  }
+
+  /** Shows more or less around a time. @param {number} by @param {number} around */
+  scale(by, around) {
+    const next = Math.min(zooms.length - 1, Math.max(0, this.zoom + by));
+    const part = (around - this.start) / this.length;
+    this.show(around - part * zooms[next][0], next);
+  }
+
+  /** @param {number} start @param {number} zoom */
+  show(start, zoom) {
+    this.start = start;
+    this.zoom = zoom;
+    this.draw();
+    this.on.moved();
+  }
+
+  /** Moves the hand, and the line with it where it leaves that. @param {number} time */
+  point(time) {
+    this.cursor = time;
+    this.place(this.hand, time, time);
+    this.box.setAttribute("aria-valuemin", String(Math.round(this.start / 1000)));
+    this.box.setAttribute("aria-valuemax", String(Math.round((this.start + this.length) / 1000)));
+    this.box.setAttribute("aria-valuenow", String(Math.round(time / 1000)));
+    this.box.setAttribute("aria-valuetext", when(new Date(time).toISOString()));
+  }
+
+  /** @param {[number, number]|undefined} range */
+  mark(range) {
+    this.marked = range;
+    this.band.hidden = !range;
+    if (range) this.place(this.band, range[0], range[1]);
+  }
+
+  /** @param {Lanes} data */
+  fill(data) {
+    this.data = data;
+    this.draw();
+  }
+
+  draw() {
+    for (const [name] of lanes) {
+      const shown = this.data[name].filter((s) => s.to > this.start && s.from < this.start + this.length);
+      fill(/** @type {HTMLElement} */ (this.rows.get(name)), ...shown.map((s) => {
+        const bar = h("i", { title: s.title, class: s.partly ? "partly" : undefined });
+        this.place(bar, s.from, s.to);
+        return bar;
+      }));
+    }
+    const step = steps.find((s) => this.length / s <= mostTicks) ?? steps[steps.length - 1];
+    const offset = new Date(this.start).getTimezoneOffset() * minute;
+    const marks = [];
+    for (let t = Math.ceil((this.start - offset) / step) * step + offset; t < this.start + this.length; t += step) {
+      const tick = h("span", {}, label(t, step));
+      tick.style.left = `${((t - this.start) / this.length) * 100}%`;
+      marks.push(tick);
+    }
+    fill(this.ticks, ...marks);
+    this.point(this.cursor);
+    this.mark(this.marked);
+  }
+
+  /** @param {HTMLElement} element @param {number} from @param {number} to */
+  place(element, from, to) {
+    const left = Math.max(-1, (from - this.start) / this.length);
+    const right = Math.min(2, (to - this.start) / this.length);
+    element.style.left = `${left * 100}%`;
+    element.style.width = `${Math.max(0, right - left) * 100}%`;
+  }
+}
+
+/** @param {number} time @param {number} step */
+function label(time, step) {
+  const t = new Date(time);
+  if (step >= 24 * 60 * minute || (t.getHours() === 0 && t.getMinutes() === 0 && t.getSeconds() === 0)) {
+    return t.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" });
+  }
+  return t.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", ...(step < minute ? { second: "2-digit" } : {}) });
+}
