@@ -40,6 +40,7 @@ func (f *File) Load() {
 	f.live, f.lines, f.unknown, f.broken = nil, 0, false, nil
 	data, err := f.files.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
+		f.broken = f.dangling(err)
 		return
 	}
 	if err == nil && len(data) > maxFile {
@@ -51,6 +52,22 @@ func (f *File) Load() {
 	}
 	c, err := parse(data)
 	f.live, f.lines, f.unknown, f.broken = c.live, c.lines, c.torn, err
+}
+
+// dangling returns why there is no file, although its directory has the name: a symbolic link that leads nowhere, as where the disk with
+// the file is not there. nil: there is no file, and never mind the directory.
+func (f *File) dangling(missing error) error {
+	list, err := f.files.ReadDir(filepath.Dir(f.path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err // nobody knows
+	}
+	if slices.ContainsFunc(list, func(e fs.DirEntry) bool { return e.Name() == filepath.Base(f.path) }) {
+		return fmt.Errorf("it is a symbolic link that leads nowhere: %w", missing)
+	}
+	return nil
 }
 
 // Path returns where the file is.

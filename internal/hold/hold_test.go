@@ -282,3 +282,34 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestALinkThatLeadsNowhereIsNotTakenForNoHolds: the disk with the file may be missing.
+func TestALinkThatLeadsNowhereIsNotTakenForNoHolds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	elsewhere := filepath.Join(t.TempDir(), "holds")
+	if err := os.Symlink(elsewhere, fileIn(t, dir).Path()); err != nil {
+		t.Fatal(err)
+	}
+	f := fileIn(t, dir)
+	if f.Broken() == nil || !f.Needed() || !strings.Contains(f.Broken().Error(), "symbolic link that leads nowhere") {
+		t.Errorf("it is taken for no holds: %v", f.Broken())
+	}
+	if _, err := f.Add(some("one")); err == nil {
+		t.Error("a hold was added")
+	}
+	if commit, err := f.Keep(); commit != nil || err != nil {
+		t.Errorf("it can be read: %v", err)
+	}
+	add(t, fileIn(t, filepath.Dir(elsewhere)), "two")
+	if err := os.Rename(fileIn(t, filepath.Dir(elsewhere)).Path(), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	commit, err := f.Keep()
+	if commit == nil || err != nil {
+		t.Fatalf("it cannot be read: %v", err)
+	}
+	if commit(); f.Broken() != nil || f.Len() != 1 {
+		t.Errorf("%d holds, %v", f.Len(), f.Broken())
+	}
+}

@@ -250,7 +250,10 @@ func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
 	}{
 		"read": {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}},
 			"last read 3 min ago"},
-		"never read":  {Stream{Name: "door", Conditions: failed}, "No URL of the camera was ever read from its secret"},
+		"never read": {Stream{Name: "door", Conditions: failed}, "No URL of the camera was ever read from its secret"},
+		"of a secret": {Stream{Name: "door", Conditions: failed, Wanted: Wanted{MediaURI: "arn:aws:secretsmanager:us-west-2:1:secret:door"}},
+			"No URL of the camera was ever read from its secret"},
+		"no secret":   {Stream{Name: "door", Conditions: failed, Wanted: Wanted{MediaURI: "rtsp://192.0.2.1/stream"}}, ""},
 		"not trouble": {Stream{Name: "door", Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, ""},
 	} {
 		var text strings.Builder

@@ -93,7 +93,7 @@ func storageTiers(streams []Stream) string {
 func secretRead(now time.Time, st Stream) string {
 	trouble := slices.ContainsFunc(st.Conditions, func(c Condition) bool { return c.Job == health.JobRecorder && c.Severity == health.Failed })
 	switch {
-	case !trouble:
+	case !trouble, st.Wanted.MediaURI != "" && !strings.HasPrefix(st.Wanted.MediaURI, "arn:"): // its URL is in a stream file
 		return ""
 	case st.Recorder.SecretRead.IsZero():
 		return "No URL of the camera was ever read from its secret; `kvs-edge-agent reload` reads it at once."
