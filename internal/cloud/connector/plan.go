@@ -80,13 +80,16 @@ func strict(r io.Reader, into any) error {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return errors.New(jsonfault.Of(err))
+		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows its end")
+		return errMore
 	}
 	return nil
 }
+
+// errMore says that there is more than one JSON value.
+var errMore = errors.New("something follows its end")
 
 var (
 	streamName = regexp.MustCompile(kvslimit.StreamName)
@@ -104,8 +107,10 @@ func ReadPlan(r io.Reader) (p Plan, err error) {
 	if len(text) > maxPlan {
 		return p, fmt.Errorf("it has more than %d bytes", maxPlan)
 	}
-	if err := strict(bytes.NewReader(text), &p); err != nil {
+	if err := strict(bytes.NewReader(text), &p); errors.Is(err, errMore) {
 		return p, err
+	} else if err != nil {
+		return p, errors.New(jsonfault.Of(err))
 	}
 	if p.RetentionHours == nil {
 		p.RetentionHours = new(int)
