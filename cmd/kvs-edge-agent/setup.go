@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connector"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func newSetupCommand() *cobra.Command {
@@ -61,13 +62,22 @@ Exit code: 0 when everything exists, 1 when something failed, 2 for wrong argume
 				return err
 			}
 			if hub != "" {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "the asset of hub %s is %s\n", shownName(plan.Hub), hub)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "the asset of hub %s is %s: %s\n", shownName(plan.Hub), hub, nextStep(hub, dryRun))
 			}
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be made or changed")
 	return cmd
+}
+
+// nextStep says what to do with the asset of the hub.
+func nextStep(hub string, dryRun bool) string {
+	if dryRun {
+		return "nothing was changed; run the command without --dry-run"
+	}
+	return fmt.Sprintf("set %s=%s on the hub (in a component of Greengrass SiteWiseAssetIdForHub), restart its agent, and run "+
+		"`kvs-edge-agent check` there", settings.EnvSiteWiseHub, hub)
 }
 
 // readPlan reads the file of a setup.

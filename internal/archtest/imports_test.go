@@ -24,7 +24,7 @@ const (
 var layers = [][]string{
 	{"internal/hubclock", "internal/signal", "internal/arn", "internal/fipsmode"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
-		"internal/crcline", "internal/neterr",
+		"internal/crcline", "internal/jsonfault", "internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/trimrss",
 		"internal/mkv/crc", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam",

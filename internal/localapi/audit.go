@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 )
 
 // AuditRequest is the body of POST /v1/audit: what was recorded from (inclusive) to (exclusive) is compared with what the cloud lists.
@@ -84,7 +85,7 @@ func (s *Server) audit(r *request) (any, error) {
 	}
 	var in AuditRequest
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of an audit: " + err.Error()))
+		return nil, refused(errors.New("the request is not the JSON of an audit: " + jsonfault.Of(err)))
 	}
 	r.w.Header().Set("Content-Type", typeNDJSON)
 	last := AuditProgress{Stream: in.Stream, Phase: AuditComparing}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 )
 
 // EventRequest is the body of POST /v1/events: what happened, on which streams, and which media belongs to it.
@@ -72,7 +73,7 @@ func (s *Server) postEvent(r *request) (any, error) {
 	}
 	var in EventRequest
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of an event: " + err.Error()))
+		return nil, refused(errors.New("the request is not the JSON of an event: " + jsonfault.Of(err)))
 	}
 	out, err := s.o.Agent.TriggerEvent(r.Context(), in, r.peer())
 	return out, refused(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/holding"
 )
@@ -67,7 +68,7 @@ func (s *Server) addHold(r *request) (any, error) {
 	}
 	var in HoldRequest
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of a hold: " + err.Error()))
+		return nil, refused(errors.New("the request is not the JSON of a hold: " + jsonfault.Of(err)))
 	}
 	done, err := s.o.Agent.AddHold(r.Context(), in, r.peer())
 	return done, refused(err)

@@ -64,6 +64,7 @@ func TestHoldsOverTheAPI(t *testing.T) {
 	}
 	for _, row := range []struct{ method, path, body, code, says string }{
 		{http.MethodPost, pathHolds, "no JSON", codeRefused, "not the JSON of a hold"},
+		{http.MethodPost, pathHolds, `{"stream":7}`, codeRefused, "the request is not the JSON of a hold: stream must be a text"},
 		{http.MethodPost, pathHolds, `{"stream":"door"}`, hold.CodeRequest, "a start that is before its end"},
 		{http.MethodPost, pathHolds, strings.Replace(asked, "05:00", "06:00", 1), hold.CodeRequest, "another hold with the ID one"},
 		{http.MethodDelete, pathHolds, "", codeParameter, "hold"},

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -206,7 +207,7 @@ func (s *Server) upload(r *request) (any, error) {
 	}
 	var in UploadRequest
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of an upload: " + err.Error()))
+		return nil, refused(errors.New("the request is not the JSON of an upload: " + jsonfault.Of(err)))
 	}
 	r.w.Header().Set("Content-Type", typeNDJSON)
 	var last UploadProgress
@@ -227,7 +228,7 @@ func (s *Server) webLink(r *request) (any, error) {
 		return nil, errNotHere
 	}
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of a link: " + err.Error()))
+		return nil, refused(errors.New("the request is not the JSON of a link: " + jsonfault.Of(err)))
 	}
 	done, err := s.o.Agent.WebLink(in)
 	return done, refused(err)

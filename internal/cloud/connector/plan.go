@@ -5,12 +5,10 @@ package connector
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/arn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -84,10 +83,13 @@ func strict(r io.Reader, into any) error {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows its end")
+		return errMore
 	}
 	return nil
 }
+
+// errMore says that there is more than one JSON value.
+var errMore = errors.New("something follows its end")
 
 var (
 	streamName = regexp.MustCompile(kvslimit.StreamName)
@@ -105,30 +107,16 @@ func ReadPlan(r io.Reader) (p Plan, err error) {
 	if len(text) > maxPlan {
 		return p, fmt.Errorf("it has more than %d bytes", maxPlan)
 	}
-	if err := strict(bytes.NewReader(text), &p); err != nil {
-		return p, badJSON(err)
+	if err := strict(bytes.NewReader(text), &p); errors.Is(err, errMore) {
+		return p, err
+	} else if err != nil {
+		return p, errors.New(jsonfault.Of(err))
 	}
 	if p.RetentionHours == nil {
 		p.RetentionHours = new(int)
 		*p.RetentionHours = defaultRetention
 	}
 	return p, p.check()
-}
-
-// badJSON says what is wrong without repeating what the file has.
-func badJSON(err error) error {
-	var kind *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
-	case unknown:
-		return fmt.Errorf("it has a member %s, which is not known", name)
-	case errors.As(err, &kind):
-		must := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.String: "a text", reflect.Slice: "a list"}[kind.Type.Kind()]
-		return fmt.Errorf("%s must be %s", cmp.Or(kind.Field, "it"), cmp.Or(must, "an object with members"))
-	case errors.As(err, &syntax):
-		return fmt.Errorf("it is not JSON, at byte %d", syntax.Offset)
-	}
-	return fmt.Errorf("it is not JSON: %w", err)
 }
 
 func (p Plan) check() error {
