@@ -86,6 +86,15 @@ var hostRows = []hostRow{
 	{endpoint.SiteWiseData, "eu-central-1", [4]string{"data.iotsitewise.eu-central-1.amazonaws.com", none, none, none},
 		[4]string{"", "data.iotsitewise.eu-central-1.api.aws", "data.iotsitewise-fips.eu-central-1.amazonaws.com",
 			"data.iotsitewise-fips.eu-central-1.api.aws"}},
+	{endpoint.SiteWise, "cn-north-1", [4]string{"api.iotsitewise.cn-north-1.amazonaws.com.cn", none, none, none},
+		[4]string{"", "api.iotsitewise.cn-north-1.api.amazonwebservices.com.cn", "api.iotsitewise-fips.cn-north-1.amazonaws.com.cn",
+			"api.iotsitewise-fips.cn-north-1.api.amazonwebservices.com.cn"}},
+	{endpoint.SiteWiseData, "cn-north-1", [4]string{"data.iotsitewise.cn-north-1.amazonaws.com.cn", none, none, none},
+		[4]string{"", "data.iotsitewise.cn-north-1.api.amazonwebservices.com.cn", "data.iotsitewise-fips.cn-north-1.amazonaws.com.cn",
+			"data.iotsitewise-fips.cn-north-1.api.amazonwebservices.com.cn"}},
+	{endpoint.SiteWiseData, "us-gov-west-1", [4]string{"data.iotsitewise.us-gov-west-1.amazonaws.com", none,
+		"data.iotsitewise-fips.us-gov-west-1.amazonaws.com", none}, [4]string{"", "data.iotsitewise.us-gov-west-1.api.aws", "",
+		"data.iotsitewise-fips.us-gov-west-1.api.aws"}},
 }
 
 // kinds are the choices of the columns.
