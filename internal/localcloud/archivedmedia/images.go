@@ -79,7 +79,7 @@ func (in imagesRequest) form() (form still.Form, err error) {
 		return form, invalid("member SamplingInterval", "SamplingInterval must be at least %d ms", leastInterval)
 	case (in.WidthPixels == 0) != (in.HeightPixels == 0):
 		return form, awsapi.Errorf(http.StatusBadRequest, validationFailed, "member WidthPixels",
-			"WidthPixels and HeightPixels must be given both or not at all")
+			"WidthPixels and HeightPixels go together: both or not at all")
 	}
 	return form, nil
 }
