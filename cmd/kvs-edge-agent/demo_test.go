@@ -126,7 +126,11 @@ type keptDemo struct {
 	stderr strings.Builder
 	pid    int      // of the agent
 	shell  []string // the printed commands
+	play   string   // the printed address of the media in the cloud
 }
+
+// playlistAddress is the address of a session of HLS.
+var playlistAddress = regexp.MustCompile(`https://\S+getHLSMasterPlaylist\.m3u8\S*`)
 
 func startKeptDemo(t *testing.T, dir string) *keptDemo {
 	t.Helper()
@@ -152,6 +156,9 @@ func startKeptDemo(t *testing.T, dir string) *keptDemo {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if m := regexp.MustCompile(`agent started as process (\d+)`).FindStringSubmatch(lines.Text()); m != nil {
 			d.pid, _ = strconv.Atoi(m[1])
+		}
+		if address := playlistAddress.FindString(lines.Text()); address != "" {
+			d.play = address
 		}
 		playing = playing || strings.Contains(lines.Text(), "In another shell:")
 		if playing && strings.HasPrefix(lines.Text(), "  ") {
@@ -194,6 +201,53 @@ func TestDemoPrintsCommandsThatWork(t *testing.T) {
 	if err := d.cmd.Wait(); err != nil {
 		t.Errorf("after Ctrl-C: %v, %s", err, d.stderr.String())
 	}
+}
+
+// TestPrintedAddressesPlay: what demo --keep prints, and localcloud for a directory in which it has media, is an address that ffprobe
+// plays, of at least a second.
+func TestPrintedAddressesPlay(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffprobe")
+	dir := shortDir(t)
+	d := startKeptDemo(t, dir)
+	plays := func(who, address string) {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-select_streams", "v", "-count_frames", "-of", "csv=p=0",
+			"-show_entries", "stream=nb_read_frames", address).Output()
+		// A master playlist has its stream in a program as well, so that it is counted twice.
+		n, numberErr := strconv.Atoi(strings.TrimSpace(strings.SplitN(string(out), "\n", 2)[0]))
+		if err != nil || numberErr != nil || n < 25 {
+			t.Errorf("of the address that %s prints, %q, ffprobe plays %q, %v", who, address, out, err)
+		}
+	}
+	plays("demo", d.play)
+	_ = d.cmd.Process.Signal(syscall.SIGINT)
+	if err := d.cmd.Wait(); err != nil {
+		t.Fatalf("after Ctrl-C: %v, %s", err, d.stderr.String())
+	}
+
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cloud := exec.CommandContext(ctx, path, "localcloud", "--dir", filepath.Join(dir, "cloud"))
+	out, err := cloud.StdoutPipe()
+	if err == nil {
+		err = cloud.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cloud.Process.Kill(); _ = cloud.Wait() }()
+	var address string
+	for lines := bufio.NewScanner(out); lines.Scan() && !strings.HasPrefix(lines.Text(), "# The local cloud is up"); {
+		if strings.HasPrefix(lines.Text(), "# Play "+demoStream+" for 12 hours: ") {
+			address = playlistAddress.FindString(lines.Text())
+		}
+	}
+	plays("localcloud", address)
 }
 
 func TestDemoNoticesThatItsAgentDies(t *testing.T) {

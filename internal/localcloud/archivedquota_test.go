@@ -1,6 +1,7 @@
 package localcloud
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -142,24 +143,19 @@ type lookup media.StreamInfo
 
 func (l lookup) Stream(string) (media.StreamInfo, bool) { return media.StreamInfo(l), true }
 
-// TestAClipHas200Fragments stores more of them, without the limits of pace, before the local cloud starts.
-func TestAClipHas200Fragments(t *testing.T) {
-	t.Parallel()
-	needBoto3(t)
-	testtools.Need(t, "ffmpeg", "ffprobe")
-	dir := t.TempDir()
-	o := Options{Dir: dir, StreamDelay: -1}
+// storedFast stores a film for the stream cam of a local cloud that does not run, without the limits of pace, from 2026-11-21 on, and
+// waits for its fragments.
+func storedFast(t *testing.T, o Options, film []byte, fragments int) {
+	t.Helper()
 	c := start(t, o)
 	_, err := c.CreateStream("cam", 24)
 	must(t, err)
 	must(t, c.Close())
-	service, err := media.New(media.Options{Dir: dir, Streams: lookup{Name: "cam", RetentionHours: 24},
+	service, err := media.New(media.Options{Dir: o.Dir, Streams: lookup{Name: "cam", RetentionHours: 24},
 		Limits: media.Limits{FragmentsPerSecond: 1e6, PutMediaPerSecond: 1e6, BytesPerSecond: 1e12}})
 	must(t, err)
 	server := httptest.NewServer(service)
-	film := foreign(t, nil, dir, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=201", "-c:v", "libx264",
-		"-preset", "ultrafast", "-g", "1", "-f", "matroska", "-live", "1", "-cluster_time_limit", "900", "pipe:1")
-	path := filepath.Join(dir, "film.mkv")
+	path := filepath.Join(o.Dir, "film.mkv")
 	must(t, os.WriteFile(path, film, 0o600))
 	body, err := os.Open(path)
 	must(t, err)
@@ -171,10 +167,23 @@ func TestAClipHas200Fragments(t *testing.T) {
 	}
 	answer, err := server.Client().Do(r)
 	must(t, err)
-	must(t, service.AwaitFragments(waiting(t), "cam", 201))
+	must(t, service.AwaitFragments(waiting(t), "cam", fragments))
 	must(t, answer.Body.Close())
 	server.Close()
 	must(t, service.Close())
+}
+
+// TestHowMuchIsPlayedAtOnce: a clip has 200 fragments and 100 MB, a session as many fragments as are asked for, or a thousand.
+func TestHowMuchIsPlayedAtOnce(t *testing.T) {
+	t.Parallel()
+	needBoto3(t)
+	testtools.Need(t, "ffmpeg", "ffprobe")
+	const fragments = 1100
+	dir := t.TempDir()
+	o := Options{Dir: dir, StreamDelay: -1}
+	storedFast(t, o, foreign(t, nil, dir, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", fmt.Sprintf(
+		"testsrc2=size=64x64:rate=1:duration=%d", fragments), "-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-f", "matroska",
+		"-live", "1", "-cluster_time_limit", "900", "pipe:1"), fragments)
 
 	p := newPlayer(t, start(t, o))
 	from := time.Unix(1795233600, 0)
@@ -185,10 +194,32 @@ func TestAClipHas200Fragments(t *testing.T) {
 	if got := strings.TrimSpace(string(count)); got != "200" {
 		t.Errorf("a clip of 200 fragments has %s pictures", got)
 	}
-	requests := []*sent{{row: &modelRow{Operation: "GetClip"}, body: archivedCall("GetClip", "cam", from.Unix(), from.Unix()+200)}}
+	ask := func(operation string, seconds int64, most any) *sent {
+		body := archivedCall(operation, "cam", from.Unix(), from.Unix()+seconds)
+		if most != nil {
+			body["MaxMediaPlaylistFragmentResults"] = most
+		}
+		return &sent{row: &modelRow{Operation: operation}, body: body}
+	}
+	requests := []*sent{ask("GetClip", 200, nil), ask("GetHLSStreamingSessionURL", 2000, 5001)}
 	runPython(t, p.Cloud, "boto3", requests)
 	if a := requests[0].answer; a.Code != "InvalidArgumentException" || !strings.Contains(a.Message,
 		"has 201 fragments; a clip has at most 200") {
 		t.Errorf("201 fragments are answered with %s %s", a.Code, a.Message)
+	}
+	if a := requests[1].answer; a.Code != "InvalidArgumentException" && a.Unsent == "" {
+		t.Errorf("a session of 5,001 fragments is answered with %s %s", a.Code, a.Message)
+	}
+	for most, want := range map[int64]int{0: 1000, 7: 7, 5000: fragments} {
+		in := onDemand()
+		in.HLSFragmentSelector = between(byProducer, from, from.Add(2000*time.Second))
+		if most > 0 {
+			in.MaxMediaPlaylistFragmentResults = aws.Int64(most)
+		}
+		url := p.session(in)
+		_, playlist, _ := p.get(url, "getHLSMediaPlaylist.m3u8?TrackNumber=1&"+sessionToken.FindString(url))
+		if got := strings.Count(string(playlist), "#EXTINF"); got != want {
+			t.Errorf("of %d fragments a session that asks for %d has %d", fragments, most, got)
+		}
 	}
 }
