@@ -89,6 +89,46 @@ func TestQuotasOfArchivedMedia(t *testing.T) {
 	want("a clip", 1, 1, clip)
 }
 
+// TestOtherClientsMeetTheQuotas: boto3 is refused the call after the last that a second has, by name.
+func TestOtherClientsMeetTheQuotas(t *testing.T) {
+	t.Parallel()
+	needBoto3(t)
+	testtools.Need(t, "curl", "ffmpeg")
+	now := newClock()
+	p := newHLS(t, Options{Now: now.Now})
+	put(t, p.Cloud, filmOf(t, t.TempDir(), "H.264"), foreignStart)
+	from, to := foreignStart.Unix()-1, foreignStart.Unix()+60
+	for _, row := range []struct {
+		operation string
+		admitted  int
+		edit      func(body map[string]any)
+	}{
+		{"GetHLSStreamingSessionURL", 25, nil},
+		{"GetDASHStreamingSessionURL", 25, nil},
+		{"ListFragments", 10, func(body map[string]any) { body["MaxResults"] = 1000 }},
+	} {
+		now.advance(10 * time.Second)
+		var requests []*sent
+		for range row.admitted + 1 {
+			body := archivedCall(row.operation, "cam", from, to)
+			if row.edit != nil {
+				row.edit(body)
+			}
+			requests = append(requests, &sent{row: &modelRow{Operation: row.operation}, body: body})
+		}
+		runPython(t, p.Cloud, "boto3", requests)
+		for i, s := range requests {
+			want := ""
+			if i == row.admitted {
+				want = "ClientLimitExceededException"
+			}
+			if s.answer.Code != want {
+				t.Errorf("call %d of %s is answered with %q %s, want %q", i+1, row.operation, s.answer.Code, s.answer.Message, want)
+			}
+		}
+	}
+}
+
 // TestPlayersHaveQuotasAsAWSHasThem: sessions in the mode as AWS, and none otherwise.
 func TestPlayersHaveQuotasAsAWSHasThem(t *testing.T) {
 	t.Parallel()
