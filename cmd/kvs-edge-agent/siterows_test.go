@@ -74,7 +74,7 @@ func TestEachRowOfTheConnectorHasATest(t *testing.T) {
 				}
 			}
 			name, part, _ := strings.Cut(name, "/")
-			_, body, found := strings.Cut(sources[dir], "\nfunc "+name+"(t *testing.T) {\n")
+			_, body, found := strings.Cut(sources[dir], "\nfunc "+name+"(t *testing.T) {")
 			body, _, _ = strings.Cut(body, "\n}\n")
 			if !found || part != "" && !strings.Contains(body, `"`+part+`: `) {
 				t.Errorf("row %d, %s: there is no test %s", number, row.about, test)
