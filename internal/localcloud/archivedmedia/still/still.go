@@ -56,29 +56,29 @@ func Make(ctx context.Context, program string, video []byte, index int, form For
 	command := exec.CommandContext(ctx, program, append(args, "pipe:1")...)
 	command.WaitDelay = time.Second
 	command.Stdin = bytes.NewReader(video)
-	var out, complaints bounded
-	command.Stdout, command.Stderr = &out, &complaints
+	var out bounded
+	command.Stdout = &out
 	err := command.Run()
 	switch {
 	case ctx.Err() != nil:
 		return nil, ErrSlow
 	case err != nil:
 		return nil, fmt.Errorf("ffmpeg: %w", err)
-	case out.Len() == 0:
+	case out.kept.Len() == 0:
 		return nil, errors.New("ffmpeg made no image: the picture cannot be decoded")
 	}
-	return out.Bytes(), nil
+	return out.kept.Bytes(), nil
 }
 
 // scaleOf is a quality as ffmpeg has it: 2 is its best one and 31 its worst.
 func scaleOf(quality int) int { return 2 + (100-quality)*29/99 }
 
-// bounded keeps what is written, up to most.
-type bounded struct{ bytes.Buffer }
+// bounded keeps what is written, up to most. It has no other methods of a buffer, by which a copy would go past the bound.
+type bounded struct{ kept bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > most {
+	if b.kept.Len()+len(p) > most {
 		return 0, errors.New("the image is too large")
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
