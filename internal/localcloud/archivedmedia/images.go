@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strconv"
@@ -206,7 +207,8 @@ func (w *imager) at(ctx context.Context, at time.Time) (content, why string, err
 		return "", noMedia, nil
 	}
 	data, err := w.picture(ctx, w.list[i], at.Sub(w.of.at(w.list[i])), w.lengths[i])
-	if errors.Is(err, still.ErrSlow) {
+	var unread *fs.PathError
+	if errors.Is(err, still.ErrMachine) || errors.As(err, &unread) {
 		return "", "", err
 	}
 	if content = base64.StdEncoding.EncodeToString(data); err != nil || len(content) > longestImage {

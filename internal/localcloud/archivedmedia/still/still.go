@@ -21,8 +21,8 @@ type Form struct {
 // ErrNoProgram is the error where ffmpeg is not installed.
 var ErrNoProgram = errors.New("ffmpeg is not installed")
 
-// ErrSlow is the error where ffmpeg takes too long: the picture may be well.
-var ErrSlow = errors.New("ffmpeg takes too long")
+// ErrMachine is the error where this machine is why there is no image: the picture may be well.
+var ErrMachine = errors.New("this machine made no image")
 
 // Program finds ffmpeg.
 func Program() (path string, err error) {
@@ -38,7 +38,8 @@ const patience = time.Minute
 // most bounds an image, in bytes.
 const most = 32 << 20
 
-// Make returns the image of one picture of a video in fragmented MP4: that with an index in the order of presentation.
+// Make returns the image of one picture of a video in fragmented MP4: that with an index in the order of presentation. Errors but those
+// that wrap ErrMachine are ffmpeg's verdict on the picture.
 func Make(ctx context.Context, program string, video []byte, index int, form Form) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -54,16 +55,21 @@ func Make(ctx context.Context, program string, video []byte, index int, form For
 		args = append(args, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", fmt.Sprint(scaleOf(form.Quality)))
 	}
 	command := exec.CommandContext(ctx, program, append(args, "pipe:1")...)
-	command.WaitDelay = time.Second
+	command.WaitDelay = patience // on a slow machine an image may be read long after ffmpeg has ended
 	command.Stdin = bytes.NewReader(video)
 	var out bounded
 	command.Stdout = &out
 	err := command.Run()
+	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return nil, ErrSlow
-	case err != nil:
+		return nil, fmt.Errorf("%w: ffmpeg takes too long", ErrMachine)
+	case out.full:
+		return nil, errTooLarge
+	case errors.As(err, &exit) && exit.Exited():
 		return nil, fmt.Errorf("ffmpeg: %w", err)
+	case err != nil: // it was not started, or killed, or its image was not read
+		return nil, fmt.Errorf("%w: ffmpeg: %w", ErrMachine, err)
 	case out.kept.Len() == 0:
 		return nil, errors.New("ffmpeg made no image: the picture cannot be decoded")
 	}
@@ -73,12 +79,17 @@ func Make(ctx context.Context, program string, video []byte, index int, form For
 // scaleOf is a quality as ffmpeg has it: 2 is its best one and 31 its worst.
 func scaleOf(quality int) int { return 2 + (100-quality)*29/99 }
 
+var errTooLarge = errors.New("the image is too large")
+
 // bounded keeps what is written, up to most. It has no other methods of a buffer, by which a copy would go past the bound.
-type bounded struct{ kept bytes.Buffer }
+type bounded struct {
+	kept bytes.Buffer
+	full bool // more was written
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.kept.Len()+len(p) > most {
-		return 0, errors.New("the image is too large")
+	if b.full = b.full || b.kept.Len()+len(p) > most; b.full {
+		return 0, errTooLarge
 	}
 	return b.kept.Write(p)
 }
