@@ -2,11 +2,11 @@ package still_test
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archivedmedia/still"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // TestWhoseFaultItIs runs programs that end as ffmpeg may: only what it says of the picture is a fault of the picture.
@@ -26,13 +26,11 @@ func TestWhoseFaultItIs(t *testing.T) {
 		"read only after it has ended": {"(sleep 1.5; printf e) & printf imag", "image", false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			program := filepath.Join(t.TempDir(), "ffmpeg")
 			if c.script != "" {
-				if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
-					t.Fatal(err)
-				}
+				testtools.WriteProgram(t, program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700)
 			}
-			t.Parallel() // when all are written: what is open for writing cannot be started
 			image, err := still.Make(t.Context(), program, make([]byte, 1<<20), 0, still.Form{})
 			if string(image) != c.image || (err != nil) != (c.image == "") || errors.Is(err, still.ErrMachine) != c.machine {
 				t.Errorf("the image is %.20q, the error %v", image, err)
