@@ -66,6 +66,7 @@ type play struct {
 	request *http.Request
 	info    media.StreamInfo
 	stored  []Fragment
+	first   playable.Tracks // once they are asked for: see tracks
 }
 
 // ServeHTTP answers players, who have a token in place of a signature. It implements http.Handler.
@@ -126,8 +127,13 @@ func (s *Service) admitPlayer(operation, token string, of session, info media.St
 	return nil
 }
 
-// tracks are those of the session.
-func (p *play) tracks() (playable.Tracks, error) { return p.service.tracks(p.stored, p.session.First) }
+// tracks are those of the session, which are read once.
+func (p *play) tracks() (tracks playable.Tracks, err error) {
+	if p.first == nil {
+		p.first, err = p.service.tracks(p.stored, p.session.First)
+	}
+	return p.first, err
+}
 
 func (p *play) window() (window, error) {
 	w := p.session.window(p.stored, p.service.o.Now())
