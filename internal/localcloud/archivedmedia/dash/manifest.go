@@ -133,8 +133,7 @@ func (m MPD) String() string {
 		}
 	}
 	if m.Live {
-		const layout = "2006-01-02T15:04:05.000Z"
-		e.Type, e.Begins, e.Published = "dynamic", m.Begins.UTC().Format(layout), m.Published.UTC().Format(layout)
+		e.Type, e.Begins, e.Published = "dynamic", dateTime(m.Begins), dateTime(m.Published)
 		e.Update, e.Depth = seconds(update.Seconds()), m.duration(end-first)
 	} else {
 		e.Length = m.duration(end)
@@ -165,7 +164,7 @@ func (m MPD) set(t Track) adaptationSet {
 	for _, entry := range m.Entries {
 		one := s{Start: entry.Start, Length: entry.Length, Number: entry.Number}
 		if !entry.At.IsZero() {
-			one.At = entry.At.UTC().Format("2006-01-02T15:04:05.000Z")
+			one.At = dateTime(entry.At)
 		}
 		r.Template.Timeline = append(r.Template.Timeline, one)
 	}
@@ -194,6 +193,9 @@ func (m MPD) longest() int64 {
 }
 
 func (m MPD) duration(ticks int64) string { return seconds(float64(ticks) / float64(m.Timescale)) }
+
+// dateTime is a time as XML Schema has it.
+func dateTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // seconds is a length of time as XML Schema has it, rounded up to a millisecond.
 func seconds(n float64) string {
