@@ -30,6 +30,13 @@ func hashedPictures(t *testing.T, dir string, stdin io.Reader, file string) (has
 	return hashes
 }
 
+// picturesOf are the pictures that ffmpeg decodes of a film, one behind the other.
+func picturesOf(t *testing.T, dir string, film []byte, pixels string) []byte {
+	t.Helper()
+	return foreign(t, bytes.NewReader(film), dir, "ffmpeg", "-v", "error", "-i", "pipe:0", "-map", "0:v", "-vsync", "passthrough",
+		"-pix_fmt", pixels, "-f", "rawvideo", "-")
+}
+
 // throughVLC has VLC play a URL, and pass on the pictures of it to a file, as they are encoded.
 func throughVLC(t *testing.T, url, caFile, kind string) (file string) {
 	t.Helper()
@@ -84,8 +91,7 @@ func TestOtherPlayersSeeWhatWasSent(t *testing.T) {
 			film := filmOf(t, dir, name)
 			put(t, p.Cloud, film, foreignStart)
 			want := hashedPictures(t, dir, bytes.NewReader(film), "pipe:0")
-			raw := sha256.Sum256(foreign(t, bytes.NewReader(film), dir, "ffmpeg", "-v", "error", "-i", "pipe:0", "-map", "0:v",
-				"-vsync", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"))
+			raw := sha256.Sum256(picturesOf(t, dir, film, "yuv420p"))
 			kind := "h264"
 			if strings.HasPrefix(name, "H.265") {
 				kind = "h265"

@@ -49,9 +49,7 @@ func TestImagesShowWhatWasSent(t *testing.T) {
 			film := filmOf(t, dir, name)
 			put(t, p.Cloud, film, foreignStart)
 			put(t, p.Cloud, film, foreignStart.Add(8*time.Second))
-			pictures := foreign(t, bytes.NewReader(film), dir, "ffmpeg", "-v", "error", "-i", "pipe:0", "-vsync", "passthrough", "-pix_fmt",
-				"rgb24",
-				"-f", "rawvideo", "-")
+			pictures := picturesOf(t, dir, film, "rgb24")
 			const size = 320 * 240 * 3
 			out, err := p.api.GetImages(t.Context(), imagesOf(-1500*time.Millisecond, 9*time.Second, 1500))
 			must(t, err)
