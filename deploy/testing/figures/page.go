@@ -19,24 +19,29 @@ const (
 var errNoPlace = errors.New("there is no place for what is generated: a line " + strings.TrimSpace(start) +
 	" and, behind it, a line " + strings.TrimSpace(end))
 
+// cut cuts a page in front of its generated part and behind it.
+func cut(page string) (head, generated, tail string, err error) {
+	head, rest, found := strings.Cut(page, start)
+	generated, tail, ends := strings.Cut(rest, end)
+	if !found || !ends {
+		return "", "", "", errNoPlace
+	}
+	return head + start, generated, end + tail, nil
+}
+
 // Fill returns a page with its generated part replaced.
 func Fill(page, generated string) (string, error) {
-	head, rest, found := strings.Cut(page, start)
-	_, tail, ends := strings.Cut(rest, end)
-	if !found || !ends {
-		return "", errNoPlace
+	head, _, tail, err := cut(page)
+	if err != nil {
+		return "", err
 	}
-	return head + start + generated + end + tail, nil
+	return head + generated + tail, nil
 }
 
 // Generated returns the generated part of a page.
 func Generated(page string) (string, error) {
-	_, rest, found := strings.Cut(page, start)
-	text, _, ends := strings.Cut(rest, end)
-	if !found || !ends {
-		return "", errNoPlace
-	}
-	return text, nil
+	_, generated, _, err := cut(page)
+	return generated, err
 }
 
 // figure is a row of the table in docs/testing.md.

@@ -11,6 +11,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -99,8 +100,8 @@ func Read(root string) (Sources, error) {
 }
 
 // add counts one file.
-func (s *Sources) add(path, rel string) error {
-	dir, name, _ := cutLast(rel)
+func (s *Sources) add(file, rel string) error {
+	dir, name := path.Dir(rel), path.Base(rel)
 	switch {
 	case strings.Contains("/"+dir+"/", "/testdata/fuzz/"):
 		s.kept[dir]++
@@ -109,22 +110,13 @@ func (s *Sources) add(path, rel string) error {
 	case strings.HasSuffix(dir, "/testdata/cameras") && strings.HasSuffix(name, ".txt"):
 		s.Cameras++
 	case strings.HasSuffix(name, ".go") && !strings.Contains("/"+dir+"/", "/testdata/"):
-		return s.addGo(path, rel)
+		return s.addGo(file, rel)
 	}
 	return nil
 }
 
-// cutLast cuts a slash-separated path before its last name.
-func cutLast(path string) (dir, name string, found bool) {
-	i := strings.LastIndexByte(path, '/')
-	if i < 0 {
-		return "", path, false
-	}
-	return path[:i], path[i+1:], true
-}
-
-func (s *Sources) addGo(path, rel string) error {
-	text, err := os.ReadFile(path)
+func (s *Sources) addGo(name, rel string) error {
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
@@ -132,11 +124,11 @@ func (s *Sources) addGo(path, rel string) error {
 	if !strings.HasSuffix(rel, "_test.go") {
 		return nil
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
+	file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
-	dir, _, _ := cutLast(rel)
+	dir := path.Dir(rel)
 	s.tests[dir] = append(s.tests[dir], text...)
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)
