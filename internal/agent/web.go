@@ -36,7 +36,7 @@ func (a *Agent) newWeb() error {
 	hostname, _ := os.Hostname() // without one its addresses name it
 	a.web, err = web.New(web.Options{
 		Address: s.Web.Address, Certificate: s.Web.Certificate, Key: s.Web.Key,
-		AddressVariable: settings.EnvWebAddress, CertificateVariable: settings.EnvWebCert,
+		AddressVariable: settings.EnvWebAddress, CertificateVariable: settings.EnvWebCert, KeyVariable: settings.EnvWebKey,
 		Dir: dir, Thing: s.IoT.ThingName, Hostname: hostname, Component: a.health.Component("", health.JobAPI), Log: a.log, Now: time.Now,
 		API: func(w http.ResponseWriter, r *http.Request, right localapi.Right, who string) {
 			a.api.Serve(w, r, right, who)

@@ -52,7 +52,7 @@ type Options struct {
 	// Certificate and Key are the operator's files; empty: none.
 	Certificate, Key string
 	// Variable names of the three, for people.
-	AddressVariable, CertificateVariable string
+	AddressVariable, CertificateVariable, KeyVariable string
 	// Dir is the state directory.
 	Dir statefile.Dir
 	// Thing is the hub's name.
