@@ -1,7 +1,7 @@
 // The page of a stream: live, the time line, and what is done with a range.
-import { every, get, send } from "./api.js";
+import { every, get, refresh, send } from "./api.js";
 import { at, fill, h } from "./dom.js";
-import { bytes, span, when } from "./format.js";
+import { bytes, span, textOf, when } from "./format.js";
 import { lanesOf } from "./lanes.js";
 import { Player } from "./player.js";
 import { begin } from "./shell.js";
@@ -35,7 +35,7 @@ async function attempt(act) {
   try {
     await act();
   } catch (error) {
-    tell(error instanceof Error ? error.message : String(error));
+    tell(textOf(error));
   }
 }
 
@@ -125,7 +125,7 @@ let waiting = 0;
 function moved() {
   zoom.value = String(line.zoom);
   clearTimeout(waiting);
-  waiting = setTimeout(() => attempt(readLine), settled);
+  waiting = setTimeout(() => refresh(readLine), settled);
 }
 
 async function readLine() {
@@ -191,7 +191,7 @@ at("upload").addEventListener("click", () => attempt(async () => {
     tell(`${progress.done} of ${progress.fragments} fragments are uploaded, ${bytes(progress.bytes ?? 0)}` +
       (progress.finished ? ". The range is in the cloud." : "."));
   }
-  await readLine();
+  await refresh(readLine);
 }));
 at("hold").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -199,7 +199,7 @@ at("hold").addEventListener("submit", (event) => {
     const reason = /** @type {HTMLInputElement} */ (at("reason")).value;
     const hold = await (await send("POST", "/v1/holds", { ...marked(), reason })).json();
     tell(`Held: ${hold.segments} recordings, ${bytes(hold.bytes)}. They are deleted by no rule until the hold is removed.`);
-    await readLine();
+    await refresh(readLine);
   });
 });
 
@@ -226,7 +226,6 @@ every(10, async () => {
   const status = await get("/v1/status");
   const known = status.streams.find((s) => s.name === stream);
   if (known && known.recorder.fps > 0) frame = 1 / known.recorder.fps;
-  await readLine();
 });
-line.show(Date.now() - line.length * 0.9, line.zoom);
+every(10, readLine);
 player.live();

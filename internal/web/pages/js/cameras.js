@@ -1,7 +1,7 @@
 // The page of all streams.
 import { Refusal, every, get } from "./api.js";
 import { at, facts, fill, h } from "./dom.js";
-import { ago, bitrate, bytes, span, when } from "./format.js";
+import { ago, bitrate, bytes, span, textOf, when } from "./format.js";
 import { draw } from "./picture.js";
 import { begin, chip, worst } from "./shell.js";
 
@@ -103,7 +103,7 @@ async function picture(name, card) {
     card.canvas.setAttribute("aria-label", `Picture of ${name}, recorded ${taken}`);
   } catch (error) {
     const missing = error instanceof Refusal && error.status === 404;
-    card.taken.textContent = missing ? "No picture yet" : error instanceof Error ? error.message : String(error);
+    card.taken.textContent = missing ? "No picture yet" : textOf(error);
   }
 }
 

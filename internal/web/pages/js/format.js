@@ -41,6 +41,11 @@ export function ago(time, now) {
   return time ? `${span((Date.parse(now) - Date.parse(time)) / 1000)} ago` : "";
 }
 
+/** What a failure says. @param {unknown} error @returns {string} */
+export function textOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Signs beside the words of states, for those who see no colours. @type {Record<string, string>} */
 export const signs = { ok: "✓", info: "ℹ", degraded: "⚠", failed: "✖" };
 

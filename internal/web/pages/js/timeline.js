@@ -25,8 +25,8 @@ export class Timeline {
    */
   constructor(root, on) {
     this.on = on;
-    this.start = Date.now() - 50 * minute;
     this.zoom = 2;
+    this.start = Date.now() - this.length * 0.9;
     this.cursor = Date.now();
     /** @type {[number, number]|undefined} */
     this.marked = undefined;
