@@ -88,8 +88,7 @@ function snapshot() {
   canvas.toBlob((picture) => {
     if (!picture) return;
     const address = URL.createObjectURL(picture);
-    const name = `${stream}-${new Date(player.time ?? Date.now()).toISOString().replaceAll(":", "")}.jpg`;
-    h("a", { href: address, download: name }).click();
+    h("a", { href: address, download: fileName(player.time ?? Date.now(), "jpg") }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60000);
   }, "image/jpeg", 0.92);
 }
@@ -134,7 +133,7 @@ async function readLine() {
 
 setInterval(() => {
   const time = player.time;
-  at("clock").textContent = time === undefined ? "–" : `${when(new Date(time).toISOString())}${player.isLive ? ", live" : ""}`;
+  at("clock").textContent = time === undefined ? "–" : `${when(time)}${player.isLive ? ", live" : ""}`;
   at("clock").dataset.time = time === undefined ? "" : String(time);
   if (time === undefined) return;
   if (!video.paused && time > line.start + line.length) line.show(time - line.length * 0.8, line.zoom);
@@ -155,19 +154,24 @@ function mark(end) {
   at("upload").hidden = session.role !== "operate";
   line.mark(complete ? [from, to] : undefined);
   at("range").textContent = complete
-    ? `${when(iso(from))} to ${when(iso(to))}, ${span((to - from) / 1000)}`
-    : from !== undefined && to !== undefined ? "The start is not before the end." : `Marked: ${when(iso(time))}`;
+    ? `${when(from)} to ${when(to)}, ${span((to - from) / 1000)}`
+    : from !== undefined && to !== undefined ? "The start is not before the end." : `Marked: ${when(time)}`;
   if (!complete) return;
   for (const format of ["mkv", "mp4"]) {
     const query = new URLSearchParams({ stream, from: iso(from), to: iso(to), format });
     at(`export-${format}`).setAttribute("href", `/v1/media?${query}`);
-    at(`export-${format}`).setAttribute("download", `${stream}-${iso(from).replaceAll(":", "")}.${format}`);
+    at(`export-${format}`).setAttribute("download", fileName(from, format));
   }
 }
 
 /** @param {number} time */
 function iso(time) {
   return new Date(time).toISOString();
+}
+
+/** The name of a file that begins at a time. @param {number} time @param {string} kind */
+function fileName(time, kind) {
+  return `${stream}-${iso(time).replaceAll(":", "")}.${kind}`;
 }
 
 function marked() {

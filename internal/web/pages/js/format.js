@@ -26,7 +26,7 @@ export function span(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-/** @param {string|undefined} time @returns {string} local time, "" for none */
+/** @param {string|number|undefined} time as text, or ms since 1970 @returns {string} local time, "" for none */
 export function when(time) {
   if (!time) return "";
   return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
