@@ -42,6 +42,21 @@ func (s *site) backlog(stream string, fragments int) []int64 {
 // backlogOf is backlog with frames of that many bytes, five in a fragment.
 func (s *site) backlogOf(stream string, fragments, frame int) []int64 {
 	s.t.Helper()
+	begin := time.Now().Add(-time.Duration(fragments+1) * backlogFragment).Truncate(time.Second)
+	return s.recorded(stream, begin, fragments, made{fragment: backlogFragment, frames: 5, bytes: frame})
+}
+
+// made says of what recordings are made.
+type made struct {
+	fragment time.Duration
+	frames   int // in a fragment
+	bytes    int // of a frame
+}
+
+// recorded fills the recording directory as if so many fragments of a stream had been recorded from a time on, without any upload, and
+// returns their producer times in ms. No agent runs.
+func (s *site) recorded(stream string, begin time.Time, fragments int, m made) []int64 {
+	s.t.Helper()
 	fail := func(err error) {
 		s.t.Helper()
 		if err != nil {
@@ -50,27 +65,26 @@ func (s *site) backlogOf(stream string, fragments, frame int) []int64 {
 	}
 	store, err := segment.Open(segment.Options{Dir: s.recordings()})
 	fail(err)
-	begin := time.Now().Add(-time.Duration(fragments+1) * backlogFragment).Truncate(time.Second)
 	var times []int64
 	for len(times) < fragments {
 		w, err := store.Create(stream, mkv.Header{Start: begin, Title: stream, Tracks: []mkv.Track{backlogTrack}})
 		fail(err)
 		for n := 0; n < backlogSegment && len(times) < fragments; n++ {
-			at := time.Duration(n) * backlogFragment
+			at := time.Duration(n) * m.fragment
 			fail(w.BeginFragment(at, true))
-			for i := range 5 {
-				nal := bytes.Repeat([]byte{byte(i)}, frame)
+			for i := range m.frames {
+				nal := bytes.Repeat([]byte{byte(i)}, m.bytes)
 				if nal[0] = 0x41; i == 0 {
 					nal[0] = 0x65
 				}
-				fail(w.WriteFrame(1, at+time.Duration(i)*400*time.Millisecond, i == 0, [][]byte{nal}))
+				fail(w.WriteFrame(1, at+time.Duration(i)*(m.fragment/time.Duration(m.frames)), i == 0, [][]byte{nal}))
 			}
 			_, err := w.EndFragment()
 			fail(err)
 			times = append(times, begin.Add(at).UnixMilli())
 		}
 		fail(w.Seal())
-		begin = begin.Add(backlogSegment * backlogFragment)
+		begin = begin.Add(backlogSegment * m.fragment)
 	}
 	fail(store.Close())
 	return times

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,51 +14,18 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/playcheck"
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/awsplayer"
 )
 
-// What past records, in fragments that are long, as the service takes five of them in a second.
-const (
-	pastFragment = 15 * time.Second
-	pastFrame    = 500 * time.Millisecond
-	pastSegment  = 20 // fragments
-)
+// pastFragment is how long the fragments are that past records, as the service takes five of them in a second.
+const pastFragment = 15 * time.Second
 
 // past fills the recording directory as if the stream had been recorded from a time on for that long, without any upload. No agent runs.
 func (s *site) past(stream string, begin time.Time, d time.Duration) awsplayer.Span {
 	s.t.Helper()
-	fail := func(err error) {
-		s.t.Helper()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	store, err := segment.Open(segment.Options{Dir: s.recordings()})
-	fail(err)
 	begin = begin.Truncate(time.Second)
-	for at := time.Duration(0); at < d; {
-		w, err := store.Create(stream, mkv.Header{Start: begin.Add(at), Title: stream, Tracks: []mkv.Track{backlogTrack}})
-		fail(err)
-		for n := 0; n < pastSegment && at < d; n++ {
-			offset := time.Duration(n) * pastFragment
-			fail(w.BeginFragment(offset, true))
-			for frame := time.Duration(0); frame < pastFragment; frame += pastFrame {
-				nal := bytes.Repeat([]byte{0x41}, 200)
-				if frame == 0 {
-					nal[0] = 0x65
-				}
-				fail(w.WriteFrame(1, offset+frame, frame == 0, [][]byte{nal}))
-			}
-			_, err := w.EndFragment()
-			fail(err)
-			at += pastFragment
-		}
-		fail(w.Seal())
-	}
-	fail(store.Close())
+	s.recorded(stream, begin, int(d/pastFragment), made{fragment: pastFragment, frames: 30, bytes: 200})
 	return awsplayer.Span{Start: begin.UnixMilli(), End: begin.Add(d).UnixMilli()}
 }
 

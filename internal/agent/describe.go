@@ -103,15 +103,23 @@ func (a *Agent) countUploads(dir statefile.Dir) {
 	})
 }
 
+// stateDirectory opens the state directory.
+func (a *Agent) stateDirectory() (statefile.Dir, error) {
+	dir, err := statefile.Open(a.settings().StateDirectory, atomicfile.OS{})
+	if err != nil {
+		return dir, fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
+	}
+	return dir, nil
+}
+
 // openMeter opens the count of what the line to AWS carries.
 func (a *Agent) openMeter() error {
-	s := a.settings()
-	dir, err := statefile.Open(s.StateDirectory, atomicfile.OS{})
+	dir, err := a.stateDirectory()
 	if err != nil {
-		return fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
+		return err
 	}
 	a.meter = meter.Open(meter.Options{
-		Dir: dir, Clock: a.hubClock, Cap: s.LineCap, Health: a.health.Component("", health.JobCloud), Log: a.log,
+		Dir: dir, Clock: a.hubClock, Cap: a.settings().LineCap, Health: a.health.Component("", health.JobCloud), Log: a.log,
 	})
 	a.onDemand.Cap = a.meter
 	return nil

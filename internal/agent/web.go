@@ -1,16 +1,13 @@
 package agent
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/web"
 )
 
@@ -29,14 +26,14 @@ func (a *Agent) newWeb() error {
 	if s.Web.Address == "" {
 		return nil
 	}
-	dir, err := statefile.Open(s.StateDirectory, atomicfile.OS{})
+	dir, err := a.stateDirectory()
 	if err != nil {
-		return fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
+		return err
 	}
 	hostname, _ := os.Hostname() // without one its addresses name it
 	a.web, err = web.New(web.Options{
 		Address: s.Web.Address, Certificate: s.Web.Certificate, Key: s.Web.Key,
-		AddressVariable: settings.EnvWebAddress, CertificateVariable: settings.EnvWebCert,
+		AddressVariable: settings.EnvWebAddress, CertificateVariable: settings.EnvWebCert, KeyVariable: settings.EnvWebKey,
 		Dir: dir, Thing: s.IoT.ThingName, Hostname: hostname, Component: a.health.Component("", health.JobAPI), Log: a.log, Now: time.Now,
 		API: func(w http.ResponseWriter, r *http.Request, right localapi.Right, who string) {
 			a.api.Serve(w, r, right, who)

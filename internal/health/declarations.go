@@ -102,7 +102,7 @@ var Declarations = []Declaration{
 	{"stream-file", Degraded, UserError, "Stream file is wrong", anchorConfig, []string{JobConfig}},
 	{"stream-files", Degraded, UserError, "Directory of stream files cannot be used", anchorConfig, []string{JobConfig}},
 	{"stream-file-state", Degraded, SystemError, "Last good stream files are unreadable or not saved", anchorConfig, []string{JobConfig}},
-	{"sitewise", Degraded, "", "AWS IoT SiteWise cannot be read, or has no cameras", anchorConfig, []string{JobConfig}},
+	{"sitewise", Degraded, "", "Cameras cannot be read from AWS IoT SiteWise, or there are none", anchorConfig, []string{JobConfig}},
 	{"sitewise-camera", Degraded, UserError, "Camera asset of AWS IoT SiteWise is wrong", anchorConfig, []string{JobConfig}},
 	{"sitewise-state", Degraded, SystemError, "Last good values of AWS IoT SiteWise are unreadable or not saved", anchorConfig,
 		[]string{JobConfig}},

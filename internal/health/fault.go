@@ -3,6 +3,8 @@ package health
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"reflect"
 	"time"
 )
@@ -146,4 +148,15 @@ func cleanArg(arg any) any {
 	default:
 		return arg // the sentence as a whole is cleaned
 	}
+}
+
+// Reason is what the system says of a call or a file, without their names: the end of a sentence that has named them.
+func Reason(err error) string {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Err.Error()
+	}
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return file.Err.Error()
+	}
+	return err.Error()
 }

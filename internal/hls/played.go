@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"math/bits"
 	"slices"
-	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -110,5 +109,3 @@ func addCodecs(list, codecs []string) []string {
 	}
 	return list
 }
-
-func joined(codecs []string) string { return strings.Join(codecs, ",") }

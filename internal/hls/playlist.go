@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -90,8 +91,8 @@ func (p *Player) master(ctx context.Context, list []segment.Info, values url.Val
 	var b bytes.Buffer
 	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n")
 	out.sayLeftOut(&b)
-	fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,CODECS=\"%s\",RESOLUTION=%dx%d\n%s?%s\n", rate, joined(codecs), width, height, NameMedia,
-		values.Encode())
+	fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,CODECS=\"%s\",RESOLUTION=%dx%d\n%s?%s\n", rate, strings.Join(codecs, ","),
+		width, height, NameMedia, values.Encode())
 	out.Text = b.Bytes()
 	return out, nil
 }

@@ -2,12 +2,9 @@ package localapi
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 )
 
 // AuditRequest is the body of POST /v1/audit: what was recorded from (inclusive) to (exclusive) is compared with what the cloud lists.
@@ -84,8 +81,8 @@ func (s *Server) audit(r *request) (any, error) {
 		return nil, errNotHere
 	}
 	var in AuditRequest
-	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of an audit: " + jsonfault.Of(err)))
+	if err := r.decode(&in, "an audit"); err != nil {
+		return nil, err
 	}
 	r.w.Header().Set("Content-Type", typeNDJSON)
 	last := AuditProgress{Stream: in.Stream, Phase: AuditComparing}

@@ -2,8 +2,6 @@ package localapi
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,7 +9,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 )
 
 // EventRequest is the body of POST /v1/events: what happened, on which streams, and which media belongs to it.
@@ -72,8 +69,8 @@ func (s *Server) postEvent(r *request) (any, error) {
 		return nil, errNotHere
 	}
 	var in EventRequest
-	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of an event: " + jsonfault.Of(err)))
+	if err := r.decode(&in, "an event"); err != nil {
+		return nil, err
 	}
 	out, err := s.o.Agent.TriggerEvent(r.Context(), in, r.peer())
 	return out, refused(err)

@@ -2,14 +2,11 @@ package localapi
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/holding"
 )
@@ -67,8 +64,8 @@ func (s *Server) addHold(r *request) (any, error) {
 		return nil, errNotHere
 	}
 	var in HoldRequest
-	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of a hold: " + jsonfault.Of(err)))
+	if err := r.decode(&in, "a hold"); err != nil {
+		return nil, err
 	}
 	done, err := s.o.Agent.AddHold(r.Context(), in, r.peer())
 	return done, refused(err)

@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
-	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -206,8 +205,8 @@ func (s *Server) upload(r *request) (any, error) {
 		return nil, errNotHere
 	}
 	var in UploadRequest
-	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of an upload: " + jsonfault.Of(err)))
+	if err := r.decode(&in, "an upload"); err != nil {
+		return nil, err
 	}
 	r.w.Header().Set("Content-Type", typeNDJSON)
 	var last UploadProgress
@@ -227,8 +226,8 @@ func (s *Server) webLink(r *request) (any, error) {
 	if s.o.Agent.WebLink == nil {
 		return nil, errNotHere
 	}
-	if err := json.Unmarshal(r.body, &in); err != nil {
-		return nil, refused(errors.New("the request is not the JSON of a link: " + jsonfault.Of(err)))
+	if err := r.decode(&in, "a link"); err != nil {
+		return nil, err
 	}
 	done, err := s.o.Agent.WebLink(in)
 	return done, refused(err)

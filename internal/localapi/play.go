@@ -70,6 +70,9 @@ func (s *Server) getOverview(r *request) (any, error) {
 		return nil, err
 	}
 	all, err := overview.Of(r.Context(), s.o.Store, overview.Request{Stream: r.stream, From: r.from, To: r.to, Columns: r.columns}, s.now())
+	if err != nil {
+		return nil, err
+	}
 	out := Overview{Overview: all}
 	for i, g := range out.Gaps {
 		if s.o.Agent.Changes != nil {
@@ -79,5 +82,5 @@ func (s *Server) getOverview(r *request) (any, error) {
 	if s.o.Agent.Events != nil {
 		out.Events = s.o.Agent.Events(r.stream, out.From, out.To, overviewEvents)
 	}
-	return out, err
+	return out, nil
 }

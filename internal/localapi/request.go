@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/patience"
 )
 
@@ -26,6 +27,14 @@ func (r *request) name(longest int) (string, error) {
 		return "", fmt.Errorf("the name has more than %d bytes", longest)
 	}
 	return string(r.body), nil
+}
+
+// decode reads the body as JSON of what, which is for people.
+func (r *request) decode(into any, what string) error {
+	if err := json.Unmarshal(r.body, into); err != nil {
+		return refused(fmt.Errorf("the request is not the JSON of %s: %s", what, jsonfault.Of(err)))
+	}
+	return nil
 }
 
 // text answers with a text.

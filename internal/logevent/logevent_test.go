@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	phrase   = regexp.MustCompile(`^[a-z][A-Za-z0-9'/,;().-]*( [A-Za-z0-9'/,;().-]+)+$`)
+	phrase   = regexp.MustCompile(`^[a-z]([a-z0-9'/,;().-][A-Za-z0-9'/,;().-]*)?( [A-Za-z0-9'/,;().-]+)+$`)
 	sentence = regexp.MustCompile("^[A-Z`].*\\.$")
 )
 
@@ -23,7 +23,7 @@ func TestMessagesArePlainPhrases(t *testing.T) {
 	messages := make(map[string]string)
 	check := func(name, message string) {
 		if !phrase.MatchString(message) || strings.HasSuffix(message, ".") || len(message) > 100 {
-			t.Errorf("%s: %q does not begin with a small letter, is one word, or ends with a full stop", name, message)
+			t.Errorf("%s: %q does not begin with small letters, is one word, or ends with a full stop", name, message)
 		}
 		if other := messages[message]; other != "" {
 			t.Errorf("%s and %s are both %q", name, other, message)

@@ -135,6 +135,19 @@ type siteWiseGauge struct {
 	value func(SiteWise) float64
 }
 
+var siteWiseGauges = []siteWiseGauge{
+	{desc("sitewise_waiting_values", "Values about the hub's video that AWS IoT SiteWise is still to get."),
+		func(s SiteWise) float64 { return float64(s.Waiting) }},
+	{desc("sitewise_waiting_since_timestamp_seconds", "When the oldest of these was to be written first; 0 for none."),
+		func(s SiteWise) float64 { return seconds(s.Since) }},
+	{desc("sitewise_refused_values", "Values that AWS IoT SiteWise refuses, and which are written again later."),
+		func(s SiteWise) float64 { return float64(s.Refused) }},
+	{desc("sitewise_too_old_rows", "Rows of more than 7 days ago that are not right, and which AWS IoT SiteWise does not change."),
+		func(s SiteWise) float64 { return float64(s.TooOld) }},
+	{desc("sitewise_last_written_timestamp_seconds", "When AWS IoT SiteWise accepted a value last; 0 for never since the start."),
+		func(s SiteWise) float64 { return seconds(s.Written) }},
+}
+
 var (
 	descBuild = desc("build_info", "The version that runs.", "version")
 	descJob   = desc("job_activity", "1 for what the job does: running, scheduled (waits for its window) or failed.", "stream", "job",
@@ -145,26 +158,14 @@ var (
 		"is not known.", "stream", "tier")
 	descMode = desc("upload_mode", "1 for how the stream is uploaded: scheduled, live or on-request; none where nothing is uploaded.",
 		"stream", "mode")
-	descFree       = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
-	descTotal      = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
-	descSent       = desc("aws_sent_bytes_total", "TCP payload sent to AWS.")
-	descReceived   = desc("aws_received_bytes_total", "TCP payload received from AWS.")
-	descCap        = desc("upload_cap_bytes", "What AWS_KVS_EDGE_UPLOAD_CAP allows in the present period.")
-	descCapUsed    = desc("upload_cap_used_bytes", "Of these, what the line carried, with its overhead.")
-	siteWiseGauges = []siteWiseGauge{
-		{desc("sitewise_waiting_values", "Values about the hub's video that AWS IoT SiteWise is still to get."),
-			func(s SiteWise) float64 { return float64(s.Waiting) }},
-		{desc("sitewise_waiting_since_timestamp_seconds", "When the oldest of these was to be written first; 0 for none."),
-			func(s SiteWise) float64 { return seconds(s.Since) }},
-		{desc("sitewise_refused_values", "Values that AWS IoT SiteWise refuses, and which are written again later."),
-			func(s SiteWise) float64 { return float64(s.Refused) }},
-		{desc("sitewise_too_old_rows", "Rows of more than 7 days ago that are not right, and which AWS IoT SiteWise does not change."),
-			func(s SiteWise) float64 { return float64(s.TooOld) }},
-		{desc("sitewise_last_written_timestamp_seconds", "When AWS IoT SiteWise accepted a value last; 0 for never since the start."),
-			func(s SiteWise) float64 { return seconds(s.Written) }},
-	}
-	descDropped = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
-	activities  = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
+	descFree     = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
+	descTotal    = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
+	descSent     = desc("aws_sent_bytes_total", "TCP payload sent to AWS.")
+	descReceived = desc("aws_received_bytes_total", "TCP payload received from AWS.")
+	descCap      = desc("upload_cap_bytes", "What AWS_KVS_EDGE_UPLOAD_CAP allows in the present period.")
+	descCapUsed  = desc("upload_cap_used_bytes", "Of these, what the line carried, with its overhead.")
+	descDropped  = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
+	activities   = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
 )
 
 // collector reads everything once for each scrape.

@@ -58,7 +58,11 @@ func scrape(t *testing.T, o PrometheusOptions) string {
 
 func TestPrometheusReadsEverything(t *testing.T) {
 	t.Parallel()
-	text := scrape(t, promOptions())
+	o := promOptions()
+	o.SiteWise = func() (SiteWise, bool) {
+		return SiteWise{Waiting: 3, Refused: 2, TooOld: 1, Since: time.Unix(1_800_000_000, 0), Written: time.Unix(1_800_000_060, 0)}, true
+	}
+	text := scrape(t, o)
 	for _, want := range []string{
 		`kvs_edge_build_info{version="v1"} 1`,
 		`kvs_edge_recorded_frames_total{stream="runs"} 250`,
@@ -70,6 +74,11 @@ func TestPrometheusReadsEverything(t *testing.T) {
 		`kvs_edge_job_activity{activity="failed",job="recorder",stream="retries"} 1`,
 		`kvs_edge_condition{code="wrong-password",job="recorder",severity="failed",stream="fails"} 1`,
 		`kvs_edge_disk_free_bytes 750`,
+		`kvs_edge_sitewise_waiting_values 3`,
+		`kvs_edge_sitewise_waiting_since_timestamp_seconds 1.8e+09`,
+		`kvs_edge_sitewise_refused_values 2`,
+		`kvs_edge_sitewise_too_old_rows 1`,
+		`kvs_edge_sitewise_last_written_timestamp_seconds 1.80000006e+09`,
 		"\ngo_goroutines ", "\nprocess_resident_memory_bytes ",
 	} {
 		if !strings.Contains(text, want) {
@@ -85,6 +94,18 @@ func TestPrometheusReadsEverything(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestAHubWithoutSiteWiseHasNoMetricsOfIt, whether nobody asks or it is not used.
+func TestAHubWithoutSiteWiseHasNoMetricsOfIt(t *testing.T) {
+	t.Parallel()
+	unused := promOptions()
+	unused.SiteWise = func() (SiteWise, bool) { return SiteWise{}, false }
+	for _, o := range []PrometheusOptions{promOptions(), unused} {
+		if text := scrape(t, o); strings.Contains(text, "kvs_edge_sitewise") {
+			t.Errorf("it has\n%s", text)
+		}
 	}
 }
 

@@ -91,6 +91,15 @@ func writeThreeFragments(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	threeFragments(t, f)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// threeFragments writes three fragments of a frame, and returns their writer.
+func threeFragments(t *testing.T, f *os.File) *Writer {
+	t.Helper()
 	w, err := NewWriter(f, Header{Start: time.Unix(1_800_000_000, 0), Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC}}},
 		WriterOptions{})
 	if err != nil {
@@ -108,7 +117,5 @@ func writeThreeFragments(t *testing.T, path string) {
 	if _, err := w.EndFragment(); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	return w
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // A file of which the SeekHead was written in part only, however large the part, keeps all its frames.
@@ -17,23 +16,7 @@ func TestATornSeekHeadLosesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := Header{Start: time.Unix(1_800_000_000, 0), Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC}}}
-		w, err := NewWriter(f, h, WriterOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range 3 {
-			at := time.Duration(i) * time.Second
-			if err := w.BeginFragment(at, true); err != nil {
-				t.Fatal(err)
-			}
-			if err := w.WriteFrame(1, at, true, [][]byte{{0x65, 0x88, 1}}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := w.EndFragment(); err != nil {
-			t.Fatal(err)
-		}
+		w := threeFragments(t, f)
 		if _, err := f.WriteAt(seekBytes(w.at, w.size, true)[:n], w.at.segmentData); err != nil {
 			t.Fatal(err)
 		}

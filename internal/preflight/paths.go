@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // unwritable says why a directory cannot be written to, or made.
@@ -16,7 +18,7 @@ func unwritable(dir string) string {
 	info, err := os.Stat(at)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("%s cannot be examined: %s.", at, reason(err))
+		return fmt.Sprintf("%s cannot be examined: %s.", at, health.Reason(err))
 	case !info.IsDir():
 		return fmt.Sprintf("%s is not a directory: name one.", at)
 	case unix.Access(at, unix.W_OK|unix.X_OK) == nil:
@@ -37,15 +39,4 @@ func existing(dir string) (at string, missing bool) {
 		}
 		at, missing = filepath.Dir(at), true
 	}
-}
-
-// reason is what the system says of a call or a path, without their names.
-func reason(err error) string {
-	if call, ok := errors.AsType[*os.SyscallError](err); ok {
-		return call.Err.Error()
-	}
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return path.Err.Error()
-	}
-	return err.Error()
 }

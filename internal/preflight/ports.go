@@ -12,6 +12,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -38,7 +39,7 @@ func (c *checker) checkPorts(ctx context.Context) {
 		c.bad("ports", fmt.Sprintf("%s is %s, but only root may listen on ports below 1024: choose a higher one.", settings.EnvMetricsAddress,
 			address))
 	default:
-		c.bad("ports", fmt.Sprintf("%s is %s, on which this hub cannot listen: %s.", settings.EnvMetricsAddress, address, reason(err)))
+		c.bad("ports", fmt.Sprintf("%s is %s, on which this hub cannot listen: %s.", settings.EnvMetricsAddress, address, health.Reason(err)))
 	}
 }
 

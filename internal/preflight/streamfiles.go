@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -33,7 +34,7 @@ func (c *checker) checkStreamFiles() (wanted []wantedStream) {
 		c.good(check, "There are none: "+dir+" does not exist.")
 		return nil
 	case err != nil:
-		c.bad(check, fmt.Sprintf("%s cannot be read (%s): create it, readable for the agent's group, or correct %s.", dir, reason(err),
+		c.bad(check, fmt.Sprintf("%s cannot be read (%s): create it, readable for the agent's group, or correct %s.", dir, health.Reason(err),
 			settings.EnvStreamsDirectory))
 		return nil
 	}

@@ -2,7 +2,6 @@ package settings
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
@@ -109,7 +109,7 @@ func (e *environment) roots(name, path string) *x509.CertPool {
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		e.fault("%s: cannot read %s: %s", name, path, reason(err))
+		e.fault("%s: cannot read %s: %s", name, path, health.Reason(err))
 		return nil
 	}
 	pool := x509.NewCertPool()
@@ -179,14 +179,6 @@ func (e *environment) holdMax(name string) hold.Max {
 		e.fault("%s: %s", name, err)
 	}
 	return m
-}
-
-func reason(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	return err.Error()
 }
 
 // Error holds everything that is wrong with the environment.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 )
 
@@ -41,7 +42,7 @@ func (s EnvSource) Read() (Reading, error) {
 	}
 	text, err := os.ReadFile(s.file)
 	if err != nil {
-		return r, &Error{Faults: []string{fmt.Sprintf("cannot read the settings in %s: %s", s.file, reason(err))}}
+		return r, &Error{Faults: []string{fmt.Sprintf("cannot read the settings in %s: %s", s.file, health.Reason(err))}}
 	}
 	list, faults := envfile.Parse(string(text))
 	if len(faults) > 0 {

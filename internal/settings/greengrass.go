@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -92,11 +93,11 @@ func withGreengrass(lookup func(string) (string, bool), lite string) (full func(
 	}
 	switch {
 	case err != nil && g.exchange.URL != "":
-		g.unreadable = fmt.Sprintf("cannot read %s: %s", path, reason(err))
+		g.unreadable = fmt.Sprintf("cannot read %s: %s", path, health.Reason(err))
 	case errors.Is(err, fs.ErrNotExist) && e.optional(EnvThingName, "") != "":
 		return lookup, greengrass{}, nil // AWS's agent has the variable set without Greengrass, too
 	case err != nil:
-		return lookup, greengrass{}, fmt.Errorf("%s: cannot read %s: %s", EnvGreengrassRoot, path, reason(err))
+		return lookup, greengrass{}, fmt.Errorf("%s: cannot read %s: %s", EnvGreengrassRoot, path, health.Reason(err))
 	}
 	g.found = true
 	return func(name string) (string, bool) {
@@ -180,7 +181,7 @@ func (g greengrass) noKey(cert, key string) string {
 	}
 	for _, path := range []string{cert, key} {
 		if f, err := os.Open(path); err != nil {
-			return fmt.Sprintf("cannot read %s: %s", path, reason(err))
+			return fmt.Sprintf("cannot read %s: %s", path, health.Reason(err))
 		} else {
 			_ = f.Close()
 		}

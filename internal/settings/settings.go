@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/endpoint"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
@@ -211,7 +212,7 @@ func (e *environment) checkFiles(s Settings) {
 			continue
 		}
 		if f, err := os.Open(path); err != nil {
-			e.fault("%s: cannot read %s: %s", name, path, reason(err))
+			e.fault("%s: cannot read %s: %s", name, path, health.Reason(err))
 			readable = false
 		} else {
 			_ = f.Close()

@@ -145,6 +145,24 @@ func TestChromiumPlaysLive(t *testing.T) {
 	}
 }
 
+// TestChromiumGoesOnWhenTheHubAnswersAgain has no request of the page arrive for a while.
+func TestChromiumGoesOnWhenTheHubAnswersAgain(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "view")
+	s.settle(`video.currentTime > 0`)
+	ask[bool](s.tab, `(() => {
+		window.really = window.fetch;
+		window.fetch = () => Promise.reject(new TypeError("no network"));
+		return true;
+	})()`)
+	s.run(chromedp.Click(chromedp.CSS("#live")), chromedp.Click(chromedp.CSS("#earlier")))
+	s.wantText("#said", "The hub does not answer.")
+	s.wantText("#trouble", "The hub does not answer. This page tries again.")
+	ask[bool](s.tab, `(() => { window.fetch = window.really; return true })()`)
+	s.settle(`video.currentTime > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 5`)
+	s.run(chromedp.WaitNotVisible(chromedp.CSS("#said")), chromedp.WaitNotVisible(chromedp.CSS("#trouble")))
+}
+
 // TestARangeIsExportedUploadedAndHeld marks a range as a person does.
 func TestARangeIsExportedUploadedAndHeld(t *testing.T) {
 	t.Parallel()

@@ -107,10 +107,10 @@ func (c *certificate) refresh() bool {
 // readFiles reads the operator's files. c.mu is held.
 func (c *certificate) readFiles() error {
 	var seen strings.Builder
-	for _, path := range []string{c.o.Certificate, c.o.Key} {
-		info, err := os.Stat(path)
+	for _, file := range []struct{ path, variable string }{{c.o.Certificate, c.o.CertificateVariable}, {c.o.Key, c.o.KeyVariable}} {
+		info, err := os.Stat(file.path)
 		if err != nil {
-			return fmt.Errorf("%s cannot be read (%s): %w; correct %s or the file", path, c.o.CertificateVariable, err, c.o.CertificateVariable)
+			return fmt.Errorf("%s cannot be read (%s): %w; correct %s or the file", file.path, file.variable, err, file.variable)
 		}
 		fmt.Fprintf(&seen, "%d %d\n", info.Size(), info.ModTime().UnixNano())
 		if detail, ok := info.Sys().(*syscall.Stat_t); ok {

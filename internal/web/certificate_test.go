@@ -57,6 +57,13 @@ func TestARenewedCertificateIsReadAtTheNextHandshake(t *testing.T) {
 	if text := conditionText(r); !strings.Contains(text, "cannot be used (CERT)") || strings.Contains(text, "no key") {
 		t.Errorf("the condition is %q", text)
 	}
+	must(t, os.Remove(key))
+	if got := served(t, r); got != "second.example" {
+		t.Errorf("without a key it is %s", got)
+	}
+	if text := conditionText(r); !strings.Contains(text, "key.pem cannot be read (KEY)") || !strings.Contains(text, "correct KEY") {
+		t.Errorf("without a key the condition is %q", text)
+	}
 	place(t, dir, "third.example")
 	if got := served(t, r); got != "third.example" || conditionText(r) != "" {
 		t.Errorf("after the repair it is %s, with the condition %q", got, conditionText(r))

@@ -62,8 +62,8 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 	r.store = store
 	state, err := statefile.Open(filepath.Join(dir, "state"), atomicfile.OS{})
 	must(t, err)
-	o := Options{Address: "127.0.0.1:0", AddressVariable: "ADDRESS", CertificateVariable: "CERT", Dir: state, Thing: "shop-7",
-		Hostname: "hub7", Component: r.registry.Component("", health.JobAPI), Log: zap.NewNop(), Now: r.now}
+	o := Options{Address: "127.0.0.1:0", AddressVariable: "ADDRESS", CertificateVariable: "CERT", KeyVariable: "KEY", Dir: state,
+		Thing: "shop-7", Hostname: "hub7", Component: r.registry.Component("", health.JobAPI), Log: zap.NewNop(), Now: r.now}
 	for _, f := range change {
 		f(&o)
 	}

@@ -52,7 +52,7 @@ type Options struct {
 	// Certificate and Key are the operator's files; empty: none.
 	Certificate, Key string
 	// Variable names of the three, for people.
-	AddressVariable, CertificateVariable string
+	AddressVariable, CertificateVariable, KeyVariable string
 	// Dir is the state directory.
 	Dir statefile.Dir
 	// Thing is the hub's name.
@@ -74,7 +74,6 @@ type Server struct {
 	certificate *certificate // nil: plain HTTP
 	assets      *assets
 	cookie      string // the name of the session's cookie
-	retry       time.Duration
 
 	mu    sync.Mutex
 	bound net.Addr // nil while nothing listens; guarded by mu
@@ -86,7 +85,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is %q, but must be [host]:port: %w", o.AddressVariable, o.Address, err)
 	}
-	s := &Server{o: o, gate: signin.Open(signin.Options{Dir: o.Dir, Now: o.Now, Log: o.Log}), links: weblink.New(o.Now), retry: retryEvery}
+	s := &Server{o: o, gate: signin.Open(signin.Options{Dir: o.Dir, Now: o.Now, Log: o.Log}), links: weblink.New(o.Now)}
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, err
 	}
@@ -128,7 +127,7 @@ func (s *Server) Run(ctx context.Context) error {
 		if !errors.Is(err, errCertificate) { // which has a condition of its own
 			s.report(err)
 		}
-		wait := time.NewTimer(s.retry)
+		wait := time.NewTimer(retryEvery)
 		select {
 		case <-ctx.Done():
 			wait.Stop()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -110,7 +109,7 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 	now := x.now()
 	if _, err := x.access.token(); err != nil { // the SDK hides why
 		return answer{}, health.UserFault(codeToken, err, "The file with the token for the token exchange service, %s, cannot be read (%s): "+
-			"make it readable for the agent's user.", x.access.TokenFile, reasonOf(err))
+			"make it readable for the agent's user.", x.access.TokenFile, health.Reason(err))
 	}
 	c, err := x.endpoint.Retrieve(ctx)
 	switch {
@@ -130,15 +129,6 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 	expires := c.Expires.Round(0)
 	c.CanExpire, c.Expires = false, time.Time{}
 	return answer{credentials: c, expires: expires}, nil
-}
-
-// reasonOf is the end of a sentence about a file that is named before.
-func reasonOf(err error) string {
-	var file *fs.PathError
-	if errors.As(err, &file) {
-		return file.Err.Error()
-	}
-	return err.Error()
 }
 
 // fault turns a failure into a sentence. What the service says is left out: with some failures

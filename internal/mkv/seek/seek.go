@@ -43,11 +43,11 @@ const (
 
 // Cues returns the keyframes that a finished file of size bytes has cues of, in the order of their times.
 func Cues(r io.ReaderAt, size int64) ([]Point, error) {
-	data, base, err := segmentOf(r, size)
+	base, err := segmentOf(r, size)
 	if err != nil {
 		return nil, err
 	}
-	at, err := cuesAt(r, data, size)
+	at, err := cuesAt(r, base, size)
 	if err != nil {
 		return nil, err
 	}
@@ -72,19 +72,19 @@ func Cues(r io.ReaderAt, size int64) ([]Point, error) {
 	return list, nil
 }
 
-// segmentOf returns the offset of the Segment's first child, and the offset that positions count from, which is the same.
-func segmentOf(r io.ReaderAt, size int64) (first, base int64, err error) {
+// segmentOf returns the offset of the Segment's first child, from which positions count.
+func segmentOf(r io.ReaderAt, size int64) (base int64, err error) {
 	for at := int64(0); ; {
 		h, err := headAt(r, at, size)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		at += int64(h.Len)
 		if h.ID == element.IDSegment {
-			return at, at, nil
+			return at, nil
 		}
 		if h.Size < 0 {
-			return 0, 0, ErrNoCues
+			return 0, ErrNoCues
 		}
 		at += h.Size
 	}

@@ -1,10 +1,12 @@
 // Requests to the hub.
+import { at } from "./dom.js";
+import { textOf } from "./format.js";
 
 /** An answer that is a refusal: its text is a sentence for people. */
 export class Refusal extends Error {
   /** @param {number} status @param {string} text */
   constructor(status, text) {
-    super(text.charAt(0).toUpperCase() + text.slice(1));
+    super(text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : "."));
     this.status = status;
   }
 }
@@ -27,7 +29,7 @@ export async function send(method, path, body) {
   try {
     answer = await fetch(path, request);
   } catch {
-    throw new Refusal(0, "The hub does not answer. This page tries again.");
+    throw new Refusal(0, "The hub does not answer.");
   }
   if (answer.ok) return answer;
   const text = (await answer.text()).trim();
@@ -45,25 +47,34 @@ export async function get(path) {
   return (await send("GET", path)).json();
 }
 
+/** What does not work now, with its sentence. @type {Map<() => Promise<void>, string>} */
+const failing = new Map();
+
 /**
- * Calls refresh now, and then again and again: after each time has ended and the page is visible. What fails is shown, until it works.
- * @param {number} seconds
- * @param {() => Promise<void>} refresh
+ * Does what is done again and again. What fails is shown, until the same works.
+ * @param {() => Promise<void>} act
  */
-export function every(seconds, refresh) {
-  const trouble = document.getElementById("trouble");
+export async function refresh(act) {
+  try {
+    await act();
+    failing.delete(act);
+  } catch (error) {
+    failing.set(act, textOf(error));
+  }
+  const trouble = at("trouble");
+  trouble.hidden = failing.size === 0;
+  const text = failing.size === 0 ? "" : [...new Set(failing.values()), "This page tries again."].join(" ");
+  if (trouble.textContent !== text) trouble.textContent = text; // who hears the page hears it once
+}
+
+/**
+ * Calls act now, and then again and again: after each time has ended and the page is visible.
+ * @param {number} seconds
+ * @param {() => Promise<void>} act see refresh
+ */
+export function every(seconds, act) {
   const turn = async () => {
-    if (!document.hidden) {
-      try {
-        await refresh();
-        if (trouble) trouble.hidden = true;
-      } catch (error) {
-        if (trouble) {
-          trouble.textContent = error instanceof Error ? error.message : String(error);
-          trouble.hidden = false;
-        }
-      }
-    }
+    if (!document.hidden) await refresh(act);
     setTimeout(turn, seconds * 1000);
   };
   turn();

@@ -1,7 +1,7 @@
 // The page of a stream: live, the time line, and what is done with a range.
-import { every, get, send } from "./api.js";
+import { every, get, refresh, send } from "./api.js";
 import { at, fill, h } from "./dom.js";
-import { bytes, span, when } from "./format.js";
+import { bytes, span, textOf, when } from "./format.js";
 import { lanesOf } from "./lanes.js";
 import { Player } from "./player.js";
 import { begin } from "./shell.js";
@@ -35,7 +35,7 @@ async function attempt(act) {
   try {
     await act();
   } catch (error) {
-    tell(error instanceof Error ? error.message : String(error));
+    tell(textOf(error));
   }
 }
 
@@ -88,8 +88,7 @@ function snapshot() {
   canvas.toBlob((picture) => {
     if (!picture) return;
     const address = URL.createObjectURL(picture);
-    const name = `${stream}-${new Date(player.time ?? Date.now()).toISOString().replaceAll(":", "")}.jpg`;
-    h("a", { href: address, download: name }).click();
+    h("a", { href: address, download: fileName(player.time ?? Date.now(), "jpg") }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60000);
   }, "image/jpeg", 0.92);
 }
@@ -125,7 +124,7 @@ let waiting = 0;
 function moved() {
   zoom.value = String(line.zoom);
   clearTimeout(waiting);
-  waiting = setTimeout(() => attempt(readLine), settled);
+  waiting = setTimeout(() => refresh(readLine), settled);
 }
 
 async function readLine() {
@@ -134,7 +133,7 @@ async function readLine() {
 
 setInterval(() => {
   const time = player.time;
-  at("clock").textContent = time === undefined ? "–" : `${when(new Date(time).toISOString())}${player.isLive ? ", live" : ""}`;
+  at("clock").textContent = time === undefined ? "–" : `${when(time)}${player.isLive ? ", live" : ""}`;
   at("clock").dataset.time = time === undefined ? "" : String(time);
   if (time === undefined) return;
   if (!video.paused && time > line.start + line.length) line.show(time - line.length * 0.8, line.zoom);
@@ -155,19 +154,24 @@ function mark(end) {
   at("upload").hidden = session.role !== "operate";
   line.mark(complete ? [from, to] : undefined);
   at("range").textContent = complete
-    ? `${when(iso(from))} to ${when(iso(to))}, ${span((to - from) / 1000)}`
-    : from !== undefined && to !== undefined ? "The start is not before the end." : `Marked: ${when(iso(time))}`;
+    ? `${when(from)} to ${when(to)}, ${span((to - from) / 1000)}`
+    : from !== undefined && to !== undefined ? "The start is not before the end." : `Marked: ${when(time)}`;
   if (!complete) return;
   for (const format of ["mkv", "mp4"]) {
     const query = new URLSearchParams({ stream, from: iso(from), to: iso(to), format });
     at(`export-${format}`).setAttribute("href", `/v1/media?${query}`);
-    at(`export-${format}`).setAttribute("download", `${stream}-${iso(from).replaceAll(":", "")}.${format}`);
+    at(`export-${format}`).setAttribute("download", fileName(from, format));
   }
 }
 
 /** @param {number} time */
 function iso(time) {
   return new Date(time).toISOString();
+}
+
+/** The name of a file that begins at a time. @param {number} time @param {string} kind */
+function fileName(time, kind) {
+  return `${stream}-${iso(time).replaceAll(":", "")}.${kind}`;
 }
 
 function marked() {
@@ -191,7 +195,7 @@ at("upload").addEventListener("click", () => attempt(async () => {
     tell(`${progress.done} of ${progress.fragments} fragments are uploaded, ${bytes(progress.bytes ?? 0)}` +
       (progress.finished ? ". The range is in the cloud." : "."));
   }
-  await readLine();
+  await refresh(readLine);
 }));
 at("hold").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -199,7 +203,7 @@ at("hold").addEventListener("submit", (event) => {
     const reason = /** @type {HTMLInputElement} */ (at("reason")).value;
     const hold = await (await send("POST", "/v1/holds", { ...marked(), reason })).json();
     tell(`Held: ${hold.segments} recordings, ${bytes(hold.bytes)}. They are deleted by no rule until the hold is removed.`);
-    await readLine();
+    await refresh(readLine);
   });
 });
 
@@ -226,7 +230,6 @@ every(10, async () => {
   const status = await get("/v1/status");
   const known = status.streams.find((s) => s.name === stream);
   if (known && known.recorder.fps > 0) frame = 1 / known.recorder.fps;
-  await readLine();
 });
-line.show(Date.now() - line.length * 0.9, line.zoom);
+every(10, readLine);
 player.live();

@@ -1,7 +1,7 @@
 // The page of all streams.
 import { Refusal, every, get } from "./api.js";
 import { at, facts, fill, h } from "./dom.js";
-import { ago, bitrate, bytes, span, when } from "./format.js";
+import { ago, bitrate, bytes, span, textOf, when } from "./format.js";
 import { draw } from "./picture.js";
 import { begin, chip, worst } from "./shell.js";
 
@@ -22,14 +22,18 @@ const watching = new IntersectionObserver((entries) => {
   }
 });
 
+/** A link to the page of a stream. @param {string} name */
+function linkTo(name) {
+  return h("a", { href: `/camera?${new URLSearchParams({ stream: name })}` }, name);
+}
+
 /** @param {string} name @returns {Card} */
 function newCard(name) {
   const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { width: 320, height: 180, role: "img", "aria-label": `No picture of ${name} yet` }));
   const state = h("span");
   const body = h("div");
   const taken = h("p", { class: "taken" }, "No picture yet");
-  const link = h("a", { href: `/camera?${new URLSearchParams({ stream: name })}` }, name);
-  const item = h("li", { class: "card", "data-stream": name }, h("div", { class: "head" }, h("h2", {}, link), state),
+  const item = h("li", { class: "card", "data-stream": name }, h("div", { class: "head" }, h("h2", {}, linkTo(name)), state),
     h("div", { class: "picture" }, canvas), taken, body);
   watching.observe(item);
   return { item, state, body, canvas, taken, seen: true };
@@ -75,7 +79,7 @@ function orphans(status) {
   const section = at("orphans");
   section.hidden = list.length === 0;
   fill(section, h("h2", {}, "Recordings of streams that are not configured"), h("ul", { class: "wall" }, ...list.map((o) =>
-    h("li", { class: "card" }, h("h3", {}, h("a", { href: `/camera?${new URLSearchParams({ stream: o.name })}` }, o.name)), facts([
+    h("li", { class: "card" }, h("h3", {}, linkTo(o.name)), facts([
       ["On the hub", bytes(o.usedBytes)], ["Not uploaded", o.notUploadedBytes ? bytes(o.notUploadedBytes) : ""],
       ["From", when(o.oldest)], ["To", when(o.newest)], ["Keeps", o.policy],
     ])))));
@@ -103,7 +107,7 @@ async function picture(name, card) {
     card.canvas.setAttribute("aria-label", `Picture of ${name}, recorded ${taken}`);
   } catch (error) {
     const missing = error instanceof Refusal && error.status === 404;
-    card.taken.textContent = missing ? "No picture yet" : error instanceof Error ? error.message : String(error);
+    card.taken.textContent = missing ? "No picture yet" : textOf(error);
   }
 }
 

@@ -26,7 +26,7 @@ export function span(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-/** @param {string|undefined} time @returns {string} local time, "" for none */
+/** @param {string|number|undefined} time as text, or ms since 1970 @returns {string} local time, "" for none */
 export function when(time) {
   if (!time) return "";
   return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -39,6 +39,11 @@ export function when(time) {
  */
 export function ago(time, now) {
   return time ? `${span((Date.parse(now) - Date.parse(time)) / 1000)} ago` : "";
+}
+
+/** What a failure says. @param {unknown} error @returns {string} */
+export function textOf(error) {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Signs beside the words of states, for those who see no colours. @type {Record<string, string>} */

@@ -54,7 +54,7 @@ function length(range) {
  * @param {string} what
  * @returns {Span[]}
  */
-export function join(parts, start, end, width, what) {
+function join(parts, start, end, width, what) {
   /** @type {Span[]} */
   const out = [];
   parts.forEach((percent, i) => {
@@ -66,6 +66,6 @@ export function join(parts, start, end, width, what) {
     if (last && last.to === from && last.partly === partly) last.to = to;
     else out.push({ from, to, partly, title: "" });
   });
-  for (const s of out) s.title = `${what}${s.partly ? " in part" : ""}: ${when(new Date(s.from).toISOString())}, ${length(s)}`;
+  for (const s of out) s.title = `${what}${s.partly ? " in part" : ""}: ${when(s.from)}, ${length(s)}`;
   return out;
 }

@@ -5,15 +5,13 @@ const widest = 640; // pixels of a picture on the wall
 const patience = 15000; // ms for a browser to decode one
 
 /**
- * Draws the newest keyframe, or the last one up to a time.
+ * Draws the newest keyframe.
  * @param {HTMLCanvasElement} canvas
  * @param {string} stream
- * @param {number} [at] ms since 1970
  * @returns {Promise<string>} when it was recorded, "" where the hub does not say
  */
-export async function draw(canvas, stream, at) {
+export async function draw(canvas, stream) {
   const query = new URLSearchParams({ stream });
-  if (at !== undefined) query.set("at", String(Math.round(at)));
   const answer = await send("GET", `/v1/hls/keyframe.mp4?${query}`);
   const address = URL.createObjectURL(await answer.blob());
   const video = document.createElement("video");

@@ -1,5 +1,6 @@
 // The player: media segments of the hub in Media Source Extensions, on a clock of the time of recording.
-import { get, send } from "./api.js";
+import { Refusal, get, send } from "./api.js";
+import { textOf } from "./format.js";
 import { codecs, entries } from "./playlist.js";
 
 /** @typedef {import("./playlist.js").Entry} Entry */
@@ -8,7 +9,7 @@ const ahead = 15; // s that are loaded before they are played
 const behind = 60; // s that are kept after they were played
 const page = 10 * 60 * 1000; // ms of a playlist
 const step = 250; // ms between looks at the buffer
-const patience = 2000; // ms between tries where nothing is recorded yet
+const patience = 2000; // ms between tries where nothing is recorded yet, or the hub does not answer
 const latest = 8; // media segments of a live stream that are loaded at once
 const tolerance = 100; // ms that a recording may differ from the end of the one before
 
@@ -59,15 +60,24 @@ export class Player {
     return undefined;
   }
 
-  /** @param {number|undefined} time */
+  /**
+   * Plays from a time on, or live, until it is called again. What the hub refuses or does not answer is tried again.
+   * @param {number|undefined} time
+   */
   async begin(time) {
     const turn = ++this.turn;
-    this.origin = 0;
     this.say("");
-    try {
-      await this.session(turn, time);
-    } catch (error) {
-      if (turn === this.turn) this.say(error instanceof Error ? error.message : String(error));
+    while (turn === this.turn) {
+      this.origin = 0;
+      try {
+        await this.session(turn, time);
+      } catch (error) {
+        if (turn !== this.turn) return;
+        this.say(textOf(error));
+        if (!(error instanceof Refusal)) return; // the browser's: it remains
+        if (!this.isLive) time = this.time ?? time;
+        await sleep(patience);
+      }
     }
   }
 

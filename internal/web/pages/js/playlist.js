@@ -47,7 +47,7 @@ async function read(name, stream, from, to) {
 }
 
 /** @param {string} text @returns {Entry[]} */
-export function parse(text) {
+function parse(text) {
   /** @type {Entry[]} */
   const list = [];
   let [at, length, map, broken] = [0, 0, "", false];

@@ -1,6 +1,7 @@
 // Signing in: by the link that the hub printed, or by a password.
 import { Refusal, get, send } from "./api.js";
 import { at } from "./dom.js";
+import { textOf } from "./format.js";
 
 const trouble = at("trouble");
 const form = /** @type {HTMLFormElement} */ (at("form"));
@@ -14,7 +15,7 @@ async function enter(body) {
 
 /** @param {unknown} error */
 function show(error) {
-  trouble.textContent = error instanceof Error ? error.message : String(error);
+  trouble.textContent = textOf(error);
   trouble.hidden = false;
 }
 

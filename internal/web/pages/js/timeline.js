@@ -6,7 +6,7 @@ import { when } from "./format.js";
 /** @typedef {{recorded: Span[], cloud: Span[], refused: Span[], held: Span[], events: Span[], gaps: Span[], epochs: Span[]}} Lanes */
 
 /** The lanes, from the top. @type {[keyof Lanes, string][]} */
-export const lanes = [["recorded", "Recorded"], ["cloud", "In the cloud"], ["refused", "Refused"],
+const lanes = [["recorded", "Recorded"], ["cloud", "In the cloud"], ["refused", "Refused"],
   ["held", "Held"], ["events", "Events"], ["gaps", "Gaps"], ["epochs", "Clock corrected"]];
 
 const minute = 60000;
@@ -25,8 +25,8 @@ export class Timeline {
    */
   constructor(root, on) {
     this.on = on;
-    this.start = Date.now() - 50 * minute;
     this.zoom = 2;
+    this.start = Date.now() - this.length * 0.9;
     this.cursor = Date.now();
     /** @type {[number, number]|undefined} */
     this.marked = undefined;
@@ -38,8 +38,7 @@ export class Timeline {
     this.band = h("div", { class: "marked", hidden: true });
     this.box = h("div", { class: "line", id: "line-box", tabindex: 0, role: "slider", "aria-label": "Time line: arrows move, plus and minus zoom",
       "aria-orientation": "horizontal" }, this.ticks, ...this.rows.values(), this.band, this.hand);
-    fill(root, this.box, h("ul", { class: "legend" }, ...lanes.map(([name, label]) => h("li", { class: `key ${name}` },
-      `${lanes.findIndex((l) => l[0] === name) + 1}. ${label}`))));
+    fill(root, this.box, h("ul", { class: "legend" }, ...lanes.map(([, label], i) => h("li", {}, `${i + 1}. ${label}`))));
     this.listen();
     this.draw();
   }
@@ -103,7 +102,7 @@ export class Timeline {
     this.box.setAttribute("aria-valuemin", String(Math.round(this.start / 1000)));
     this.box.setAttribute("aria-valuemax", String(Math.round((this.start + this.length) / 1000)));
     this.box.setAttribute("aria-valuenow", String(Math.round(time / 1000)));
-    this.box.setAttribute("aria-valuetext", when(new Date(time).toISOString()));
+    this.box.setAttribute("aria-valuetext", when(time));
   }
 
   /** @param {[number, number]|undefined} range */
