@@ -116,6 +116,7 @@ func (s *Store) claim(st *streams.Stream, k Key) (e catalog.Entry, garbage strin
 	e = st.Catalog.Entries[i]
 	a := st.Active[e.ID]
 	if e.State == Writing || a.InUse() {
+		a.Await()
 		return e, "", fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, ErrBusy)
 	}
 	if garbage, err = st.Catalog.Release(i); err != nil {

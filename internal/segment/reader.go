@@ -226,12 +226,13 @@ func (r *Reader) Close() error {
 		}
 		r.store.mu.Lock()
 		defer r.store.mu.Unlock()
+		awaited := r.stream.Deleting
 		if a := r.stream.Active[r.key.ID()]; a != nil {
-			a.Leases--
+			awaited = a.EndLease() || awaited
 		}
 		r.stream.Release(r.key.ID())
-		if r.file != nil || r.stream.Deleting {
-			r.stream.Watchers.Notify() // otherwise a caller that retries with every change would retry for ever
+		if awaited { // else nothing changed, and an upload that looks with every change would look for ever
+			r.stream.Watchers.Notify()
 		}
 	})
 	return err

@@ -11,6 +11,7 @@ import (
 type active struct {
 	Recording *Recording // nil when finished
 	Leases    int
+	awaited   bool               // somebody was refused it, as it is in use
 	Progress  *progress.Progress // nil when none of its fragments is persisted or refused
 	Moving    *move              // nil unless its file is being renamed
 }
@@ -41,6 +42,22 @@ func (a *active) End() {
 // InUse reports whether the segment is being written, read or renamed.
 func (a *active) InUse() bool {
 	return a != nil && (a.Leases > 0 || a.Recording != nil || a.Moving != nil)
+}
+
+// Await records that somebody was refused the segment, as it is in use.
+func (a *active) Await() {
+	if a != nil {
+		a.awaited = true
+	}
+}
+
+// EndLease ends a lease, and reports whether somebody waits for the end of the last one.
+func (a *active) EndLease() (awaited bool) {
+	a.Leases--
+	if awaited = a.awaited && a.Leases == 0; awaited {
+		a.awaited = false
+	}
+	return awaited
 }
 
 // FileNames returns the name of a segment's file, and the one that it is being renamed to, if any. There are none when there
