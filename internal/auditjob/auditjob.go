@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/audit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
@@ -32,9 +33,10 @@ const (
 // repairUnasked is how many bytes are sent again without an express yes.
 const repairUnasked = 1_000_000_000
 
-// Options of Jobs. All are required, but for Cloud and Now.
+// Options of Jobs. All are required, but for Files, Cloud and Now.
 type Options struct {
-	Dir   string // of the receipts
+	Dir   string                // of the receipts
+	Files atomicfile.FileSystem // for them; default the real one
 	Store *segment.Store
 	Cloud *kvs.Client // nil: nothing is uploaded
 	Log   *zap.Logger
@@ -65,7 +67,7 @@ func Open(o Options) *Jobs {
 		o.Now = time.Now
 	}
 	a := &Jobs{o: o}
-	a.Receipts = receipt.New(receipt.Options{Dir: o.Dir, Space: a.spaceOf, Log: o.Log})
+	a.Receipts = receipt.New(receipt.Options{Dir: o.Dir, Files: o.Files, Space: a.spaceOf, Log: o.Log})
 	if o.Cloud != nil {
 		a.auditor = audit.New(audit.Options{Store: o.Store, Cloud: o.Cloud, Receipts: a.Receipts, Now: o.Now, Trusted: o.Trusted})
 	}

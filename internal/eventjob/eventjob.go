@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
@@ -24,9 +25,10 @@ type Media interface {
 	Changes(stream string) (changes <-chan struct{}, stop func())
 }
 
-// Options of Jobs. All are required.
+// Options of Jobs. All are required, but for Files and Now.
 type Options struct {
-	Dir   string // the state directory
+	Dir   string                // the state directory
+	Files atomicfile.FileSystem // default the real one
 	Media Media
 	// Receipts calls each with what the cloud has of a stream, as far as that is kept.
 	Receipts func(stream string, from, to time.Time, each func(receipt.Receipt)) error
@@ -42,6 +44,7 @@ type Options struct {
 	CloudBy func() string
 	Log     *zap.Logger
 	Health  *health.Registry
+	Now     func() time.Time // the wall clock; default time.Now
 }
 
 // Jobs do what is done about the events of a hub. Safe for concurrent use.
@@ -52,7 +55,10 @@ type Jobs struct {
 
 // Open returns Jobs with the events of earlier runs.
 func Open(o Options) *Jobs {
-	return &Jobs{o: o, store: event.Open(event.Options{Dir: o.Dir, Log: o.Log, Uploads: o.Uploads})}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Jobs{o: o, store: event.Open(event.Options{Dir: o.Dir, Files: o.Files, Now: o.Now, Log: o.Log, Uploads: o.Uploads})}
 }
 
 // Count returns how many events of a stream are open, and how many are not final.
@@ -70,7 +76,7 @@ func (j *Jobs) Grows(stream string) bool {
 	if ends.IsZero() {
 		return false
 	}
-	now := time.Now()
+	now := j.o.Now()
 	newest := j.o.Media.Usage(stream).Newest
 	return now.Before(ends) || newest.Before(ends) && now.Before(ends.Add(event.Settles))
 }

@@ -52,7 +52,7 @@ func (j *Jobs) With(stream string, u *uploader.Uploader, sent *event.Sent, log *
 		media, stop := j.o.Media.Changes(stream)
 		defer stop()
 		return event.Follow(ctx, event.Following{
-			Stream: stream, Store: j.store, Media: media, Now: time.Now, Sent: sent, Log: log, Sender: sender{j, stream, u},
+			Stream: stream, Store: j.store, Media: media, Now: j.o.Now, Sent: sent, Log: log, Sender: sender{j, stream, u},
 			Newest: func() time.Time { return j.o.Media.Usage(stream).Newest },
 			Need:   func(n event.Need) { j.o.Line.Set(stream, needs[n]) },
 		})

@@ -14,7 +14,7 @@ func (j *Jobs) Progress(id string) (p eventrequest.Progress, known bool) {
 	if !known {
 		return p, false
 	}
-	p = eventrequest.Progress{Streams: e.Streams, Open: e.Open(time.Now()), Final: e.Finished()}
+	p = eventrequest.Progress{Streams: e.Streams, Open: e.Open(j.o.Now()), Final: e.Finished()}
 	for _, stream := range e.Streams {
 		x, _ := j.store.Progress(&e, stream)
 		p.Total += x.Recorded
@@ -40,7 +40,7 @@ func (j *Jobs) List(stream string, from, to time.Time, most int) []localapi.Even
 // shown is an event as the local API shows it.
 func (j *Jobs) shown(e *event.Event) localapi.Event {
 	out := localapi.Event{
-		ID: e.ID, Time: e.Time, From: e.From, To: e.To, Reason: e.Reason, Source: e.Source, Triggers: e.Triggers, Open: e.Open(time.Now()),
+		ID: e.ID, Time: e.Time, From: e.From, To: e.To, Reason: e.Reason, Source: e.Source, Triggers: e.Triggers, Open: e.Open(j.o.Now()),
 	}
 	for _, stream := range e.Streams {
 		p, known := j.store.Progress(e, stream)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
 
@@ -13,14 +12,17 @@ import (
 )
 
 // jsonFile remembers something over a restart, as JSON. The empty path remembers nothing.
-type jsonFile string
+type jsonFile struct {
+	path  string
+	files atomicfile.FileSystem
+}
 
 // load fills v; without a file v stays as it is.
 func (f jsonFile) load(v any) error {
-	if f == "" {
+	if f.path == "" {
 		return nil
 	}
-	data, err := os.ReadFile(string(f))
+	data, err := f.files.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -33,12 +35,12 @@ func (f jsonFile) load(v any) error {
 // due reports whether the file is to be written: when there is something new, or somebody removed it although
 // there is something to remember.
 func (f jsonFile) due(changed bool, entries int) bool {
-	return f != "" && (changed || entries > 0 && f.vanished())
+	return f.path != "" && (changed || entries > 0 && f.vanished())
 }
 
 // vanished reports whether somebody removed the file.
 func (f jsonFile) vanished() bool {
-	_, err := os.Stat(string(f))
+	_, err := f.files.Stat(f.path)
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
@@ -47,8 +49,8 @@ func (f jsonFile) save(data []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
+	if err := f.files.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return fmt.Errorf("cannot make the directory of a file: %w", err)
 	}
-	return atomicfile.Replace(atomicfile.OS{}, string(f), append(data, '\n'), 0o600)
+	return atomicfile.Replace(f.files, f.path, append(data, '\n'), 0o600)
 }

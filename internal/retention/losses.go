@@ -44,7 +44,7 @@ func (l *losses) part(stream string) *health.Component {
 	return l.o.Health.Component(stream, health.JobRetention)
 }
 
-func (l *losses) file() jsonFile { return jsonFile(l.o.Losses) }
+func (l *losses) file() jsonFile { return jsonFile{l.o.Losses, l.o.Files} }
 
 // add accounts for a segment that was deleted before it was uploaded, and returns the condition.
 func (l *losses) add(s segment.Info, why string) *health.Fault {

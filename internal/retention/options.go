@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -58,6 +59,8 @@ type Options struct {
 	Interval time.Duration
 	// Losses is a file that keeps over a restart how much was deleted before its upload. Default: none.
 	Losses string
+	// Files is the file system of Policies and Losses. Default the real one.
+	Files atomicfile.FileSystem
 	// Health receives conditions and counts, by stream. Required.
 	Health *health.Registry
 	// Log receives messages. Default: none.

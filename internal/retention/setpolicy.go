@@ -70,7 +70,9 @@ func (k *Keeper) Applied(unclear ...string) {
 
 // loadPolicies reads the policies from before this start.
 func (k *Keeper) loadPolicies() {
-	err := k.policies.load(jsonFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
+	err := k.policies.load(jsonFile{k.o.Policies, k.o.Files}, func(stream string, p Policy) {
+		k.o.Store.SetLimit(stream, k.limitOf(stream, p))
+	})
 	if err != nil {
 		logevent.PoliciesUnreadable.Log(k.o.Log, zap.String("file", k.o.Policies), zap.Error(err))
 	}
@@ -78,8 +80,8 @@ func (k *Keeper) loadPolicies() {
 
 // savePolicies writes the file when something changed, once a pass.
 func (k *Keeper) savePolicies(now time.Time) {
-	file := jsonFile(k.o.Policies)
-	if file == "" {
+	file := jsonFile{k.o.Policies, k.o.Files}
+	if file.path == "" {
 		return
 	}
 	records, changed := k.policies.records(now, k.o.Store.Streams())
