@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
+.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo simulate test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -172,6 +172,11 @@ fuzz: ## every fuzz target for FUZZTIME
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; done
+
+# SEED=7 TRACE=file writes the choices of that life, or replays them where the file exists.
+simulate: ## the lives of hubs in seeds, SEEDS=1-2000 (or SEED=7 TRACE=file); MOST=6h bounds their length
+	KVS_EDGE_SIMULATE_SEEDS='$(or $(SEED),$(SEEDS),1-2000)' KVS_EDGE_SIMULATE_TRACE='$(TRACE)' KVS_EDGE_SIMULATE_MOST='$(MOST)' \
+	  $(GO) test -count 1 -timeout 12h -v -run '^$(if $(SEED),TestALifeInASeed,TestLivesInSeeds)$$' ./internal/simulate
 
 bench: bench-micro bench-allocations bench-cameras bench-upload bench-startup bench-idle budgets ## all measurements; about half an hour
 

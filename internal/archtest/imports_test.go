@@ -65,7 +65,7 @@ var layers = [][]string{
 	{"internal/eventjob"},
 	{"internal/sitewisehub"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/filmed", "internal/testtools/configtest"},
-	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site/...", "internal/testtools/awsmodel"},
+	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/simulate", "internal/testtools/site/...", "internal/testtools/awsmodel"},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may

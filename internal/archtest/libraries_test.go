@@ -40,7 +40,7 @@ var libraryRules = []libraryRule{
 		code:    []string{"internal/cloud/...", "internal/localcloud/...", "internal/testtools/site"},
 		// Tests ask the stand-in as the owner of the account does.
 		tests: []string{"internal/agent", "internal/preflight", "internal/iotconfig", "internal/metrics", "internal/uploader",
-			"internal/sitewise", "internal/sitewise/writeback", "cmd/kvs-edge-agent"},
+			"internal/simulate", "internal/sitewise", "internal/sitewise/writeback", "cmd/kvs-edge-agent"},
 		why:     "the clients of AWS's services are in internal/cloud",
 		planted: "github.com/aws/aws-sdk-go-v2/service/kinesisvideo",
 	},
