@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// An upload looks for fragments whenever something changed, by reading. So that a reader ends is no change: the upload would look
+// An upload looks for fragments whenever something changed, by reading. The end of a reader is not a change: the upload would look
 // again at once, and for ever, while a segment is open and has nothing for it.
 func TestReadingWakesNobody(t *testing.T) {
 	t.Parallel()
