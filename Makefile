@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
+.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -211,6 +211,12 @@ budgets: ## what the last measurements say of each budget
 bench-upload: build tools ## rate, cost beside curl, and live latency of uploads against the local cloud
 	$(GO) build -o bin/bench-upload ./bench/upload
 	bin/bench-upload -out bench/results/upload.jsonl
+
+SOAK ?= 8h
+SOAK_OUT ?= bin/soak.jsonl
+soak: build ## one agent lives through everything at once for SOAK=8h; what it takes must stay flat, and the cloud must have all frames
+	$(GO) build -o bin/soak ./bench/soak
+	bin/soak -for $(SOAK) -out $(SOAK_OUT)
 
 clean: ## remove what was made
 	rm -rf bin dist deploy/generated
