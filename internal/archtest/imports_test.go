@@ -49,7 +49,7 @@ var layers = [][]string{
 	{"internal/hls/...", "internal/overview", "internal/segment/export", "internal/usage"},
 	{"internal/evidence/..."},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
-	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch", "internal/cloud/connector",
+	{"internal/cloud/kvs/...", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch", "internal/cloud/connector",
 		"internal/cloud/sitewise"},
 	{"internal/camera/...", "internal/clip"},
 	{"internal/recorder", "internal/uploader/...", "internal/audit", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
