@@ -64,7 +64,8 @@ var layers = [][]string{
 		"internal/ondemand", "internal/precedence"},
 	{"internal/eventjob"},
 	{"internal/sitewisehub"},
-	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/filmed", "internal/testtools/configtest"},
+	{"internal/agent", "internal/preflight/...", "internal/testtools/conditiontest", "internal/testtools/filmed",
+		"internal/testtools/configtest"},
 	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site/...", "internal/testtools/awsmodel"},
 }
 
