@@ -100,7 +100,8 @@ func (s stage) settle(expression string) {
 			`document.getElementById("said").textContent + " " +
 			document.getElementById("clock").dataset.time + " " + document.querySelector("video").currentTime`))
 	})
-	chromium.Ask[bool](s.Tab, `new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => done(true))), 500))`)
+	chromium.Ask[bool](s.Tab,
+		`new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => done(true))), 500))`)
 }
 
 // near checks that the picture is that of the time that the page says.
