@@ -154,7 +154,7 @@ func (r *rig) agent() localapi.Agent {
 		},
 		Configured: func() []string { return []string{"front-door", "yard"} },
 		Reload:     func() (localapi.Reloaded, error) { r.note("reload"); return localapi.Reloaded{}, nil },
-		Check: r.check,
+		Check:      r.check,
 		WebLink: func(localapi.WebLinkRequest) (localapi.WebLink, error) {
 			r.note("link")
 			return localapi.WebLink{}, nil
