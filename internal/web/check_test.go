@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/chromium"
 )
 
 // check finds that something is wrong, and the second time waits until its peer leaves.
@@ -31,15 +32,15 @@ func (r *rig) check(ctx context.Context, each func(localapi.CheckProgress)) erro
 func TestTheHubIsCheckedFromThePage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t).await()
-	b := newTab(t)
-	b.open(r, "operate", "/settings", "#settings td")
-	b.run(chromedp.Click(chromedp.CSS("#check")))
-	b.wantText("#check-state", "Something is wrong: see the lines that are marked.")
-	b.wantText("#check-results", "good", "clock", "The hub's clock agrees.", "wrong", "yard", "<b>check</b> its power.")
-	b.run(chromedp.Click(chromedp.CSS("#check")))
-	b.wantText("#check-state", "Waiting for the camera at 10.0.0.8.")
-	b.run(chromedp.Click(chromedp.CSS("#check-stop")))
-	b.wantText("#check-state", "The check was stopped")
+	b := chromium.New(t)
+	r.open(b, "operate", "/settings", "#settings td")
+	b.Run(chromedp.Click(chromedp.CSS("#check")))
+	b.WantText("#check-state", "Something is wrong: see the lines that are marked.")
+	b.WantText("#check-results", "good", "clock", "The hub's clock agrees.", "wrong", "yard", "<b>check</b> its power.")
+	b.Run(chromedp.Click(chromedp.CSS("#check")))
+	b.WantText("#check-state", "Waiting for the camera at 10.0.0.8.")
+	b.Run(chromedp.Click(chromedp.CSS("#check-stop")))
+	b.WantText("#check-state", "The check was stopped")
 	r.stop() // also waits for the request
 	if got := r.done(); got != "check\ncheck\nleft" {
 		t.Errorf("the local API did %q", got)
@@ -50,10 +51,10 @@ func TestAViewerChecksNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t).await()
 	r.signedIn("view").want(http.StatusForbidden, http.MethodPost, "/v1/check", "")
-	b := newTab(t)
-	b.open(r, "view", "/settings", "#settings td")
-	b.wantText("#check-rights", "sign in with the role operate")
-	b.run(chromedp.WaitNotVisible(chromedp.CSS("#check")))
+	b := chromium.New(t)
+	r.open(b, "view", "/settings", "#settings td")
+	b.WantText("#check-rights", "sign in with the role operate")
+	b.Run(chromedp.WaitNotVisible(chromedp.CSS("#check")))
 	if got := r.done(); got != "" {
 		t.Errorf("the local API did %q", got)
 	}
