@@ -164,6 +164,7 @@ func (a *Agent) served() localapi.Agent {
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.ForPeer,
 		Audit:        a.audits.ForPeer,
+		Check:        a.o.Check,
 		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
 		Evidence:     a.evidence,
 		TriggerEvent: a.events.ForPeer, Events: a.events.List,
