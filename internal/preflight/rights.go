@@ -119,7 +119,8 @@ func (c *checker) checkMetricsRight(ctx context.Context) {
 	switch {
 	case fault != nil && c.settings.MetricsOptional() && awserr.Of(fault).RightMissing():
 		c.good("rights", fmt.Sprintf("The hub's role may not send metrics to CloudWatch, so there are none: the role of the edge connector "+
-			"lacks that right, and nothing else needs it. To have them allow cloudwatch:PutMetricData in %s; else set CloudWatchEnabled (%s) to FALSE.",
+			"lacks that right, and nothing else needs it. To have them allow cloudwatch:PutMetricData in %s; else set CloudWatchEnabled (%s) to "+
+			"FALSE.",
 			c.policy(), settings.EnvCloudWatchEnabled))
 		return
 	case fault != nil:
