@@ -31,8 +31,8 @@ var layers = [][]string{
 		"internal/testtools/thinline",
 		"bench/keep", "bench/proc"},
 	{"internal/logevent"},
-	{"internal/testtools/faultdisk", "internal/testtools/awsplayer", "internal/camera/address", "internal/cloud/endpoint",
-		"internal/fragment", "internal/hold",
+	{"internal/testtools/faultdisk", "internal/testtools/awsplayer", "internal/testtools/chromium",
+		"internal/camera/address", "internal/cloud/endpoint", "internal/fragment", "internal/hold",
 		"internal/localapi/param", "internal/localapi/patience", "internal/localapi/socket", "internal/mkv", "internal/statefile",
 		"internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
@@ -64,7 +64,8 @@ var layers = [][]string{
 		"internal/ondemand", "internal/precedence"},
 	{"internal/eventjob"},
 	{"internal/sitewisehub"},
-	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/filmed", "internal/testtools/configtest"},
+	{"internal/agent", "internal/preflight/...", "internal/testtools/conditiontest", "internal/testtools/filmed",
+		"internal/testtools/configtest"},
 	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site/...", "internal/testtools/awsmodel"},
 }
 
