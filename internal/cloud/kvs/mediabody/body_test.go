@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs/mediabody"
 )
 
-// TestFragmentsAreSentInOrder has a body written out while its fragments are handed over, each once the one before is sent.
+// TestFragmentsAreSentInOrder has a body written out while its fragments are handed over, each once the previous one is sent.
 func TestFragmentsAreSentInOrder(t *testing.T) {
 	t.Parallel()
 	for name, most := range map[string]func() int{"as much as there is": nil, "three bytes at once": func() int { return 3 }} {
