@@ -123,7 +123,7 @@ func (b *bundle) collect(ctx context.Context, client *localapi.Client) {
 	if err != nil {
 		b.miss("the agent's settings (those of this environment are taken)", err)
 		list = environmentSettings()
-		b.useful = b.useful || os.Getenv(settings.EnvThingName) != "" // they are those of an agent
+		b.useful = b.useful || shellHasHub() // they are those of an agent
 	}
 	b.addJSON("settings.json", list)
 	if text, err := client.Metrics(ctx); err != nil {

@@ -134,6 +134,7 @@ func (a *Agent) serve() (err error) {
 		return metrics.New(metrics.Options{
 			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
 			Streams: a.metricStreams, Jobs: a.collector.Jobs, Log: a.log, Interval: a.o.MetricsInterval,
+			Optional: a.settings().MetricsOptional(),
 		})
 	}
 	a.export.ended = func() { a.health.Component("", health.JobMetrics).End() }
@@ -163,6 +164,7 @@ func (a *Agent) served() localapi.Agent {
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.ForPeer,
 		Audit:        a.audits.ForPeer,
+		Check:        a.o.Check,
 		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
 		Evidence:     a.evidence,
 		TriggerEvent: a.events.ForPeer, Events: a.events.List,

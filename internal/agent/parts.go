@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,8 @@ type Options struct {
 	Initial settings.Reading
 	// ReloadRequests receives when the settings are to be read again. Default never.
 	ReloadRequests <-chan os.Signal
+	// Check checks for a peer what the command check does; nil: it does not.
+	Check func(ctx context.Context, each func(localapi.CheckProgress)) error
 	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
 	MetricsInterval time.Duration
 	// AuditNow is the wall clock by which audits judge. Default time.Now.
