@@ -23,6 +23,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ondemand"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -95,6 +96,7 @@ type Agent struct {
 	web         *web.Server // nil where no address is set
 	systemd     systemd
 	freezes     *freeze.Watch
+	pressure    *pressure.Watch
 
 	reloading sync.Mutex    // held while settings change
 	running   bool          // guarded by reloading
