@@ -142,8 +142,8 @@ func (p *Progress) Sync() error {
 	return p.synced(f, written, err)
 }
 
-// synced takes the result of a sync of that many lines. The file is open only until all are durable: a stream that is uploaded on request has
-// many segments of which a part is uploaded, for days.
+// synced takes the result of a sync of that many lines. The file is open only until all are durable: a stream that is uploaded on request
+// has many segments of which a part is uploaded, for days.
 func (p *Progress) synced(f atomicfile.File, written int, err error) error {
 	n := &p.lines
 	p.mu.Lock()
