@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo simulate test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
+.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo simulate test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-counts bench-counts-keep bench-cameras bench-startup bench-idle bench-upload budgets soak clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -142,9 +142,10 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
 
 check: TESTMODE = -race -p 2
-check: tools player web-tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
+check: tools player web-tools lint vuln ## what CI runs: lint, known vulnerabilities, all tests, none skipped for want of a program, and counts of instructions
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=our-contract $(GOTEST) --packages="$(TESTED)" -- $(TESTMODE) $(TESTFLAGS)
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(MAKE) test-roots TESTMODE='$(TESTMODE)'
+	@$(MAKE) bench-counts
 	@$(MAKE) proofs
 
 # The long proofs are the lines of .ci/proofs: make long-NAME does one of them whole.
@@ -178,7 +179,7 @@ simulate: ## the lives of hubs in seeds, SEEDS=1-2000 (or SEED=7 TRACE=file); MO
 	KVS_EDGE_SIMULATE_SEEDS='$(or $(SEED),$(SEEDS),1-2000)' KVS_EDGE_SIMULATE_TRACE='$(TRACE)' KVS_EDGE_SIMULATE_MOST='$(MOST)' \
 	  $(GO) test -count 1 -timeout 12h -v -run '^$(if $(SEED),TestALifeInASeed,TestLivesInSeeds)$$' ./internal/simulate
 
-bench: bench-micro bench-allocations bench-cameras bench-upload bench-startup bench-idle budgets ## all measurements; about half an hour
+bench: bench-micro bench-allocations bench-counts bench-counts-keep bench-cameras bench-upload bench-startup bench-idle budgets ## all measurements; about half an hour
 
 BENCHCOUNT ?= 3
 # Those that build stores of up to a million segments run a fixed number of times.
@@ -195,6 +196,14 @@ bench-micro: ## Go benchmarks of the hot paths and of large stores, compared wit
 bench-allocations: ## what recording allocates for each RTP packet, from the socket to the file
 	$(GO) test -count 1 -v -run '^TestRecordingAllocatesNothingPerPacket$$' ./internal/recorder > bench/results/allocations.txt || { cat bench/results/allocations.txt; exit 1; }
 	@grep 'per packet' bench/results/allocations.txt
+
+# As the program is built for hubs, so that it is their code which is counted.
+COUNTS = CGO_ENABLED=0 $(GO) build -trimpath -o bin/bench-counts ./bench/counts && bin/bench-counts
+bench-counts: tools ## instructions per byte of media, compared with those kept for this version of Go: does not depend on the machine
+	$(COUNTS)
+
+bench-counts-keep: tools ## keep these counts as the ones to compare with
+	$(COUNTS) -keep
 
 CAMERAS ?= 1 16 64
 MEASURE ?= 60s
@@ -216,6 +225,12 @@ budgets: ## what the last measurements say of each budget
 bench-upload: build tools ## rate, cost beside curl, and live latency of uploads against the local cloud
 	$(GO) build -o bin/bench-upload ./bench/upload
 	bin/bench-upload -out bench/results/upload.jsonl
+
+SOAK ?= 8h
+SOAK_OUT ?= bin/soak.jsonl
+soak: build ## one agent lives through everything at once for SOAK=8h; what it takes must stay flat, and the cloud must have all frames
+	$(GO) build -o bin/soak ./bench/soak
+	bin/soak -for $(SOAK) -out $(SOAK_OUT)
 
 clean: ## remove what was made
 	rm -rf bin dist deploy/generated

@@ -105,6 +105,12 @@ func PeakRSS(pid int) int64 {
 	return status["VmHWM"] * 1024
 }
 
+// Keyed is the number that a file of a process has behind a name, status or io for example; 0 when there is none.
+func Keyed(pid int, file, name string) int64 {
+	values, _ := keyed(fmt.Sprintf("/proc/%d/%s", pid, file)) // nil when it cannot be read
+	return values[name]
+}
+
 // keyed reads lines of the form "name: number unit".
 func keyed(path string) (map[string]int64, error) {
 	data, err := os.ReadFile(path)

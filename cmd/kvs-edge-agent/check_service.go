@@ -87,7 +87,7 @@ func viewService(unit *preflight.Unit, own, byDefault string) (v serviceView, fi
 		return v, nil, fmt.Errorf("cannot read the settings in %s: %w", v.file, reasonOf(err))
 	case errors.Is(err, fs.ErrNotExist):
 		return serviceView{}, nil, nil
-	case errors.Is(err, fs.ErrPermission) && os.Getenv(settings.EnvThingName) != "":
+	case errors.Is(err, fs.ErrPermission) && shellHasHub():
 		const note = "The settings are those of this shell, as %s may not be read: run this as root to check those of the service."
 		return serviceView{notes: []string{fmt.Sprintf(note, path)}}, nil, nil
 	case errors.Is(err, fs.ErrPermission):
@@ -108,6 +108,12 @@ func viewService(unit *preflight.Unit, own, byDefault string) (v serviceView, fi
 		file[a.Name] = a.Value
 	}
 	return v, file, nil
+}
+
+// shellHasHub reports whether the variables are those of a hub: without a thing it has the asset of AWS IoT SiteWise, or no cloud.
+func shellHasHub() bool {
+	return os.Getenv(settings.EnvThingName) != "" || os.Getenv(settings.EnvSiteWiseHub) != "" ||
+		os.Getenv(settings.EnvCloud) == "off"
 }
 
 func reasonOf(err error) error {

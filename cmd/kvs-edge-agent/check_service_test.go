@@ -76,6 +76,29 @@ func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 	}
 }
 
+// TestAShellHasAHub also where that is not a thing: what the service's file, which may not be read, is replaced by.
+func TestAShellHasAHub(t *testing.T) {
+	names := []string{settings.EnvThingName, settings.EnvSiteWiseHub, settings.EnvCloud}
+	for name, row := range map[string]struct {
+		variable, value string
+		want            bool
+	}{
+		"nothing":                {settings.EnvThingName, "", false},
+		"a thing":                {settings.EnvThingName, "hub-7", true},
+		"the asset in SiteWise":  {settings.EnvSiteWiseHub, siteWiseHub, true},
+		"no cloud":               {settings.EnvCloud, "off", true},
+		"the cloud, and no name": {settings.EnvCloud, "on", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shellWithout(t, names...)
+			t.Setenv(row.variable, row.value)
+			if got := shellHasHub(); got != row.want {
+				t.Errorf("it says %t", got)
+			}
+		})
+	}
+}
+
 func TestADropInKeepsWhatItHas(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "unit.d")

@@ -92,6 +92,12 @@ var hostsAsked = map[string]struct{ env, file, want string }{
 	"addresses are ignored": {variables + " AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "", credentialsHost + ":443 " + dataHost + ":443 " +
 		"kinesisvideo.us-west-2.amazonaws.com:443 monitoring.us-west-2.amazonaws.com:443 secretsmanager.us-west-2.amazonaws.com:443 " +
 		"sts.us-west-2.amazonaws.com:443"},
+	"SiteWise": {settings.EnvSiteWiseHub + "=" + siteWiseHub, "", "api.iotsitewise.us-west-2.amazonaws.com:443 " + credentialsHost +
+		":443 data.iotsitewise.us-west-2.amazonaws.com:443 " + dataHost + ":443 kinesisvideo.us-west-2.amazonaws.com:443 " +
+		"monitoring.us-west-2.amazonaws.com:443 secretsmanager.us-west-2.amazonaws.com:443 sts.us-west-2.amazonaws.com:443"},
+	"SiteWise by a VPC endpoint": {settings.EnvSiteWiseHub + "=" + siteWiseHub + " AWS_ENDPOINT_URL_IOTSITEWISE=https://vpce-2.example:8443",
+		"", credentialsHost + ":443 " + dataHost + ":443 kinesisvideo.us-west-2.amazonaws.com:443 monitoring.us-west-2.amazonaws.com:443 " +
+			"secretsmanager.us-west-2.amazonaws.com:443 sts.us-west-2.amazonaws.com:443 vpce-2.example:8443"},
 	"the SDK's file": {"AWS_USE_FIPS_ENDPOINT=false", "[default]\nuse_fips_endpoint = true\nuse_dualstack_endpoint = true\nservices = s\n" +
 		"[services s]\nsecrets_manager =\n  endpoint_url = https://[2001:db8::1]:8443\n", "[2001:db8::1]:8443 " + dataHost + ":443 " +
 		credentialsHost + ":443 kinesisvideo.us-west-2.api.aws:443 monitoring.us-west-2.api.aws:443 sts.us-west-2.api.aws:443"},

@@ -223,7 +223,8 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 
 	for _, name := range []string{"agent.out", "log/kvs-edge-agent.log", "bundle/logs/kvs-edge-agent.log", "bundle/logs/foreign.log",
 		"bundle/status.json", "bundle/settings.json", "bundle/metrics.txt", "bundle/store.txt", "bundle/version.txt",
-		"bundle/check.json", "bundle/edge.json", "bundle/disks.txt", "bundle/clock.txt", "bundle/journal.txt"} {
+		"bundle/check.json", "bundle/edge.json", "bundle/disks.txt", "bundle/pressure.txt", "bundle/clock.txt",
+		"bundle/journal.txt"} {
 		if len(written[name]) == 0 {
 			t.Errorf("%s is missing or empty", name)
 		}
@@ -233,7 +234,7 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 	}
 	for name, want := range map[string]string{
 		"check.json": "refuses the user name or password", "edge.json": `"StreamName": "locked"`, "disks.txt": "AWS_KVS_EDGE_STATE_DIRECTORY",
-		"clock.txt": "NTP service: active", "journal.txt": "--unit=kvs-edge-agent.service --lines=2000",
+		"pressure.txt": "/proc/", "clock.txt": "NTP service: active", "journal.txt": "--unit=kvs-edge-agent.service --lines=2000",
 	} {
 		if !bytes.Contains(written["bundle/"+name], []byte(want)) {
 			t.Errorf("%s lacks %q:\n%s", name, want, written["bundle/"+name])

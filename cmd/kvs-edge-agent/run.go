@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight/running"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -54,6 +55,7 @@ the agent.`,
 			log := logfile.NewLogger(file, level)
 			a, err := agent.New(wanted, agent.Options{
 				Version: version, Log: log, LogLevel: level, LogFile: file, Source: source, Initial: initial, ReloadRequests: hangups,
+				Check: running.New(running.Options{Source: source, Initial: initial, Version: version}).ForPeer,
 			})
 			if err != nil {
 				logevent.StartFailed.Log(log, zap.Error(err))

@@ -31,6 +31,7 @@ check.json      what ` + "`kvs-edge-agent check`" + ` finds
 edge.json       the last good edge configurations of this hub
 store.txt       the recordings: stream, file, bytes, time of the last change
 disks.txt       the file systems of the recordings, the state and the logs
+pressure.txt    what the kernel says of waiting, heat and wear
 clock.txt       whether the clock is synchronised
 logs/           the end of the newest log files
 journal.txt     the end of what systemd noted of the service
@@ -123,7 +124,7 @@ func (b *bundle) collect(ctx context.Context, client *localapi.Client) {
 	if err != nil {
 		b.miss("the agent's settings (those of this environment are taken)", err)
 		list = environmentSettings()
-		b.useful = b.useful || os.Getenv(settings.EnvThingName) != "" // they are those of an agent
+		b.useful = b.useful || shellHasHub() // they are those of an agent
 	}
 	b.addJSON("settings.json", list)
 	if text, err := client.Metrics(ctx); err != nil {
@@ -131,6 +132,7 @@ func (b *bundle) collect(ctx context.Context, client *localapi.Client) {
 	} else {
 		b.add("metrics.txt", text)
 	}
+	b.part(ctx, "pressure.txt", bundleToolTime, func(context.Context) ([]byte, error) { return pressureText(snapshot.PID), nil })
 	b.collectHub(ctx, list)
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 )
 
 const (
@@ -160,4 +162,13 @@ func clockText(ctx context.Context) ([]byte, error) {
 		fmt.Fprintf(&text, "\ntimedatectl status\n%s", said)
 	}
 	return text.Bytes(), errors.Join(err, toolErr)
+}
+
+// pressureText is what the kernel says of the hub, and of the control group of the agent when that runs.
+func pressureText(agent int) []byte {
+	process := "self"
+	if agent > 0 {
+		process = strconv.Itoa(agent)
+	}
+	return pressure.NewReader(process, runtime.NumCPU()).Text()
 }

@@ -68,7 +68,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", settings.EnvRecordingDirectory, err)
 	}
-	a.events = a.newEvents(s.StateDirectory)
+	a.pressure, a.events = a.newPressure(), a.newEvents(s.StateDirectory)
 	a.hubClock = hubclock.New(hubclock.Options{})
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
@@ -92,7 +92,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
-		LineCap: a.lineCap, SiteWise: a.siteWiseHub.Status, Recorded: a.store.Streams, Policy: a.policyText,
+		LineCap: a.lineCap, Pressure: a.pressure.Now, SiteWise: a.siteWiseHub.Status, Recorded: a.store.Streams, Policy: a.policyText,
 	}
 	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {
@@ -127,13 +127,14 @@ func (a *Agent) newEvents(dir string) *eventjob.Jobs {
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
 	a.export.handler = metrics.NewHandler(metrics.PrometheusOptions{
-		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
+		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams, Pressure: a.pressure.Now,
 		Jobs: a.collector.Jobs, Line: a.lineUse, SiteWise: a.siteWiseUse,
 	})
 	a.export.newReporter = func() *metrics.Reporter {
 		return metrics.New(metrics.Options{
 			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
 			Streams: a.metricStreams, Jobs: a.collector.Jobs, Log: a.log, Interval: a.o.MetricsInterval,
+			Optional: a.settings().MetricsOptional(),
 		})
 	}
 	a.export.ended = func() { a.health.Component("", health.JobMetrics).End() }
@@ -163,6 +164,7 @@ func (a *Agent) served() localapi.Agent {
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
 		Upload:       a.onDemand.ForPeer,
 		Audit:        a.audits.ForPeer,
+		Check:        a.o.Check,
 		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
 		Evidence:     a.evidence,
 		TriggerEvent: a.events.ForPeer, Events: a.events.List,
@@ -285,6 +287,7 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) tasks() []func(context.Context) error {
 	list := []func(context.Context) error{
 		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
+		a.supervised("Watching whether the hub keeps up", health.JobAPI, a.pressure.Run),
 		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Counting uploads", health.JobStore, a.counted.Run),

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"go.uber.org/zap"
@@ -11,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -33,6 +35,18 @@ func newFreezes(component *health.Component, log *zap.Logger, now func() time.Du
 		component.Note(scopeFrozen, health.Degraded, fault, frozenShown)
 		logevent.Condition(log, fault, zap.Duration("length", f.Length), zap.Time("until", until.UTC()))
 	}, now)
+}
+
+// newPressure watches whether the hub keeps up.
+func (a *Agent) newPressure() *pressure.Watch {
+	return pressure.New(pressure.Options{
+		Read: pressure.NewReader("self", runtime.NumCPU()).Read, Component: a.health.Component("", health.JobAPI), Log: a.log,
+		Lag: func() (l pressure.Lag) {
+			l.Late, l.Moments = a.freezes.Late()
+			l.Sync, l.Beat = a.store.SyncLag()
+			return l
+		},
+	})
 }
 
 // codeClockOff is raised while the hub's clock is off those of AWS.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ondemand"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -50,6 +52,8 @@ type Options struct {
 	Initial settings.Reading
 	// ReloadRequests receives when the settings are to be read again. Default never.
 	ReloadRequests <-chan os.Signal
+	// Check checks for a peer what the command check does; nil: it does not.
+	Check func(ctx context.Context, each func(localapi.CheckProgress)) error
 	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
 	MetricsInterval time.Duration
 	// AuditNow is the wall clock by which audits judge. Default time.Now.
@@ -92,6 +96,7 @@ type Agent struct {
 	web         *web.Server // nil where no address is set
 	systemd     systemd
 	freezes     *freeze.Watch
+	pressure    *pressure.Watch
 
 	reloading sync.Mutex    // held while settings change
 	running   bool          // guarded by reloading

@@ -22,6 +22,7 @@ var mayMakeHTTP = map[string]string{
 	"internal/cloud/awsclient": "AWS",
 	"internal/localapi":        "the agent, over its socket",
 	"internal/testtools/site":  "the local cloud, as its user",
+	"bench/soak":               "the agent, over its socket",
 }
 
 // TestOnePackageMakesClientsForAWS finds clients that would go another way than all others: with other

@@ -26,6 +26,7 @@ var mayDial = map[string]string{
 	"internal/testtools/thinline":  "servers of tests",
 	"bench/upload":                 "the local cloud, past the agent",
 	"bench/recording":              "a camera, past the agent",
+	"bench/soak":                   "the agent, over its socket",
 }
 
 // TestOnePackageDialsAWS finds connections that would not count for the cap of a metered line. Those of HTTP clients are in

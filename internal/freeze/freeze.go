@@ -16,6 +16,8 @@ const (
 	tick = 500 * time.Millisecond
 	// Limit is the least time that the process must not have run for a freeze.
 	Limit = 2 * time.Second
+	// late is how much later than it was to be a tick counts as late: the process waits for a processor.
+	late = 200 * time.Millisecond
 )
 
 // Freeze is a time during which the process did not run.
@@ -33,6 +35,8 @@ type Watch struct {
 	running bool
 	seen    time.Duration // when the process was last seen to run
 	last    Freeze
+	ticks   int // since Late was called
+	lates   int // of these
 }
 
 // New makes a Watch. notify is called with each freeze, at its end, by Run or the first caller that notices it, and must not
@@ -89,12 +93,27 @@ func (w *Watch) check(runs bool) Freeze {
 	if frozen || runs {
 		w.seen = now
 	}
+	if runs {
+		w.ticks++
+		if length >= tick+late {
+			w.lates++
+		}
+	}
 	last := w.last
 	w.mu.Unlock()
 	if frozen {
 		w.notify(last)
 	}
 	return last
+}
+
+// Late returns how many moments the process was to run at since the last call, and how many of these came late.
+func (w *Watch) Late() (late, moments int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	late, moments = w.lates, w.ticks
+	w.lates, w.ticks = 0, 0
+	return late, moments
 }
 
 // Within returns the length of the last freeze when that ended no longer ago than d. It knows of one that has just

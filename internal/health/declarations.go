@@ -130,6 +130,8 @@ var Declarations = []Declaration{
 	// The hub itself.
 	{"hub-frozen", Degraded, SystemError, "Hub did not run", anchorAgent, []string{JobAPI}},
 	// Metrics, settings and the local API.
+	{"hub-overloaded", Degraded, SystemError, "Hub cannot keep up", anchorAgent, []string{JobAPI}},
+	{"storage-worn", Degraded, SystemError, "eMMC is worn", anchorDisk, []string{JobAPI}},
 	{"web-address", Degraded, UserError, "Web pages cannot be served", anchorAgent, []string{JobAPI}},
 	{"web-certificate", Degraded, UserError, "Certificate of the web pages cannot be used", anchorAgent, []string{JobAPI}},
 	{"local-api", Degraded, UserError, "Socket of the local API is gone", anchorAgent, []string{JobAPI}},

@@ -84,17 +84,13 @@ func (s *Server) audit(r *request) (any, error) {
 	if err := r.decode(&in, "an audit"); err != nil {
 		return nil, err
 	}
-	r.w.Header().Set("Content-Type", typeNDJSON)
-	last := AuditProgress{Stream: in.Stream, Phase: AuditComparing}
-	err := s.o.Agent.Audit(r.Context(), in, func(p AuditProgress) {
-		last = p
-		_ = r.line(p) // a client that is gone ends the request
-	})
-	if err != nil {
-		last.Lost, last.Error, last.Code = nil, err.Error(), health.FaultOf(err, "").Code
-		_ = r.line(last)
-	}
-	return nil, nil
+	return lines(r, func(each func(AuditProgress)) error { return s.o.Agent.Audit(r.Context(), in, each) },
+		func(last *AuditProgress, err error) {
+			if last.Phase == "" {
+				last.Stream, last.Phase = in.Stream, AuditComparing
+			}
+			last.Lost, last.Error, last.Code = nil, err.Error(), health.FaultOf(err, "").Code
+		})
 }
 
 // AuditError is why an audit ended early.

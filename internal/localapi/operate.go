@@ -32,6 +32,7 @@ type Agent struct {
 	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
 	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
 	Audit        func(ctx context.Context, r AuditRequest, each func(AuditProgress)) error
+	Check        func(ctx context.Context, each func(CheckProgress)) error
 	// AddHold and RemoveHold change holds; by is who asked.
 	AddHold      func(ctx context.Context, r HoldRequest, by string) (Hold, error)
 	RemoveHold   func(id, by string) (Hold, error)
@@ -208,17 +209,43 @@ func (s *Server) upload(r *request) (any, error) {
 	if err := r.decode(&in, "an upload"); err != nil {
 		return nil, err
 	}
+	return lines(r, func(each func(UploadProgress)) error { return s.o.Agent.Upload(r.Context(), in, each) },
+		func(last *UploadProgress, err error) { last.Error = err.Error() })
+}
+
+// lines answers with a line of JSON whenever work has come further. Where it ends with an error, ended puts that into one more.
+func lines[P any](r *request, work func(each func(P)) error, ended func(last *P, err error)) (any, error) {
 	r.w.Header().Set("Content-Type", typeNDJSON)
-	var last UploadProgress
-	err := s.o.Agent.Upload(r.Context(), in, func(p UploadProgress) {
+	var last P
+	err := work(func(p P) {
 		last = p
 		_ = r.line(p) // a client that is gone ends the request
 	})
 	if err != nil {
-		last.Error = err.Error()
+		ended(&last, err)
 		_ = r.line(last)
 	}
 	return nil, nil
+}
+
+// CheckProgress is a line of the answer: a result, or what is awaited. The last one is finished, with ok where all is well, or has an
+// error.
+type CheckProgress struct {
+	Check    string `json:"check,omitempty"` // what was checked
+	Stream   string `json:"stream,omitempty"`
+	OK       bool   `json:"ok"`
+	Text     string `json:"text,omitempty"` // what was found, or what is wrong and what to do
+	Waiting  string `json:"waiting,omitempty"`
+	Finished bool   `json:"finished,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+func (s *Server) check(r *request) (any, error) {
+	if s.o.Agent.Check == nil {
+		return nil, errNotHere
+	}
+	return lines(r, func(each func(CheckProgress)) error { return s.o.Agent.Check(r.Context(), each) },
+		func(last *CheckProgress, err error) { *last = CheckProgress{Error: err.Error()} })
 }
 
 func (s *Server) webLink(r *request) (any, error) {

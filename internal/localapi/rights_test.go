@@ -36,6 +36,11 @@ func whole(done func(what string)) Agent {
 			}
 			return DeletedStream{Stream: stream, Segments: 2, Bytes: 3}, nil
 		},
+		Check: func(_ context.Context, each func(CheckProgress)) error {
+			done("check")
+			each(CheckProgress{Check: "disk", OK: true, Text: "There is room."})
+			return errors.New("the check was ended")
+		},
 		AddHold: func(_ context.Context, r HoldRequest, _ string) (Hold, error) {
 			done("hold " + r.Stream)
 			return Hold{}, nil

@@ -19,6 +19,7 @@ const (
 	pathDeleteStream = "/v1/delete-stream"
 	pathUpload       = "/v1/upload"
 	pathAudit        = "/v1/audit"
+	pathCheck        = "/v1/check"
 	pathMetrics      = "/metrics"
 	pathStreams      = "/v1/streams"
 	pathSegments     = "/v1/segments"
@@ -170,6 +171,9 @@ func operations() []Route {
 			serve: (*Server).audit, Most: audits,
 			Doc: "[Compares](audit.md) what was uploaded of a time range with what the cloud lists, and with `repair` sends again what is " +
 				"missing there: a line for each step."},
+		{Method: http.MethodPost, Path: pathCheck, Right: Operate, Answer: CheckProgress{}, Type: typeNDJSON, serve: (*Server).check, Most: 1,
+			Doc: "Does what the command [`check`](troubleshooting.md) does, as the agent itself: a line for each result. It ends when the " +
+				"client disconnects; there is one at a time."},
 	}, holdRoutes()...)
 }
 

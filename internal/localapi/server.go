@@ -169,7 +169,7 @@ func (s *Server) checked(route Route, w *patience.Writer, r *http.Request) (answ
 		if !s.enter(one, route.Most) {
 			w.Header().Set("Retry-After", "5")
 			return nil, &Error{http.StatusServiceUnavailable, codeBusy,
-				fmt.Sprintf("%d requests of %s are being served: try again when one has ended", route.Most, route.Path)}
+				fmt.Sprintf("as many requests of %s are being served as may be (%d): try again when one has ended", route.Path, route.Most)}
 		}
 		defer s.finish(one)
 	}

@@ -16,34 +16,11 @@ type Uploads struct {
 	Plan    func(stream string) usage.Plan // nil: nothing is known
 }
 
-const (
-	day = 24 * time.Hour
-	// usageDays is of how many days the usage is without being asked, and maxUsageDays of how many at most.
-	usageDays    = 7
-	maxUsageDays = 366
-)
-
-// wholeDays is a span of whole days (UTC), of which the last one ends now if it is today. A time that is zero has its default.
-func (s *Server) wholeDays(from, to time.Time) (begin, end time.Time, err error) {
-	now := s.now().UTC()
-	end = to.UTC().Add(day - 1).Truncate(day)
-	if to.IsZero() || end.After(now) {
-		end = now
-	}
-	if begin = from.UTC().Truncate(day); from.IsZero() {
-		begin = end.Truncate(day).Add(-usageDays * day)
-	}
-	if end.Sub(begin) > maxUsageDays*day || !begin.Before(end) {
-		err = badQuery("from must be before to, and at most %d days", maxUsageDays)
-	}
-	return begin, end, err
-}
-
 // getUsage answers with a line for each stream of which there was anything to upload, or with that of one stream.
 func (s *Server) getUsage(r *request) (any, error) {
-	from, to, err := s.wholeDays(r.from, r.to)
+	from, to, err := usage.Days(r.from, r.to, s.now())
 	if err != nil {
-		return nil, err
+		return nil, badQuery("%v", err)
 	}
 	counted := s.o.Uploads.Counted
 	source := usage.Source{Store: s.o.Store, Counted: counted, Plan: s.o.Uploads.Plan}

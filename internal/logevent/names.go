@@ -12,6 +12,7 @@ const (
 	LogLevelChanged    Event = "log-level-changed"
 	ClockStepped       Event = "clock-stepped"
 	ClockAgrees        Event = "clock-agrees"
+	HubKeepsUp         Event = "hub-keeps-up"
 	TimeZoneChanged    Event = "time-zone-changed"
 	TimeZoneUnreadable Event = "time-zone-unreadable"
 	TimerfdUnavailable Event = "timerfd-unavailable"

@@ -40,6 +40,7 @@ var agentRows = []Row{
 	{ClockStepped, info, "wall clock stepped; schedules re-evaluated",
 		"The clock was set, as at the first synchronisation after a start."},
 	{ClockAgrees, info, "hub's clock agrees with that of AWS again", "Ends `clock-off`."},
+	{HubKeepsUp, info, "hub keeps up again", "Ends `hub-overloaded`."},
 	{TimeZoneChanged, info, "system time zone changed; schedules re-evaluated", "Schedules without a time zone of their own follow it."},
 	{TimeZoneUnreadable, warning, "system time zone unreadable; the previous one stays in effect",
 		"Check `/etc/localtime`, or `TZ` of the service."},

@@ -19,6 +19,8 @@ type Options struct {
 	Streams func() []Stream
 	Jobs    []health.StreamJob // of each stream
 	Log     *zap.Logger
+	// Optional says that nobody has to act when the hub may not send them.
+	Optional bool
 	// Interval is how often the continuous metrics are sent. Default one minute.
 	Interval time.Duration
 }

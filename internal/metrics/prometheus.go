@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -24,6 +25,8 @@ type PrometheusOptions struct {
 	Jobs    []health.StreamJob // of each stream
 	// Line returns what the line to AWS was used for. Optional.
 	Line func() Line
+	// Pressure returns what the kernel says of the hub. Optional.
+	Pressure func() pressure.Reading
 	// SiteWise returns how the writing to AWS IoT SiteWise is; false where it is not used. Optional.
 	SiteWise func() (SiteWise, bool)
 }
@@ -183,14 +186,14 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		to <- g.desc
 	}
 	for _, d := range []*prometheus.Desc{descBuild, descJob, descCondition, descTier, descMode, descFree, descTotal, descDropped, descSent,
-		descReceived, descCap, descCapUsed} {
+		descReceived, descCap, descCapUsed, descWaited, descCelsius, descThrottled, descLifeUsed, descPreEOL} {
 		to <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
-	put := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+	var put putMetric = func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, kind, value, labels...)
 	}
 	put(descBuild, prometheus.GaugeValue, 1, c.o.Version)
@@ -206,6 +209,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	put(descDropped, prometheus.CounterValue, float64(components[health.Key{Job: health.JobMetrics}].Numbers[health.MetricsDropped]))
+	if c.o.Pressure != nil {
+		putPressure(put, c.o.Pressure())
+	}
 	if c.o.SiteWise != nil {
 		if now, used := c.o.SiteWise(); used {
 			for _, g := range siteWiseGauges {

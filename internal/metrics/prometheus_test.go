@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -62,8 +63,21 @@ func TestPrometheusReadsEverything(t *testing.T) {
 	o.SiteWise = func() (SiteWise, bool) {
 		return SiteWise{Waiting: 3, Refused: 2, TooOld: 1, Since: time.Unix(1_800_000_000, 0), Written: time.Unix(1_800_000_060, 0)}, true
 	}
+	waited := &pressure.Stalls{Some: pressure.Stall{Total: 1500 * time.Millisecond}, Full: pressure.Stall{Total: time.Second}}
+	o.Pressure = func() pressure.Reading {
+		return pressure.Reading{
+			Processor: waited, Throttled: true, Zones: []pressure.Zone{{Name: "cpu", Celsius: 51.5}, {Name: "cpu", Celsius: 52}},
+			Storage: []pressure.Storage{{Device: "mmcblk0", UsedPercent: 110, PreEOL: "urgent"}},
+		}
+	}
 	text := scrape(t, o)
 	for _, want := range []string{
+		`kvs_edge_pressure_waiting_seconds_total{resource="cpu",tasks="some"} 1.5`,
+		`kvs_edge_pressure_waiting_seconds_total{resource="cpu",tasks="all"} 1`,
+		`kvs_edge_temperature_celsius{zone="cpu"} 51.5`,
+		`kvs_edge_thermal_throttled 1`,
+		`kvs_edge_storage_life_used_ratio{device="mmcblk0"} 1.1`,
+		`kvs_edge_storage_spare_blocks{device="mmcblk0",state="urgent"} 1`,
 		`kvs_edge_build_info{version="v1"} 1`,
 		`kvs_edge_recorded_frames_total{stream="runs"} 250`,
 		`kvs_edge_recording_frames_per_second{stream="runs"} 25`,

@@ -182,7 +182,7 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 func (r *Reporter) failed(err error) {
 	fault := health.FaultOf(err, cloudwatch.CodeUnreachable)
 	severity := health.Info
-	if fault.Class == health.UserError {
+	if fault.Class == health.UserError && !(r.o.Optional && fault.Code == cloudwatch.CodeDenied) {
 		severity = health.Degraded
 	}
 	if r.component.Report(scopeSend, severity, fault) {

@@ -150,9 +150,11 @@ func (s *Sources) Secrets() map[string]bool {
 	return s.secrets()
 }
 
-// Others reports whether another source wants a stream. It is safe for concurrent use.
+// Others reports whether another source wants a stream, or was chosen for this hub. It is safe for concurrent use.
 func (s *Source) Others() bool {
-	return slices.ContainsFunc(s.all.list, func(other *Source) bool { return other != s && other.wants.Load() > 0 })
+	return slices.ContainsFunc(s.all.list, func(other *Source) bool {
+		return other != s && (other.wants.Load() > 0 || other.row.Chosen)
+	})
 }
 
 // want notes what the source wants. Called with all.mu held, or before anything is applied.

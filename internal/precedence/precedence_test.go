@@ -167,6 +167,29 @@ func TestWhatASourceWantsFromTheStartIsKept(t *testing.T) {
 	}
 }
 
+// A source that somebody chose is there for the others before it wants a stream, and does not miss those that want none.
+func TestAChosenSourceCountsWithoutStreams(t *testing.T) {
+	t.Parallel()
+	sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Known: nobody,
+		Health: health.NewRegistry(time.Now)})
+	add := func(chosen bool, origins ...desired.Origin) (source *precedence.Source) {
+		err := sources.Add(func(s *precedence.Source) (precedence.Row, error) {
+			source = s
+			return precedence.Row{Origins: origins, Chosen: chosen, Await: "wait", Refused: "correct it",
+				Sync:     func(string) edgeconfig.SyncStatus { return edgeconfig.SyncStatus{} },
+				Deletion: func(string) string { return "" }}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return source
+	}
+	files, assets, cloud := add(false, desired.File), add(true, desired.SiteWise), add(false, desired.KVS, desired.MQTT)
+	if !cloud.Others() || !files.Others() || assets.Others() {
+		t.Errorf("others of the cloud %t, of the files %t, of SiteWise %t", cloud.Others(), files.Others(), assets.Others())
+	}
+}
+
 // What the cloud deletes goes with its media, but not what another source wants.
 func TestADeletionByOneSourceKeepsWhatAnotherWants(t *testing.T) {
 	t.Parallel()

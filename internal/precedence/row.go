@@ -37,6 +37,8 @@ type Row struct {
 	Loaded <-chan struct{}
 	// Retry tries at once what the hub was not allowed to do. It must not wait. Optional.
 	Retry func()
+	// Chosen says that somebody named this source in the hub's settings: it counts among the others also while it wants no stream.
+	Chosen bool
 }
 
 // Task runs until its context ends.

@@ -94,7 +94,6 @@ func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
 		c.within(ctx, siteWiseCheck, "AWS IoT SiteWise", cloudLimit, func(ctx context.Context, c *checker) {
 			assets = c.checkSiteWise(ctx, files)
 		})
-		c.assets = len(assets)
 		if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { listed = c.checkCloud(ctx) }) {
 			return nil
 		}

@@ -23,7 +23,6 @@ type checker struct {
 	device    *tls.Config                // nil without a device certificate
 	running   *status.Snapshot           // nil when no agent runs, or none answers
 	files     int                        // stream files that are right
-	assets    int                        // camera assets of SiteWise that are right
 	mayRun    bool                       // an agent may run, whose connections a second one would end
 	refused   map[*endpoint.Service]bool // whose hosts are not used
 	aws       awsclient.Config

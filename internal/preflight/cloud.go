@@ -128,7 +128,7 @@ func (c *checker) checkBroker(ctx context.Context) {
 // withoutCloud reports what keeps the hub from configurations of the cloud. With stream files it does without them.
 func (c *checker) withoutCloud(check, text string) {
 	switch {
-	case c.files == 0 && c.assets == 0:
+	case c.files == 0 && c.settings.SiteWise.HubAsset == "":
 		c.bad(check, text)
 		return
 	case c.files == 0:
@@ -179,7 +179,7 @@ func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 		c.withoutCloud("streams", c.withPolicy(sentence(err), err))
 		return nil
 	}
-	if len(list) == 0 && c.files+c.assets > 0 {
+	if len(list) == 0 && (c.files > 0 || c.settings.SiteWise.HubAsset != "") {
 		c.good("streams", "No stream is configured in the cloud for "+arn+".")
 		return nil
 	}

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,9 @@ type Options struct {
 	Report func(Finding)
 	// Version of the agent, for the header User-Agent. Default: none is named.
 	Version string
+	// Parts counts the parts of checks that run, also those that were given up and do not end, as on a network disk that does not answer.
+	// nil: nobody asks.
+	Parts *atomic.Int32
 	// Now is the hub's clock. Default time.Now.
 	Now func() time.Time
 

@@ -37,25 +37,56 @@ func (c *checker) within(ctx context.Context, check, what string, limit time.Dur
 	own.o.Report = func(f Finding) { found = append(found, f) }
 	own.questions = &questions{note: c.questions.note}
 	ended := make(chan struct{})
-	done := own.questions.begin(what)
+	defer own.questions.begin(what)()
+	c.count(1)
 	go func() {
-		part(ctx, &own)
-		close(ended)
+		defer c.count(-1)
+		defer close(ended)
+		guarded(func() { part(ctx, &own) }, func(text string) { own.bad(check, text) })
 	}()
-	defer done()
-	patience := time.NewTimer(limit + limitGrace)
-	defer patience.Stop()
-	select {
-	case <-ended:
-		report, all := c.o.Report, c.questions
-		*c = own
-		c.o.Report, c.questions = report, all
-		for _, f := range found {
-			report(f)
-		}
-		return true
-	case <-patience.C:
+	if !endsWith(ctx, ended) {
 		c.bad(check, fmt.Sprintf("This was given up after %s, while waiting for %s.", humanize.Span(limit), own.questions.last(what)))
 		return false
 	}
+	report, all := c.o.Report, c.questions
+	*c = own
+	c.o.Report, c.questions = report, all
+	for _, f := range found {
+		report(f)
+	}
+	return true
+}
+
+// count counts a part for who asks for that.
+func (c *checker) count(n int32) {
+	if c.o.Parts != nil {
+		c.o.Parts.Add(n)
+	}
+}
+
+// endsWith waits for the end of something that ends when its context does, and reports whether that came.
+func endsWith(ctx context.Context, ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(limitGrace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-grace.C:
+		return false
+	}
+}
+
+// guarded does something, and passes on that it panicked: where the running agent checks, it has to continue.
+func guarded(act func(), broken func(text string)) {
+	defer func() {
+		if p := recover(); p != nil {
+			broken(fmt.Sprintf("This could not be checked, because of an internal error (%v): please report it.", p))
+		}
+	}()
+	act()
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +53,32 @@ func TestACheckNeverHangs(t *testing.T) {
 		})
 		if !ended || c.settings.Region == "" || len(all) != 1 {
 			t.Errorf("of a part that ends it says %q", all.String())
+		}
+	})
+}
+
+// TestACheckEndsWithWhoAskedForIt has a part that nothing ends, of which the context does, and one that panics.
+func TestACheckEndsWithWhoAskedForIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var all findings
+		var parts atomic.Int32
+		c := &checker{o: Options{Report: func(f Finding) { all = append(all, f) }, Parts: &parts}, ok: true, questions: &questions{}}
+		ctx, disconnect := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, disconnect)
+		hung := make(chan struct{})
+		began := time.Now()
+		ended := c.within(ctx, "disk", "the disk", diskLimit, func(context.Context, *checker) { <-hung })
+		if took := time.Since(began); ended || took != time.Second+limitGrace || parts.Load() != 1 {
+			t.Errorf("ended is %v, after %v; %d parts run", ended, took, parts.Load())
+		}
+		close(hung)
+		synctest.Wait()
+		all = nil
+		ended = c.within(t.Context(), "disk", "the disk", diskLimit, func(context.Context, *checker) { panic("planted") })
+		want := "disk: This could not be checked, because of an internal error (planted): please report it."
+		if !ended || c.ok || all.bad() != want || parts.Load() != 0 {
+			t.Errorf("of a part that panics it says %q; %d parts run", all.String(), parts.Load())
 		}
 	})
 }

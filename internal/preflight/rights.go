@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // mediaTimeout is how long PutMedia may take to refuse the hub: a denial comes before any media.
@@ -114,7 +115,15 @@ func (c *checker) checkMetricsRight(ctx context.Context) {
 		return
 	}
 	defer c.questions.begin("CloudWatch")()
-	if fault := cloudwatch.New(c.aws).Denied(ctx, metrics.Namespace); fault != nil {
+	fault := cloudwatch.New(c.aws).Denied(ctx, metrics.Namespace)
+	switch {
+	case fault != nil && c.settings.MetricsOptional() && awserr.Of(fault).RightMissing():
+		c.good("rights", fmt.Sprintf("The hub's role may not send metrics to CloudWatch, so there are none: the role of the edge connector "+
+			"lacks that right, and nothing else needs it. To have them allow cloudwatch:PutMetricData in %s; else set CloudWatchEnabled (%s) to "+
+			"FALSE.",
+			c.policy(), settings.EnvCloudWatchEnabled))
+		return
+	case fault != nil:
 		c.bad("rights", c.withPolicy(fault.Text, fault))
 		return
 	}

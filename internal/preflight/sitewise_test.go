@@ -1,14 +1,19 @@
 package preflight
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 const siteWiseHub = "0b6e7c1e-52d4-4d0c-9f3c-6f1d3f1c2a10"
@@ -72,5 +77,36 @@ func TestACheckNamesTheMissingRightsOfSiteWise(t *testing.T) {
 				t.Errorf("it says\n%s", text)
 			}
 		})
+	}
+}
+
+// TestAHubOfSiteWiseWithoutCameras: a thing that may not list configurations does without them, also while no camera is there yet.
+func TestAHubOfSiteWiseWithoutCameras(t *testing.T) {
+	h := newRig(t, func(o *localcloud.Options) {
+		o.AsAWS, o.Deny = true, []string{"kinesisvideo:ListEdgeAgentConfigurations"}
+		o.Seed = &localcloud.Seed{Hubs: []localcloud.SeedHub{{Name: "hub-1", ID: siteWiseHub}}}
+	})
+	h.Env[settings.EnvSiteWiseHub] = siteWiseHub
+	all, _ := h.check()
+	for _, f := range all {
+		if !f.OK && f.Check != siteWiseCheck {
+			t.Errorf("check is not content with %s: %s", f.Check, f.Text)
+		}
+	}
+	if said := fmt.Sprint(all); !strings.Contains(said, "The hub follows AWS IoT SiteWise alone.") {
+		t.Errorf("check does not say what the hub follows:\n%s", said)
+	}
+	h.run(agent.Options{})
+	h.awaitRunning()
+	testtools.Eventually(t, patience, func() error {
+		if said := fmt.Sprint(h.snapshot().Agent); !strings.Contains(said, "it follows its other sources alone") {
+			return errors.New(said)
+		}
+		return nil
+	})
+	for _, c := range h.snapshot().Agent {
+		if c.Severity > health.Info {
+			t.Errorf("status alarms: %+v", c)
+		}
 	}
 }

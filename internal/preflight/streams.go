@@ -44,7 +44,10 @@ func (c *checker) checkStreams(ctx context.Context, list []wantedStream) []check
 	group.SetLimit(atOnce)
 	for i, l := range list {
 		group.Go(func() error {
-			streams[i] = c.checkStream(ctx, l)
+			guarded(func() { streams[i] = c.checkStream(ctx, l) }, func(text string) {
+				streams[i] = checkedStream{name: l.Name, invalid: true}
+				streams[i].add("stream", false, "%s", text)
+			})
 			return nil
 		})
 	}

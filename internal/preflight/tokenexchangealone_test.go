@@ -87,10 +87,13 @@ func (h *rig) property(name string) string {
 func TestTheTokenExchangeRoleAlone(t *testing.T) {
 	var refusals testtools.Text
 	h := connectorRig(t, &refusals)
+	h.Env[settings.EnvCloudWatchEnabled] = "TRUE" // as the recipe has it, and the role has no right for it
 	if all, ok := h.check(); !ok {
 		t.Errorf("check is not content:\n%s", all.bad())
 	} else if said := fmt.Sprint(all); !strings.Contains(said, "The hub is not a thing of AWS IoT (AWS_IOT_CORE_THING_NAME is not set)") {
 		t.Errorf("check does not say what is not used:\n%s", said)
+	} else if !strings.Contains(said, "allow cloudwatch:PutMetricData in the policy of Greengrass' token exchange role; else set") {
+		t.Errorf("check does not say that there are no metrics:\n%s", said)
 	}
 	h.run(agent.Options{})
 	h.awaitRunning()
@@ -126,7 +129,7 @@ func TestTheTokenExchangeRoleAlone(t *testing.T) {
 	}
 	// What the role may not is asked for only where there is another way, or where a stream does without.
 	for line := range strings.Lines(refusals.String()) {
-		spared := regexp.MustCompile(`BatchGetAssetPropertyValue|GetAssetPropertyValueHistory|DescribeStreamStorageConfiguration`)
+		spared := regexp.MustCompile(`BatchGetAssetPropertyValue|GetAssetPropertyValueHistory|DescribeStreamStorageConfiguration|PutMetricData`)
 		if strings.Contains(line, "AccessDenied") && !spared.MatchString(line) {
 			t.Errorf("the cloud refused: %s", line)
 		}

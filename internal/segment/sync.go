@@ -53,6 +53,9 @@ func (s *Store) Run(ctx context.Context) error {
 // SetFlushInterval changes Options.FlushInterval, which must be above 0, while the store is in use.
 func (s *Store) SetFlushInterval(interval time.Duration) { s.syncs.SetPause(interval) }
 
+// SyncLag returns how long it took at most, since the last call, to sync what was due, and how often that is done.
+func (s *Store) SyncLag() (longest, beat time.Duration) { return s.syncs.Longest(), s.syncs.Pause() }
+
 // maxRereading is the longest pause between two tries to read a stream's directory.
 const maxRereading = time.Minute
 

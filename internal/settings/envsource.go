@@ -2,8 +2,10 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
@@ -71,6 +73,15 @@ func (r Reading) Lookup(name string) (string, bool) {
 	}
 	value, ok := r.source.environment[name]
 	return value, ok
+}
+
+// Names are those of all variables that are set.
+func (r Reading) Names() []string {
+	names := slices.Collect(maps.Keys(r.source.environment))
+	for name := range r.assigned {
+		names = append(names, name)
+	}
+	return names
 }
 
 // Table lists the settings in effect as Settings.Table does, with where each is set.

@@ -111,6 +111,12 @@ func hostName() string {
 	return name
 }
 
+// MetricsOptional reports whether nobody is alarmed when the hub may not send metrics: in a component of Greengrass they are on by
+// default, and the role of the edge connector, which suffices for a hub of SiteWise, has no right for them.
+func (s Settings) MetricsOptional() bool {
+	return s.SiteWise.HubAsset != "" && s.IoT.TokenExchange.URL != ""
+}
+
 // TLS reads certificate, key and roots for the IoT endpoints; nil without a certificate.
 func (s IoT) TLS() (*tls.Config, error) {
 	if s.NoCertificate != "" {

@@ -101,14 +101,7 @@ func distance(a, b string) int {
 
 // Misspelt finds the variables of the file and of the process's environment whose names are wrong.
 func (r Reading) Misspelt() []Misspelt {
-	var names []string
-	for name := range r.assigned {
-		names = append(names, name)
-	}
-	for name := range r.source.environment {
-		names = append(names, name)
-	}
-	return MisspeltNames(names)
+	return MisspeltNames(r.Names())
 }
 
 // MisspeltText says which variables have no effect, with their lines in the file that r was read from.

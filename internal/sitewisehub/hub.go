@@ -126,7 +126,8 @@ func (h *Hub) Row() precedence.Row {
 	const correct = "correct the properties of its camera asset in AWS IoT SiteWise, or take the asset out of the hub's"
 	return precedence.Row{
 		Origins: []desired.Origin{desired.SiteWise}, Restored: h.source.Restored(), Sync: h.source.Sync, Deletion: h.source.Deletion,
-		Await: "wait until the hub's assets are read from AWS IoT SiteWise", Refused: correct, Start: h.source.Start,
+		Chosen: true, // by the id of its asset, which no hub has by default
+		Await:  "wait until the hub's assets are read from AWS IoT SiteWise", Refused: correct, Start: h.source.Start,
 		Tasks: []precedence.Task{
 			{What: "Reading the assets of AWS IoT SiteWise", Run: h.source.Run},
 			{What: "Creating the streams of cameras of AWS IoT SiteWise", Run: h.ensureStreams},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -51,6 +52,8 @@ type Collector struct {
 	Forecast func(stream string) Forecast
 	// LineCap returns how much of the line's cap is used; nil without a cap. Optional.
 	LineCap func() *UploadCap
+	// Pressure returns what the kernel says of the hub. Optional.
+	Pressure func() pressure.Reading
 	// SiteWise returns the hub in AWS IoT SiteWise; nil where that is not set. Optional.
 	SiteWise func() *SiteWise
 }
@@ -73,6 +76,11 @@ func (c *Collector) Snapshot() Snapshot {
 	}
 	if c.LineCap != nil {
 		s.UploadCap = c.LineCap()
+	}
+	if c.Pressure != nil {
+		if now := c.Pressure(); !now.Empty() {
+			s.Pressure = &now
+		}
 	}
 	if c.SiteWise != nil {
 		s.SiteWise = c.SiteWise()

@@ -17,6 +17,9 @@ func (v View) head(s Snapshot) []string {
 	if s.UploadCap != nil {
 		lines = append(lines, v.wrap(s.UploadCap.sentence(), "  ")...)
 	}
+	if s.Pressure != nil {
+		lines = append(lines, v.wrap(s.Pressure.String(), "  ")...)
+	}
 	if s.SiteWise != nil {
 		lines = append(lines, v.wrap(s.SiteWise.sentence(s.Time), "  ")...)
 	}

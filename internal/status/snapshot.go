@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
 )
 
 // Verdict sums up a snapshot for monitoring.
@@ -30,6 +31,8 @@ type Snapshot struct {
 	Disk    Disk      `json:"disk"`
 	// UploadCap is how much of the line's cap is used; absent without a cap.
 	UploadCap *UploadCap `json:"uploadCap,omitempty"`
+	// Pressure is what the kernel says of the hub: waiting, heat, wear; absent where it says nothing.
+	Pressure *pressure.Reading `json:"pressure,omitempty"`
 	// SiteWise is the hub in AWS IoT SiteWise; absent where that is not set.
 	SiteWise *SiteWise `json:"siteWise,omitempty"`
 	// Agent holds the conditions of the agent itself: configuration, cloud, disk.

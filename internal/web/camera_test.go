@@ -12,12 +12,13 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/chromium"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/filmed"
 )
 
 // stage is the page of a stream of which a film was recorded.
 type stage struct {
-	tab
+	chromium.Tab
 	r        *rig
 	start    time.Time
 	pictures [][]byte // of the film, as ffmpeg decodes them
@@ -35,42 +36,42 @@ func newStage(t *testing.T, role string) stage {
 		s.pictures = append(s.pictures, all[:pictureBytes])
 	}
 	film := filmed.Read(t, path)
-	s.tab = newTab(t)
+	s.Tab = chromium.New(t)
 	s.start = time.Now().Add(-20 * time.Second).Truncate(time.Second)
 	film.Record(t, s.r.store, "front-door", s.start, 1)
-	s.open(s.r, role, "/camera?stream=front-door", "#line-box")
+	s.r.open(s.Tab, role, "/camera?stream=front-door", "#line-box")
 	return s
 }
 
 // shown is which picture of the film the page shows, and which one is that of the time that it says.
 func (s stage) shown() (picture, said int) {
-	s.t.Helper()
-	ask[bool](s.tab, `(() => {
+	s.T.Helper()
+	chromium.Ask[bool](s.Tab, `(() => {
 		const video = document.querySelector("video"), canvas = document.getElementById("probe") ?? document.createElement("canvas");
 		Object.assign(canvas, {id: "probe", width: video.videoWidth, height: video.videoHeight});
 		document.body.append(canvas);
 		canvas.getContext("2d").drawImage(video, 0, 0);
 		return true;
 	})()`)
-	got := pictureOf(s.tab, "#probe")
-	best := difference(s.t, got, s.pictures[0])
+	got := pictureOf(s.Tab, "#probe")
+	best := difference(s.T, got, s.pictures[0])
 	for i, p := range s.pictures[1:] {
-		if d := difference(s.t, got, p); d < best {
+		if d := difference(s.T, got, p); d < best {
 			picture, best = i+1, d
 		}
 	}
 	if best > 9 {
-		s.t.Fatalf("the picture is not one of the film: the most similar differs by %.1f", best)
+		s.T.Fatalf("the picture is not one of the film: the most similar differs by %.1f", best)
 	}
-	ms, err := strconv.ParseFloat(ask[string](s.tab, `document.getElementById("clock").dataset.time`), 64)
-	must(s.t, err)
+	ms, err := strconv.ParseFloat(chromium.Ask[string](s.Tab, `document.getElementById("clock").dataset.time`), 64)
+	must(s.T, err)
 	return picture, int((ms - float64(s.start.UnixMilli()) + 1) / float64(frameTime.Milliseconds()))
 }
 
 // goTo goes to a time of the film, and pauses there.
 func (s stage) goTo(at time.Duration) {
-	s.t.Helper()
-	ask[bool](s.tab, fmt.Sprintf(`(() => {
+	s.T.Helper()
+	chromium.Ask[bool](s.Tab, fmt.Sprintf(`(() => {
 		const t = new Date(%d), local = new Date(t.getTime() - t.getTimezoneOffset() * 60000);
 		const field = document.getElementById("go-to");
 		field.value = local.toISOString().slice(0, 19);
@@ -79,31 +80,36 @@ func (s stage) goTo(at time.Duration) {
 	})()`, s.start.Add(at).UnixMilli()))
 	s.settle(`!video.seeking && video.readyState >= 2 && !clock.textContent.includes("live") && Number(clock.dataset.time) >= ` +
 		fmt.Sprint(s.start.Add(at).UnixMilli()))
-	ask[bool](s.tab, `(() => { const video = document.querySelector("video"); if (!video.paused) document.getElementById("play").click();
-		return true })()`)
+	chromium.Ask[bool](s.Tab, `(() => {
+		if (!document.querySelector("video").paused) document.getElementById("play").click();
+		return true;
+	})()`)
 	s.settle(`video.paused && !video.seeking`)
 }
 
 // settle waits for a state of the page, and until what it shows is presented.
 func (s stage) settle(expression string) {
-	s.t.Helper()
-	testtools.Eventually(s.t, time.Minute, func() error {
-		if ask[bool](s.tab, `(() => { const video = document.querySelector("video"), clock = document.getElementById("clock"); return `+
-			expression+` })()`) {
+	s.T.Helper()
+	testtools.Eventually(s.T, time.Minute, func() error {
+		if chromium.Ask[bool](s.Tab, `(() => {
+			const video = document.querySelector("video"), clock = document.getElementById("clock");
+			return `+expression+` })()`) {
 			return nil
 		}
-		return fmt.Errorf("not %s: %s", expression, ask[string](s.tab, `document.getElementById("said").textContent + " " +
+		return fmt.Errorf("not %s: %s", expression, chromium.Ask[string](s.Tab,
+			`document.getElementById("said").textContent + " " +
 			document.getElementById("clock").dataset.time + " " + document.querySelector("video").currentTime`))
 	})
-	ask[bool](s.tab, `new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => done(true))), 500))`)
+	chromium.Ask[bool](s.Tab,
+		`new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => done(true))), 500))`)
 }
 
 // near checks that the picture is that of the time that the page says.
 func (s stage) near(what string) (picture int) {
-	s.t.Helper()
+	s.T.Helper()
 	picture, said := s.shown()
 	if picture < said-1 || picture > said+1 {
-		s.t.Errorf("%s: picture %d is shown, the time is that of %d", what, picture, said)
+		s.T.Errorf("%s: picture %d is shown, the time is that of %d", what, picture, said)
 	}
 	return picture
 }
@@ -122,23 +128,23 @@ func TestChromiumSeeksToAPicture(t *testing.T) {
 	s.goTo(2 * time.Second)
 	before := s.near("before")
 	for range 3 {
-		s.run(chromedp.KeyEvent("."))
+		s.Run(chromedp.KeyEvent("."))
 		s.settle("!video.seeking")
 	}
 	after := s.near("after three frames")
-	s.run(chromedp.KeyEvent(","))
+	s.Run(chromedp.KeyEvent(","))
 	s.settle("!video.seeking")
 	if back := s.near("and one back"); after != before+3 || back != before+2 {
 		t.Errorf("three frames on from picture %d is %d, and one back %d", before, after, back)
 	}
-	s.wantText("#line", "1. Recorded", "6. Gaps", "7. Clock corrected")
-	s.run(chromedp.WaitReady(chromedp.CSS(".lane.recorded i")))
+	s.WantText("#line", "1. Recorded", "6. Gaps", "7. Clock corrected")
+	s.Run(chromedp.WaitReady(chromedp.CSS(".lane.recorded i")))
 }
 
 func TestChromiumPlaysLive(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "view")
-	s.wantText("#clock", ", live")
+	s.WantText("#clock", ", live")
 	s.settle(`video.currentTime > 0.2 && video.getVideoPlaybackQuality().totalVideoFrames > 5`)
 	if picture, _ := s.shown(); picture < 100 {
 		t.Errorf("live begins with picture %d of %d", picture, len(s.pictures))
@@ -150,17 +156,17 @@ func TestChromiumGoesOnWhenTheHubAnswersAgain(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "view")
 	s.settle(`video.currentTime > 0`)
-	ask[bool](s.tab, `(() => {
+	chromium.Ask[bool](s.Tab, `(() => {
 		window.really = window.fetch;
 		window.fetch = () => Promise.reject(new TypeError("no network"));
 		return true;
 	})()`)
-	s.run(chromedp.Click(chromedp.CSS("#live")), chromedp.Click(chromedp.CSS("#earlier")))
-	s.wantText("#said", "The hub does not answer.")
-	s.wantText("#trouble", "The hub does not answer. This page tries again.")
-	ask[bool](s.tab, `(() => { window.fetch = window.really; return true })()`)
+	s.Run(chromedp.Click(chromedp.CSS("#live")), chromedp.Click(chromedp.CSS("#earlier")))
+	s.WantText("#said", "The hub does not answer.")
+	s.WantText("#trouble", "The hub does not answer. This page tries again.")
+	chromium.Ask[bool](s.Tab, `(() => { window.fetch = window.really; return true })()`)
 	s.settle(`video.currentTime > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 5`)
-	s.run(chromedp.WaitNotVisible(chromedp.CSS("#said")), chromedp.WaitNotVisible(chromedp.CSS("#trouble")))
+	s.Run(chromedp.WaitNotVisible(chromedp.CSS("#said")), chromedp.WaitNotVisible(chromedp.CSS("#trouble")))
 }
 
 // TestARangeIsExportedUploadedAndHeld marks a range as a person does.
@@ -168,27 +174,27 @@ func TestARangeIsExportedUploadedAndHeld(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "operate")
 	s.goTo(2 * time.Second)
-	s.run(chromedp.KeyEvent("i"))
+	s.Run(chromedp.KeyEvent("i"))
 	s.goTo(5 * time.Second)
-	s.run(chromedp.Click(chromedp.CSS("#mark-to")), chromedp.WaitVisible(chromedp.CSS("#export-mkv")))
+	s.Run(chromedp.Click(chromedp.CSS("#mark-to")), chromedp.WaitVisible(chromedp.CSS("#export-mkv")))
 	for format, kind := range map[string]string{"mkv": "video/x-matroska", "mp4": "video/mp4"} {
-		got := ask[string](s.tab, fmt.Sprintf(`fetch(document.getElementById("export-%s").href).then(a => a.blob().then(b =>
+		got := chromium.Ask[string](s.Tab, fmt.Sprintf(`fetch(document.getElementById("export-%s").href).then(a => a.blob().then(b =>
 			a.status + " " + a.headers.get("Content-Type") + (b.size > 50000 ? " large" : " small")))`, format))
 		if got != "200 "+kind+" large" {
 			t.Errorf("the export is answered %s", got)
 		}
 	}
-	s.run(chromedp.Click(chromedp.CSS("#share")), chromedp.WaitVisible(chromedp.CSS("#said a")))
-	at, err := url.Parse(ask[string](s.tab, `document.querySelector("#said a").href`))
+	s.Run(chromedp.Click(chromedp.CSS("#share")), chromedp.WaitVisible(chromedp.CSS("#said a")))
+	at, err := url.Parse(chromium.Ask[string](s.Tab, `document.querySelector("#said a").href`))
 	must(t, err)
 	resp, text := s.r.browser().do(http.MethodGet, at.RequestURI(), "")
 	if resp.StatusCode != http.StatusOK || len(text) < 50000 || !strings.Contains(text[:64], "ftyp") {
 		t.Errorf("the link is answered %s: %.64q", resp.Status, text)
 	}
-	s.run(chromedp.Click(chromedp.CSS("#upload")))
-	s.wantText("#said", "3 of 3 fragments are uploaded", "The range is in the cloud.")
-	s.run(chromedp.SendKeys(chromedp.CSS("#reason"), "theft, case 7\r"))
-	s.wantText("#said", "They are deleted by no rule until the hold is removed.")
+	s.Run(chromedp.Click(chromedp.CSS("#upload")))
+	s.WantText("#said", "3 of 3 fragments are uploaded", "The range is in the cloud.")
+	s.Run(chromedp.SendKeys(chromedp.CSS("#reason"), "theft, case 7\r"))
+	s.WantText("#said", "They are deleted by no rule until the hold is removed.")
 	if got, want := s.r.done(), "upload front-door\nhold front-door by web page, role operate, from 127.0.0.1"; got != want {
 		t.Errorf("the local API did %q, want %q", got, want)
 	}
@@ -198,9 +204,9 @@ func TestAViewerIsOfferedNoChange(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "view")
 	s.goTo(2 * time.Second)
-	s.run(chromedp.KeyEvent("i"))
+	s.Run(chromedp.KeyEvent("i"))
 	s.goTo(4 * time.Second)
-	s.run(chromedp.KeyEvent("o"), chromedp.WaitVisible(chromedp.CSS("#export-mp4")), chromedp.WaitNotVisible(chromedp.CSS("#upload")),
+	s.Run(chromedp.KeyEvent("o"), chromedp.WaitVisible(chromedp.CSS("#export-mp4")), chromedp.WaitNotVisible(chromedp.CSS("#upload")),
 		chromedp.WaitNotVisible(chromedp.CSS("#hold")))
-	s.wantText("#rights", "sign in with the role operate")
+	s.WantText("#rights", "sign in with the role operate")
 }

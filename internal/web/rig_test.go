@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -153,6 +154,7 @@ func (r *rig) agent() localapi.Agent {
 		},
 		Configured: func() []string { return []string{"front-door", "yard"} },
 		Reload:     func() (localapi.Reloaded, error) { r.note("reload"); return localapi.Reloaded{}, nil },
+		Check:      r.check,
 		WebLink: func(localapi.WebLinkRequest) (localapi.WebLink, error) {
 			r.note("link")
 			return localapi.WebLink{}, nil
@@ -247,7 +249,13 @@ func decode[T any](t *testing.T, text string) (value T) {
 	return value
 }
 
-func must(t *testing.T, err error) {
+func command(t *testing.T, name string, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	return string(out), err
+}
+
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -8,27 +8,28 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/chromium"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/filmed"
 )
 
 const pictureBytes = 320 * 240 * 4
 
 // pictureOf is the content of the canvas of a stream, as RGBA.
-func pictureOf(b tab, selector string) []byte {
-	b.t.Helper()
-	data, err := base64.StdEncoding.DecodeString(ask[string](b, fmt.Sprintf(`(() => {
+func pictureOf(b chromium.Tab, selector string) []byte {
+	b.T.Helper()
+	data, err := base64.StdEncoding.DecodeString(chromium.Ask[string](b, fmt.Sprintf(`(() => {
 		const canvas = document.querySelector(%q), {width, height} = canvas;
 		const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
 		let text = "";
 		for (const byte of data) text += String.fromCharCode(byte);
 		return btoa(text);
 	})()`, selector)))
-	must(b.t, err)
+	must(b.T, err)
 	return data
 }
 
 // frameOf is the picture of a media file at a time, as RGBA, decoded by ffmpeg.
-func frameOf(t *testing.T, path string, seconds float64) []byte {
+func frameOf(t testing.TB, path string, seconds float64) []byte {
 	t.Helper()
 	out := filmed.Run(t, "ffmpeg", "-v", "error", "-i", path, "-ss", fmt.Sprint(seconds), "-frames:v", "1", "-f", "rawvideo",
 		"-pix_fmt", "rgba", "-")
@@ -36,7 +37,7 @@ func frameOf(t *testing.T, path string, seconds float64) []byte {
 }
 
 // difference is how much two pictures differ, on average by byte.
-func difference(t *testing.T, a, b []byte) float64 {
+func difference(t testing.TB, a, b []byte) float64 {
 	t.Helper()
 	if len(a) != pictureBytes || len(b) != pictureBytes {
 		t.Fatalf("the pictures have %d and %d bytes, want %d", len(a), len(b), pictureBytes)
@@ -58,13 +59,13 @@ func TestTheWallShowsTheNewestPicture(t *testing.T) {
 	r := newRig(t).await()
 	start := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
 	film.Record(t, r.store, "front-door", start, 1)
-	b := newTab(t)
-	b.open(r, "view", "/", "#wall .card")
+	b := chromium.New(t)
+	r.open(b, "view", "/", "#wall .card")
 	const canvas = `li[data-stream="front-door"] canvas`
 	await := func(seconds float64) {
 		t.Helper()
 		testtools.Eventually(t, time.Minute, func() error {
-			label := ask[string](b, fmt.Sprintf(`document.querySelector(%q).getAttribute("aria-label")`, canvas))
+			label := chromium.Ask[string](b, fmt.Sprintf(`document.querySelector(%q).getAttribute("aria-label")`, canvas))
 			if !strings.HasPrefix(label, "Picture of front-door, recorded ") {
 				return fmt.Errorf("the label is %q", label)
 			}
@@ -87,5 +88,5 @@ func TestTheWallShowsTheNewestPicture(t *testing.T) {
 	}
 	short.Record(t, r.store, "front-door", start.Add(20*time.Second), 1)
 	await(2)
-	b.wantText(`li[data-stream="yard"] .taken`, "No picture yet")
+	b.WantText(`li[data-stream="yard"] .taken`, "No picture yet")
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs/mediabody"
 )
 
 // RequestError is an answer of KVS, or of a proxy before it, that is not 200, or that cannot be understood.
@@ -44,19 +45,11 @@ func (e *RequestError) Error() string {
 func (e *RequestError) Unwrap() error { return e.Err }
 
 // MediaError means that the media could not be read from the hub's disk while it was being sent.
-type MediaError struct{ Err error }
-
-// Error says so.
-func (e *MediaError) Error() string {
-	return "the recorded media cannot be read from the hub's disk: " + e.Err.Error()
-}
-
-// Unwrap returns the disk's error.
-func (e *MediaError) Unwrap() error { return e.Err }
+type MediaError = mediabody.MediaError
 
 var (
 	// ErrAborted is why a session ended that its owner gave up.
-	ErrAborted = errors.New("the PutMedia session was given up")
+	ErrAborted = mediabody.ErrAborted
 	// ErrEnded means that the service ended the answer although more media was to come.
 	ErrEnded = errors.New("the service ended the PutMedia session")
 

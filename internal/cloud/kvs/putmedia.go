@@ -76,9 +76,8 @@ func (c *Client) correction() time.Duration {
 func (c *Client) putMedia(ctx context.Context, in PutMediaInput, keys aws.Credentials, url string,
 	correction time.Duration) (*Session, error) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	b := newBody(in.Header, in.Pace)
-	b.most = in.WriteSize
-	req, err := http.NewRequestWithContext(lasting, http.MethodPost, strings.TrimSuffix(url, "/")+"/putMedia", b)
+	s := newSession(in, cancel)
+	req, err := http.NewRequestWithContext(lasting, http.MethodPost, strings.TrimSuffix(url, "/")+"/putMedia", s.body)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("the data endpoint of stream %s is not a URL: %w", in.Stream, err)
@@ -95,12 +94,11 @@ func (c *Client) putMedia(ctx context.Context, in PutMediaInput, keys aws.Creden
 		return nil, fmt.Errorf("PutMedia of stream %s cannot be signed: %w", in.Stream, err)
 	}
 
-	s := newSession(in.Stream, b, cancel)
 	s.config = c.config
 	if keys.CanExpire {
 		s.credentialsEnd = keys.Expires
 	}
-	s.transport = sessionTransport(c.transport, b.stop)
+	s.transport = sessionTransport(c.transport, s.body.Stop)
 	answer, err := s.open(ctx, req)
 	var refused *RequestError
 	switch {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs/mediabody"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -16,7 +17,7 @@ import (
 // one goroutine, its owner. The owner reads Acks until it is closed.
 type Session struct {
 	stream         string
-	body           *body
+	body           *mediabody.Body
 	cancel         context.CancelFunc
 	transport      *http.Transport
 	config         awsclient.Config
@@ -31,9 +32,15 @@ type Session struct {
 	err   error // valid once acks is closed
 }
 
-func newSession(stream string, b *body, cancel context.CancelFunc) *Session {
-	s := &Session{stream: stream, body: b, cancel: cancel, acks: make(chan Ack, 32), over: make(chan struct{})}
-	b.failed = s.end
+// HeadSize is the size in bytes of the Cluster head that is sent before a fragment's bytes from the file, see Session.Send.
+const HeadSize = mediabody.HeadSize
+
+// Media is what follows a fragment's head: a section of a file, or a selection of it.
+type Media = mediabody.Media
+
+func newSession(in PutMediaInput, cancel context.CancelFunc) *Session {
+	s := &Session{stream: in.Stream, cancel: cancel, acks: make(chan Ack, 32), over: make(chan struct{})}
+	s.body = mediabody.New(mediabody.Options{Header: in.Header, Pace: in.Pace, Most: in.WriteSize, Failed: s.end})
 	return s
 }
 
@@ -85,7 +92,7 @@ func (s *Session) refused(resp *http.Response) {
 
 // release waits until net/http has released the body.
 func (s *Session) release() {
-	<-s.body.closed
+	<-s.body.Closed()
 	s.transport.CloseIdleConnections()
 }
 
@@ -94,7 +101,7 @@ func (s *Session) receive(answer io.ReadCloser) {
 	defer close(s.acks)
 	err := supervise.Do("Reading acknowledgements", func() error { return s.read(newAckReader(answer)) })
 	select {
-	case <-s.body.finished:
+	case <-s.body.Finished():
 	default:
 		if errors.Is(err, io.EOF) {
 			err = ErrEnded
@@ -137,7 +144,7 @@ func (s *Session) end(cause error) {
 	s.mu.Unlock()
 	if first {
 		close(s.over)
-		s.body.stop()
+		s.body.Stop()
 		s.cancel()
 	}
 }
@@ -145,19 +152,14 @@ func (s *Session) end(cause error) {
 // Send hands over a fragment: head is sent in place of its first bytes in the file, rest is what
 // follows, and tail, which may be shared by many fragments and is only read, goes behind it. One at
 // a time: the next after Sent has received, or the session has ended. Until then rest is the session's.
-func (s *Session) Send(head [HeadSize]byte, rest Media, tail []byte) {
-	select {
-	case s.body.work <- fragment{head: head[:], rest: rest, left: rest.Size(), tail: tail}:
-	case <-s.body.stopped:
-	}
-}
+func (s *Session) Send(head [HeadSize]byte, rest Media, tail []byte) { s.body.Send(head, rest, tail) }
 
 // Sent receives when the fragment handed over last has been written to the connection. It never
 // does when the session ends before: then Acks is closed.
-func (s *Session) Sent() <-chan struct{} { return s.body.sent }
+func (s *Session) Sent() <-chan struct{} { return s.body.Sent() }
 
 // BytesSent is how many bytes the connection has taken.
-func (s *Session) BytesSent() int64 { return s.body.count.Load() }
+func (s *Session) BytesSent() int64 { return s.body.Bytes() }
 
 // Acks returns the acknowledgements. It is closed when the answer has ended and all that the session
 // held is released.
@@ -176,7 +178,7 @@ func (s *Session) CredentialsEnd() time.Time { return s.credentialsEnd }
 
 // CloseSend ends the body after what was handed over. The service then acknowledges what it has
 // not yet, and closes Acks.
-func (s *Session) CloseSend() { s.body.finish() }
+func (s *Session) CloseSend() { s.body.Finish() }
 
 // Abort ends the session at once. Acks still delivers what has come, and is closed soon.
 func (s *Session) Abort() { s.end(ErrAborted) }

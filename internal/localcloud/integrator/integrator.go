@@ -85,3 +85,19 @@ func (i *Integrator) Configure(ctx context.Context, stream string, c edgeconfig.
 	}
 	return nil
 }
+
+// Unconfigure is DeleteEdgeConfiguration: the hub then stops the stream and deletes its media.
+func (i *Integrator) Unconfigure(ctx context.Context, stream string) error {
+	if _, err := i.kvs.DeleteEdgeConfiguration(ctx, &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: &stream}); err != nil {
+		return fmt.Errorf("DeleteEdgeConfiguration: %w", err)
+	}
+	return nil
+}
+
+// Tag is TagStream.
+func (i *Integrator) Tag(ctx context.Context, stream string, tags map[string]string) error {
+	if _, err := i.kvs.TagStream(ctx, &kinesisvideo.TagStreamInput{StreamName: &stream, Tags: tags}); err != nil {
+		return fmt.Errorf("TagStream: %w", err)
+	}
+	return nil
+}

@@ -64,14 +64,14 @@ func (p *Progress) write(line string) error {
 func (p *Progress) writePending() error {
 	p.mu.Lock()
 	f, pending, torn := p.file, slices.Clone(p.lines.pending), p.lines.torn
-	ended := p.ended
+	ended, named := p.ended, p.lines.named
 	p.mu.Unlock()
 	if ended || len(pending) == 0 {
 		return nil // the segment is uploaded or deleted, or nothing is pending
 	}
 	if f == nil {
 		var err error
-		if f, err = p.files.OpenFile(p.path(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, layout.FileMode); err != nil {
+		if f, named, err = p.open(named); err != nil {
 			return err
 		}
 	}
@@ -83,11 +83,24 @@ func (p *Progress) writePending() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := &p.lines
-	p.file, n.torn = f, err != nil && !errors.Is(err, os.ErrClosed)
+	p.file, n.named, n.torn = f, named, err != nil && !errors.Is(err, os.ErrClosed)
 	if err == nil {
 		n.written, n.pending = append(n.written, pending...), slices.Delete(n.pending, 0, len(pending))
 	}
 	return err
+}
+
+// open opens the side file, and reports whether its name is durable: one whose name was is there, unless somebody removed it.
+func (p *Progress) open(wasNamed bool) (f atomicfile.File, named bool, err error) {
+	const appending = os.O_APPEND | os.O_WRONLY
+	if wasNamed {
+		f, err = p.files.OpenFile(p.path(), appending, layout.FileMode)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, true, err
+		}
+	}
+	f, err = p.files.OpenFile(p.path(), os.O_CREATE|appending, layout.FileMode)
+	return f, false, err
 }
 
 // Unsaved reports whether there are lines that are not durable.
@@ -126,6 +139,13 @@ func (p *Progress) Sync() error {
 	if err == nil && !named {
 		err = p.files.SyncDir(p.dir)
 	}
+	return p.synced(f, written, err)
+}
+
+// synced takes the result of a sync of that many lines. The file is open only until all are durable: a stream that is uploaded on request
+// has many segments of which a part is uploaded, for days.
+func (p *Progress) synced(f atomicfile.File, written int, err error) error {
+	n := &p.lines
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -136,7 +156,10 @@ func (p *Progress) Sync() error {
 		return err
 	}
 	n.named, n.written = true, slices.Delete(n.written, 0, written)
-	p.unsaved = len(n.written)+len(n.pending) > 0
+	if p.unsaved = len(n.written)+len(n.pending) > 0; !p.unsaved {
+		p.file = nil
+		_ = f.Close() // what it has is durable
+	}
 	return nil
 }
 

@@ -19,6 +19,8 @@ type Queue[W comparable] struct {
 	paced    signal.Signal // interval was changed
 	asked    signal.Signal // a writer requests a sync
 
+	longest atomic.Int64 // nanoseconds that a Run took since Longest was called
+
 	mu      sync.Mutex
 	writers map[W]bool // guarded by mu
 }
@@ -65,6 +67,8 @@ func (q *Queue[W]) Remove(w W) {
 // Run syncs the open segments in turn, so that they never wait for the disk at the same time. sync makes data of one durable that was
 // written longer ago than pause.
 func (q *Queue[W]) Run(ctx context.Context, sync func(w W, pause time.Duration) error) error {
+	began := time.Now()
+	defer func() { q.Took(time.Since(began)) }()
 	q.mu.Lock()
 	writers := slices.Collect(maps.Keys(q.writers))
 	q.mu.Unlock()
@@ -79,3 +83,16 @@ func (q *Queue[W]) Run(ctx context.Context, sync func(w W, pause time.Duration) 
 	}
 	return all
 }
+
+// Took notes how long it took to sync what was due.
+func (q *Queue[W]) Took(d time.Duration) {
+	for {
+		longest := q.longest.Load()
+		if int64(d) <= longest || q.longest.CompareAndSwap(longest, int64(d)) {
+			return
+		}
+	}
+}
+
+// Longest returns the longest time that was noted since it was last called.
+func (q *Queue[W]) Longest() time.Duration { return time.Duration(q.longest.Swap(0)) }

@@ -16,11 +16,12 @@ export class Refusal extends Error {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] sent as JSON
+ * @param {AbortSignal} [signal] ends it
  * @returns {Promise<Response>}
  */
-export async function send(method, path, body) {
+export async function send(method, path, body, signal) {
   /** @type {RequestInit} */
-  const request = { method, credentials: "same-origin", cache: "no-store" };
+  const request = { method, credentials: "same-origin", cache: "no-store", signal };
   if (body !== undefined) {
     request.body = JSON.stringify(body);
     request.headers = { "Content-Type": "application/json" };
@@ -45,6 +46,24 @@ export async function send(method, path, body) {
  */
 export async function get(path) {
   return (await send("GET", path)).json();
+}
+
+/**
+ * The lines of JSON of an answer, as they come.
+ * @param {Response} answer
+ */
+export async function* lines(answer) {
+  let rest = "";
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+  const decoder = new TextDecoder();
+  for (;;) {
+    const { done, value } = await reader.read();
+    rest += decoder.decode(value, { stream: !done });
+    const list = rest.split("\n");
+    rest = done ? "" : list.pop() ?? "";
+    for (const text of list) if (text.trim()) yield JSON.parse(text);
+    if (done) return;
+  }
 }
 
 /** What does not work now, with its sentence. @type {Map<() => Promise<void>, string>} */

@@ -1,5 +1,5 @@
 // The page of a stream: live, the time line, and what is done with a range.
-import { every, get, refresh, send } from "./api.js";
+import { every, get, lines, refresh, send } from "./api.js";
 import { at, fill, h } from "./dom.js";
 import { bytes, span, textOf, when } from "./format.js";
 import { lanesOf } from "./lanes.js";
@@ -206,24 +206,6 @@ at("hold").addEventListener("submit", (event) => {
     await refresh(readLine);
   });
 });
-
-/**
- * The lines of JSON of an answer, as they come.
- * @param {Response} answer
- */
-async function* lines(answer) {
-  let rest = "";
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
-  const decoder = new TextDecoder();
-  for (;;) {
-    const { done, value } = await reader.read();
-    rest += decoder.decode(value, { stream: !done });
-    const list = rest.split("\n");
-    rest = done ? "" : list.pop() ?? "";
-    for (const text of list) if (text.trim()) yield JSON.parse(text);
-    if (done) return;
-  }
-}
 
 every(10, async () => {
   /** @type {import("./types.js").Status} */

@@ -1,5 +1,6 @@
-// The page of the settings, which only shows them.
+// The page of the settings, which shows them and checks the hub.
 import { every, get } from "./api.js";
+import { offerCheck } from "./check.js";
 import { at, fill, h, table } from "./dom.js";
 import { begin } from "./shell.js";
 
@@ -27,7 +28,7 @@ function show() {
     origins[s.origin ?? ""] ?? "", effects[s.effect ?? ""] ?? "", plain(s.meaning ?? "")])));
 }
 
-await begin();
+offerCheck(await begin());
 at("filter").addEventListener("input", show);
 every(60, async () => {
   settings = await get("/v1/settings");

@@ -17,6 +17,7 @@
  *   disk: {directory: string, freeBytes: number, totalBytes: number, forecast: Forecast}, uploadCap?: UploadCap,
  *   agent?: Condition[], streams: Stream[], orphans?: Orphan[]}} Status
  * @typedef {{name: string, value: string, origin?: string, effect?: string, meaning?: string}} Setting
+ * @typedef {{check?: string, stream?: string, ok: boolean, text?: string, waiting?: string, finished?: boolean, error?: string}} CheckProgress
  * @typedef {{stream: string, from: string, to: string, mediaSeconds: number, bytes: number, fragments: number, calls: number,
  *   waitingBytes: number, storageTier?: string, retentionHours?: number}} Usage
  */

@@ -1,20 +1,13 @@
-package localapi
+package usage
 
 import (
 	"testing"
 	"time"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // TestTheUsageIsOfWholeDays, whatever times are asked for, and of today until now: half a day would be divided by a whole one.
 func TestTheUsageIsOfWholeDays(t *testing.T) {
 	t.Parallel()
-	store, err := segment.Open(segment.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
 	at := func(text string) time.Time {
 		parsed, err := time.Parse("2006-01-02T15:04", text)
 		if text != "" && err != nil {
@@ -30,18 +23,15 @@ func TestTheUsageIsOfWholeDays(t *testing.T) {
 		{"2026-11-27T00:00", "2027-11-28T08:00", "2026-11-27T00:00", "2026-11-28T09:30"},
 		{"", "2026-11-22T00:00", "2026-11-15T00:00", "2026-11-22T00:00"},
 	} {
-		s := newServer(Options{Store: store})
-		s.now = func() time.Time { return at("2026-11-28T09:30") }
-		from, to, err := s.wholeDays(at(row.from), at(row.to))
+		from, to, err := Days(at(row.from), at(row.to), at("2026-11-28T09:30"))
 		if err != nil || !from.Equal(at(row.wantFrom)) || !to.Equal(at(row.wantTo)) {
 			t.Errorf("%s to %s is %v to %v, %v; want %s to %s", row.from, row.to, from, to, err, row.wantFrom, row.wantTo)
 		}
 	}
-	s := newServer(Options{Store: store})
 	for _, row := range [][2]time.Time{
 		{at("2026-11-22T00:00"), at("2026-11-21T00:00")}, {time.Unix(0, 0), time.Time{}}, {at("2999-01-01T00:00"), {}},
 	} {
-		if from, to, err := s.wholeDays(row[0], row[1]); err == nil {
+		if from, to, err := Days(row[0], row[1], at("2026-11-28T09:30")); err == nil {
 			t.Errorf("%v is %v to %v", row, from, to)
 		}
 	}

@@ -1,6 +1,9 @@
-package kvs
+// Package mediabody is the body of a PutMedia request: the stream's header, then one fragment after the other as they are
+// handed over, copied from a file. It knows neither HTTP nor what is in the fragments.
+package mediabody
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -13,21 +16,43 @@ import (
 // one buffer of a session.
 const maxWrite = 128 << 10
 
-// HeadSize is the size in bytes of the Cluster head that is sent before a fragment's bytes from the file, see Session.Send.
+// HeadSize is the size in bytes of the Cluster head that is sent before a fragment's bytes from the file, see Body.Send.
 const HeadSize = 22
 
-// body is the request body of a session. net/http reads it in a goroutine of its own, and waits
+// ErrAborted is why a body ended that its owner gave up.
+var ErrAborted = errors.New("the PutMedia session was given up")
+
+// MediaError means that the media could not be read from the hub's disk while it was being sent.
+type MediaError struct{ Err error }
+
+// Error says so.
+func (e *MediaError) Error() string {
+	return "the recorded media cannot be read from the hub's disk: " + e.Err.Error()
+}
+
+// Unwrap returns the disk's error.
+func (e *MediaError) Unwrap() error { return e.Err }
+
+// Options of a Body.
+type Options struct {
+	Header []byte                        // what the body begins with
+	Pace   func(bytes int) time.Duration // how long bytes must wait before they are sent; nil: they need not
+	Most   func() int                    // how many bytes are sent at once; nil: as many as there are
+	Failed func(error)                   // is called when the media cannot be read
+}
+
+// Body is the request body of a session. net/http reads it in a goroutine of its own, and waits
 // for that goroutine before it reports a broken connection: so a body must end with its session.
-type body struct {
-	header []byte                        // what the body begins with
-	pace   func(bytes int) time.Duration // see PutMediaInput.Pace
-	most   func() int                    // see PutMediaInput.WriteSize; nil = as much as there is
-	work   chan fragment                 // the next fragment; capacity 1
-	sent   chan struct{}                 // a fragment is written; capacity 1
-	finish func()                        // ends the body in good order
-	stop   func()                        // ends it at once
-	failed func(error)                   // called when the media cannot be read
-	count  atomic.Int64                  // bytes that the connection took
+type Body struct {
+	header []byte
+	pace   func(bytes int) time.Duration
+	most   func() int
+	failed func(error)
+	work   chan fragment // the next fragment; capacity 1
+	sent   chan struct{} // a fragment is written; capacity 1
+	finish func()
+	stop   func()
+	count  atomic.Int64
 
 	finished chan struct{}
 	stopped  chan struct{}
@@ -53,9 +78,10 @@ type fragment struct {
 	tail []byte
 }
 
-func newBody(header []byte, pace func(int) time.Duration) *body {
-	b := &body{
-		header: header, pace: pace, work: make(chan fragment, 1), sent: make(chan struct{}, 1),
+// New returns a body that has nothing to send yet but its header.
+func New(o Options) *Body {
+	b := &Body{
+		header: o.Header, pace: o.Pace, most: o.Most, failed: o.Failed, work: make(chan fragment, 1), sent: make(chan struct{}, 1),
 		finished: make(chan struct{}), stopped: make(chan struct{}), closed: make(chan struct{}),
 	}
 	b.finish = sync.OnceFunc(func() { close(b.finished) })
@@ -64,15 +90,43 @@ func newBody(header []byte, pace func(int) time.Duration) *body {
 	return b
 }
 
+// Send hands over a fragment: head is sent in place of its first bytes in the file, rest is what
+// follows, and tail, which may be shared by many fragments and is only read, goes behind it. One at
+// a time: the next after Sent has received, or the body was stopped. Until then rest is the body's.
+func (b *Body) Send(head [HeadSize]byte, rest Media, tail []byte) {
+	select {
+	case b.work <- fragment{head: head[:], rest: rest, left: rest.Size(), tail: tail}:
+	case <-b.stopped:
+	}
+}
+
+// Sent receives when the fragment handed over last has been written to the connection. It never does when the body is stopped before.
+func (b *Body) Sent() <-chan struct{} { return b.sent }
+
+// Bytes is how many bytes the connection has taken.
+func (b *Body) Bytes() int64 { return b.count.Load() }
+
+// Finish ends the body after what was handed over.
+func (b *Body) Finish() { b.finish() }
+
+// Finished is closed by Finish.
+func (b *Body) Finished() <-chan struct{} { return b.finished }
+
+// Stop ends the body at once.
+func (b *Body) Stop() { b.stop() }
+
+// Closed is closed when net/http has released the body.
+func (b *Body) Closed() <-chan struct{} { return b.closed }
+
 // Close implements io.Closer for net/http: it is the last thing that net/http does with the body.
-func (b *body) Close() error {
+func (b *Body) Close() error {
 	b.stop()
 	b.released()
 	return nil
 }
 
 // WriteTo implements io.WriterTo, so that net/http's own buffer of 32 kB is passed by.
-func (b *body) WriteTo(w io.Writer) (int64, error) {
+func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	b.buffer = make([]byte, maxWrite)
 	total := int64(0)
 	for {
@@ -97,7 +151,7 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 
 // Read returns the next bytes and blocks until there are some. Being called again means that the previous
 // ones are written. A panic ends the session, as in net/http's goroutine it would end the process.
-func (b *body) Read(p []byte) (n int, err error) {
+func (b *Body) Read(p []byte) (n int, err error) {
 	panicked := true
 	err = supervise.Do("An upload", func() (err error) {
 		n, err = b.read(p)
@@ -111,7 +165,7 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (b *body) read(p []byte) (int, error) {
+func (b *Body) read(p []byte) (int, error) {
 	if b.most != nil {
 		p = p[:max(1, min(len(p), b.most()))]
 	}
@@ -167,7 +221,7 @@ func (b *body) read(p []byte) (int, error) {
 func (f *fragment) done() bool { return len(f.head) == 0 && f.left == 0 && len(f.tail) == 0 }
 
 // paced holds the bytes back until the pace allows them.
-func (b *body) paced(n int) (int, error) {
+func (b *Body) paced(n int) (int, error) {
 	if b.pace == nil {
 		return n, nil
 	}
