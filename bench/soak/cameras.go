@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
@@ -126,29 +128,33 @@ func (s *soak) configuration(c *camera) edgeconfig.EdgeConfig {
 }
 
 // configureAll makes all streams, and configures each; when it is called again, all upload without pause.
-func (s *soak) configureAll(ctx context.Context) (err error) {
-	const cloudRetention = 24 // hours
+func (s *soak) configureAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range s.cameras {
-		if c.secret == "" {
-			if c.secret, err = s.cloud.PutSecret(c.stream, fmt.Sprintf(`{"MediaURI":%q}`, c.URL())); err != nil {
-				return err
+		group.Go(func() error {
+			if err := s.prepare(ctx, c); err != nil {
+				return fmt.Errorf("%s: %w", c.stream, err)
 			}
-			if _, err := s.cloud.CreateStream(c.stream, cloudRetention); err != nil {
-				return err
-			}
-			if c.tags != nil {
-				if err := s.user.Tag(ctx, c.stream, c.tags); err != nil {
-					return err
-				}
-			}
-		} else {
-			c.upload = always
-		}
-		if err := s.configure(ctx, c.stream, s.configuration(c)); err != nil {
-			return fmt.Errorf("%s: %w", c.stream, err)
-		}
+			return s.configure(ctx, c.stream, s.configuration(c))
+		})
 	}
-	return nil
+	return group.Wait()
+}
+
+// prepare makes the stream of a camera and its secret, or, where it has them, has it upload without pause.
+func (s *soak) prepare(ctx context.Context, c *camera) (err error) {
+	const cloudRetention = 24 // hours
+	if c.secret != "" {
+		c.upload = always
+		return nil
+	}
+	if c.secret, err = s.cloud.PutSecret(c.stream, fmt.Sprintf(`{"MediaURI":%q}`, c.URL())); err != nil {
+		return err
+	}
+	if _, err := s.cloud.CreateStream(c.stream, cloudRetention); err != nil || c.tags == nil {
+		return err
+	}
+	return s.user.Tag(ctx, c.stream, c.tags)
 }
 
 // configure sends a configuration, once the hub has acknowledged the previous one.
