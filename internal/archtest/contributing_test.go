@@ -11,7 +11,7 @@ import (
 )
 
 // recipes are those of CONTRIBUTING.md.
-var recipes = []string{"A camera quirk", "An AWS error", "A setting", "A command", "A metric", "A condition"}
+var recipes = []string{"A camera quirk", "An AWS error", "A setting", "A command", "A metric", "A field of status", "A condition"}
 
 var (
 	recipePath = regexp.MustCompile("`((?:internal|cmd|docs|deploy|bench|changelog|examples|\\.ci)/[^` ]*|[A-Z]+\\.md)`")

@@ -57,19 +57,20 @@ func scrape(t *testing.T, o PrometheusOptions) string {
 	return string(text)
 }
 
+// someReading has something of all that the kernel may say.
+var someReading = pressure.Reading{
+	Processor: &pressure.Stalls{Some: pressure.Stall{Total: 1500 * time.Millisecond}, Full: pressure.Stall{Total: time.Second}},
+	Throttled: true, Zones: []pressure.Zone{{Name: "cpu", Celsius: 51.5}, {Name: "cpu", Celsius: 52}},
+	Storage: []pressure.Storage{{Device: "mmcblk0", UsedPercent: 110, PreEOL: "urgent"}},
+}
+
 func TestPrometheusReadsEverything(t *testing.T) {
 	t.Parallel()
 	o := promOptions()
 	o.SiteWise = func() (SiteWise, bool) {
 		return SiteWise{Waiting: 3, Refused: 2, TooOld: 1, Since: time.Unix(1_800_000_000, 0), Written: time.Unix(1_800_000_060, 0)}, true
 	}
-	waited := &pressure.Stalls{Some: pressure.Stall{Total: 1500 * time.Millisecond}, Full: pressure.Stall{Total: time.Second}}
-	o.Pressure = func() pressure.Reading {
-		return pressure.Reading{
-			Processor: waited, Throttled: true, Zones: []pressure.Zone{{Name: "cpu", Celsius: 51.5}, {Name: "cpu", Celsius: 52}},
-			Storage: []pressure.Storage{{Device: "mmcblk0", UsedPercent: 110, PreEOL: "urgent"}},
-		}
-	}
+	o.Pressure = func() pressure.Reading { return someReading }
 	text := scrape(t, o)
 	for _, want := range []string{
 		`kvs_edge_pressure_waiting_seconds_total{resource="cpu",tasks="some"} 1.5`,
@@ -139,7 +140,9 @@ func TestTheDashboardAsksForMetricsThatExist(t *testing.T) {
 	if err := json.Unmarshal(data, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	text, used := scrape(t, promOptions()), 0
+	o := promOptions()
+	o.Pressure = func() pressure.Reading { return someReading }
+	text, used := scrape(t, o), 0
 	name := regexp.MustCompile(`(kvs_edge|go|process)_[a-z_]+`)
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
