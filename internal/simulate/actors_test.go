@@ -51,9 +51,9 @@ func (w *world) cast() (list []func(context.Context)) {
 		if a.name == "clock" && !d.oneIn("clock steps", 3) || a.name != "clock" && d.oneIn("without "+a.name, 4) {
 			continue
 		}
-		dice := w.choices.of(a.name, w.begin)
+		dice, most := w.choices.of(a.name, w.begin), max(4*a.least, min(a.most, w.length/2)) // short lives are eventful too
 		list = append(list, func(ctx context.Context) {
-			for await(ctx, dice.spread("pause", a.least, a.most)) {
+			for await(ctx, dice.spread("pause", a.least, most)) {
 				a.act(ctx, dice)
 			}
 		})
@@ -238,7 +238,7 @@ func (w *world) clockSteps(ctx context.Context, d *dice) {
 	w.trusted.Store(d.oneIn("trusted", 2))
 	w.clock.step(by)
 	if d.oneIn("zone", 3) {
-		w.setZone(d)
+		w.zone.Store(anyZone(d))
 		w.reachedState("time zone changed")
 	}
 	await(ctx, d.spread("lasts", 10*time.Second, 4*time.Hour))

@@ -11,6 +11,7 @@ var rare = []string{
 	"configuration storm",
 	"connections cut",
 	"connections reset by the cloud",
+	"daylight-saving time changed",
 	"deleted for its age",
 	"deleted for the disk",
 	"deleted with its stream",

@@ -72,6 +72,9 @@ func TestALifeInASeed(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	seeds, most := seedsOf(t, "1"), mostOf(t, 3*time.Hour)
+	if os.Getenv(envSeeds) != "" {
+		most = mostOf(t, month)
+	}
 	path := os.Getenv(envTrace)
 	for _, seed := range seeds {
 		c := choicesOf(t, seed, path)
@@ -160,13 +163,14 @@ type proofSize struct {
 // they came to. A run that is to reach all of them fails when one was not.
 func TestLivesInSeeds(t *testing.T) {
 	size := testtools.Proof(t, "simulate", testtools.Sizes[proofSize]{
-		Short: proofSize{"1-6", 3 * time.Hour, false}, Middle: proofSize{"1-120", 30 * time.Hour, true}, Long: proofSize{"1-2000", month, true},
+		Short: proofSize{"1-4", 2 * time.Hour, false}, Middle: proofSize{"1-60", 12 * time.Hour, true}, Long: proofSize{"1-2000", month, true},
 	})
 	if os.Getenv(envSeeds) != "" {
 		size.Most, size.All = month, false
 	}
 	seeds := seedsOf(t, size.Seeds)
-	outcomes := lives(t, seeds, mostOf(t, size.Most))
+	most := mostOf(t, size.Most)
+	outcomes := lives(t, seeds, most)
 	reached := make(map[string]int)
 	hours, units, failed := 0.0, 0, 0
 	for _, o := range outcomes {
@@ -177,7 +181,7 @@ func TestLivesInSeeds(t *testing.T) {
 		}
 		if len(o.Wrong) > 0 {
 			failed++
-			t.Errorf("seed %d (make simulate SEED=%d TRACE=%s):\n%s", o.Seed, o.Seed, o.Trace, strings.Join(o.Wrong, "\n"))
+			t.Errorf("seed %d (make simulate SEED=%d MOST=%s TRACE=%s):\n%s", o.Seed, o.Seed, most, o.Trace, strings.Join(o.Wrong, "\n"))
 		}
 	}
 	if len(outcomes) < len(seeds) {
@@ -241,7 +245,7 @@ func livesOf(ctx context.Context, program string, seeds []uint64, most time.Dura
 		names[i] = strconv.FormatUint(seed, 10)
 	}
 	run := exec.CommandContext(ctx, program, "-test.run=^TestALifeInASeed$", "-test.timeout="+hangs.String())
-	run.Env = append(os.Environ(), envSeeds+"="+strings.Join(names, ","), envMost+"="+most.String())
+	run.Env = append(os.Environ(), envSeeds+"="+strings.Join(names, ","), envMost+"="+most.String(), envTrace+"=")
 	said, _ := run.CombinedOutput() // what is wrong is in the outcomes
 	for line := range strings.Lines(string(said)) {
 		var o outcome

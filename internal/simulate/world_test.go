@@ -93,8 +93,14 @@ func (w *world) busy() bool {
 func newWorld(c *choices, dir string, most time.Duration) (w *world, err error) {
 	<-time.After(27 * 365 * 24 * time.Hour) // to a time that a clock which was set shows
 	d := c.of("world", time.Now())
-	// Somewhere in a year, so that there are changes of daylight-saving time.
+	// Somewhere in a year, and often just before a change of daylight-saving time.
 	<-time.After(d.between("day of the year", 0, 365*24*time.Hour))
+	zone := anyZone(d)
+	if d.oneIn("before a change of daylight-saving time", 3) {
+		if change, found := nextChange(time.Now(), zone); found {
+			<-time.After(time.Until(change) - d.spread("before that", time.Minute, 20*time.Hour))
+		}
+	}
 	w = &world{choices: c, dir: dir, random: rand.New(rand.NewPCG(c.seed, 1)), begin: time.Now(), clock: new(clock),
 		cameras: make(map[string]*camera), modes: make(map[string]settings.UploadMode), reached: make(map[string]int),
 		checked: make(map[segment.Key]checked), running: make(chan struct{}, 1)}
@@ -105,7 +111,7 @@ func newWorld(c *choices, dir string, most time.Duration) (w *world, err error) 
 	w.settings.SegmentDuration = d.spread("segments", time.Minute, 16*time.Minute)
 	w.settings.FlushInterval = []time.Duration{2 * time.Second, 2 * time.Second, 10 * time.Second}[d.pick("flush interval", 3)]
 	w.trusted.Store(true)
-	w.setZone(d)
+	w.zone.Store(zone)
 	if w.disk, err = newDisk(dir, rand.New(rand.NewPCG(c.seed, 2)), w.account); err != nil {
 		return nil, err
 	}
@@ -133,14 +139,32 @@ func newWorld(c *choices, dir string, most time.Duration) (w *world, err error) 
 	return w, nil
 }
 
+// offsetNow is how far the hub's zone is from UTC, in seconds.
+func (w *world) offsetNow() int {
+	_, offset := time.Now().In(w.zone.Load()).Zone()
+	return offset
+}
+
 var zones = []string{"UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns"}
 
-func (w *world) setZone(d *dice) {
+func anyZone(d *dice) *time.Location {
 	zone, err := time.LoadLocation(zones[d.pick("zone", len(zones))])
 	if err != nil {
-		zone = time.UTC
+		return time.UTC
 	}
-	w.zone.Store(zone)
+	return zone
+}
+
+// nextChange is when clocks are next put forward or back, more than a day from now.
+func nextChange(from time.Time, zone *time.Location) (at time.Time, found bool) {
+	for day := 2; day < 400; day++ {
+		at = from.Add(time.Duration(day) * 24 * time.Hour).Truncate(time.Hour)
+		_, before := at.In(zone).Zone()
+		if _, after := at.Add(24 * time.Hour).In(zone).Zone(); before != after {
+			return at.Add(12 * time.Hour), true
+		}
+	}
+	return at, false
 }
 
 // start boots the hub, as often as systemd does.
@@ -344,6 +368,9 @@ func (w *world) live() []string {
 	end()
 	w.boundMemory()
 	w.lived = time.Since(w.begin)
+	if _, before := w.begin.In(w.zone.Load()).Zone(); before != w.offsetNow() {
+		w.reachedState("daylight-saving time changed")
+	}
 	w.end("stop")
 	if err := w.cloud.close(); err != nil {
 		w.broken("the cloud: %v", err)
