@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/tls"
+	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -12,14 +15,38 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// starter makes the processes of a subject that records urls into dir.
-type starter func(o options, dir string, urls []string) ([]*exec.Cmd, error)
+// subject is something that is measured.
+type subject struct {
+	start func(o options, dir string, urls []string) ([]*exec.Cmd, error) // makes the processes that record urls into dir
+	ours  bool                                                            // its files are the agent's
+	tls   bool                                                            // it records the cameras of rtsps://
+}
 
-var subjects = map[string]starter{
-	"agent": func(o options, dir string, urls []string) ([]*exec.Cmd, error) {
-		return []*exec.Cmd{exec.Command(o.agent, append([]string{"record", "--dir", dir}, urls...)...)}, nil
-	},
-	"ffmpeg": func(_ options, dir string, urls []string) ([]*exec.Cmd, error) {
+// agent is a binary of ours with these flags.
+func agent(binary func(options) string, flags func(options) []string) subject {
+	return subject{ours: true, start: func(o options, dir string, urls []string) ([]*exec.Cmd, error) {
+		arguments := append([]string{"record", "--dir", dir}, flags(o)...)
+		return []*exec.Cmd{exec.Command(binary(o), append(arguments, urls...)...)}, nil
+	}}
+}
+
+func ours(o options) string { return o.agent }
+
+func flags(list ...string) func(options) []string { return func(options) []string { return list } }
+
+// rtsps is the agent over TLS.
+func rtsps() subject {
+	s := agent(ours, func(o options) []string { return []string{"--rtsps-ca-cert", o.certificate()} })
+	s.tls = true
+	return s
+}
+
+var subjects = map[string]subject{
+	"agent":  agent(ours, flags()),
+	"beside": agent(func(o options) string { return o.beside }, flags()),
+	"udp":    agent(ours, flags("--rtsp-transport", "udp")),
+	"rtsps":  rtsps(),
+	"ffmpeg": {start: func(_ options, dir string, urls []string) ([]*exec.Cmd, error) {
 		var commands []*exec.Cmd
 		for i, url := range urls {
 			commands = append(commands, exec.Command("ffmpeg", "-v", "error", "-nostdin", "-rtsp_transport", "tcp", "-i", url,
@@ -27,8 +54,8 @@ var subjects = map[string]starter{
 				filepath.Join(dir, fmt.Sprintf("%d-%%d.mkv", i))))
 		}
 		return commands, nil
-	},
-	"gstreamer": func(_ options, dir string, urls []string) ([]*exec.Cmd, error) {
+	}},
+	"gstreamer": {start: func(_ options, dir string, urls []string) ([]*exec.Cmd, error) {
 		arguments := []string{"-q", "-e"}
 		for i, url := range urls {
 			arguments = append(arguments, "rtspsrc", "location="+url, "protocols=tcp", "!", "rtph264depay", "!", "h264parse", "!",
@@ -36,17 +63,20 @@ var subjects = map[string]starter{
 				"location="+filepath.Join(dir, fmt.Sprintf("%d-%%d.mkv", i)))
 		}
 		return []*exec.Cmd{exec.Command("gst-launch-1.0", arguments...)}, nil
-	},
-	"floor": func(_ options, dir string, urls []string) ([]*exec.Cmd, error) {
+	}},
+	"floor": {start: func(_ options, dir string, urls []string) ([]*exec.Cmd, error) {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
 		return []*exec.Cmd{exec.Command(self, append([]string{"floor", dir}, urls...)...)}, nil
-	},
+	}},
 }
 
-// serve is the camera server: it prints one URL a line and serves until it is killed.
+// certificate is where the certificate of the cameras of rtsps:// is kept.
+func (o options) certificate() string { return filepath.Join(o.dir, "cameras.pem") }
+
+// serve is the camera server: it prints one URL a line and serves until it is killed. With a path for its certificate it is one of rtsps://.
 func serve(arguments []string) {
 	n, err := strconv.Atoi(arguments[0])
 	if err != nil {
@@ -56,8 +86,14 @@ func serve(arguments []string) {
 	if err != nil {
 		panic(err)
 	}
+	o := fakecam.Options{Bitrate: bitrate}
+	if len(arguments) > 2 {
+		if o.TLS, err = certificate(arguments[2]); err != nil {
+			panic(err)
+		}
+	}
 	for range n {
-		camera, err := fakecam.Start(fakecam.Options{Bitrate: bitrate})
+		camera, err := fakecam.Start(o)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "recording:", err)
 			os.Exit(1)
@@ -67,4 +103,12 @@ func serve(arguments []string) {
 	wait := make(chan os.Signal, 1)
 	signal.Notify(wait, syscall.SIGINT, syscall.SIGTERM)
 	<-wait
+}
+
+// certificate returns one for 127.0.0.1, and writes it to path.
+func certificate(path string) (*tls.Certificate, error) {
+	s := httptest.NewTLSServer(nil) // it has one
+	defer s.Close()
+	own := s.TLS.Certificates[0]
+	return &own, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}), 0o644)
 }
