@@ -46,14 +46,6 @@ type options struct {
 	rounds   int
 	dir      string
 	out      string
-
-	serveTLS bool // the cameras are those of rtsps://
-}
-
-// withTLS are those options for the cameras of rtsps://.
-func (o options) withTLS() options {
-	o.serveTLS = true
-	return o
 }
 
 func main() {
@@ -75,7 +67,7 @@ func main() {
 	flag.DurationVar(&o.measure, "measure", time.Minute, "how long each subject is measured")
 	flag.DurationVar(&o.warmUp, "warm-up", 10*time.Second, "how long each subject runs before")
 	flag.DurationVar(&o.trace, "trace", 10*time.Second, "how long calls of sync are counted afterwards; 0 leaves it out")
-	flag.StringVar(&o.subjects, "subjects", "agent,ffmpeg,gstreamer,floor,udp,rtsps", "what is measured, in this order; also: beside")
+	flag.StringVar(&o.subjects, "subjects", "agent,ffmpeg,gstreamer,floor,udp,rtsps,srtp", "what is measured, in this order; also: beside")
 	flag.IntVar(&o.rounds, "rounds", 1, "how often all of them are measured; the figures are their sums")
 	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")
 	flag.StringVar(&o.out, "out", "", "append the figures as JSON lines to this file")
@@ -93,29 +85,27 @@ func run(o options) error {
 	}
 	defer remove()
 	o.dir = dir
-	urls, stop, err := startServer(o)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	overTLS, stop, err := startServer(o.withTLS())
-	if err != nil {
-		return err
-	}
-	defer stop()
 	names := strings.Split(o.subjects, ",")
+	urls := make(map[kind][]string)
+	for _, name := range names {
+		s, ok := subjects[name]
+		if !ok {
+			return fmt.Errorf("there is no subject %q", name)
+		}
+		if urls[s.from] == nil {
+			list, stop, err := startServer(o, s.from)
+			if err != nil {
+				return err
+			}
+			defer stop()
+			urls[s.from] = list
+		}
+	}
 	results := make([]figures, len(names))
 	for round := range o.rounds {
 		for i, name := range names {
-			s, ok := subjects[name]
-			if !ok {
-				return fmt.Errorf("there is no subject %q", name)
-			}
-			from := urls
-			if s.tls {
-				from = overTLS
-			}
-			f, err := measure(o, name, s, from)
+			s := subjects[name]
+			f, err := measure(o, name, s, urls[s.from])
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
@@ -143,15 +133,15 @@ func (f figures) and(next figures) figures {
 	return f
 }
 
-// startServer runs the cameras in a process of their own.
-func startServer(o options) (urls []string, stop func(), err error) {
+// startServer runs cameras in a process of their own.
+func startServer(o options, of kind) (urls []string, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
 	}
 	cmd := exec.Command(self, "serve", fmt.Sprint(o.cameras), fmt.Sprint(o.bitrate))
-	if o.serveTLS {
-		cmd.Args = append(cmd.Args, o.certificate())
+	if of != plain {
+		cmd.Args = append(cmd.Args, string(of), o.certificate(of))
 	}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -13,13 +13,14 @@ import (
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 // subject is something that is measured.
 type subject struct {
 	start func(o options, dir string, urls []string) ([]*exec.Cmd, error) // makes the processes that record urls into dir
 	ours  bool                                                            // its files are the agent's
-	tls   bool                                                            // it records the cameras of rtsps://
+	from  kind                                                            // of cameras
 }
 
 // agent is a binary of ours with these flags.
@@ -34,10 +35,20 @@ func ours(o options) string { return o.agent }
 
 func flags(list ...string) func(options) []string { return func(options) []string { return list } }
 
-// rtsps is the agent over TLS.
-func rtsps() subject {
-	s := agent(ours, func(o options) []string { return []string{"--rtsps-ca-cert", o.certificate()} })
-	s.tls = true
+// kind is a kind of cameras, as the server's process is told.
+type kind string
+
+// The kinds. Over TLS a camera sends plain RTP, as most do, or encrypts it once more (SRTP).
+const (
+	plain   kind = ""
+	overTLS kind = "tls"
+	srtp    kind = "srtp"
+)
+
+// secure is the agent with such cameras.
+func secure(from kind) subject {
+	s := agent(ours, func(o options) []string { return []string{"--rtsps-ca-cert", o.certificate(from)} })
+	s.from = from
 	return s
 }
 
@@ -45,7 +56,8 @@ var subjects = map[string]subject{
 	"agent":  agent(ours, flags()),
 	"beside": agent(func(o options) string { return o.beside }, flags()),
 	"udp":    agent(ours, flags("--rtsp-transport", "udp")),
-	"rtsps":  rtsps(),
+	"rtsps":  secure(overTLS),
+	"srtp":   secure(srtp),
 	"ffmpeg": {start: func(_ options, dir string, urls []string) ([]*exec.Cmd, error) {
 		var commands []*exec.Cmd
 		for i, url := range urls {
@@ -73,10 +85,11 @@ var subjects = map[string]subject{
 	}},
 }
 
-// certificate is where the certificate of the cameras of rtsps:// is kept.
-func (o options) certificate() string { return filepath.Join(o.dir, "cameras.pem") }
+// certificate is where the certificate of secure cameras is kept.
+func (o options) certificate(of kind) string { return filepath.Join(o.dir, string(of)+".pem") }
 
-// serve is the camera server: it prints one URL a line and serves until it is killed. With a path for its certificate it is one of rtsps://.
+// serve is the camera server: it prints one URL a line and serves until it is killed. Its arguments are the number of cameras, their
+// bit rate, and for secure ones their kind and a path for their certificate.
 func serve(arguments []string) {
 	n, err := strconv.Atoi(arguments[0])
 	if err != nil {
@@ -87,9 +100,14 @@ func serve(arguments []string) {
 		panic(err)
 	}
 	o := fakecam.Options{Bitrate: bitrate}
-	if len(arguments) > 2 {
-		if o.TLS, err = certificate(arguments[2]); err != nil {
+	if len(arguments) > 3 {
+		if o.TLS, err = certificate(arguments[3]); err != nil {
 			panic(err)
+		}
+		if kind(arguments[2]) == overTLS { // the other server encrypts RTP too
+			if o.Like, err = script.Parse("plain", []byte("A camera without oddities.\nfps: 25\n")); err != nil {
+				panic(err)
+			}
 		}
 	}
 	for range n {
