@@ -19,11 +19,11 @@ import (
 // subject is something that is measured.
 type subject struct {
 	start func(o options, dir string, urls []string) ([]*exec.Cmd, error) // makes the processes that record urls into dir
-	ours  bool                                                            // its files are the agent's
+	ours  bool                                                            // its files are those of the agent
 	from  kind                                                            // of cameras
 }
 
-// agent is a binary of ours with these flags.
+// agent is a binary of the agent with these flags.
 func agent(binary func(options) string, flags func(options) []string) subject {
 	return subject{ours: true, start: func(o options, dir string, urls []string) ([]*exec.Cmd, error) {
 		arguments := append([]string{"record", "--dir", dir}, flags(o)...)
@@ -35,7 +35,7 @@ func ours(o options) string { return o.agent }
 
 func flags(list ...string) func(options) []string { return func(options) []string { return list } }
 
-// kind is a kind of cameras, as the server's process is told.
+// kind is a kind of cameras, an argument of the server process.
 type kind string
 
 // The kinds. Over TLS a camera sends plain RTP, as most do, or encrypts it once more (SRTP).
