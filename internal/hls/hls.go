@@ -56,6 +56,14 @@ type Span struct {
 // Live reports whether it is what is recorded now.
 func (s Span) Live() bool { return s.From.IsZero() && s.To.IsZero() }
 
+// has reports whether media reaches into the span: the first GOP, which ends at end, and the last one, which begins at last.
+func (s Span) has(first, last, end time.Time) bool {
+	return (s.To.IsZero() || first.Before(s.To) && last.Before(s.To)) && (s.From.IsZero() || end.After(s.From))
+}
+
+// errElsewhere is the answer to a request of media outside of the span that may be played.
+var errElsewhere = &Refusal{Text: "that media was recorded at another time than may be played"}
+
 // Refusal is the answer to a request that cannot be followed.
 type Refusal struct {
 	// Missing says that there is no such media, or no longer. Otherwise the request is wrong.

@@ -366,7 +366,7 @@ func TestWhatWasDeletedIsAnsweredWithASentence(t *testing.T) {
 	playlist := s.want(hls.NameMedia + span(0, time.Minute))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	held, err := s.player.Part(ctx, "door", keys[0].ID(), 0, time.Second)
+	held, err := s.player.Part(ctx, hls.Span{Stream: "door"}, keys[0].ID(), 0, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,9 +65,9 @@ func (m *Resource) Close() error {
 }
 
 // Init returns what precedes the media of a recording: the description of its tracks. With tracks it is the one that a playlist means,
-// also where that recording was deleted, as long as a later one has the same.
-func (p *Player) Init(ctx context.Context, stream string, id layout.ID, tracks string) (*Resource, error) {
-	key := streams.KeyOf(stream, id)
+// also where that recording was deleted, as long as a later one has the same. Where the span has times, the recording has to reach into it.
+func (p *Player) Init(ctx context.Context, s Span, id layout.ID, tracks string) (*Resource, error) {
+	key := streams.KeyOf(s.Stream, id)
 	list := p.store.SegmentsFrom(key, time.Time{}, time.Time{}, 1)
 	if tracks == "" && (len(list) == 0 || list[0].Key != key) {
 		return nil, gone(segment.ErrNotFound)
@@ -77,6 +77,9 @@ func (p *Player) Init(ctx context.Context, stream string, id layout.ID, tracks s
 		if err != nil {
 			return nil, gone(err)
 		}
+		if !s.has(info.RecordedFrom, info.RecordedFrom, info.RecordedTo.Add(frameLength)) {
+			return nil, errElsewhere
+		}
 		if tracks == "" || strconv.FormatUint(uint64(x.sum), 16) == tracks {
 			return &Resource{Size: int64(len(x.init)), head: x.init, Recorded: p.recordedAt(info, 0)}, nil
 		}
@@ -85,12 +88,13 @@ func (p *Player) Init(ctx context.Context, stream string, id layout.ID, tracks s
 }
 
 // Part returns the media of a recording from the keyframe at start, since its first frame, up to that at end; with UntilEnd to its end.
-func (p *Player) Part(ctx context.Context, stream string, id layout.ID, start, end time.Duration) (*Resource, error) {
-	info, err := p.find(streams.KeyOf(stream, id))
+// Where the span has times, each GOP has to reach into it.
+func (p *Player) Part(ctx context.Context, s Span, id layout.ID, start, end time.Duration) (*Resource, error) {
+	info, err := p.find(streams.KeyOf(s.Stream, id))
 	if err != nil {
 		return nil, err
 	}
-	return p.read(ctx, info, start, end, &reading{})
+	return p.read(ctx, info, start, end, &reading{within: s})
 }
 
 // Keyframe returns the newest keyframe of a stream that was recorded at a time or before, by default the newest of all, as a movie of one
@@ -137,7 +141,8 @@ func (p *Player) recordedBefore(ctx context.Context, stream string, at time.Time
 
 // reading gathers the frames of a media segment.
 type reading struct {
-	one bool // only the first keyframe
+	one    bool // only the first keyframe
+	within Span // that each GOP has to reach into
 
 	start, end time.Duration
 	audio      uint8 // the number of its track
@@ -169,6 +174,9 @@ func (p *Player) read(ctx context.Context, info segment.Info, start, end time.Du
 	err = from.clusters(r, info, x.points[x.before(start)].Cluster)
 	if err == nil && (len(from.video) == 0 || !from.ended && !x.finished) {
 		err = missing("the recording has no complete media there: load the playlist again")
+	}
+	if err == nil && !from.isWithin(func(at time.Duration) time.Time { return p.recordedAt(info, at) }) {
+		err = errElsewhere
 	}
 	if err == nil {
 		m.Recorded = p.recordedAt(info, from.video[0].Time)
@@ -210,6 +218,25 @@ func (g *reading) clusters(r *segment.Reader, info segment.Info, at int64) error
 		at = f.Offset + f.Size
 	}
 	return nil
+}
+
+// isWithin reports whether each GOP that was gathered reaches into the span that was asked for.
+func (g *reading) isWithin(recorded func(time.Duration) time.Time) bool {
+	first, end := g.video[0].Time, g.video[len(g.video)-1].Time+frameLength // of the first GOP
+	if g.next > 0 {
+		end = g.next
+	}
+	last := first // keyframe
+	for _, p := range g.video[1:] {
+		if !p.Keyframe {
+			continue
+		}
+		if last == first {
+			end = p.Time
+		}
+		last = p.Time
+	}
+	return g.within.has(recorded(first), recorded(last), recorded(end))
 }
 
 // errTooLarge is the answer to a request of more than a camera sends between two keyframes.

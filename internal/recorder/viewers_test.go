@@ -74,7 +74,7 @@ func (v *viewer) part(ctx context.Context, line string) error {
 		}
 		return time.Duration(ms) * time.Millisecond
 	}
-	m, err := v.player.Part(ctx, "door", id, at(hls.ParamStart, 0), at(hls.ParamEnd, hls.UntilEnd))
+	m, err := v.player.Part(ctx, hls.Span{Stream: "door"}, id, at(hls.ParamStart, 0), at(hls.ParamEnd, hls.UntilEnd))
 	if err != nil {
 		return err
 	}

@@ -187,11 +187,15 @@ func TestARangeIsExportedUploadedAndHeld(t *testing.T) {
 		}
 	}
 	s.Run(chromedp.Click(chromedp.CSS("#share")), chromedp.WaitVisible(chromedp.CSS("#said a")))
-	at, err := url.Parse(chromium.Ask[string](s.Tab, `document.querySelector("#said a").href`))
+	at, err := url.Parse(chromium.Ask[string](s.Tab, `document.querySelector("#said a[data-format=mp4]").href`))
 	must(t, err)
 	resp, text := s.r.browser().do(http.MethodGet, at.RequestURI(), "")
 	if resp.StatusCode != http.StatusOK || len(text) < 50000 || !strings.Contains(text[:64], "ftyp") {
 		t.Errorf("the link is answered %s: %.64q", resp.Status, text)
+	}
+	if got := filmed.Run(t, "ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "default=nw=1:nk=1",
+		chromium.Ask[string](s.Tab, `document.querySelector("#said a[data-format=hls]").href`)); !strings.HasPrefix(got, "4.0") {
+		t.Errorf("the link to play has %s s", got)
 	}
 	s.Run(chromedp.Click(chromedp.CSS("#upload")))
 	s.WantText("#said", "3 of 3 fragments are uploaded", "The range is in the cloud.")

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -37,7 +36,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /session", s.postSession)
 	mux.HandleFunc("DELETE /session", s.deleteSession)
 	mux.HandleFunc("POST /link", s.postLink)
-	mux.HandleFunc("GET /link/{token}/{path...}", s.getLinked)
+	mux.HandleFunc("GET "+linkPath+"{token}/{path...}", s.getLinked)
 	mux.HandleFunc("/v1/", s.api)
 	mux.HandleFunc("GET /metrics", s.api)
 	return s.protected(mux)
@@ -155,58 +154,6 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) {
 	}
 	s.setCookie(w, "")
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// linkRequest is the body of POST /link: of which media a link is to be.
-type linkRequest struct {
-	Stream string    `json:"stream"`
-	From   time.Time `json:"from"`
-	To     time.Time `json:"to"`
-	Format string    `json:"format"`
-}
-
-// linkAnswer is a link, as a path of this hub.
-type linkAnswer struct {
-	Path    string    `json:"path"`
-	Expires time.Time `json:"expires"`
-}
-
-// mediaPath is the route of the local API to which links lead.
-const mediaPath = "v1/media"
-
-func (s *Server) postLink(w http.ResponseWriter, r *http.Request) {
-	var in linkRequest
-	if _, ok := s.role(r); !ok {
-		refuseUnknown(w)
-		return
-	}
-	if !readJSON(w, r, &in) {
-		return
-	}
-	token, expires, err := s.links.Make(in.Stream, in.From, in.To)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "parameter", err.Error())
-		return
-	}
-	values := url.Values{"stream": {in.Stream}, "from": {in.From.UTC().Format(time.RFC3339Nano)}, "to": {in.To.UTC().Format(time.RFC3339Nano)}}
-	if in.Format != "" {
-		values.Set("format", in.Format)
-	}
-	writeJSON(w, linkAnswer{"/link/" + token + "/" + mediaPath + "?" + values.Encode(), expires})
-}
-
-// getLinked serves a link: the media that its token is for, to anybody who has it.
-func (s *Server) getLinked(w http.ResponseWriter, r *http.Request) {
-	grant, ok := s.links.Read(r.PathValue("token"))
-	values := r.URL.Query()
-	from, fromErr := time.Parse(time.RFC3339Nano, values.Get("from"))
-	to, toErr := time.Parse(time.RFC3339Nano, values.Get("to"))
-	if !ok || fromErr != nil || toErr != nil || r.PathValue("path") != mediaPath || len(values["stream"]) != 1 ||
-		len(values["from"]) != 1 || len(values["to"]) != 1 || !grant.Covers(values.Get("stream"), from, to) {
-		refuse(w, http.StatusForbidden, "link", "the link is not valid, or older than an hour: make another one in the hub's pages")
-		return
-	}
-	s.forward(w, r, "/"+mediaPath, localapi.Read, "a link of the web pages")
 }
 
 // api serves the local API to those who are signed in, each with the right of its role.

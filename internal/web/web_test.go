@@ -284,7 +284,7 @@ func TestLinksToMediaAreForOneRange(t *testing.T) {
 		`{"stream": "front-door", "from": "2026-11-21T04:20:00Z", "to": "2026-11-21T04:30:00Z", "format": "mp4"}`))
 	stranger.want(http.StatusOK, http.MethodGet, answer.Path, "", "Sec-Fetch-Site", "-", "Origin", "-")
 	if got == nil || got.URL.Path != "/v1/media" || got.URL.RawQuery !=
-		"format=mp4&from=2026-11-21T04%3A20%3A00Z&stream=front-door&to=2026-11-21T04%3A30%3A00Z" {
+		"format=mp4&from=1795234800000&stream=front-door&to=1795235400000" {
 		t.Fatalf("the local API is asked for %v", got.URL)
 	}
 	at, err := url.Parse(answer.Path)
@@ -295,7 +295,7 @@ func TestLinksToMediaAreForOneRange(t *testing.T) {
 		return at.Path + "?" + values.Encode()
 	}
 	for what, path := range map[string]string{
-		"another stream": with("stream", "yard"), "earlier": with("from", "2026-11-21T04:19:59Z"), "later": with("to", "2026-11-21T04:30:01Z"),
+		"another stream": with("stream", "yard"), "earlier": with("from", "1795234799999"), "later": with("to", "1795235400001"),
 		"unbounded": at.Path + "?stream=front-door", "two streams": answer.Path + "&stream=yard",
 		"another route": strings.Replace(answer.Path, "v1/media", "v1/status", 1),
 		"above":         strings.Replace(answer.Path, "v1/media", "x/..%2fv1%2fmedia", 1), "another token": "/link/x/v1/media?" + at.RawQuery,

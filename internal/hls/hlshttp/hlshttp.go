@@ -58,6 +58,8 @@ var (
 	paramTracks  = Param{hls.ParamTracks, "Which tracks a playlist means: also those of a later segment will do.", false}
 	paramStart   = Param{hls.ParamStart, "Milliseconds from the start of the segment to a keyframe. Default: 0.", false}
 	paramEnd     = Param{hls.ParamEnd, "The same of the keyframe that follows. Default: the end of the segment.", false}
+	paramAfter   = Param{hls.ParamFrom, "Only what was recorded after that time, as far as whole GOPs allow. Default: all.", false}
+	paramBefore  = Param{hls.ParamTo, "Only what was recorded before that time, as far as whole GOPs allow. Default: all.", false}
 	paramAt      = Param{ParamAt, "A time, as `from`. Default: now.", false}
 )
 
@@ -70,9 +72,9 @@ func Routes() []Route {
 		list(hls.NameMaster, "The address for a player of HLS: [a stream as it is recorded, or a time range](playing.md).", (*hls.Player).Master),
 		list(hls.NameMedia, "The media of that, as a list of media segments of whole GOPs.", (*hls.Player).Media),
 		{hls.NameInit, hls.TypeMedia, "What precedes the media of a segment: the description of its tracks.",
-			[]Param{paramStream, paramSegment, paramTracks}, resource(initOf)},
+			[]Param{paramStream, paramSegment, paramTracks, paramAfter, paramBefore}, resource(initOf)},
 		{hls.NamePart, hls.TypeMedia, "The media of a segment from a keyframe to another one, as fragmented MP4.",
-			[]Param{paramStream, paramSegment, paramStart, paramEnd}, resource(partOf)},
+			[]Param{paramStream, paramSegment, paramStart, paramEnd, paramAfter, paramBefore}, resource(partOf)},
 		{hls.NameFrame, hls.TypeMedia, "The newest keyframe, or the last one up to a time, as a movie of one frame.",
 			[]Param{paramStream, paramAt}, resource(keyframeOf)},
 	}
@@ -103,7 +105,7 @@ func playlist(of func(*hls.Player, context.Context, hls.Span) (hls.Playlist, err
 }
 
 func initOf(ctx context.Context, p *hls.Player, q Request) (*hls.Resource, error) {
-	return p.Init(ctx, q.Stream, q.Segment, q.Values.Get(hls.ParamTracks))
+	return p.Init(ctx, hls.Span{Stream: q.Stream, From: q.From, To: q.To}, q.Segment, q.Values.Get(hls.ParamTracks))
 }
 
 func partOf(ctx context.Context, p *hls.Player, q Request) (*hls.Resource, error) {
@@ -120,7 +122,7 @@ func partOf(ctx context.Context, p *hls.Player, q Request) (*hls.Resource, error
 			return nil, &hls.Refusal{Text: "end is not after start"}
 		}
 	}
-	return p.Part(ctx, q.Stream, q.Segment, start, end)
+	return p.Part(ctx, hls.Span{Stream: q.Stream, From: q.From, To: q.To}, q.Segment, start, end)
 }
 
 func keyframeOf(ctx context.Context, p *hls.Player, q Request) (*hls.Resource, error) {

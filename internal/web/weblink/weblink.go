@@ -19,6 +19,9 @@ const (
 	MaxRange = 24 * time.Hour
 )
 
+// precision is that of times in addresses of media: those of a grant have no other.
+const precision = time.Millisecond
+
 // maxToken is far more than a token has.
 const maxToken = 2048
 
@@ -50,6 +53,7 @@ func New(now func() time.Time) *Maker {
 
 // Make returns a token for a range of a stream. An error is a sentence for a person.
 func (m *Maker) Make(stream string, from, to time.Time) (token string, expires time.Time, err error) {
+	from, to = from.Truncate(precision), to.Truncate(precision)
 	switch {
 	case stream == "":
 		return "", expires, errors.New("the stream of the link is missing")

@@ -13,6 +13,7 @@ const zoom = /** @type {HTMLSelectElement} */ (at("zoom"));
 const speed = /** @type {HTMLSelectElement} */ (at("speed"));
 const player = new Player(video, stream, tell);
 const settled = 300; // ms without a movement before the time line is read
+const longestPlaylist = 6 * 3600 * 1000; // ms
 let frame = 1 / 25; // s of a frame
 
 /** @type {{from?: number, to?: number}} */
@@ -199,10 +200,16 @@ at("export-zip").addEventListener("click", (event) => {
   attempt(exportEvidence);
 });
 at("share").addEventListener("click", () => attempt(async () => {
-  const link = await (await send("POST", "/link", { ...marked(), format: "mp4" })).json();
+  const { from, to } = range;
+  /** @type {[string, string][]} */
+  const kinds = [["mp4", "as a file"]];
+  if ((to ?? 0) - (from ?? 0) <= longestPlaylist) kinds.unshift(["hls", "to play, in VLC or Safari"]);
+  const links = await Promise.all(kinds.map(async ([format, text]) => {
+    const { path } = await (await send("POST", "/link", { ...marked(), format })).json();
+    return h("li", {}, `${text}: `, h("a", { href: path, rel: "noreferrer", "data-format": format }, new URL(path, location.href).href));
+  }));
   const said = at("said");
-  fill(said, `For an hour, for players and people without a password, this range alone: `,
-    h("a", { href: link.path, rel: "noreferrer" }, new URL(link.path, location.href).href));
+  fill(said, "For an hour, for players and people without a password, this range alone:", h("ul", { class: "mono" }, ...links));
   said.hidden = false;
 }));
 at("upload").addEventListener("click", () => attempt(async () => {
