@@ -166,8 +166,9 @@ func (a *Agent) served() localapi.Agent {
 		Audit:        a.audits.ForPeer,
 		Check:        a.o.Check,
 		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
-		Evidence:     a.evidence,
-		TriggerEvent: a.events.ForPeer, Events: a.events.List,
+		Evidence:      a.evidence,
+		EvidenceReady: func(stream string) error { return a.signing().Ready(stream) },
+		TriggerEvent:  a.events.ForPeer, Events: a.events.List,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel
@@ -178,17 +179,22 @@ func (a *Agent) served() localapi.Agent {
 	return served
 }
 
-// evidence makes evidence for a peer, signed with the key whose files the settings name now: rotation needs no restart.
-func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
+// signing is who makes evidence: with the key whose files the settings name now, so that rotation needs no restart.
+func (a *Agent) signing() collect.Hub {
 	s := a.settings()
 	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing,
 		Number: a.audits.Numbers()}
 	if s.AccountID != "" {
 		h.ARN = edgeconfig.HubARN(s.Region, s.AccountID, s.IoT.ThingName)
 	}
-	made, err := collect.Make(ctx, a.store, h, span.Stream, span.From, span.To)
+	return h
+}
+
+// evidence makes evidence for a peer.
+func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
+	made, err := collect.Make(ctx, a.store, a.signing(), span.Stream, span.From, span.To)
 	return localapi.Evidence{From: made.From, To: made.To, Manifest: made.Manifest, Signature: made.Signature,
-		Certificate: made.Certificate}, err
+		Certificate: made.Certificate, Sums: made.Sums}, err
 }
 
 // connect builds everything that will speak to the cloud.

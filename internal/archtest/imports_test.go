@@ -47,7 +47,7 @@ var layers = [][]string{
 	{"internal/segment/holding"},
 	{"internal/segment"},
 	{"internal/hls/...", "internal/overview", "internal/segment/export", "internal/usage"},
-	{"internal/evidence/..."},
+	{"internal/evidence/...", "internal/localapi/query"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs/...", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch", "internal/cloud/connector",
 		"internal/cloud/sitewise"},

@@ -1,7 +1,6 @@
 package localapi
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -273,9 +273,10 @@ func TestTheFileOfASegment(t *testing.T) {
 func TestWhatIsAskedWrong(t *testing.T) {
 	t.Parallel()
 	s := door(t, 0)
+	sign, _ := signing(t, s)
 	a := serveOptions(t, Options{Store: s, Agent: Agent{
 		Configured: func() []string { return []string{"new"} },
-		Evidence:   func(context.Context, Span) (Evidence, error) { return Evidence{}, nil },
+		Evidence:   sign,
 		Events:     func(string, time.Time, time.Time, int) []Event { return []Event{} },
 	}})
 	const segmentName = "20261121T042048.123Z"
@@ -344,7 +345,7 @@ func TestWhatIsAskedWrong(t *testing.T) {
 				}
 			}
 		}
-		if slices.ContainsFunc(route.Params, func(p Param) bool { return p.Name == "from" }) {
+		if slices.ContainsFunc(route.Params, func(p query.Param) bool { return p.Name == "from" }) {
 			status, body := a.get(route.Path + "?stream=door&from=2000&to=1000")
 			if status != 400 || !strings.Contains(body, "from is not before to") {
 				t.Errorf("%s: %d %s", route.Path, status, body)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,9 +23,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
@@ -44,6 +49,9 @@ type rig struct {
 	registry *health.Registry
 	stop     func() // waits for the end
 	store    *segment.Store
+	device   *x509.Certificate // with which it signs evidence
+
+	cannotSign atomic.Bool
 
 	mu    sync.Mutex
 	at    time.Time
@@ -69,7 +77,7 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 		f(&o)
 	}
 	api, err := localapi.NewServer(localapi.Options{Socket: filepath.Join(dir, "agent.sock"), Store: store, Log: zap.NewNop(),
-		Component: o.Component, Agent: r.agent()})
+		Component: o.Component, Agent: r.signing()})
 	must(t, err)
 	o.API = api.Serve
 	r.Server, err = New(o)
@@ -161,6 +169,33 @@ func (r *rig) agent() localapi.Agent {
 		},
 		SetWebPassword: func(context.Context, localapi.WebPassword) error { r.note("password"); return nil },
 	}
+}
+
+// signing is the agent with a certificate of its own, with which it signs evidence.
+func (r *rig) signing() localapi.Agent {
+	r.t.Helper()
+	agent := r.agent()
+	cert, key := testtools.DeviceFiles(r.t, r.t.TempDir(), "hub")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	must(r.t, err)
+	r.device = pair.Leaf
+	agent.EvidenceReady = func(stream string) error {
+		if r.cannotSign.Load() {
+			return health.UserFault(export.Code, nil, "Evidence of stream %s cannot be signed: there is no key.", stream)
+		}
+		return nil
+	}
+	agent.Evidence = func(ctx context.Context, span localapi.Span) (out localapi.Evidence, err error) {
+		if err := agent.EvidenceReady(span.Stream); err != nil {
+			return out, err
+		}
+		hub := collect.Hub{Thing: "shop-7", Version: "1", Clock: hubclock.New(hubclock.Options{}),
+			Certificate: func() (*tls.Certificate, error) { return &pair, nil }}
+		made, err := collect.Make(ctx, r.store, hub, span.Stream, span.From, span.To)
+		return localapi.Evidence{From: made.From, To: made.To, Manifest: made.Manifest, Signature: made.Signature,
+			Certificate: made.Certificate, Sums: made.Sums}, err
+	}
+	return agent
 }
 
 // setPasswords sets that of both roles.
