@@ -194,9 +194,13 @@ func (s *browserSite) goTo(at time.Time) pageFrame {
 	s.Run(chromedp.Click(chromedp.CSS("#go button")))
 	s.Await(fmt.Sprintf(`(() => {
 		const video = document.getElementById("video"), clock = document.getElementById("clock");
-		return !video.seeking && video.readyState >= 2 && Math.abs(Number(clock.dataset.time) - %d) < 60000 && !clock.textContent.includes("live");
+		return !video.seeking && video.readyState >= 2 && !clock.textContent.includes("live") &&
+			Math.abs(Number(clock.dataset.time) - %d) < 60000;
 	})()`, at.UnixMilli()))
-	chromium.Ask[bool](s.Tab, `(() => { const v = document.getElementById("video"); if (!v.paused) document.getElementById("play").click(); return true })()`)
+	chromium.Ask[bool](s.Tab, `(() => {
+		if (!document.getElementById("video").paused) document.getElementById("play").click();
+		return true;
+	})()`)
 	return s.settle("going to "+at.Format(time.RFC3339), "true")
 }
 

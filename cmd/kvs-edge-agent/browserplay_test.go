@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,8 @@ const fps = 25
 func TestChromiumShowsACameraLiveAndBackInTime(t *testing.T) {
 	t.Parallel()
 	s := newBrowserSite(t, 8*fps, "AWS_KVS_EDGE_FRAGMENT_DURATION=10s", "AWS_KVS_EDGE_SEGMENT_DURATION=1m")
-	complaints := new(chromium.Complaints)
+	// What is played back ends with "not found", until more is recorded.
+	complaints := &chromium.Complaints{Excused: func(url string) bool { return strings.Contains(url, "/v1/hls/") }}
 	complaints.Watch(s.Tab)
 	s.signIn("view")
 	s.wallMoves()
@@ -94,8 +96,9 @@ func (s *browserSite) seeksToFrames() {
 		at = at.Truncate(time.Second) // as "Go to" has it
 		got := s.goTo(at)
 		s.wantFrame("at "+at.Format(time.TimeOnly), got)
-		if off := got.Time - float64(at.UnixMilli()); off < -1 {
-			s.t.Errorf("at %s it shows what is %.0f ms before", at.Format(time.TimeOnly), -off)
+		if off := got.Time - float64(at.UnixMilli()); off < -1000/fps-2 || off > 10_000 { // it may have played on for a while
+
+			s.t.Errorf("at %s it shows what is %.0f ms later", at.Format(time.TimeOnly), off)
 		}
 	}
 }
@@ -104,7 +107,7 @@ func (s *browserSite) seeksToFrames() {
 func (s *browserSite) stepsByFrames() {
 	s.t.Helper()
 	list := s.stored()
-	before := *s.goTo(time.UnixMilli(list[len(list)/2].at)).Stamp
+	before, began := *s.goTo(time.UnixMilli(list[len(list)/2].at)).Stamp, time.Now()
 	for i := range 30 {
 		s.Run(chromedp.KeyEvent("."))
 		s.stepped(fmt.Sprint(i+1, " frames on"), before+int64(i)+1)
@@ -115,6 +118,7 @@ func (s *browserSite) stepsByFrames() {
 	}
 	s.Run(chromedp.Click(chromedp.CSS("#frame-on")))
 	s.stepped("the button", before+21)
+	s.t.Logf("41 single frames took %.1f s", time.Since(began).Seconds())
 	s.wantFrame("after single frames", s.settle("after single frames", "true"))
 }
 
@@ -147,7 +151,8 @@ func (s *browserSite) hasSpeedsAndKeys() {
 	s.goTo(first.Add(4 * time.Second))
 	for key, by := range map[string]float64{"ArrowRight": 5000, "ArrowLeft": -5000} {
 		before := s.settle("before "+key, "true")
-		chromium.Ask[bool](s.Tab, fmt.Sprintf(`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true, cancelable: true}))`, key))
+		chromium.Ask[bool](s.Tab, fmt.Sprintf(`document.body.dispatchEvent(
+			new KeyboardEvent("keydown", {key: %q, bubbles: true, cancelable: true}))`, key))
 		got := s.settle(key, fmt.Sprintf(`Math.abs(Number(clock.dataset.time) - %f) < 100`, before.Time+by))
 		s.wantFrame(key, got)
 	}
@@ -158,7 +163,10 @@ func (s *browserSite) lineIsMoved() {
 	s.t.Helper()
 	type box struct{ X, Y, W, H float64 }
 	s.Run(chromedp.ScrollIntoView(chromedp.CSS("#line-box")))
-	b := chromium.Ask[box](s.Tab, `(() => { const r = document.getElementById("line-box").getBoundingClientRect(); return {X: r.x, Y: r.y, W: r.width, H: r.height} })()`)
+	b := chromium.Ask[box](s.Tab, `(() => {
+		const r = document.getElementById("line-box").getBoundingClientRect();
+		return {X: r.x, Y: r.y, W: r.width, H: r.height};
+	})()`)
 	span := `Number(document.getElementById("line-box").getAttribute("aria-valuemin"))`
 	length := `Number(document.getElementById("line-box").getAttribute("aria-valuemax")) - ` + span
 	middle := b.Y + b.H/2

@@ -15,8 +15,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/chromium"
 )
 
-// TestChromiumExportsUploadsAndHoldsARange is what a technician does with what was found: a file of it, a copy in the cloud, and a hold. The
-// files are compared with the store by ffmpeg, and the rest by the local cloud and the program.
+// TestChromiumExportsUploadsAndHoldsARange is what a technician does with what was found: a file of it, a copy in the cloud, and a hold.
+// The files are compared with the store by ffmpeg, and the rest by the local cloud and the program.
 func TestChromiumExportsUploadsAndHoldsARange(t *testing.T) {
 	t.Parallel()
 	s := newBrowserSite(t, 12*fps)
@@ -67,7 +67,8 @@ func (s *browserSite) wantFrames(what, path string, from, to pageFrame) {
 	// The range is whole fragments, so it has both ends, and little more.
 	list := s.stored()
 	at := func(n int) float64 { return float64(list[n].at) }
-	if last := first + len(got) - 1; at(first) > from.Time+2 || at(last) < to.Time-1000/fps-2 || at(first) < from.Time-3000 || at(last) > to.Time+3000 {
+	last, little := first+len(got)-1, 3000.0
+	if at(first) > from.Time+2 || at(last) < to.Time-1000/fps-2 || at(first) < from.Time-little || at(last) > to.Time+little {
 		s.t.Errorf("%s: it has what was recorded from %.0f to %.0f, marked was %.0f to %.0f", what, at(first), at(last), from.Time, to.Time)
 	}
 }

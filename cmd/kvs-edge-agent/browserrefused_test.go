@@ -106,14 +106,16 @@ func (s *browserSite) refusesStrangers() {
 		status             int
 		header             map[string]string
 	}{
-		{"the hub's own page", http.MethodPost, "/v1/reload", 200, map[string]string{"Origin": own, "Sec-Fetch-Site": "same-origin"}},
+		{"the hub's own page, of an agent whose settings are no file", http.MethodPost, "/v1/reload", 400,
+			map[string]string{"Origin": own, "Sec-Fetch-Site": "same-origin"}},
 		{"another origin", http.MethodPost, "/v1/reload", 403, map[string]string{"Origin": "https://evil.example"}},
 		{"another site", http.MethodPost, "/v1/reload", 403, map[string]string{"Origin": own, "Sec-Fetch-Site": "cross-site"}},
 		{"nobody", http.MethodPost, "/v1/reload", 403, nil},
 		{"another name", http.MethodGet, "/v1/status", 421, map[string]string{"Host": "evil.example"}},
 		{"another name for a change", http.MethodPost, "/v1/reload", 421,
 			map[string]string{"Host": "evil.example", "Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}},
-		{"an image of another site", http.MethodGet, "/v1/status", 403, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}},
+		{"an image of another site", http.MethodGet, "/v1/status", 403,
+			map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}},
 	} {
 		req, err := http.NewRequestWithContext(s.t.Context(), c.method, own+c.path, nil)
 		if err != nil {
@@ -150,7 +152,8 @@ func (s *browserSite) wantHeaders(what string, header http.Header) {
 		}
 	}
 	policy := header.Get("Content-Security-Policy")
-	for _, part := range []string{"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+	for _, part := range []string{"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'",
+		"form-action 'self'"} {
 		if !strings.Contains(policy, part) {
 			s.t.Errorf("%s: the policy %q has no %s", what, policy, part)
 		}
@@ -165,7 +168,7 @@ func (s *browserSite) slowsGuesses() {
 	s.t.Helper()
 	s.Run(chromedp.Click(chromedp.CSS("#sign-out")), chromedp.WaitVisible(chromedp.CSS("#form")))
 	for range 5 {
-		s.Run(chromedp.SetValue(chromedp.CSS("#password"), ""), chromedp.SendKeys(chromedp.CSS("#password"), "wrong guess\r"))
+		s.Run(chromedp.SendKeys(chromedp.CSS("#password"), "wrong guess\r"))
 		s.WantText("#trouble", "The password is wrong")
 		chromium.Ask[bool](s.Tab, `(() => { document.getElementById("trouble").textContent = "-"; return true })()`)
 	}
