@@ -103,7 +103,7 @@ func (s *browserSite) seeksToFrames() {
 	}
 }
 
-// stepsByFrames goes on and back by single frames.
+// stepsByFrames steps forwards and backwards by single frames.
 func (s *browserSite) stepsByFrames() {
 	s.t.Helper()
 	list := s.stored()

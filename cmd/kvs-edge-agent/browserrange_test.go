@@ -64,7 +64,7 @@ func (s *browserSite) wantFrames(what, path string, from, to pageFrame) {
 		s.t.Fatalf("%s: its %d pictures are not those of the store one after the other, of which there are %d; the first is number %d", what,
 			len(got), len(all), first)
 	}
-	// The range is whole fragments, so it has both ends, and little more.
+	// The range consists of fragments, so it has both ends, and little more.
 	list := s.stored()
 	at := func(n int) float64 { return float64(list[n].at) }
 	last, little := first+len(got)-1, 3000.0

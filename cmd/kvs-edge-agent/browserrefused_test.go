@@ -106,7 +106,7 @@ func (s *browserSite) refusesStrangers() {
 		status             int
 		header             map[string]string
 	}{
-		{"the hub's own page, of an agent whose settings are no file", http.MethodPost, "/v1/reload", 400,
+		{"the hub's own page, of an agent without a file of settings", http.MethodPost, "/v1/reload", 400,
 			map[string]string{"Origin": own, "Sec-Fetch-Site": "same-origin"}},
 		{"another origin", http.MethodPost, "/v1/reload", 403, map[string]string{"Origin": "https://evil.example"}},
 		{"another site", http.MethodPost, "/v1/reload", 403, map[string]string{"Origin": own, "Sec-Fetch-Site": "cross-site"}},
@@ -188,7 +188,7 @@ func (s *browserSite) slowsGuesses() {
 	s.Run(chromedp.Navigate(s.url+"/"), chromedp.WaitVisible(chromedp.CSS("#wall .card")))
 }
 
-// TestNothingListensUnlessAnAddressIsSet looks at the sockets of agents.
+// TestNothingListensUnlessAnAddressIsSet counts the sockets of agents.
 func TestNothingListensUnlessAnAddressIsSet(t *testing.T) {
 	t.Parallel()
 	s, _ := newRecordingSite(t, ourContract)
