@@ -102,7 +102,9 @@ func firstPicture(b *testing.B, player *hls.Player, s hls.Span) {
 		b.Fatalf("%q in\n%s", name, playlist.Text)
 	}
 	for _, of := range []func(context.Context) (*hls.Resource, error){
-		func(ctx context.Context) (*hls.Resource, error) { return player.Init(ctx, hls.Span{Stream: s.Stream}, id, "") },
+		func(ctx context.Context) (*hls.Resource, error) {
+			return player.Init(ctx, hls.Span{Stream: s.Stream}, id, "")
+		},
 		func(ctx context.Context) (*hls.Resource, error) {
 			return player.Part(ctx, hls.Span{Stream: s.Stream}, id, time.Duration(start)*time.Millisecond, time.Duration(end)*time.Millisecond)
 		},
