@@ -28,10 +28,19 @@ type stage struct {
 
 const frameTime = 40 * time.Millisecond
 
+// filmArguments are how ffmpeg encodes the film: a GOP has two seconds.
+const filmArguments = "-c:v libx264 -preset ultrafast -bf 0 -g 50 -keyint_min 50 -sc_threshold 0 -pix_fmt yuv420p"
+
 func newStage(t *testing.T, role string) stage {
 	t.Helper()
+	return newStageOf(t, role, filmArguments)
+}
+
+// newStageOf is newStage for a film that is encoded in another way, with scripts that run before those of the page.
+func newStageOf(t *testing.T, role, arguments string, scripts ...string) stage {
+	t.Helper()
 	testtools.Need(t, "ffmpeg", "chromium")
-	path := filmed.Encode(t, 8, "-c:v libx264 -preset ultrafast -bf 0 -g 50 -keyint_min 50 -sc_threshold 0 -pix_fmt yuv420p")
+	path := filmed.Encode(t, 8, arguments)
 	s := stage{r: newRig(t).await()}
 	all := []byte(filmed.Run(t, "ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgba", "-"))
 	for ; len(all) > 0; all = all[pictureBytes:] {
@@ -39,6 +48,9 @@ func newStage(t *testing.T, role string) stage {
 	}
 	film := filmed.Read(t, path)
 	s.Tab = chromium.New(t)
+	for _, script := range scripts {
+		s.Run(chromium.Before(script))
+	}
 	s.start = time.Now().Add(-20 * time.Second).Truncate(time.Second)
 	film.Record(t, s.r.store, "front-door", s.start, 1)
 	s.r.open(s.Tab, role, "/camera?stream=front-door", "#line-box")

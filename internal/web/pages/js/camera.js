@@ -11,7 +11,10 @@ const stream = new URLSearchParams(location.search).get("stream") ?? "";
 const video = /** @type {HTMLVideoElement} */ (at("video"));
 const zoom = /** @type {HTMLSelectElement} */ (at("zoom"));
 const speed = /** @type {HTMLSelectElement} */ (at("speed"));
-const player = new Player(video, stream, tell);
+const player = new Player(video, stream, tell, (codec) => {
+  at("sound").hidden = !codec;
+  at("sound").textContent = codec ? `Without sound: browsers do not play audio of ${codec} in MP4. An export has it.` : "";
+});
 const settled = 300; // ms without a movement before the time line is read
 const longestPlaylist = 6 * 3600 * 1000; // ms
 let frame = 1 / 25; // s of a frame
@@ -85,6 +88,12 @@ at("frame-back").addEventListener("click", () => stepFrames(-1));
 at("frame-on").addEventListener("click", () => stepFrames(1));
 speed.addEventListener("change", () => (player.speed = Number(speed.value)));
 at("snapshot").addEventListener("click", snapshot);
+at("mute").addEventListener("click", mute);
+
+function mute() {
+  video.muted = !video.muted;
+  at("mute").textContent = video.muted ? "Sound on" : "Sound off";
+}
 
 function snapshot() {
   if (!video.videoWidth) {
@@ -108,7 +117,7 @@ document.addEventListener("keydown", (event) => {
   const far = event.shiftKey ? 60 : 5;
   /** @type {Record<string, () => void>} */
   const keys = { " ": toggle, ArrowLeft: () => skip(-far), ArrowRight: () => skip(far), ",": () => stepFrames(-1), ".": () => stepFrames(1),
-    i: () => mark("from"), o: () => mark("to") };
+    m: mute, i: () => mark("from"), o: () => mark("to") };
   const act = keys[event.key];
   if (!act) return;
   event.preventDefault();

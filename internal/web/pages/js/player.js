@@ -1,7 +1,8 @@
-// The player: media segments of the hub in Media Source Extensions, on a clock of the time of recording.
+// The player: media segments of the hub in Media Source Extensions, on a clock of the time of recording; without these, the browser's own HLS.
 import { Refusal, get, send } from "./api.js";
 import { textOf } from "./format.js";
-import { codecs, entries } from "./playlist.js";
+import { Native } from "./native.js";
+import { addressOf, describe, entries } from "./playlist.js";
 
 /** @typedef {import("./playlist.js").Entry} Entry */
 
@@ -18,17 +19,31 @@ const recent = 3; // arrivals whose spare is looked at
 const inside = 0.6; // of a frame's length: a step that skips no frame
 const hair = 0.002; // s that times of frames may be off by rounding
 
+/**
+ * What media is handed to, undefined where the browser has none: Safari on iPhones has the managed one alone, since iOS 17.1.
+ * @returns {typeof MediaSource|undefined}
+ */
+function mediaSource() {
+  const all = /** @type {{ManagedMediaSource?: typeof MediaSource, MediaSource?: typeof MediaSource}} */ (/** @type {unknown} */ (window));
+  return all.ManagedMediaSource ?? all.MediaSource;
+}
+
 /** Plays one stream. */
 export class Player {
   /**
    * @param {HTMLVideoElement} video
    * @param {string} stream
    * @param {(text: string) => void} say what a person should know; "" for nothing
+   * @param {(codec: string) => void} silent which audio is not played; "" for none
    */
-  constructor(video, stream, say) {
+  constructor(video, stream, say, silent) {
     this.video = video;
     this.stream = stream;
     this.say = say;
+    this.silent = silent;
+    /** @type {Native|undefined} */
+    this.native = undefined;
+    this.ending = new AbortController(); // of a session of the browser's own HLS
     this.turn = 0; // of the session: each ends the one before
     this.origin = 0; // the time of recording at 0 s of the video, ms since 1970
     this.isLive = false;
@@ -112,6 +127,7 @@ export class Player {
 
   /** The time of recording of the picture, in ms since 1970; undefined while there is none. */
   get time() {
+    if (this.native) return this.native.time;
     return this.origin ? this.origin + this.video.currentTime * 1000 : undefined;
   }
 
@@ -126,6 +142,10 @@ export class Player {
    * @param {number} time ms since 1970
    */
   seek(time) {
+    if (this.native?.has(time) && !this.isLive) {
+      this.video.currentTime = this.native.secondOf(time);
+      return;
+    }
     const inside = this.origin && !this.isLive ? this.rangeAt((time - this.origin) / 1000) : undefined;
     this.isLive = false;
     if (inside) this.video.currentTime = (time - this.origin) / 1000;
@@ -147,13 +167,15 @@ export class Player {
    */
   async begin(time) {
     const turn = ++this.turn;
+    this.ending.abort();
     this.say("");
     while (turn === this.turn) {
       this.origin = 0;
       this.shown = undefined;
       this.left = [];
+      this.native = undefined;
       try {
-        await this.session(turn, time);
+        time = (await this.session(turn, time)) ?? time;
       } catch (error) {
         if (turn !== this.turn) return;
         this.say(textOf(error));
@@ -164,27 +186,56 @@ export class Player {
     }
   }
 
-  /** @param {number} turn @param {number|undefined} time */
+  /**
+   * Plays until another session begins.
+   * @param {number} turn
+   * @param {number|undefined} time
+   * @returns {Promise<number|undefined>} the time to go on with, where it ends by itself
+   */
   async session(turn, time) {
-    let [list, start] = await this.find(turn, time);
-    if (turn !== this.turn) return;
-    const names = await codecs(this.stream, ...(time === undefined ? [] : /** @type {[number, number]} */ ([start, start + page])));
+    const [list, start] = await this.find(turn, time);
+    if (turn !== this.turn) return undefined;
+    /** @type {[]|[number, number]} */
+    const range = time === undefined ? [] : [start, start + page];
+    const { names, leftOut } = await describe(this.stream, ...range);
+    if (turn !== this.turn) return undefined;
+    this.silent(leftOut);
     const type = `video/mp4; codecs="${names}"`;
-    if (!("MediaSource" in window) || !MediaSource.isTypeSupported(type)) {
-      throw new Error(`This browser does not play ${names}. An export plays in other players.`);
+    const Source = mediaSource();
+    if (!(Source ? Source.isTypeSupported(type) : Native.offered(this.video) && this.video.canPlayType(type))) {
+      throw new Error(`This browser does not play ${inWords(names)}. Other browsers may (Safari plays H.265), and an export plays in other players.`);
     }
-    const source = new MediaSource();
+    if (!Source) return this.playNative(list, start, range);
+    this.video.disableRemotePlayback = true; // a managed source wants it
+    const source = new Source();
     const opened = new Promise((resolve) => source.addEventListener("sourceopen", resolve, { once: true }));
     const address = URL.createObjectURL(source);
     this.video.src = address;
     await opened;
     URL.revokeObjectURL(address);
-    if (turn !== this.turn) return;
+    if (turn !== this.turn) return undefined;
     const buffer = source.addSourceBuffer(type);
     buffer.mode = "sequence";
     this.origin = list[0].at;
     this.video.currentTime = Math.max(0, (start - this.origin) / 1000); // so that nothing before it is shown
     await this.pump(turn, buffer, list, Math.max(start, list[0].at));
+    return undefined;
+  }
+
+  /**
+   * Has the browser play a playlist.
+   * @param {Entry[]} list
+   * @param {number} start
+   * @param {[]|[number, number]} range
+   * @returns {Promise<number|undefined>} where the next playlist begins
+   */
+  async playNative(list, start, range) {
+    this.ending = new AbortController();
+    const native = new Native(this.video, list, range.length === 0);
+    this.native = native;
+    this.say("");
+    await native.play(addressOf("master.m3u8", this.stream, ...range), Math.max(start, list[0].at), this.ending.signal);
+    return range[1];
   }
 
   /**
@@ -301,6 +352,14 @@ export class Player {
     const until = this.video.currentTime - behind;
     if (this.video.buffered.length > 0 && this.video.buffered.start(0) < until - behind) await removed(buffer, until);
   }
+}
+
+/** Codecs as people call them. @param {string} names */
+function inWords(names) {
+  /** @type {Record<string, string>} */
+  const known = { avc1: "H.264", hvc1: "H.265", hev1: "H.265", mp4a: "AAC", opus: "Opus" };
+  const list = names.split(",").map((name) => known[name.split(".")[0]] ?? name);
+  return `${list.join(" with ")} (${names})`;
 }
 
 /** @param {string} address */

@@ -21,25 +21,32 @@ export async function entries(stream, from, to) {
 }
 
 /**
- * The codecs of a stream, as browsers name them.
+ * What is played of a stream: the codecs, as browsers name them, and that of audio that they do not play.
  * @param {string} stream
  * @param {number} [from]
  * @param {number} [to]
- * @returns {Promise<string>} "" where nothing is recorded
+ * @returns {Promise<{names: string, leftOut: string}>} empty where nothing is recorded
  */
-export async function codecs(stream, from, to) {
-  return (await read("master.m3u8", stream, from, to)).match(/CODECS="([^"]*)"/)?.[1] ?? "";
+export async function describe(stream, from, to) {
+  const text = await read("master.m3u8", stream, from, to);
+  return { names: text.match(/CODECS="([^"]*)"/)?.[1] ?? "", leftOut: text.match(/^# silent: .* audio of "(.*)" in MP4$/m)?.[1].replace(
+    /\\u([0-9a-f]{4})/g, (_, code) => String.fromCharCode(parseInt(code, 16))) ?? "" };
 }
 
-/** @param {string} name @param {string} stream @param {number} [from] @param {number} [to] */
-async function read(name, stream, from, to) {
+/** The address of a playlist. @param {string} name @param {string} stream @param {number} [from] @param {number} [to] */
+export function addressOf(name, stream, from, to) {
   const query = new URLSearchParams({ stream });
   if (from !== undefined && to !== undefined) {
     query.set("from", String(Math.round(from)));
     query.set("to", String(Math.round(to)));
   }
+  return `${base}${name}?${query}`;
+}
+
+/** @param {string} name @param {string} stream @param {number} [from] @param {number} [to] */
+async function read(name, stream, from, to) {
   try {
-    return await (await send("GET", `${base}${name}?${query}`)).text();
+    return await (await send("GET", addressOf(name, stream, from, to))).text();
   } catch (error) {
     if (error instanceof Refusal && error.status === 404) return "";
     throw error;
