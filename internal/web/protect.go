@@ -31,7 +31,11 @@ const hsts = "max-age=31536000"
 // protected has the headers, and lets through only what names this hub as its host and does not come from another site.
 func (s *Server) protected(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(stallTime))
+		connection := http.NewResponseController(w)
+		_ = connection.SetWriteDeadline(time.Now().Add(stallTime))
+		if r.ContentLength != 0 { // also of a request that is refused, or wants no body: the server reads the rest of it before the next one
+			_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
 		for name, value := range headers {
 			w.Header().Set(name, value)
 		}
