@@ -20,7 +20,8 @@ func TestTheBrowsersOwnHLS(t *testing.T) {
 	s := newStageOf(t, "view", filmArguments, withoutMediaSource)
 	s.WantText("#clock", ", live")
 	s.settle(`video.currentTime > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 5`)
-	if at := chromium.Ask[string](s.Tab, `document.querySelector("video").currentSrc`); !strings.Contains(at, "/v1/hls/master.m3u8?stream=front-door") {
+	at := chromium.Ask[string](s.Tab, `document.querySelector("video").currentSrc`)
+	if !strings.Contains(at, "/v1/hls/master.m3u8?stream=front-door") {
 		t.Fatalf("the source is %s", at)
 	}
 	for _, at := range []time.Duration{3 * time.Second, time.Second, 5 * time.Second} {
@@ -68,7 +69,10 @@ func TestSound(t *testing.T) {
 			}
 			s.Run(chromedp.Click(chromedp.CSS("#mute")))
 			s.WantText("#mute", "Sound off")
-			heard := chromium.Ask[bool](s.Tab, `(() => { const v = document.querySelector("video"); return !v.muted && v.webkitAudioDecodedByteCount > 0 })()`)
+			heard := chromium.Ask[bool](s.Tab, `(() => {
+				const v = document.querySelector("video");
+				return !v.muted && v.webkitAudioDecodedByteCount > 0;
+			})()`)
 			hidden := chromium.Ask[bool](s.Tab, `document.getElementById("sound").hidden`)
 			if heard != (c.want == "") || hidden != (c.want == "") {
 				t.Errorf("audio is decoded: %t, the words are hidden: %t", heard, hidden)
