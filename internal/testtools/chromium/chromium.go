@@ -53,6 +53,16 @@ func New(t testing.TB, flags ...string) Tab {
 	return b
 }
 
+// Another is another page in the same browser, with the same cookies.
+func (b Tab) Another() Tab {
+	b.T.Helper()
+	ctx, closeTab := chromedp.NewContext(b.Ctx)
+	b.T.Cleanup(closeTab)
+	another := Tab{b.T, ctx}
+	another.must(chromedp.Do(ctx))
+	return another
+}
+
 func (b Tab) must(err error) {
 	b.T.Helper()
 	if err != nil {
