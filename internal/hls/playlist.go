@@ -99,7 +99,7 @@ func (p *Player) master(ctx context.Context, list []segment.Info, values url.Val
 // ends returns the first and the last one of recordings that can be played, and why others cannot be read.
 func (p *Player) ends(ctx context.Context, list []segment.Info) (ends []segment.Info, unread error) {
 	last := -1
-	look := func(i int) (played bool) {
+	playable := func(i int) bool {
 		x, err := p.index(ctx, list[i])
 		if err != nil {
 			unread = err
@@ -107,12 +107,12 @@ func (p *Player) ends(ctx context.Context, list []segment.Info) (ends []segment.
 		return err == nil && len(x.points) > 0
 	}
 	for i := 0; i < len(list) && len(ends) == 0 && ctx.Err() == nil; i++ {
-		if look(i) {
+		if playable(i) {
 			ends, last = append(ends, list[i]), i
 		}
 	}
 	for i := len(list) - 1; i > last && len(ends) == 1 && ctx.Err() == nil; i-- {
-		if look(i) {
+		if playable(i) {
 			ends = append(ends, list[i])
 		}
 	}
