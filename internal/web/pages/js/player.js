@@ -7,7 +7,7 @@ import { codecs, entries } from "./playlist.js";
 
 const ahead = 15; // s that are loaded before they are played
 const behind = 60; // s that are kept after they were played
-const page = 10 * 60 * 1000; // ms of a playlist
+const page = 2 * 60 * 1000; // ms of a playlist: a seek waits until the hub has opened all recordings of it
 const step = 250; // ms between looks at the buffer
 const patience = 2000; // ms between tries where nothing is recorded yet, or the hub does not answer
 const latest = 8; // media segments of a live stream that are loaded at once
@@ -166,9 +166,11 @@ export class Player {
 
   /** @param {number} turn @param {number|undefined} time */
   async session(turn, time) {
+    const asked = this.codecs(time); // meanwhile
+    asked.catch(() => {});
     let [list, start] = await this.find(turn, time);
     if (turn !== this.turn) return;
-    const names = await codecs(this.stream, ...(time === undefined ? [] : /** @type {[number, number]} */ ([start, start + page])));
+    const names = time === undefined || start === time ? await asked : await this.codecs(start);
     const type = `video/mp4; codecs="${names}"`;
     if (!("MediaSource" in window) || !MediaSource.isTypeSupported(type)) {
       throw new Error(`This browser does not play ${names}. An export plays in other players.`);
@@ -185,6 +187,11 @@ export class Player {
     this.origin = list[0].at;
     this.video.currentTime = Math.max(0, (start - this.origin) / 1000); // so that nothing before it is shown
     await this.pump(turn, buffer, list, Math.max(start, list[0].at));
+  }
+
+  /** The codecs from a time on, or of what is recorded now. @param {number|undefined} time */
+  codecs(time) {
+    return time === undefined ? codecs(this.stream) : codecs(this.stream, time, time + page);
   }
 
   /**
