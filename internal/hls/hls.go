@@ -118,16 +118,20 @@ func (p *Player) find(key segment.Key) (segment.Info, error) {
 
 // newest returns the recording with the newest media, of those that have some, with its index.
 func (p *Player) newest(ctx context.Context, stream string) (segment.Info, *index, error) {
-	const several = 3 // the newest one may have no keyframe yet
+	const several = 3 // the newest one may have no keyframe yet, or be torn
+	var unread error
 	list := p.store.SegmentsFrom(segment.Before(stream), p.store.LastRecorded(stream).Add(-liveWindow), time.Time{}, maxRecordings)
 	for i := len(list) - 1; i >= max(0, len(list)-several); i-- {
 		x, err := p.index(ctx, list[i])
 		if err != nil && !errors.Is(err, segment.ErrNotFound) {
-			return segment.Info{}, nil, err
+			unread = err
 		}
 		if err == nil && len(x.points) > 0 {
 			return list[i], x, nil
 		}
+	}
+	if unread != nil {
+		return segment.Info{}, nil, unread
 	}
 	return segment.Info{}, nil, missing("there is no recording of that stream that can be played")
 }

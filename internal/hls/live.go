@@ -104,16 +104,20 @@ func (l *live) last() (g part, ok bool) {
 func (p *Player) extend(ctx context.Context, l *live, stream string) error {
 	from, first := p.store.LastRecorded(stream).Add(-liveWindow), segment.Before(stream)
 	last, resumes := l.last()
+	var unread error
 	if resumes {
 		from, first = time.Time{}, last.key
 	}
 	for _, info := range p.store.SegmentsFrom(first, from, time.Time{}, maxRecordings) {
 		x, err := p.index(ctx, info)
-		if errors.Is(err, segment.ErrNotFound) {
-			continue
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if err != nil {
-			return err
+			if !errors.Is(err, segment.ErrNotFound) {
+				unread = err
+			}
+			continue
 		}
 		for _, g := range p.parts(x, info) {
 			listed := resumes && g.key == last.key && (last.to == UntilEnd || g.from < last.to)
@@ -128,6 +132,9 @@ func (p *Player) extend(ctx context.Context, l *live, stream string) error {
 		if !x.finished {
 			break // the next one follows when this one is complete
 		}
+	}
+	if len(l.list) == 0 {
+		return unread
 	}
 	return nil
 }

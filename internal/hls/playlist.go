@@ -63,20 +63,16 @@ func (p *Player) Master(ctx context.Context, s Span) (out Playlist, err error) {
 	return p.master(ctx, list, values)
 }
 
-// master describes the recordings of a playlist by the first and the last one: others seldom differ, and all take long to open.
+// master describes the recordings of a playlist by the first and the last one that can be read: others seldom differ, and all take long to
+// open.
 func (p *Player) master(ctx context.Context, list []segment.Info, values url.Values) (out Playlist, err error) {
 	var codecs []string
 	width, height, rate := 0, 0, int64(0)
-	for i, info := range list {
-		if i > 0 && i < len(list)-1 {
-			continue
-		}
+	ends, unread := p.ends(ctx, list)
+	for _, info := range ends {
 		x, err := p.index(ctx, info)
 		if err != nil {
 			return out, gone(err)
-		}
-		if len(x.points) == 0 {
-			continue
 		}
 		codecs = addCodecs(codecs, x.codecs)
 		if width == 0 {
@@ -84,6 +80,9 @@ func (p *Player) master(ctx context.Context, list []segment.Info, values url.Val
 		}
 		rate = max(rate, x.rate(info))
 		out.LeftOut = x.leftOut
+	}
+	if width == 0 && unread != nil {
+		return out, gone(unread)
 	}
 	if width == 0 {
 		return out, missing("nothing that can be played was recorded in that time")
@@ -95,6 +94,29 @@ func (p *Player) master(ctx context.Context, list []segment.Info, values url.Val
 		width, height, NameMedia, values.Encode())
 	out.Text = b.Bytes()
 	return out, nil
+}
+
+// ends returns the first and the last one of recordings that can be played, and why others cannot be read.
+func (p *Player) ends(ctx context.Context, list []segment.Info) (ends []segment.Info, unread error) {
+	last := -1
+	playable := func(i int) bool {
+		x, err := p.index(ctx, list[i])
+		if err != nil {
+			unread = err
+		}
+		return err == nil && len(x.points) > 0
+	}
+	for i := 0; i < len(list) && len(ends) == 0 && ctx.Err() == nil; i++ {
+		if playable(i) {
+			ends, last = append(ends, list[i]), i
+		}
+	}
+	for i := len(list) - 1; i > last && len(ends) == 1 && ctx.Err() == nil; i-- {
+		if playable(i) {
+			ends = append(ends, list[i])
+		}
+	}
+	return ends, unread
 }
 
 // sayLeftOut says in a comment which audio is missing.

@@ -53,6 +53,16 @@ func New(t testing.TB, flags ...string) Tab {
 	return b
 }
 
+// Another is another page in the same browser, with the same cookies.
+func (b Tab) Another() Tab {
+	b.T.Helper()
+	ctx, closeTab := chromedp.NewContext(b.Ctx)
+	b.T.Cleanup(closeTab)
+	another := Tab{b.T, ctx}
+	another.must(chromedp.Do(ctx))
+	return another
+}
+
 func (b Tab) must(err error) {
 	b.T.Helper()
 	if err != nil {
@@ -249,4 +259,15 @@ func Cookies(b Tab) string {
 		list = append(list, c.Name+"="+c.Value)
 	}
 	return strings.Join(list, "; ")
+}
+
+// Screenshot is what the screen shows, as WebP.
+func Screenshot(b Tab, quality int64) []byte {
+	b.T.Helper()
+	ctx, cancel := context.WithTimeout(b.Ctx, patience)
+	defer cancel()
+	answer, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp,
+		Quality: &quality})
+	b.must(err)
+	return answer.Data
 }

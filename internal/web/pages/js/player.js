@@ -8,7 +8,7 @@ import { addressOf, describe, entries } from "./playlist.js";
 
 const ahead = 15; // s that are loaded before they are played
 const behind = 60; // s that are kept after they were played
-const page = 10 * 60 * 1000; // ms of a playlist
+const page = 2 * 60 * 1000; // ms of a playlist: a seek waits until the hub has opened all recordings of it
 const step = 250; // ms between looks at the buffer
 const patience = 2000; // ms between tries where nothing is recorded yet, or the hub does not answer
 const latest = 8; // media segments of a live stream that are loaded at once
@@ -193,11 +193,11 @@ export class Player {
    * @returns {Promise<number|undefined>} the time to go on with, where it ends by itself
    */
   async session(turn, time) {
+    const asked = this.described(time); // meanwhile
+    asked.catch(() => {});
     const [list, start] = await this.find(turn, time);
     if (turn !== this.turn) return undefined;
-    /** @type {[]|[number, number]} */
-    const range = time === undefined ? [] : [start, start + page];
-    const { names, leftOut } = await describe(this.stream, ...range);
+    const { names, leftOut } = time === undefined || start === time ? await asked : await this.described(start);
     if (turn !== this.turn) return undefined;
     this.silent(leftOut);
     const type = `video/mp4; codecs="${names}"`;
@@ -205,7 +205,7 @@ export class Player {
     if (!(Source ? Source.isTypeSupported(type) : Native.offered(this.video) && this.video.canPlayType(type))) {
       throw new Error(`This browser does not play ${inWords(names)}. Other browsers may (Safari plays H.265), and an export plays in other players.`);
     }
-    if (!Source) return this.playNative(list, start, range);
+    if (!Source) return this.playNative(list, start, time === undefined ? [] : [start, start + page]);
     this.video.disableRemotePlayback = true; // a managed source wants it
     const source = new Source();
     const opened = new Promise((resolve) => source.addEventListener("sourceopen", resolve, { once: true }));
@@ -236,6 +236,11 @@ export class Player {
     this.say("");
     await native.play(addressOf("master.m3u8", this.stream, ...range), Math.max(start, list[0].at), this.ending.signal);
     return range[1];
+  }
+
+  /** What is played from a time on, or of what is recorded now. @param {number|undefined} time */
+  described(time) {
+    return time === undefined ? describe(this.stream) : describe(this.stream, time, time + page);
   }
 
   /**
