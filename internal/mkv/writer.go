@@ -169,7 +169,7 @@ func (w *Writer) EndFragment() (Fragment, error) {
 	if !w.open.exists {
 		return Fragment{}, ErrNoFragment
 	}
-	if w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize {
+	if w.Empty() {
 		w.buffer = w.buffer[:w.open.headAt-sumSize]
 		w.open = openFragment{}
 		return Fragment{}, ErrNoFragment
@@ -218,6 +218,11 @@ func (w *Writer) endOpen() error {
 		return err
 	}
 	return nil
+}
+
+// Empty reports whether the open fragment has no frame yet: then it is not to be flushed, so that it can still be removed.
+func (w *Writer) Empty() bool {
+	return w.open.exists && w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize
 }
 
 // Flush writes the buffer, also of a fragment that is still open: after a crash a reader finds its complete blocks.

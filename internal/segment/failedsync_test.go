@@ -130,8 +130,9 @@ func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 // afterFailedSync says, for each function that makes something durable, what follows when that fails, so that
 // a sync which succeeds later proves nothing about earlier writes.
 var afterFailedSync = map[string]string{
-	"Writer.create": "the file is removed: the next segment has a file of its own",
-	"Writer.sync": "the file is in doubt: it is no longer synced, the recorder begins another segment, " +
+	"Writer.create":  "the file is removed: the next segment has a file of its own",
+	"syncqueue.beat": "each part takes the result: Writer.Synced and progress.Progress.Synced, the other changes by what follows them",
+	"Writer.Synced": "the file is in doubt: it is no longer synced, the recorder begins another segment, " +
 		"and Seal has it written again",
 	"Writer.finish":               "the file is in doubt: Seal has it written again",
 	"Writer.sealed":               "after a power cut the file has its name of before, and is recovered",
@@ -141,7 +142,6 @@ var afterFailedSync = map[string]string{
 	"Store.SyncProgress":          "an error; the lines are still unsaved, and the next one does it again",
 	"layout.WriteClock":           "its callers are here",
 	"layout.WriteFormat":          "its callers are here",
-	"repair.File.Sync":            "notes that the file is in doubt, for the code that closes it",
 	"repair.Recover":              "the file is in doubt, stays broken, and is written again before the next try",
 	"repair.rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
 	"Store.loadTorn":              "after a power cut the file has its name of before, and is recovered again",
@@ -149,8 +149,8 @@ var afterFailedSync = map[string]string{
 	"repair.SetAside":             "reported; after a power cut the file has its name of before, and is set aside again",
 	"progress.Progress.Sync":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
 	"progress.Progress.rewrite":   "atomicfile.Replace: the lines are kept, and it is done again by the next",
-	"Store.MarkUploaded": "the side file stays: after a power cut the segment is sealed, and nothing is sent " +
-		"twice; the next call does the rest",
+	"Store.settle": "the side file stays: after a power cut the segment is sealed, and nothing is sent " +
+		"twice; the next call or the next beat does the rest",
 	"Store.DeleteStream":      "reported; after a power cut the directory is there again, and deleted again",
 	"volume.Volume.writeMark": "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
 	"volume.Volume.Remember":  "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
