@@ -198,7 +198,7 @@ func newDisk(size int64) (root, device string, unmount func() error, err error) 
 		_, detached := tool("losetup", "--detach", device)
 		return errors.Join(err, detached, os.RemoveAll(dir))
 	}
-	// Without the tables that ext4 otherwise writes in the first minutes, beside what is measured.
+	// Without the tables that ext4 otherwise writes in the first minutes, while files are measured.
 	_, err = tool("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", device)
 	if err == nil {
 		_, err = tool("mount", device, root)

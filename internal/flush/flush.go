@@ -27,7 +27,7 @@ type Noting interface {
 	Do(do func(atomicfile.File) error) error
 }
 
-// Item is a file, a directory, or both, and what became of them.
+// Item is a file, a directory, or both, with the result of syncing them.
 type Item struct {
 	File atomicfile.File // nil: none
 	Dir  string          // whose names are to be durable; "": none
@@ -118,7 +118,7 @@ func (d *Disk) one(it *Item) {
 }
 
 // writeOut has the data of all files written to the disk, from where a flush makes it durable. Errors count as those of a sync, as the
-// kernel tells of each but once.
+// kernel reports each only once.
 func writeOut(items []Item) {
 	for _, wait := range []bool{false, true} { // the disk gets all, before the first one is waited for
 		for i := range items {

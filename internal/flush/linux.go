@@ -22,7 +22,7 @@ var errNotWhole = errors.New("not the disk of before")
 // happened, so the directory stays open.
 type syncer struct {
 	path string
-	dir  *os.File // nil: the disk is not of our own, or the kernel tells of no failure
+	dir  *os.File // nil: the disk is not of our own, or the kernel does not report failures
 	dev  uint64
 }
 

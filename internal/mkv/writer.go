@@ -252,9 +252,6 @@ func (w *Writer) Flush() error {
 	return nil
 }
 
-// Fragments returns the completed fragments, first to last. The caller must not change the list.
-func (w *Writer) Fragments() []Fragment { return w.fragments }
-
 // Size returns the number of bytes written and buffered so far.
 func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
 

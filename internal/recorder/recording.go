@@ -263,8 +263,8 @@ func (r *recording) earliest() time.Time {
 	return least
 }
 
-// audioPatience is how long a fragment may be without audio: the store makes what there is durable at any time, and it must be valid by
-// itself after a power cut.
+// audioPatience is how long a fragment may be without audio: the store makes its frames durable at any time, and they must be valid by
+// themselves after a power cut.
 const audioPatience = 250 * time.Millisecond
 
 // flush makes sure that what is in memory will be written, when that are frames of a long enough time.

@@ -15,12 +15,12 @@ import (
 // Run makes written data durable within FlushInterval, for all segments of a disk together. It finishes segments that a failing disk
 // left, and loads streams that could not be read, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
-	guard := func(ctx context.Context, what string, do func(context.Context)) {
+	supervised := func(ctx context.Context, what string, do func(context.Context)) {
 		o := supervise.Options{What: what, Component: s.health, Log: s.log}
 		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { do(ctx); return nil })
 	}
 	s.syncs.Run(ctx, syncqueue.Beats{
-		Files: s.files, Dir: s.dir, Guard: guard, More: s.unsavedOn, Result: s.volume.Results.Set,
+		Files: s.files, Dir: s.dir, Supervised: supervised, More: s.unsavedOn, Result: s.volume.Results.Set,
 		Beside: map[string]func(context.Context){ // parallel to the syncs, as a failing disk may be slow
 			"Reading the recordings":           func(ctx context.Context) { s.volume.Unread.Keep(ctx, s.syncs.Pause(), s.loadUnread) },
 			"Watching the recording directory": s.watchDirectories,

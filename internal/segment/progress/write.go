@@ -165,7 +165,7 @@ func (p *Progress) due() (f atomicfile.File, dir string, due bool, err error) {
 	return p.file, dir, true, nil
 }
 
-// Synced implements syncqueue.Part: it takes the result of a sync of what was due. The file is open only until all is durable: a stream
+// Synced implements syncqueue.Part: it takes the result of a sync. The file is open only until all is durable: a stream
 // that is uploaded on request has many segments of which a part is uploaded, for days.
 func (p *Progress) Synced(err error) error {
 	n := &p.lines

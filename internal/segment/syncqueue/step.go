@@ -11,7 +11,7 @@ import (
 type Step struct {
 	File atomicfile.File // nil: none
 	Dir  string          // "": none
-	// Then does what follows when that is durable, or is told why it is not: then the step is tried again, unless the file or
+	// Then does what follows when that is durable, or gets the error: then the step is tried again, unless the file or
 	// directory is gone.
 	Then func(err error) error
 }

@@ -28,12 +28,12 @@ type Part interface {
 
 // Beats are what a Queue needs to know to make everything durable.
 type Beats struct {
-	Files  atomicfile.FileSystem
-	Dir    string                   // on the disk with the number 0, and of each that no directory is known of
-	More   func(disk uint64) []Part // parts that nobody added, to be asked for at each beat
-	Result func(disk uint64, err error)
-	Beside map[string]func(context.Context)                                 // by what they do: run meanwhile
-	Guard  func(ctx context.Context, what string, do func(context.Context)) // runs do, and does so again after a panic
+	Files      atomicfile.FileSystem
+	Dir        string                   // on the disk with the number 0, and of each that no directory is known of
+	More       func(disk uint64) []Part // parts that nobody added, to be asked for at each beat
+	Result     func(disk uint64, err error)
+	Beside     map[string]func(context.Context)                                 // by what they do: run meanwhile
+	Supervised func(ctx context.Context, what string, do func(context.Context)) // runs do, and does so again after a panic
 }
 
 // Queue has the parts, by their disk, and the beats of each disk: one at a time, and none waits for another disk. Safe for concurrent use.
@@ -99,7 +99,7 @@ func (q *Queue) Run(ctx context.Context, b Beats) {
 	var disks sync.WaitGroup
 	defer disks.Wait()
 	for what, do := range b.Beside {
-		disks.Go(func() { b.Guard(ctx, what, do) })
+		disks.Go(func() { b.Supervised(ctx, what, do) })
 	}
 	q.running.Store(true)
 	defer func() {
@@ -115,7 +115,7 @@ func (q *Queue) Run(ctx context.Context, b Beats) {
 			if !q.disks[disk] {
 				q.disks[disk] = true
 				disks.Go(func() {
-					b.Guard(ctx, "Making recordings durable", func(ctx context.Context) { q.keep(ctx, b, disk) })
+					b.Supervised(ctx, "Making recordings durable", func(ctx context.Context) { q.keep(ctx, b, disk) })
 				})
 			}
 		}
@@ -191,7 +191,7 @@ func (q *Queue) partsOf(disk uint64) (parts []Part) {
 // drains is how often what is left is synced in the end: what follows from one sync may need another one.
 const drains = 4
 
-// Drain makes durable the steps that are left, when there are no more beats.
+// Drain makes durable the steps that are left, when no beat follows.
 func (q *Queue) Drain(files atomicfile.FileSystem) (err error) {
 	for range drains {
 		q.mu.Lock()

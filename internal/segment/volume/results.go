@@ -12,7 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
-// Results are the last results of what is done to the recording disk again and again. Safe for concurrent use.
+// Results are the last results of all who sync and repair files of the recording disk. Safe for concurrent use.
 type Results struct {
 	log    *zap.Logger
 	health *health.Component

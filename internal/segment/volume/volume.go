@@ -32,7 +32,7 @@ type Options struct {
 type Volume struct {
 	// Unread has the directories of streams that could not be read.
 	Unread *Unread
-	// Results are what became of what is done to the disk again and again.
+	// Results are the last results of syncs and repairs.
 	Results *Results
 	// Watch ends the conditions of directories when their cause is gone.
 	Watch *Watch
