@@ -183,5 +183,8 @@ func control(f *os.File, do func(fd int) error) error {
 			}
 		}
 	})
-	return errors.Join(err, result)
+	if err != nil {
+		return os.ErrClosed // the one reason, under a name that package os keeps for itself
+	}
+	return result
 }

@@ -138,7 +138,7 @@ func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {
 	began, took := time.Now(), time.Duration(0)
 	for q.wait(ctx, began, took) {
 		began = time.Now()
-		err := beat(d, append(q.partsOf(disk), b.More(disk)...))
+		err := Beat(d, append(q.PartsOf(disk), b.More(disk)...))
 		took = time.Since(began)
 		q.took(took)
 		b.Result(disk, err)
@@ -176,8 +176,8 @@ func (q *Queue) wait(ctx context.Context, began time.Time, took time.Duration) b
 // Wait waits for the interval, and returns false when ctx ends.
 func (q *Queue) Wait(ctx context.Context) bool { return q.wait(ctx, time.Now(), 0) }
 
-// partsOf returns the parts of a disk.
-func (q *Queue) partsOf(disk uint64) (parts []Part) {
+// PartsOf returns the parts of a disk.
+func (q *Queue) PartsOf(disk uint64) (parts []Part) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for p, of := range q.parts {
@@ -200,13 +200,13 @@ func (q *Queue) Drain(files atomicfile.FileSystem) (err error) {
 		if len(parts) == 0 {
 			return nil
 		}
-		err = beat(flush.NewShared(files), parts)
+		err = Beat(flush.NewShared(files), parts)
 	}
 	return err
 }
 
-// beat makes parts durable, all of them together.
-func beat(d *flush.Disk, parts []Part) error {
+// Beat makes parts durable, all of them together.
+func Beat(d *flush.Disk, parts []Part) error {
 	items := make([]flush.Item, len(parts))
 	errs := make([]error, len(parts))
 	flush.Each(len(parts), func(i int) {
