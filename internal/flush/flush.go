@@ -79,7 +79,7 @@ func (d *Disk) Sync(items []Item) {
 		}
 	}
 	writeOut(items)
-	Each(len(items), func(i int) { d.one(&items[i]) })
+	Each(len(items), atOnce, func(i int) { d.one(&items[i]) })
 }
 
 // wholeNow returns how the complete disk is synced, or nil.
@@ -145,11 +145,11 @@ func dataSync(f atomicfile.File) error {
 	return f.Sync()
 }
 
-// atOnce is how many goroutines, and so threads, wait for the disk at a time.
+// atOnce is how many goroutines, and so threads, wait for syncs at a time: what comes together shares transactions and flushes.
 const atOnce = 32
 
-// Each calls do with 0 to n-1, many at a time, and returns when all have returned.
-func Each(n int, do func(i int)) {
+// Each calls do with 0 to n-1, so many at a time, and returns when all have returned.
+func Each(n, atOnce int, do func(i int)) {
 	if n == 1 {
 		do(0)
 		return

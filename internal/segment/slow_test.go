@@ -25,6 +25,7 @@ const (
 type slowDisk struct {
 	unsyncedFiles
 	turn chan struct{} // nil: as many operations at a time as there are
+	by   time.Duration // how long each takes
 }
 
 func (d *slowDisk) wait() {
@@ -32,7 +33,7 @@ func (d *slowDisk) wait() {
 		d.turn <- struct{}{}
 		defer func() { <-d.turn }()
 	}
-	time.Sleep(slowBy)
+	time.Sleep(d.by)
 }
 
 func (d *slowDisk) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
@@ -234,7 +235,7 @@ func TestASlowDiskDelaysAndLosesOnlyWhatItCannotTake(t *testing.T) {
 				if row.turn != nil {
 					row.turn = make(chan struct{}, 1) // of this bubble
 				}
-				record16(t, &slowDisk{turn: row.turn}, row.keepsUp, row.atATime)
+				record16(t, &slowDisk{turn: row.turn, by: slowBy}, row.keepsUp, row.atATime)
 			})
 		})
 	}

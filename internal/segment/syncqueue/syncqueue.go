@@ -145,8 +145,8 @@ func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {
 	}
 }
 
-// A beat that takes less than a sixteenth of the interval is not worth an earlier one, and one that takes long leaves the disk a sixteenth
-// of its time for others.
+// A sixteenth of the interval is kept for the beat itself, and for frames in transit; a beat that takes longer gets as much as the last one
+// took, and leaves the disk a sixteenth of that time for others.
 const rest = 16
 
 // wait waits for the next beat, so that data is durable an interval after it was written: a beat that takes its time begins earlier.
@@ -156,10 +156,8 @@ func (q *Queue) wait(ctx context.Context, began time.Time, took time.Duration) b
 		q.mu.Lock()
 		changed := q.changed
 		q.mu.Unlock()
-		next := q.Pause()
-		if took > next/rest {
-			next = max(next-took, next/4, took+took/rest)
-		}
+		pause := q.Pause()
+		next := max(pause-max(took, pause/rest), pause/4, took+took/rest)
 		timer := time.NewTimer(time.Until(began.Add(next)))
 		select {
 		case <-ctx.Done():
@@ -205,11 +203,15 @@ func (q *Queue) Drain(files atomicfile.FileSystem) (err error) {
 	return err
 }
 
+// writesAtOnce is how many parts write what they have in memory at a time: a segment that begins or ends meanwhile waits for so many on a slow
+// disk.
+const writesAtOnce = 4
+
 // Beat makes parts durable, all of them together.
 func Beat(d *flush.Disk, parts []Part) error {
 	items := make([]flush.Item, len(parts))
 	errs := make([]error, len(parts))
-	flush.Each(len(parts), func(i int) {
+	flush.Each(len(parts), writesAtOnce, func(i int) {
 		it := &items[i]
 		it.Idle = true
 		defer func() {
