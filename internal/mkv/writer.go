@@ -221,9 +221,7 @@ func (w *Writer) endOpen() error {
 }
 
 // Empty reports whether the open fragment has no frame yet: then it is not to be flushed, so that it can still be removed.
-func (w *Writer) Empty() bool {
-	return w.open.exists && w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize
-}
+func (w *Writer) Empty() bool { return w.open.exists && w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize }
 
 // Flush writes the buffer, also of a fragment that is still open: after a crash a reader finds its complete blocks.
 func (w *Writer) Flush() error {
@@ -238,8 +236,7 @@ func (w *Writer) Flush() error {
 	}
 	n, err := w.file.Write(w.buffer)
 	w.size += int64(n)
-	if err != nil {
-		w.err = err
+	if w.err = err; err != nil {
 		return err
 	}
 	w.written, w.buffered = w.written+w.buffered, 0
@@ -251,6 +248,9 @@ func (w *Writer) Flush() error {
 	w.open.inBuffer = false
 	return nil
 }
+
+// Fragments returns the completed fragments, first to last. The caller must not change the list.
+func (w *Writer) Fragments() []Fragment { return w.fragments }
 
 // Size returns the number of bytes written and buffered so far.
 func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
