@@ -1,6 +1,7 @@
 package mkv
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -221,7 +222,9 @@ func (w *Writer) endOpen() error {
 }
 
 // Empty reports whether the open fragment has no frame yet: then it is not to be flushed, so that it can still be removed.
-func (w *Writer) Empty() bool { return w.open.exists && w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize }
+func (w *Writer) Empty() bool {
+	return w.open.exists && w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize
+}
 
 // Flush writes the buffer, also of a fragment that is still open: after a crash a reader finds its complete blocks.
 func (w *Writer) Flush() error {
@@ -288,10 +291,7 @@ func (w *Writer) Close() error {
 		return err
 	}
 	size, err := finish(w.file, w.at, w.size, contents{w.fragments, w.inner}, nil)
-	w.size, w.err = size, err
-	if err == nil {
-		w.err = errClosed
-	}
+	w.size, w.err = size, cmp.Or(err, errClosed)
 	return err
 }
 
