@@ -17,7 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
-// disk counts syncs, and fails as it is told to.
+// disk counts syncs, and fails as the test has it.
 type disk struct {
 	atomicfile.OS
 	fails  error

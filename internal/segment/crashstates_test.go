@@ -29,8 +29,8 @@ const (
 	fates
 )
 
-// window is how many operations before the cut have each fate, independently. Of those before them either all happened that are not
-// durable, or none.
+// window is how many operations before the cut have each fate, independently. Of the earlier ones either all happened that are
+// not synced, or none.
 const window = 3
 
 // crashState is what a power cut after n events leaves: the fate of each event that is not durable.
@@ -62,8 +62,8 @@ func (j *journal) at(n int) *moment {
 	return m
 }
 
-// durable reports whether an event is there whatever happens.
-func (m *moment) durable(i int) bool {
+// kept reports whether an event is there whatever happens.
+func (m *moment) kept(i int) bool {
 	switch e := m.j.events[i]; e.op {
 	case opWrite, opTruncate:
 		at, ok := m.synced[e.id]
@@ -99,7 +99,7 @@ func (m *moment) states() (list []crashState) {
 		if m.j.events[i].op == opFact {
 			continue
 		}
-		if left--; !m.durable(i) {
+		if left--; !m.kept(i) {
 			open = append(open, i)
 		}
 	}
@@ -129,7 +129,7 @@ func (m *moment) states() (list []crashState) {
 
 // of returns the fate of an event.
 func (s crashState) of(m *moment, i int) fate {
-	if m.durable(i) {
+	if m.kept(i) {
 		return done
 	}
 	if f, ok := s.fate[i]; ok {
@@ -282,8 +282,8 @@ func (j *journal) operations(n int) string {
 	return strings.Join(list, ", ")
 }
 
-// crashes tries each state that a power cut can leave after an event from `from` on, of which it takes every so many-th. So many-th recoveries are
-// cut themselves.
+// crashes tries each state that a power cut can leave after an event from `from` on, of which it takes every so many-th. So many-th
+// recoveries are cut themselves.
 func (j *journal) crashes(t *testing.T, from, every, everyRecovery int, c *counted) {
 	t.Helper()
 	seen := make(map[string]bool)
@@ -341,7 +341,7 @@ func recoversOnce(t *testing.T, dir string) {
 		epoch := uint32(0)
 		for _, info := range s.Segments(stream, time.Time{}, time.Time{}) {
 			if info.Epoch == epoch && !info.StartTime().After(end) {
-				t.Errorf("segment %s of stream %s overlaps the one before it", info.ID(), stream)
+				t.Errorf("segment %s of stream %s overlaps the previous one", info.ID(), stream)
 			}
 			epoch, end = info.Epoch, info.End
 			var before time.Duration = -1
@@ -520,8 +520,8 @@ func sequences(most int) (list [][]act) {
 	return list
 }
 
-// TestEveryCrashStateIsRecovered tries the states that a power cut can leave, as ACE and ALICE do: for every sequence of up to three acts of
-// the store, behind a segment that is being written, and after each of its operations on files.
+// TestEveryCrashStateIsRecovered tries the states that a power cut can leave, as ACE and ALICE do: for every sequence of up to three
+// acts of the store, behind a segment that is being written, and after each of its operations on files.
 func TestEveryCrashStateIsRecovered(t *testing.T) {
 	t.Parallel()
 	type size struct{ acts, every, recovery int }
@@ -579,5 +579,6 @@ func TestTheDayOfAStoreIsRecoveredInEveryState(t *testing.T) {
 	}
 	c := &counted{sequences: make(map[string]int)}
 	y.j.crashes(t, 0, z, 50, c)
-	t.Logf("%d cuts, %d states, %d of them distinct and recovered, %d recoveries that were cut themselves", c.cuts, c.states, c.distinct, c.twice)
+	t.Logf("%d cuts, %d states, %d of them distinct and recovered, %d recoveries that were cut themselves",
+		c.cuts, c.states, c.distinct, c.twice)
 }

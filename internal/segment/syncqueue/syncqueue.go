@@ -203,8 +203,8 @@ func (q *Queue) Drain(files atomicfile.FileSystem) (err error) {
 	return err
 }
 
-// writesAtOnce is how many parts write what they have in memory at a time: a segment that begins or ends meanwhile waits for so many on a slow
-// disk.
+// writesAtOnce is how many parts write what they have in memory at a time: a segment that begins or ends meanwhile waits for so many
+// on a slow disk.
 const writesAtOnce = 4
 
 // Beat makes parts durable, all of them together.
