@@ -135,18 +135,19 @@ func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {
 		d = flush.NewDisk(b.Files, b.Dir)
 	}
 	defer func() { _ = d.Close() }()
-	began, took := time.Now(), time.Duration(0)
+	began, took := time.Now(), time.Duration(0) // the longest beat, of which less and less counts
 	for q.wait(ctx, began, took) {
 		began = time.Now()
 		err := Beat(d, append(q.PartsOf(disk), b.More(disk)...))
-		took = time.Since(began)
-		q.took(took)
+		now := time.Since(began)
+		q.took(now)
+		took = max(now, took-took/rest)
 		b.Result(disk, err)
 	}
 }
 
-// A sixteenth of the interval is kept for the beat itself, and for frames in transit; a beat that takes longer gets as much as the last one
-// took, and leaves the disk a sixteenth of that time for others.
+// A sixteenth of the interval is kept for the beat itself, and for frames in transit; where beats take longer, one and a quarter
+// times the longest of the last ones, and the disk has a sixteenth of that time for others.
 const rest = 16
 
 // wait waits for the next beat, so that data is durable an interval after it was written: a beat that takes its time begins earlier.
@@ -157,7 +158,7 @@ func (q *Queue) wait(ctx context.Context, began time.Time, took time.Duration) b
 		changed := q.changed
 		q.mu.Unlock()
 		pause := q.Pause()
-		next := max(pause-max(took, pause/rest), pause/4, took+took/rest)
+		next := max(pause-max(took+took/4, pause/rest), pause/4, took+took/rest)
 		timer := time.NewTimer(time.Until(began.Add(next)))
 		select {
 		case <-ctx.Done():
