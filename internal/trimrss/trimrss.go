@@ -30,12 +30,16 @@ func Task(log *zap.Logger) func(context.Context) error {
 			return nil
 		case <-time.After(trimDelay):
 		}
-		debug.FreeOSMemory()
-		if err := unmapProgram(); err != nil {
+		if err := giveBack(); err != nil {
 			log.Debug("pages of the program not released", zap.Error(err))
 		}
 		return nil
 	}
+}
+
+func giveBack() error {
+	debug.FreeOSMemory()
+	return unmapProgram()
 }
 
 // unmapProgram drops this process's mappings of the pages of its own program file.
