@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/eventjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
@@ -144,6 +145,7 @@ func (a *Agent) serve() (err error) {
 	brief := *a.collector
 	brief.Forecast, brief.Policy = nil, nil // they walk the store
 	a.changes = changes.New(changes.Options{Snapshot: brief.Snapshot, Watch: a.health.Watch, Now: time.Now})
+	a.history = history.New(history.Options{Sample: func() history.Sample { return a.sample(brief.Snapshot) }})
 	if err := a.newWeb(); err != nil {
 		return err
 	}
@@ -158,7 +160,7 @@ func (a *Agent) serve() (err error) {
 func (a *Agent) served() localapi.Agent {
 	served := localapi.Agent{
 		Snapshot: a.collector.Snapshot, Changes: a.changes, Configured: a.streams.names, Metrics: a.export.handler,
-		Settings:     a.settingsTable,
+		Settings: a.settingsTable, History: a.history.Since,
 		ReadSecrets:  func() { a.config.cameras.ReadNow() },
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
@@ -302,6 +304,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("Auditing what is to be deleted", health.JobRetention, a.deletes.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
+		a.supervised("Remembering how the hub was", health.JobAPI, a.history.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.supervised("The systemd watchdog notification", health.JobAPI, a.systemd.run),

@@ -56,7 +56,7 @@ var layers = [][]string{
 		"internal/camerasecret", "internal/uploadrequest", "internal/event", "internal/eventrequest", "internal/holdrequest",
 		"internal/streamfile", "internal/status", "internal/metrics",
 		"internal/tier", "internal/streamtags", "internal/sitewise/..."},
-	{"internal/changes"},
+	{"internal/changes", "internal/history"},
 	{"internal/localapi"},
 	{"internal/settings", "internal/web/..."},
 	{"internal/auditjob", "internal/deleteafter", "internal/cloud/hub", "internal/holds", "internal/jobspec", "internal/localapi/reference",

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -22,9 +23,11 @@ type Agent struct {
 	Changes *changes.Feed
 	// Configured lists the configured streams.
 	Configured func() []string
-	Settings   func() []Setting
-	LogLevel   LogLevel
-	Metrics    http.Handler
+	// History is how things were since a time.
+	History  func(from time.Time) history.Series
+	Settings func() []Setting
+	LogLevel LogLevel
+	Metrics  http.Handler
 	// ReadSecrets asks for the cameras' secrets to be read again, and does not wait for that.
 	ReadSecrets func()
 	// An error of these is a sentence for the client.

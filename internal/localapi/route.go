@@ -2,8 +2,10 @@ package localapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -32,6 +34,8 @@ const (
 	pathChanges      = "/v1/changes"
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
+	pathHistory      = "/v1/history"
+	pathCosts        = "/v1/costs"
 	pathUsage        = "/v1/usage"
 	pathHolds        = "/v1/holds"
 	pathEvidence     = "/v1/evidence"
@@ -155,7 +159,18 @@ func Routes() []Route {
 			Params: []query.Param{query.AnyStream, query.From, query.To, query.Limit},
 			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
 				"`limit` the newest."},
-	}, append(playRoutes(), operations()...)...)
+	}, slices.Concat(pastRoutes(), playRoutes(), operations())...)
+}
+
+// pastRoutes are those of how things were.
+func pastRoutes() []Route {
+	return []Route{
+		{Method: http.MethodGet, Path: pathHistory, Answer: history.Series{}, Params: []query.Param{query.From}, serve: (*Server).getHistory,
+			Doc: "How the backlog, the disk and the line were since `from`, as far as the agent remembers since its start: a point for each 2 " +
+				"minutes of the last 6 hours or, for earlier times, for each hour of 7 days."},
+		{Method: http.MethodGet, Path: pathCosts, Answer: history.Costs{}, serve: (*Server).getCosts,
+			Doc: "What was uploaded of the media of each of the last 30 days (UTC), and what the service charges for taking it in."},
+	}
 }
 
 // operations are the routes of those who may operate.

@@ -14,6 +14,7 @@ const speed = /** @type {HTMLSelectElement} */ (at("speed"));
 const player = new Player(video, stream, tell);
 const settled = 300; // ms without a movement before the time line is read
 let frame = 1 / 25; // s of a frame
+let still = false; // somebody has paused it, also what is loaded next
 
 /** @type {{from?: number, to?: number}} */
 const range = {};
@@ -42,7 +43,7 @@ async function attempt(act) {
 // Playback.
 /** @param {number} time */
 function seek(time) {
-  if (time >= Date.now()) player.live();
+  if (time >= Date.now()) goLive();
   else player.seek(time);
   line.point(time);
 }
@@ -53,29 +54,35 @@ function skip(seconds) {
   if (now !== undefined) seek(now + seconds * 1000);
 }
 
-/** @param {number} frames */
-function stepFrames(frames) {
-  video.pause();
-  video.currentTime += frames * frame;
+/** @param {number} by 1 or -1 */
+function stepFrames(by) {
+  still = true;
+  player.step(by, frame);
 }
 
 function toggle() {
-  if (video.paused) attempt(() => video.play());
-  else video.pause();
+  still = !video.paused;
+  if (still) player.pause();
+  else attempt(() => video.play());
+}
+
+function goLive() {
+  still = false;
+  player.live();
 }
 
 for (const kind of ["play", "pause"]) {
   video.addEventListener(kind, () => (at("play").textContent = video.paused ? "Play" : "Pause"));
 }
 video.addEventListener("loadeddata", () => {
-  video.playbackRate = Number(speed.value);
-  video.play().catch(() => {}); // a browser may want a click first
+  player.speed = Number(speed.value);
+  if (!still) video.play().catch(() => {}); // a browser may want a click first
 });
 at("play").addEventListener("click", toggle);
-at("live").addEventListener("click", () => player.live());
+at("live").addEventListener("click", goLive);
 at("frame-back").addEventListener("click", () => stepFrames(-1));
 at("frame-on").addEventListener("click", () => stepFrames(1));
-speed.addEventListener("change", () => (video.playbackRate = Number(speed.value)));
+speed.addEventListener("change", () => (player.speed = Number(speed.value)));
 at("snapshot").addEventListener("click", snapshot);
 
 function snapshot() {
