@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -240,4 +241,15 @@ func Cookies(b Tab) string {
 		list = append(list, c.Name+"="+c.Value)
 	}
 	return strings.Join(list, "; ")
+}
+
+// Screenshot is what the screen shows, as WebP.
+func Screenshot(b Tab, quality int64) []byte {
+	b.T.Helper()
+	ctx, cancel := context.WithTimeout(b.Ctx, patience)
+	defer cancel()
+	answer, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp,
+		Quality: &quality})
+	b.must(err)
+	return answer.Data
 }

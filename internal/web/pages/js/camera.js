@@ -123,7 +123,7 @@ at("later").addEventListener("click", () => line.show(line.start + line.length /
 at("go").addEventListener("submit", (event) => {
   event.preventDefault();
   const time = Date.parse(/** @type {HTMLInputElement} */ (at("go-to")).value);
-  line.show(time - line.length / 2, line.zoom);
+  line.show(Math.min(time - line.length / 2, Date.now() - line.length * 0.9), line.zoom);
   seek(time);
 });
 
