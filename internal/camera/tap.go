@@ -44,6 +44,9 @@ type flow struct {
 	all         bool      // also packets of other sources and payload types
 	due         time.Time // when the library receives the next one
 	packet      rtp.Packet
+	picture     uint32    // the timestamp of the packets that now is the time of
+	ended       bool      // it has no more packets, or they were not read with the others
+	now         time.Time // when the packets came
 }
 
 // follow passes packets like one that the library received on a channel to give from now on. They
@@ -83,7 +86,9 @@ func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 			return stream, 0
 		}
 	}
-	now := t.now() // of all of them: asking for each would take longer than some of the work
+	for _, f := range t.flows {
+		f.ended = true
+	}
 	for t.failed == nil {
 		kind, size, patience := answer.First(stream, t.settled)
 		t.patience = patience
@@ -111,7 +116,7 @@ func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 				stream, size = stream[cut:], size-cut
 				binary.BigEndian.PutUint16(stream[answer.FrameHeader-2:], uint16(size-answer.FrameHeader))
 			}
-			if f == nil || !f.take(stream[answer.FrameHeader:size], now) {
+			if f == nil || !f.take(stream[answer.FrameHeader:size], t.now) {
 				return stream, size
 			}
 		}
@@ -195,11 +200,17 @@ func (t *tap) Wait() time.Duration {
 // Settle notes that nothing arrived in that time.
 func (t *tap) Settle() { t.settled = true }
 
-// take passes a packet on, if it belongs to the flow and is not due for the library.
-func (f *flow) take(packet []byte, now time.Time) bool {
+// take passes a packet on, if it belongs to the flow and is not due for the library. The packets of a picture have one time of
+// arrival, as asking for each would take longer than some of the work.
+func (f *flow) take(packet []byte, clock func() time.Time) bool {
 	if f.packet.Unmarshal(packet) != nil {
 		return false
 	}
+	if f.ended || f.packet.Timestamp != f.picture {
+		f.now, f.picture = clock(), f.packet.Timestamp
+	}
+	f.ended = f.packet.Marker
+	now := f.now
 	like := f.packet.SSRC == f.ssrc && f.packet.PayloadType == f.payloadType
 	if like && !now.Before(f.due) || !like && !f.all {
 		return false

@@ -16,7 +16,7 @@ import (
 // trimDelay is how long after its start the agent has reached its steady state.
 const trimDelay = 30 * time.Second
 
-// Task returns a task that gives back, once the agent is in its steady state, what only the start needed: the garbage
+// Task returns a task that releases, once the agent is in its steady state, what only the start needed: the garbage
 // that it left, and the pages of the program that it ran.
 //
 // Recording allocates nothing for a packet, so that the next collection would come late, and the collector returns

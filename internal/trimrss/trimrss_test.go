@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// resident is what the system says of this process's memory, in kB: RssAnon or RssFile.
+// resident returns RssAnon or RssFile of this process, in kB.
 func resident(t *testing.T, what string) (kB int) {
 	t.Helper()
 	data, err := os.ReadFile("/proc/self/status")

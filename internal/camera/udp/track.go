@@ -143,12 +143,12 @@ func (t *Track) drain(b *batch) {
 
 // pass passes on what a socket has, and returns how many packets that were. Its error is why it had no more.
 func (t *Track) pass(b *batch, fd int) (passed int, err error) {
-	now := t.Now()
 	for passed < maxPassed {
 		n, err := b.read(fd)
 		if err != nil {
 			return passed, err
 		}
+		now := t.Now()
 		for i := range n {
 			packet, from := b.packet(i)
 			t.takeRTP(packet, from, now)
