@@ -220,6 +220,8 @@ const stateOnRequest = "on request"
 func (u *Uploader) RunOnRequest(ctx context.Context) error {
 	again := time.NewTicker(refused.LookEvery)
 	defer again.Stop()
+	u.resting.Store(true)
+	defer u.resting.Store(false)
 	var since time.Time // of segments that may be complete by now; zero: all
 	for u.lock.lock(ctx) == nil {
 		since = u.settleSince(since)
