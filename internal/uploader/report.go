@@ -81,8 +81,8 @@ type report struct {
 	forecast forecast
 	counted  Counted
 	soundAt  time.Time // when the newest fragment was recorded that decided on CodeAudio
-	// aside takes what would be reported of fragments that do not get through; nil: it is reported.
-	aside func(*health.Fault)
+	// instead takes what would be reported of fragments that do not get through; nil: it is reported.
+	instead func(*health.Fault)
 }
 
 func newReport(o Options) report {
@@ -116,8 +116,8 @@ func (r *report) interrupted(a rules.Answer, err error, failures int) {
 	if errors.As(err, &below) {
 		fault = below.Recode(codeUpload, below.Text)
 	}
-	if r.aside != nil {
-		r.aside(fault)
+	if r.instead != nil {
+		r.instead(fault)
 		return
 	}
 	if r.health.Report(health.ScopeUpload, severity, fault) {

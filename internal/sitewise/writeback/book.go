@@ -25,7 +25,7 @@ type chunk struct {
 // book has the media of a stream that is in the cloud, by From; chunks do not overlap.
 type book struct {
 	chunks []chunk
-	aside  []chunk // of the trickle, as long as nothing is beside it, by From
+	alone  []chunk // of the trickle, as long as nothing is beside it, by From
 	loaded bool    // the receipts of earlier runs are in it
 	late   int64   // Unix ms of the earliest fragment that was added since the last pass; 0 for none
 }
@@ -39,7 +39,7 @@ func chunkOf(r receipt.Receipt) chunk {
 // take takes the receipt of a fragment.
 func (b *book) take(r receipt.Receipt, trickle bool) {
 	if trickle {
-		b.setAside(chunkOf(r))
+		b.takeAlone(chunkOf(r))
 		return
 	}
 	b.add(chunkOf(r))
@@ -81,20 +81,20 @@ func joins(a, c chunk) bool {
 	return c.From-a.To <= max(leastGap.Milliseconds(), 2*max(a.Longest, c.Longest))
 }
 
-// setAside adds a fragment of the trickle, which counts once there is other media beside it.
-func (b *book) setAside(f chunk) {
-	i := sort.Search(len(b.aside), func(i int) bool { return b.aside[i].From >= f.From })
-	if i < len(b.aside) && b.aside[i].From == f.From {
-		b.aside[i].To, b.aside[i].Longest = max(b.aside[i].To, f.To), max(b.aside[i].Longest, f.Longest)
-		b.aside[i].acked = max(b.aside[i].acked, f.acked)
+// takeAlone adds a fragment of the trickle, which counts once there is other media beside it.
+func (b *book) takeAlone(f chunk) {
+	i := sort.Search(len(b.alone), func(i int) bool { return b.alone[i].From >= f.From })
+	if i < len(b.alone) && b.alone[i].From == f.From {
+		b.alone[i].To, b.alone[i].Longest = max(b.alone[i].To, f.To), max(b.alone[i].Longest, f.Longest)
+		b.alone[i].acked = max(b.alone[i].acked, f.acked)
 		return
 	}
-	if b.aside = slices.Insert(b.aside, i, f); len(b.aside) > maxChunks {
-		b.aside = slices.Delete(b.aside, 0, 1)
+	if b.alone = slices.Insert(b.alone, i, f); len(b.alone) > maxChunks {
+		b.alone = slices.Delete(b.alone, 0, 1)
 	}
 }
 
-// settle takes in of what is set aside what has other media beside it, or is no longer of the trickle, as somebody asked for it.
+// settle takes in the fragments that have other media beside them by now, or that somebody has asked for since.
 func (b *book) settle(trickle func(producer int64) bool) {
 	take := func(f chunk) bool {
 		i := b.behind(f.From)
@@ -105,12 +105,12 @@ func (b *book) settle(trickle func(producer int64) bool) {
 		return true
 	}
 	for again := true; again; { // what is taken in is beside the next
-		before := len(b.aside)
-		b.aside = slices.DeleteFunc(b.aside, take)
-		slices.Reverse(b.aside)
-		b.aside = slices.DeleteFunc(b.aside, take)
-		slices.Reverse(b.aside)
-		again = len(b.aside) < before && len(b.aside) > 0
+		before := len(b.alone)
+		b.alone = slices.DeleteFunc(b.alone, take)
+		slices.Reverse(b.alone)
+		b.alone = slices.DeleteFunc(b.alone, take)
+		slices.Reverse(b.alone)
+		again = len(b.alone) < before && len(b.alone) > 0
 	}
 }
 
@@ -143,7 +143,7 @@ func (b *book) restore(r rows.Row) {
 // deleted what it had acknowledged, and starts are those of the rows. A row of which a part is left keeps its start, as players ask
 // Kinesis Video Streams for a row as a whole, which it answers as long as some of it is there, and refuse everything where it does not.
 func (b *book) prune(before, expired int64, starts []int64) {
-	b.aside = slices.DeleteFunc(b.aside, func(c chunk) bool { return c.To < before || c.acked < expired })
+	b.alone = slices.DeleteFunc(b.alone, func(c chunk) bool { return c.To < before || c.acked < expired })
 	left := slices.IndexFunc(b.chunks, func(c chunk) bool { return c.acked >= expired })
 	if left < 0 {
 		b.chunks = b.chunks[:0]

@@ -98,22 +98,22 @@ func wantedRows(sent, marks map[int]bool) (list []rows.Row) {
 	return list
 }
 
-// The book is bounded, also of what is set aside.
+// The book is bounded, also of lone fragments.
 func TestTheBookIsBounded(t *testing.T) {
 	t.Parallel()
 	var b book
 	for i := range maxChunks + 100 {
 		b.take(receipt.Receipt{Producer: begin.Add(time.Duration(i) * time.Minute), Acked: begin, Length: time.Second}, true)
 	}
-	if n := len(b.aside); n != maxChunks {
-		t.Errorf("%d fragments are set aside", n)
+	if n := len(b.alone); n != maxChunks {
+		t.Errorf("%d fragments are alone", n)
 	}
 	b.settle(func(int64) bool { return true })
 	if len(b.chunks) > 0 {
 		t.Errorf("%d are taken in", len(b.chunks))
 	}
 	b.prune(begin.Add(time.Duration(maxChunks)*time.Minute).UnixMilli(), 0, nil)
-	if n := len(b.aside); n != 100 {
+	if n := len(b.alone); n != 100 {
 		t.Errorf("%d fragments are left", n)
 	}
 }
