@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help player test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo simulate test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-counts bench-counts-keep bench-cameras bench-startup bench-idle bench-upload budgets soak clean deb-one rpm licenses test-rpm
+.PHONY: help player screenshots test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo simulate test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-counts bench-counts-keep bench-cameras bench-startup bench-idle bench-upload budgets soak clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -126,6 +126,10 @@ web-tools: ## axe-core and TypeScript, with which tests examine the web pages, i
 
 test-web: web-tools ## the web pages in Chromium, with axe-core and TypeScript
 	$(GO) test -count 1 ./internal/web/...
+
+screenshots: tools ## the pictures of docs/web.md, of an agent with cameras of a shop that does not exist
+	@mkdir -p docs/screenshots
+	KVS_EDGE_SCREENSHOTS=docs/screenshots KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -count 1 -v -run '^TestScreenshotsOfEachPage$$' $(MAIN)
 
 test-player: player ## what AWS's own video player finds of uploaded media, compared with what is stored
 	KVS_EDGE_PROOFS=middle $(GO) test -count 1 -timeout 20m -run '^TestAWSsPlayer' ./internal/localcloud ./cmd/kvs-edge-agent

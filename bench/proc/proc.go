@@ -40,6 +40,17 @@ func (f Figures) Since(before Figures) Figures {
 	return f
 }
 
+// And is what was taken at two times together; the memory is the most of them.
+func (f Figures) And(other Figures) Figures {
+	f.User += other.User
+	f.System += other.System
+	f.RSS, f.PeakRSS = max(f.RSS, other.RSS), max(f.PeakRSS, other.PeakRSS)
+	f.Switches += other.Switches
+	f.Writes += other.Writes
+	f.WrittenBytes += other.WrittenBytes
+	return f
+}
+
 // ReadAll sums up the figures of running commands. One that has ended is an error.
 func ReadAll(commands []*exec.Cmd) (sum Figures, err error) {
 	for _, c := range commands {

@@ -1,7 +1,7 @@
-// Command recording measures what recording N cameras costs: our agent, ffmpeg with one process
-// per camera, GStreamer's splitmuxsink in one process, and a floor that only copies the same bytes
-// from sockets to files. All read from one camera server in a process of its own, one after the
-// other in the same run, so that their ratios mean something on a shared machine.
+// Command recording measures what recording N cameras costs: our agent (over TCP, UDP and TLS, and beside
+// another binary of it), ffmpeg with one process per camera, GStreamer's splitmuxsink in one process, and a floor that only
+// copies the same bytes from sockets to files. All read from a camera server in a process of its own, one after the
+// other in the same run and in as many rounds as wanted, so that their ratios mean something on a shared machine.
 package main
 
 import (
@@ -28,7 +28,7 @@ type figures struct {
 	proc.Figures
 	SyncsPerMinute float64 `json:"syncs_per_minute"`
 	MediaBytes     int64   `json:"media_bytes"` // what the files grew by
-	// Of the agent alone: what its files hold, and what is missing between their first and last frames.
+	// Of the agents alone: what their files hold, and what is missing between their first and last frames.
 	Frames  int64 `json:"frames,omitempty"`
 	Missing int64 `json:"missing"`
 }
@@ -36,12 +36,14 @@ type figures struct {
 // options of a run.
 type options struct {
 	agent    string
+	beside   string
 	cameras  int
 	bitrate  int
 	measure  time.Duration
 	warmUp   time.Duration
 	trace    time.Duration
 	subjects string
+	rounds   int
 	dir      string
 	out      string
 }
@@ -59,12 +61,14 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary")
+	flag.StringVar(&o.beside, "beside", "", "another binary of the agent, which the subject beside is")
 	flag.IntVar(&o.cameras, "cameras", 16, "number of cameras")
 	flag.IntVar(&o.bitrate, "bitrate", 4_000_000, "bits per second of each camera")
 	flag.DurationVar(&o.measure, "measure", time.Minute, "how long each subject is measured")
 	flag.DurationVar(&o.warmUp, "warm-up", 10*time.Second, "how long each subject runs before")
 	flag.DurationVar(&o.trace, "trace", 10*time.Second, "how long calls of sync are counted afterwards; 0 leaves it out")
-	flag.StringVar(&o.subjects, "subjects", "agent,ffmpeg,gstreamer,floor", "what is measured, in this order")
+	flag.StringVar(&o.subjects, "subjects", "agent,ffmpeg,gstreamer,floor,udp,rtsps,srtp", "what is measured, in this order; also: beside")
+	flag.IntVar(&o.rounds, "rounds", 1, "how often all of them are measured; the figures are their sums")
 	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")
 	flag.StringVar(&o.out, "out", "", "append the figures as JSON lines to this file")
 	flag.Parse()
@@ -81,23 +85,33 @@ func run(o options) error {
 	}
 	defer remove()
 	o.dir = dir
-	urls, stop, err := startServer(o)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	var results []figures
-	for _, name := range strings.Split(o.subjects, ",") {
-		start, ok := subjects[name]
+	names := strings.Split(o.subjects, ",")
+	urls := make(map[kind][]string)
+	for _, name := range names {
+		s, ok := subjects[name]
 		if !ok {
 			return fmt.Errorf("there is no subject %q", name)
 		}
-		f, err := measure(o, name, start, urls)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if urls[s.from] == nil {
+			list, stop, err := startServer(o, s.from)
+			if err != nil {
+				return err
+			}
+			defer stop()
+			urls[s.from] = list
 		}
-		results = append(results, f)
-		fmt.Fprintf(os.Stderr, "%s is measured\n", name)
+	}
+	results := make([]figures, len(names))
+	for round := range o.rounds {
+		for i, name := range names {
+			s := subjects[name]
+			f, err := measure(o, name, s, urls[s.from])
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			results[i] = results[i].and(f)
+			fmt.Fprintf(os.Stderr, "round %d: %s took %.2f s of CPU a minute\n", round+1, name, f.CPU()/f.Seconds*60)
+		}
 	}
 	if err := keep.Append(o.out, results); err != nil {
 		return err
@@ -105,13 +119,30 @@ func run(o options) error {
 	return print(o, results)
 }
 
-// startServer runs the cameras in a process of their own.
-func startServer(o options) (urls []string, stop func(), err error) {
+// and is what a subject took in all of its rounds; the memory is the most of them.
+func (f figures) and(next figures) figures {
+	if f.Seconds == 0 {
+		return next
+	}
+	f.Seconds += next.Seconds
+	f.Figures = f.Figures.And(next.Figures)
+	f.SyncsPerMinute = max(f.SyncsPerMinute, next.SyncsPerMinute)
+	f.MediaBytes += next.MediaBytes
+	f.Frames += next.Frames
+	f.Missing += next.Missing
+	return f
+}
+
+// startServer runs cameras in a process of their own.
+func startServer(o options, of kind) (urls []string, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
 	}
 	cmd := exec.Command(self, "serve", fmt.Sprint(o.cameras), fmt.Sprint(o.bitrate))
+	if of != plain {
+		cmd.Args = append(cmd.Args, string(of), o.certificate(of))
+	}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -136,13 +167,13 @@ func startServer(o options) (urls []string, stop func(), err error) {
 }
 
 // measure runs one subject and reads from /proc what it took.
-func measure(o options, name string, start starter, urls []string) (figures, error) {
+func measure(o options, name string, s subject, urls []string) (figures, error) {
 	dir := filepath.Join(o.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return figures{}, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	commands, err := start(o, dir, urls)
+	commands, err := s.start(o, dir, urls)
 	if err != nil {
 		return figures{}, err
 	}
@@ -175,7 +206,7 @@ func measure(o options, name string, start starter, urls []string) (figures, err
 		f.SyncsPerMinute = float64(syncs) / o.trace.Minutes()
 	}
 	stop()
-	if name == "agent" {
+	if s.ours {
 		if f.Frames, f.Missing, err = countFrames(dir); err != nil {
 			return figures{}, err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/eventjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
@@ -145,6 +146,7 @@ func (a *Agent) serve() (err error) {
 	brief := *a.collector
 	brief.Forecast, brief.Policy = nil, nil // they walk the store
 	a.changes = changes.New(changes.Options{Snapshot: brief.Snapshot, Watch: a.health.Watch, Now: time.Now})
+	a.history = history.New(history.Options{Sample: func() history.Sample { return a.sample(brief.Snapshot) }})
 	if err := a.newWeb(); err != nil {
 		return err
 	}
@@ -159,7 +161,7 @@ func (a *Agent) serve() (err error) {
 func (a *Agent) served() localapi.Agent {
 	served := localapi.Agent{
 		Snapshot: a.collector.Snapshot, Changes: a.changes, Configured: a.streams.names, Metrics: a.export.handler,
-		Settings:     a.settingsTable,
+		Settings: a.settingsTable, History: a.history.Since,
 		ReadSecrets:  func() { a.config.cameras.ReadNow() },
 		Reload:       a.Reload,
 		DeleteStream: orphans{a.streams, a.config.sources}.delete,
@@ -167,8 +169,9 @@ func (a *Agent) served() localapi.Agent {
 		Audit:        a.audits.ForPeer,
 		Check:        a.o.Check,
 		AddHold:      a.holds.AddForPeer, RemoveHold: a.holds.RemoveForPeer,
-		Evidence:     a.evidence,
-		TriggerEvent: a.events.ForPeer, Events: a.events.List,
+		Evidence:      a.evidence,
+		EvidenceReady: func(stream string) error { return a.signing().Ready(stream) },
+		TriggerEvent:  a.events.ForPeer, Events: a.events.List,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel
@@ -179,17 +182,22 @@ func (a *Agent) served() localapi.Agent {
 	return served
 }
 
-// evidence makes evidence for a peer, signed with the key whose files the settings name now: rotation needs no restart.
-func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
+// signing is who makes evidence: with the key whose files the settings name now, so that rotation needs no restart.
+func (a *Agent) signing() collect.Hub {
 	s := a.settings()
 	h := collect.Hub{Thing: s.IoT.ThingName, Version: a.o.Version, Clock: a.hubClock, Certificate: s.IoT.Signing,
 		Number: a.audits.Numbers()}
 	if s.AccountID != "" {
 		h.ARN = edgeconfig.HubARN(s.Region, s.AccountID, s.IoT.ThingName)
 	}
-	made, err := collect.Make(ctx, a.store, h, span.Stream, span.From, span.To)
+	return h
+}
+
+// evidence makes evidence for a peer.
+func (a *Agent) evidence(ctx context.Context, span localapi.Span) (localapi.Evidence, error) {
+	made, err := collect.Make(ctx, a.store, a.signing(), span.Stream, span.From, span.To)
 	return localapi.Evidence{From: made.From, To: made.To, Manifest: made.Manifest, Signature: made.Signature,
-		Certificate: made.Certificate}, err
+		Certificate: made.Certificate, Sums: made.Sums}, err
 }
 
 // connect builds everything that will speak to the cloud.
@@ -297,6 +305,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("Auditing what is to be deleted", health.JobRetention, a.deletes.Run),
 		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
+		a.supervised("Remembering how the hub was", health.JobAPI, a.history.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.supervised("The systemd watchdog notification", health.JobAPI, a.systemd.run),

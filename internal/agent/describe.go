@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fragment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
@@ -150,6 +151,20 @@ func (a *Agent) lineUse() (use metrics.Line) {
 	use.Sent, use.Received = a.meter.Totals()
 	use.CapBytes, use.UsedBytes = m.Cap.Bytes, m.Used
 	return use
+}
+
+// sample is how the hub is now, for its history.
+func (a *Agent) sample(brief func() status.Snapshot) history.Sample {
+	now := brief()
+	out := history.Sample{Time: now.Time, DiskUsed: now.Disk.TotalBytes - now.Disk.FreeBytes, DiskTotal: now.Disk.TotalBytes,
+		BacklogBytes: make(map[string]int64), UsedBytes: make(map[string]int64)}
+	if out.HasLine = a.meter != nil; out.HasLine {
+		out.LineSent, out.LineReceived = a.meter.Totals()
+	}
+	for _, s := range now.Streams {
+		out.BacklogBytes[s.Name], out.UsedBytes[s.Name] = s.Uploader.BacklogBytes, s.Space.UsedBytes
+	}
+	return out
 }
 
 // storage is how the cloud stores a stream's media, as far as that is known.

@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/eventjob"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/holds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
@@ -92,6 +93,7 @@ type Agent struct {
 	siteWiseHub *sitewisehub.Hub // nil where it is not set
 	collector   *status.Collector
 	changes     *changes.Feed
+	history     *history.History
 	api         *localapi.Server
 	web         *web.Server // nil where no address is set
 	systemd     systemd

@@ -135,27 +135,15 @@ type Archive struct {
 
 // NewArchive writes all but the media, which goes to WriteAt from MediaOffset on.
 func NewArchive(file File, s Signed) (*Archive, error) {
-	a := &Archive{file: file}
-	at := int64(0)
-	for i, data := range [][]byte{s.Manifest, s.Signature, s.Certificate} {
-		if int64(len(data)) > limits[i] {
-			return nil, fmt.Errorf("%s has %d bytes, at most %d are read", names[i], len(data), limits[i])
-		}
-		e := entry{name: names[i], size: int64(len(data)), crc: crc32.ChecksumIEEE(data), offset: at}
-		all := append(e.local(), data...)
-		if _, err := file.WriteAt(all, at); err != nil {
-			return nil, err
-		}
-		a.entries = append(a.entries, e)
-		at += int64(len(all))
-	}
-	manifest, err := parseManifest(s.Manifest)
+	entries, before, err := front(s)
 	if err != nil {
 		return nil, err
 	}
-	a.entries = append(a.entries, entry{name: nameMedia, size: manifest.Media.Bytes, offset: at})
-	a.media = at + int64(len(a.entries[3].local()))
-	return a, nil
+	if _, err := file.WriteAt(before, 0); err != nil {
+		return nil, err
+	}
+	media := entries[len(entries)-1]
+	return &Archive{file: file, entries: entries, media: media.offset + int64(len(media.local()))}, nil
 }
 
 // Media is where the media is written.

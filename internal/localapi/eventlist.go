@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 )
 
 // EventRequest is the body of POST /v1/events: what happened, on which streams, and which media belongs to it.
@@ -80,9 +81,9 @@ func (s *Server) getEvents(r *request) (any, error) {
 	if s.o.Agent.Events == nil {
 		return nil, errNotHere
 	}
-	list := s.o.Agent.Events(r.stream, r.from, r.to, r.limit)
-	if len(list) == 0 && r.stream != "" {
-		return list, s.known(r.stream)
+	list := s.o.Agent.Events(r.Stream, r.From, r.To, r.Limit)
+	if len(list) == 0 && r.Stream != "" {
+		return list, s.known(r.Stream)
 	}
 	return list, nil
 }
@@ -96,14 +97,14 @@ func (c *Client) TriggerEvent(ctx context.Context, r EventRequest) (done Trigger
 
 // Events lists the last most events of a stream, or with an empty name of all, in a time range, the oldest first.
 func (c *Client) Events(ctx context.Context, stream string, from, to time.Time, most int) (list []Event, err error) {
-	if most < 1 || most > maxLimit {
-		return nil, fmt.Errorf("the number of events must be from 1 to %d", maxLimit)
+	if most < 1 || most > query.MaxLimit {
+		return nil, fmt.Errorf("the number of events must be from 1 to %d", query.MaxLimit)
 	}
-	values := url.Values{paramLimit.Name: {strconv.Itoa(most)}}
+	values := url.Values{query.Limit.Name: {strconv.Itoa(most)}}
 	if stream != "" {
-		values.Set(paramStream.Name, stream)
+		values.Set(query.Stream.Name, stream)
 	}
-	for name, at := range map[string]time.Time{paramFrom.Name: from, paramTo.Name: to} {
+	for name, at := range map[string]time.Time{query.From.Name: from, query.To.Name: to} {
 		if !at.IsZero() {
 			values.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}

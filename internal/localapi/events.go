@@ -30,8 +30,8 @@ func (s *Server) getChanges(r *request) (any, error) {
 	if feed == nil {
 		return nil, errNotHere
 	}
-	if r.stream != "" {
-		if err := s.known(r.stream); err != nil {
+	if r.Stream != "" {
+		if err := s.known(r.Stream); err != nil {
 			return nil, err
 		}
 	}
@@ -82,7 +82,7 @@ func (s *Server) getChanges(r *request) (any, error) {
 
 // event sends a change, if it is of the stream that is followed or of the agent.
 func (s *Server) event(r *request, id changes.Position, c changes.Change) error {
-	if r.stream != "" && c.Stream != "" && c.Stream != r.stream {
+	if r.Stream != "" && c.Stream != "" && c.Stream != r.Stream {
 		return nil
 	}
 	data, err := json.Marshal(c)

@@ -54,19 +54,19 @@ type fragmentList struct {
 }
 
 func (s *Server) getFragments(r *request) (any, error) {
-	if err := s.known(r.stream); err != nil {
+	if err := s.known(r.Stream); err != nil {
 		return nil, err
 	}
 	l := fragmentList{request: r, store: s.o.Store, page: FragmentPage{Fragments: []Fragment{}}}
 	l.refused = make(map[segment.Key]map[time.Duration]bool)
-	for _, f := range s.o.Store.Refused(r.stream) {
+	for _, f := range s.o.Store.Refused(r.Stream) {
 		if l.refused[f.Key] == nil {
 			l.refused[f.Key] = make(map[time.Duration]bool)
 		}
 		l.refused[f.Key][f.Fragment.Start] = true
 	}
-	for first := streams.KeyOf(r.stream, r.after); ; {
-		list := s.o.Store.SegmentsFrom(first, r.from, r.to, segmentsAtOnce)
+	for first := streams.KeyOf(r.Stream, r.After); ; {
+		list := s.o.Store.SegmentsFrom(first, r.From, r.To, segmentsAtOnce)
 		for _, info := range list {
 			if err := r.Context().Err(); err != nil {
 				return nil, err
@@ -78,7 +78,7 @@ func (s *Server) getFragments(r *request) (any, error) {
 		if len(list) < segmentsAtOnce {
 			return l.page, nil
 		}
-		first = streams.KeyOf(r.stream, list[len(list)-1].ID().Next())
+		first = streams.KeyOf(r.Stream, list[len(list)-1].ID().Next())
 	}
 }
 
@@ -95,14 +95,14 @@ func (l *fragmentList) segment(info segment.Info) (full bool) {
 	}
 	name := info.ID().String()
 	for i, f := range list {
-		if l.resumes && info.ID() == l.after && i < l.skip {
+		if l.Resumes && info.ID() == l.After && i < l.Skip {
 			continue
 		}
 		start, end := r.RecordedAt(f.Start), r.RecordedAt(f.Last)
-		if !l.from.IsZero() && end.Before(l.from) || !l.to.IsZero() && !start.Before(l.to) {
+		if !l.From.IsZero() && end.Before(l.From) || !l.To.IsZero() && !start.Before(l.To) {
 			continue
 		}
-		if len(l.page.Fragments) == l.limit {
+		if len(l.page.Fragments) == l.Limit {
 			l.page.Next = fmt.Sprintf("%s/%d", name, i)
 			return true
 		}
@@ -123,10 +123,10 @@ func (l *fragmentList) segment(info segment.Info) (full bool) {
 // getSegment answers with the file of a segment, or with a range of it. One that is being written ends with its last
 // complete fragment.
 func (s *Server) getSegment(r *request) (any, error) {
-	if err := s.known(r.stream); err != nil {
+	if err := s.known(r.Stream); err != nil {
 		return nil, err
 	}
-	key := streams.KeyOf(r.stream, r.segment)
+	key := streams.KeyOf(r.Stream, r.Segment)
 	found := s.o.Store.SegmentsFrom(key, time.Time{}, time.Time{}, 1)
 	reader, err := s.o.Store.OpenSegmentWhile(r.Context(), key)
 	switch {
@@ -144,7 +144,7 @@ func (s *Server) getSegment(r *request) (any, error) {
 		}
 	}
 	r.w.Header().Set("Content-Type", typeMatroska)
-	r.w.Header().Set("ETag", fmt.Sprintf(`"%s-%d-%d"`, r.segment, found[0].State, size))
+	r.w.Header().Set("ETag", fmt.Sprintf(`"%s-%d-%d"`, r.Segment, found[0].State, size))
 	http.ServeContent(r.w, r.Request, "", time.Time{}, io.NewSectionReader(reader, 0, size))
 	return nil, nil
 }

@@ -82,19 +82,19 @@ func (l *gapList) segment(ctx context.Context, info segment.Info, read bool) {
 
 // getGaps lists the gaps that reach into a time range.
 func (s *Server) getGaps(r *request) (any, error) {
-	if err := s.known(r.stream); err != nil {
+	if err := s.known(r.Stream); err != nil {
 		return nil, err
 	}
 	list, last, more := s.page(r)
-	l := gapList{server: s, stream: r.stream}
+	l := gapList{server: s, stream: r.Stream}
 	switch {
 	case last != nil:
 		_, l.end = newSegment(r.Context(), s.o.Store, *last).Recorded()
 		l.epoch = last.Epoch
-	case !r.from.IsZero() && len(list) > 0:
-		l.end, l.epoch = s.o.Store.NewestBefore(r.stream, r.from), list[0].Epoch
-	case !r.from.IsZero():
-		l.end = s.o.Store.NewestBefore(r.stream, r.from)
+	case !r.From.IsZero() && len(list) > 0:
+		l.end, l.epoch = s.o.Store.NewestBefore(r.Stream, r.From), list[0].Epoch
+	case !r.From.IsZero():
+		l.end = s.o.Store.NewestBefore(r.Stream, r.From)
 	}
 	read := 0
 	for _, info := range list {
@@ -104,13 +104,13 @@ func (s *Server) getGaps(r *request) (any, error) {
 		if !info.GapsKnown {
 			read++
 		}
-		l.segment(r.Context(), info, read <= r.read)
+		l.segment(r.Context(), info, read <= r.Read)
 	}
 	if !more {
 		s.lastGap(r, &l, list)
 	}
 	page := GapPage{Gaps: slices.DeleteFunc(l.list, func(g Gap) bool {
-		return !r.from.IsZero() && !g.To.After(r.from) || !r.to.IsZero() && !g.From.Before(r.to)
+		return !r.From.IsZero() && !g.To.After(r.From) || !r.To.IsZero() && !g.From.Before(r.To)
 	})}
 	if page.Gaps == nil {
 		page.Gaps = []Gap{}
@@ -126,8 +126,8 @@ func (s *Server) lastGap(r *request, l *gapList, list []segment.Info) {
 	if l.end.IsZero() || len(list) > 0 && list[len(list)-1].State == segment.Writing {
 		return
 	}
-	if !r.to.IsZero() {
-		if next := s.o.Store.SegmentsFrom(segment.Before(r.stream), r.to, time.Time{}, 1); len(next) > 0 {
+	if !r.To.IsZero() {
+		if next := s.o.Store.SegmentsFrom(segment.Before(r.Stream), r.To, time.Time{}, 1); len(next) > 0 {
 			if from := next[0].RecordedFrom; from.Sub(l.end) > segment.GapAfter {
 				l.add(l.end, from, CauseUnknown)
 			}
@@ -135,7 +135,7 @@ func (s *Server) lastGap(r *request, l *gapList, list []segment.Info) {
 		}
 	}
 	configured := s.o.Agent.Configured
-	if configured == nil || !slices.Contains(configured(), r.stream) {
+	if configured == nil || !slices.Contains(configured(), r.Stream) {
 		return // nobody is to record it
 	}
 	if now := s.now(); now.Sub(l.end) > segment.GapAfter {

@@ -47,13 +47,13 @@ func HoldOf(k holding.Kept) Hold {
 }
 
 func (s *Server) getHolds(r *request) (any, error) {
-	if r.stream != "" {
-		if err := s.known(r.stream); err != nil {
+	if r.Stream != "" {
+		if err := s.known(r.Stream); err != nil {
 			return nil, err
 		}
 	}
 	list := []Hold{}
-	for _, k := range s.o.Store.Holding().List(r.stream) {
+	for _, k := range s.o.Store.Holding().List(r.Stream) {
 		list = append(list, HoldOf(k))
 	}
 	return list, nil
@@ -75,7 +75,7 @@ func (s *Server) removeHold(r *request) (any, error) {
 	if s.o.Agent.RemoveHold == nil {
 		return nil, errNotHere
 	}
-	done, err := s.o.Agent.RemoveHold(r.hold, r.peer())
+	done, err := s.o.Agent.RemoveHold(r.Hold, r.peer())
 	return done, refused(err)
 }
 

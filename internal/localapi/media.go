@@ -21,10 +21,7 @@ const (
 	typeMP4      = "video/mp4"
 )
 
-var (
-	formats    = map[string]export.Format{"mkv": export.Matroska, "mp4": export.MP4}
-	mediaTypes = map[export.Format]string{export.Matroska: typeMatroska, export.MP4: typeMP4}
-)
+var mediaTypes = map[export.Format]string{export.Matroska: typeMatroska, export.MP4: typeMP4}
 
 // The fields around media. What is known at its end only is in the trailer, for clients that say `TE: trailers`.
 const (
@@ -82,25 +79,25 @@ type MediaPatch = export.Patch
 // getMedia streams what was recorded in a time range as one file. It is read as fast as the reader takes it, a
 // fragment at a time, and one segment is kept from being deleted at most.
 func (s *Server) getMedia(r *request) (any, error) {
-	if err := s.known(r.stream); err != nil {
+	if err := s.known(r.Stream); err != nil {
 		return nil, err
 	}
 	r.w.Header().Set("Accept-Ranges", "none")
 	r.w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodHead {
-		r.w.Header().Set("Content-Type", mediaTypes[r.format])
+		r.w.Header().Set("Content-Type", mediaTypes[r.Format])
 		return nil, nil
 	}
 	r.w.Stall = max(r.w.Stall, s.mediaStall)
 	wantsTrailer := strings.Contains(strings.ToLower(r.Header.Get("TE")), "trailers")
 	out := export.NewStream(r.w, func() {
-		r.w.Header().Set("Content-Type", mediaTypes[r.format])
+		r.w.Header().Set("Content-Type", mediaTypes[r.Format])
 		if wantsTrailer {
 			r.w.Header().Set("Trailer", trailerMedia)
 		}
 	})
 	done, err := export.Run(r.Context(), s.o.Store, export.Options{
-		Stream: r.stream, From: r.from, To: r.to, Format: r.format,
+		Stream: r.Stream, From: r.From, To: r.To, Format: r.Format,
 		Planned: func(p export.Plan) {
 			r.w.Header().Set(headerMediaBytes, strconv.FormatInt(p.Bytes, 10))
 			r.w.Header().Set(headerIndexBytes, strconv.FormatInt(p.IndexBytes, 10))
@@ -110,7 +107,7 @@ func (s *Server) getMedia(r *request) (any, error) {
 		return nil, noMedia(err)
 	}
 	if err != nil && r.Context().Err() == nil {
-		logevent.MediaCut.Log(s.o.Log, zap.String("stream", r.stream), zap.Error(err))
+		logevent.MediaCut.Log(s.o.Log, zap.String("stream", r.Stream), zap.Error(err))
 	}
 	if err != nil && !wantsTrailer {
 		panic(http.ErrAbortHandler) // so that it does not look complete

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -22,9 +23,11 @@ type Agent struct {
 	Changes *changes.Feed
 	// Configured lists the configured streams.
 	Configured func() []string
-	Settings   func() []Setting
-	LogLevel   LogLevel
-	Metrics    http.Handler
+	// History is how things were since a time.
+	History  func(from time.Time) history.Series
+	Settings func() []Setting
+	LogLevel LogLevel
+	Metrics  http.Handler
 	// ReadSecrets asks for the cameras' secrets to be read again, and does not wait for that.
 	ReadSecrets func()
 	// An error of these is a sentence for the client.
@@ -34,10 +37,12 @@ type Agent struct {
 	Audit        func(ctx context.Context, r AuditRequest, each func(AuditProgress)) error
 	Check        func(ctx context.Context, each func(CheckProgress)) error
 	// AddHold and RemoveHold change holds; by is who asked.
-	AddHold      func(ctx context.Context, r HoldRequest, by string) (Hold, error)
-	RemoveHold   func(id, by string) (Hold, error)
-	Evidence     func(ctx context.Context, span Span) (Evidence, error)
-	TriggerEvent func(ctx context.Context, r EventRequest, by string) (TriggeredEvent, error)
+	AddHold    func(ctx context.Context, r HoldRequest, by string) (Hold, error)
+	RemoveHold func(id, by string) (Hold, error)
+	Evidence   func(ctx context.Context, span Span) (Evidence, error)
+	// EvidenceReady says why no evidence of a stream can be made now, without making any; nil: nobody knows beforehand.
+	EvidenceReady func(stream string) error
+	TriggerEvent  func(ctx context.Context, r EventRequest, by string) (TriggeredEvent, error)
 	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
 	Events func(stream string, from, to time.Time, most int) []Event
 	// WebLink and SetWebPassword are about the web pages; nil: there are none.

@@ -1,7 +1,9 @@
 package localapi
 
 import (
+	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -63,4 +65,26 @@ func conditionsOf(snapshot status.Snapshot) []Condition {
 		add(o.Name, o.Conditions)
 	}
 	return list
+}
+
+// getHistory answers with how things were.
+func (s *Server) getHistory(r *request) (any, error) {
+	if s.o.Agent.History == nil {
+		return nil, errNotHere
+	}
+	return s.o.Agent.History(r.From), nil
+}
+
+// getCosts answers with what was uploaded each day.
+func (s *Server) getCosts(*request) (any, error) {
+	if s.o.Uploads.Counted == nil {
+		return nil, errNotHere
+	}
+	tier := func(stream string) (name string) {
+		if s.o.Uploads.Storage != nil {
+			name, _ = s.o.Uploads.Storage(stream)
+		}
+		return name
+	}
+	return history.CostsOf(s.o.Uploads.Counted, tier, cost.Embedded(), s.now()), nil
 }

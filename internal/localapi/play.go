@@ -6,6 +6,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hls/hlshttp"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 	"github.com/kvs-edge/kvs-edge-agent/internal/overview"
 )
 
@@ -17,30 +18,30 @@ const (
 
 // playRoutes are those that a player of HLS asks for, one after the other, and the overview of what can be played.
 func playRoutes() (list []Route) {
-	known := map[string]Param{hls.ParamStream: paramStream, hls.ParamFrom: paramFrom, hls.ParamTo: paramTo, hls.ParamSegment: paramSegment,
-		hlshttp.ParamAt: paramTo}
+	known := map[string]query.Param{hls.ParamStream: query.Stream, hls.ParamFrom: query.From, hls.ParamTo: query.To,
+		hls.ParamSegment: query.Segment, hlshttp.ParamAt: query.To}
 	for _, r := range hlshttp.Routes() {
 		route := Route{Method: http.MethodGet, Path: pathPlay + r.Name, Type: r.Type, Doc: r.Doc, Most: readers, serve: ofStore(play(r))}
 		if r.Type == hls.TypePlaylist {
 			route.Answer = ""
 		}
 		for _, p := range r.Params {
-			route.Params = append(route.Params, Param{p.Name, p.Doc, p.Required, known[p.Name].set})
+			route.Params = append(route.Params, query.Param{Name: p.Name, Doc: p.Doc, Required: p.Required, Set: known[p.Name].Set})
 		}
 		list = append(list, route)
 	}
 	return append(list, Route{Method: http.MethodGet, Path: pathOverview, Answer: Overview{}, Most: scans,
-		serve: ofStore((*Server).getOverview), Params: []Param{paramStream, paramFrom, paramTo, paramColumns},
+		serve: ofStore((*Server).getOverview), Params: []query.Param{query.Stream, query.From, query.To, query.Columns},
 		Doc: "What is recorded, uploaded and held in a time range, [in columns](playing.md#overview), with gaps, epochs and events."})
 }
 
 // play serves a route of HLS.
 func play(route hlshttp.Route) func(*Server, *request) (any, error) {
 	return func(s *Server, r *request) (any, error) {
-		if err := s.known(r.stream); err != nil {
+		if err := s.known(r.Stream); err != nil {
 			return nil, err
 		}
-		q := hlshttp.Request{Stream: r.stream, From: r.from, To: r.to, At: r.to, Segment: r.segment, Values: r.URL.Query()}
+		q := hlshttp.Request{Stream: r.Stream, From: r.From, To: r.To, At: r.To, Segment: r.Segment, Values: r.URL.Query()}
 		err := route.Serve(r.Context(), s.player, q, r.w)
 		var refusal *hls.Refusal
 		switch {
@@ -66,21 +67,21 @@ type Overview struct {
 const overviewEvents = 200
 
 func (s *Server) getOverview(r *request) (any, error) {
-	if err := s.known(r.stream); err != nil {
+	if err := s.known(r.Stream); err != nil {
 		return nil, err
 	}
-	all, err := overview.Of(r.Context(), s.o.Store, overview.Request{Stream: r.stream, From: r.from, To: r.to, Columns: r.columns}, s.now())
+	all, err := overview.Of(r.Context(), s.o.Store, overview.Request{Stream: r.Stream, From: r.From, To: r.To, Columns: r.Columns}, s.now())
 	if err != nil {
 		return nil, err
 	}
 	out := Overview{Overview: all}
 	for i, g := range out.Gaps {
 		if s.o.Agent.Changes != nil {
-			out.Gaps[i].Cause, _ = s.o.Agent.Changes.Cause(r.stream, g.From, g.To)
+			out.Gaps[i].Cause, _ = s.o.Agent.Changes.Cause(r.Stream, g.From, g.To)
 		}
 	}
 	if s.o.Agent.Events != nil {
-		out.Events = s.o.Agent.Events(r.stream, out.From, out.To, overviewEvents)
+		out.Events = s.o.Agent.Events(r.Stream, out.From, out.To, overviewEvents)
 	}
 	return out, nil
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -84,7 +85,7 @@ const readTimeout = time.Second
 func (c *Client) Segments(ctx context.Context, span Span, read func() int, each func(page []Segment, read int)) error {
 	values := span.values()
 	for {
-		reads := min(max(0, read()), maxLimit)
+		reads := min(max(0, read()), query.MaxLimit)
 		values.Set("read", strconv.Itoa(reads))
 		var page SegmentPage
 		if err := c.read(ctx, pathSegments, values, requestTimeout+time.Duration(reads)*readTimeout, &page); err != nil {

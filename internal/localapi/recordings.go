@@ -108,18 +108,18 @@ func (s *Server) known(stream string) error {
 
 // page returns the segments of a page, the segment that precedes them when it is known, and whether more follow.
 func (s *Server) page(r *request) (list []segment.Info, before *segment.Info, more bool) {
-	list = s.o.Store.SegmentsFrom(streams.KeyOf(r.stream, r.after), r.from, r.to, r.limit+2)
-	if r.resumes && len(list) > 0 && list[0].ID() == r.after {
+	list = s.o.Store.SegmentsFrom(streams.KeyOf(r.Stream, r.After), r.From, r.To, r.Limit+2)
+	if r.Resumes && len(list) > 0 && list[0].ID() == r.After {
 		before, list = &list[0], list[1:]
 	}
-	if more = len(list) > r.limit; more {
-		list = list[:r.limit]
+	if more = len(list) > r.Limit; more {
+		list = list[:r.Limit]
 	}
 	return list, before, more
 }
 
 func (s *Server) getSegments(r *request) (any, error) {
-	if err := s.known(r.stream); err != nil {
+	if err := s.known(r.Stream); err != nil {
 		return nil, err
 	}
 	list, last, more := s.page(r)
@@ -135,7 +135,7 @@ func (s *Server) getSegments(r *request) (any, error) {
 		line := newSegment(r.Context(), s.o.Store, info)
 		gaps := info.Gaps
 		if !info.GapsKnown {
-			if line.GapsUnknown = page.Read >= r.read; !line.GapsUnknown {
+			if line.GapsUnknown = page.Read >= r.Read; !line.GapsUnknown {
 				page.Read++
 				gaps = gapsWithin(r.Context(), s.o.Store, info)
 			}

@@ -1,7 +1,6 @@
 package localapi
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,9 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 )
 
 // at is a time of the recordings as a parameter.
@@ -273,9 +276,11 @@ func TestTheFileOfASegment(t *testing.T) {
 func TestWhatIsAskedWrong(t *testing.T) {
 	t.Parallel()
 	s := door(t, 0)
+	sign, _ := signing(t, s)
 	a := serveOptions(t, Options{Store: s, Agent: Agent{
 		Configured: func() []string { return []string{"new"} },
-		Evidence:   func(context.Context, Span) (Evidence, error) { return Evidence{}, nil },
+		Evidence:   sign,
+		History:    history.New(history.Options{}).Since,
 		Events:     func(string, time.Time, time.Time, int) []Event { return []Event{} },
 	}})
 	const segmentName = "20261121T042048.123Z"
@@ -344,8 +349,8 @@ func TestWhatIsAskedWrong(t *testing.T) {
 				}
 			}
 		}
-		if slices.ContainsFunc(route.Params, func(p Param) bool { return p.Name == "from" }) {
-			status, body := a.get(route.Path + "?stream=door&from=2000&to=1000")
+		if slices.ContainsFunc(route.Params, func(p query.Param) bool { return p.Name == "to" }) {
+			status, body := a.get(route.Path + "?" + good.Encode() + "&from=2000&to=1000")
 			if status != 400 || !strings.Contains(body, "from is not before to") {
 				t.Errorf("%s: %d %s", route.Path, status, body)
 			}
@@ -370,7 +375,7 @@ func TestMethodsOfEachRoute(t *testing.T) {
 	t.Parallel()
 	s := door(t, 0)
 	agent := whole(func(string) {})
-	a := serveOptions(t, Options{Store: s, Agent: agent})
+	a := serveOptions(t, Options{Store: s, Agent: agent, Uploads: Uploads{Counted: door21{}}})
 	allowed := make(map[string][]string)
 	for _, route := range Routes() {
 		allowed[route.Path] = append(allowed[route.Path], route.Method)
@@ -419,5 +424,35 @@ func TestWithoutAnAgentRecordingsAreServed(t *testing.T) {
 				t.Errorf("%s: GET %s: %s", name, route.Path, resp.Status)
 			}
 		}
+	}
+}
+
+// door21 is a tally with a fragment of a day.
+type door21 struct{}
+
+func (door21) Streams() []string { return []string{"door"} }
+
+func (door21) Days(string) (map[string]tally.Day, time.Time) {
+	return map[string]tally.Day{time.Now().UTC().Format(time.DateOnly): {Bytes: 1 << 30, Fragments: 1000, Calls: 1}}, time.Time{}
+}
+
+// TestCostsAndHistoryOverTheLocalAPI come as they are kept.
+func TestCostsAndHistoryOverTheLocalAPI(t *testing.T) {
+	t.Parallel()
+	past := history.New(history.Options{})
+	past.Add(history.Sample{Time: begin, DiskUsed: 3, DiskTotal: 4, UsedBytes: map[string]int64{"door": 1}})
+	a := serveOptions(t, Options{Agent: Agent{History: past.Since}, Uploads: Uploads{Counted: door21{},
+		Storage: func(string) (string, *int) { return cost.Warm, nil }}})
+	var costs history.Costs
+	a.decode("/v1/costs", &costs)
+	prices := cost.Embedded()
+	last := costs.Days[len(costs.Days)-1]
+	if last.Ingest != prices.Warm.IngestPerThousandFragments || last.Calls != 1 || costs.TierAssumed != nil {
+		t.Errorf("%+v", costs)
+	}
+	var series history.Series
+	a.decode("/v1/history?from="+at(-time.Hour), &series)
+	if len(series.Times) != 1 || series.DiskUsed[0] != 3 || series.Streams[0].Name != "door" || !series.Since.Equal(begin) {
+		t.Errorf("%+v", series)
 	}
 }

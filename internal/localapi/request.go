@@ -11,12 +11,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jsonfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/patience"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 )
 
 // request is a request that its peer may make, with the whole of its body.
 type request struct {
 	*http.Request
-	query
+	query.Query
 	w    *patience.Writer
 	body []byte
 }
@@ -79,6 +80,10 @@ const (
 	codeStream    = "unknown-stream"
 	codeSegment   = "unknown-segment"
 )
+
+func badQuery(format string, args ...any) error {
+	return &Error{http.StatusBadRequest, codeParameter, fmt.Sprintf(format, args...)}
+}
 
 var errNotHere = &Error{http.StatusNotFound, codeNotHere, "this agent does not have that"}
 

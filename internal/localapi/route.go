@@ -2,8 +2,11 @@ package localapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/usage"
@@ -31,9 +34,12 @@ const (
 	pathChanges      = "/v1/changes"
 	pathForecasts    = "/v1/forecasts"
 	pathConditions   = "/v1/conditions"
+	pathHistory      = "/v1/history"
+	pathCosts        = "/v1/costs"
 	pathUsage        = "/v1/usage"
 	pathHolds        = "/v1/holds"
 	pathEvidence     = "/v1/evidence"
+	pathArchive      = "/v1/evidence.zip"
 	pathEvents       = "/v1/events"
 	pathWebLink      = "/v1/web/link"
 	pathWebPassword  = "/v1/web/password"
@@ -55,7 +61,7 @@ type Route struct {
 	Right  Right
 	// Doc is one sentence for docs/api.md and the OpenAPI file.
 	Doc    string
-	Params []Param
+	Params []query.Param
 	// Most is how many of these requests are served at once, for each right; 0: as many as there are connections.
 	Most int
 	// Body is a value of what the body of the request holds: a string for text, else what JSON is read into. nil: no body.
@@ -117,39 +123,54 @@ func Routes() []Route {
 		{Method: http.MethodGet, Path: pathStreams, Answer: []RecordedStream{}, serve: ofStore((*Server).getStreams),
 			Doc: "The streams that have recordings, with their sums."},
 		{Method: http.MethodGet, Path: pathSegments, Answer: SegmentPage{}, serve: ofStore((*Server).getSegments), Most: scans,
-			Params: []Param{paramStream, paramFrom, paramTo, paramLimit, paramAfter, paramRead},
+			Params: []query.Param{query.Stream, query.From, query.To, query.Limit, query.After, query.Read},
 			Doc:    "The recordings of a stream in a time range, oldest first, with their upload state and gaps."},
 		{Method: http.MethodGet, Path: pathGaps, Answer: GapPage{}, serve: ofStore((*Server).getGaps), Most: scans,
-			Params: []Param{paramStream, paramFrom, paramTo, paramLimit, paramAfter, paramRead},
+			Params: []query.Param{query.Stream, query.From, query.To, query.Limit, query.After, query.Read},
 			Doc:    "When nothing was recorded in a time range, and why. A page covers `limit` segments."},
 		{Method: http.MethodGet, Path: pathFragments, Answer: FragmentPage{}, serve: ofStore((*Server).getFragments), Most: scans,
-			Params: []Param{paramStream, paramFrom, paramTo, paramLimit, paramAfter},
+			Params: []query.Param{query.Stream, query.From, query.To, query.Limit, query.After},
 			Doc:    "The fragments of a time range, oldest first: when they were recorded, where they are, and whether they are uploaded."},
 		{Method: http.MethodGet, Path: pathSegment, Type: typeMatroska, serve: ofStore((*Server).getSegment), Most: readers,
-			Params: []Param{paramStream, paramSegment},
+			Params: []query.Param{query.Stream, query.Segment},
 			Doc:    "The file of a segment, complete or a range of it (`Range`, `If-Range`, `ETag`)."},
 		{Method: http.MethodGet, Path: pathMedia, Type: typeMatroska, serve: ofStore((*Server).getMedia), Most: readers,
-			Params: []Param{paramStream, paramFrom, paramTo, paramFormat}, Types: []string{typeMP4},
+			Params: []query.Param{query.Stream, query.From, query.To, query.Format}, Types: []string{typeMP4},
 			Doc: "The media of a time range as one file of Matroska or MP4, cut at fragments and sent as fast as it is read."},
 		{Method: http.MethodGet, Path: pathEvidence, Right: Operate, Answer: Evidence{}, serve: ofStore((*Server).getEvidence), Most: verifiers,
-			Params: []Param{paramStream, paramFrom, paramTo},
+			Params: []query.Param{query.Stream, query.From, query.To},
 			Doc: "Reads the media of a time range and signs with the device's key what it is: the files of an archive of " +
 				"[evidence](evidence.md) beside the media, and of which time that is to be fetched."},
+		{Method: http.MethodGet, Path: pathArchive, Right: Operate, Type: typeZip, serve: ofStore((*Server).getArchive), Most: verifiers,
+			Params: []query.Param{query.Stream, query.From, query.To},
+			Doc: "The whole archive of [evidence](evidence.md) of a time range, as one file. The media is read twice; one that is deleted or " +
+				"changed meanwhile cuts the answer off."},
 		{Method: http.MethodGet, Path: pathUsage, Answer: []usage.Stream{}, serve: ofStore((*Server).getUsage), Most: scans,
-			Params: []Param{paramAnyStream, paramFrom, paramTo},
+			Params: []query.Param{query.AnyStream, query.From, query.To},
 			Doc: "What each stream has uploaded, and is to upload, of the media of whole days (UTC) in a time range, by default the last 7 " +
 				"days and today: what [`cost`](cost.md) is reckoned from."},
 		{Method: http.MethodGet, Path: pathVerification, Answer: Verification{}, Type: typeNDJSON, serve: ofStore((*Server).getVerification),
-			Most: verifiers, Params: []Param{paramAnyStream, paramFrom, paramTo},
+			Most: verifiers, Params: []query.Param{query.AnyStream, query.From, query.To},
 			Doc: "Reads every byte of recordings: a line for each segment with what is damaged."},
 		{Method: http.MethodGet, Path: pathChanges, Answer: changes.Change{}, Type: typeEvents, serve: (*Server).getChanges, Most: followers,
-			Params: []Param{paramAnyStream},
+			Params: []query.Param{query.AnyStream},
 			Doc:    "[What changes](#changes), as server-sent events, until the client disconnects."},
 		{Method: http.MethodGet, Path: pathEvents, Answer: []Event{}, serve: ofStore((*Server).getEvents), Most: scans,
-			Params: []Param{paramAnyStream, paramFrom, paramTo, paramLimit},
+			Params: []query.Param{query.AnyStream, query.From, query.To, query.Limit},
 			Doc: "The [events](events.md) of a time range, oldest first, with what is recorded and what is in the cloud of each; of more than " +
 				"`limit` the newest."},
-	}, append(playRoutes(), operations()...)...)
+	}, slices.Concat(pastRoutes(), playRoutes(), operations())...)
+}
+
+// pastRoutes are those of how things were.
+func pastRoutes() []Route {
+	return []Route{
+		{Method: http.MethodGet, Path: pathHistory, Answer: history.Series{}, Params: []query.Param{query.From}, serve: (*Server).getHistory,
+			Doc: "How the backlog, the disk and the line were since `from`, as far as the agent remembers since its start: a point for each 2 " +
+				"minutes of the last 6 hours or, for earlier times, for each hour of 7 days."},
+		{Method: http.MethodGet, Path: pathCosts, Answer: history.Costs{}, serve: (*Server).getCosts,
+			Doc: "What was uploaded of the media of each of the last 30 days (UTC), and what the service charges for taking it in."},
+	}
 }
 
 // operations are the routes of those who may operate.
@@ -185,12 +206,13 @@ func holdRoutes() []Route {
 		{Method: http.MethodPut, Path: pathWebPassword, Right: Operate, Body: WebPassword{}, Socket: true, serve: (*Server).webPassword,
 			Doc: "Sets the password of a role of the [web pages](web.md), or with an empty one removes it, and ends the role's sessions."},
 		{Method: http.MethodGet, Path: pathHolds, Answer: []Hold{}, serve: ofStore((*Server).getHolds), Most: scans,
-			Params: []Param{paramAnyStream},
+			Params: []query.Param{query.AnyStream},
 			Doc:    "The [holds](holds.md), with the recordings that each keeps from being deleted now."},
 		{Method: http.MethodPost, Path: pathHolds, Right: Operate, Body: HoldRequest{}, Answer: Hold{}, serve: (*Server).addHold,
 			Doc: "Adds a hold: when it is answered, its recordings are held. 400 with a sentence when it is refused or does not fit."},
-		{Method: http.MethodDelete, Path: pathHolds, Right: Operate, Answer: Hold{}, Params: []Param{paramHold}, serve: (*Server).removeHold,
-			Doc: "Removes a hold: its recordings may be deleted again. The log says who asked."},
+		{Method: http.MethodDelete, Path: pathHolds, Right: Operate, Answer: Hold{}, serve: (*Server).removeHold,
+			Params: []query.Param{query.Hold},
+			Doc:    "Removes a hold: its recordings may be deleted again. The log says who asked."},
 	}
 }
 

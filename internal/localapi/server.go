@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/patience"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/socket"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -160,9 +161,9 @@ func (s *Server) checked(route Route, w *patience.Writer, r *http.Request) (answ
 	if r.Context().Value(whoKey{}) != nil && route.Socket {
 		return nil, errNotHere
 	}
-	q, err := parseQuery(route, r)
+	q, err := query.Parse(route.Path, route.Params, r)
 	if err != nil {
-		return nil, err
+		return nil, badQuery("%v", err)
 	}
 	if route.Most > 0 {
 		one := running{route.Path, right}
@@ -173,7 +174,7 @@ func (s *Server) checked(route Route, w *patience.Writer, r *http.Request) (answ
 		}
 		defer s.finish(one)
 	}
-	return route.serve(s, &request{Request: r, query: q, w: w, body: patience.Body(r)})
+	return route.serve(s, &request{Request: r, Query: q, w: w, body: patience.Body(r)})
 }
 
 // enter counts a request; it is false when there are as many as there may be.

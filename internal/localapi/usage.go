@@ -18,7 +18,7 @@ type Uploads struct {
 
 // getUsage answers with a line for each stream of which there was anything to upload, or with that of one stream.
 func (s *Server) getUsage(r *request) (any, error) {
-	from, to, err := usage.Days(r.from, r.to, s.now())
+	from, to, err := usage.Days(r.From, r.To, s.now())
 	if err != nil {
 		return nil, badQuery("%v", err)
 	}
@@ -28,13 +28,13 @@ func (s *Server) getUsage(r *request) (any, error) {
 	if counted != nil {
 		names = append(names, counted.Streams()...)
 	}
-	if r.stream != "" {
-		if !slices.Contains(names, r.stream) {
-			if err := s.known(r.stream); err != nil {
+	if r.Stream != "" {
+		if !slices.Contains(names, r.Stream) {
+			if err := s.known(r.Stream); err != nil {
 				return nil, err
 			}
 		}
-		names = []string{r.stream}
+		names = []string{r.Stream}
 	}
 	slices.Sort(names)
 	list := []usage.Stream{}

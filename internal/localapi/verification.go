@@ -40,11 +40,11 @@ type MediaDamage struct {
 // getVerification reads every byte of recordings, and answers with a line for each segment.
 func (s *Server) getVerification(r *request) (any, error) {
 	names := s.o.Store.Streams()
-	if r.stream != "" {
-		if err := s.known(r.stream); err != nil {
+	if r.Stream != "" {
+		if err := s.known(r.Stream); err != nil {
 			return nil, err
 		}
-		names = []string{r.stream}
+		names = []string{r.Stream}
 	}
 	r.w.Header().Set("Content-Type", typeNDJSON)
 	if r.Method == http.MethodHead {
@@ -53,7 +53,7 @@ func (s *Server) getVerification(r *request) (any, error) {
 	var list []segment.Info
 	var line Verification
 	for _, name := range names {
-		for _, info := range s.o.Store.Segments(name, r.from, r.to) {
+		for _, info := range s.o.Store.Segments(name, r.From, r.To) {
 			list = append(list, info)
 			line.TotalBytes += info.Bytes
 		}

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
@@ -38,9 +39,10 @@ func (c *checker) within(ctx context.Context, check, what string, limit time.Dur
 	own.questions = &questions{note: c.questions.note}
 	ended := make(chan struct{})
 	defer own.questions.begin(what)()
-	c.count(1)
+	count := counter(c.o.Parts)
+	count(1)
 	go func() {
-		defer c.count(-1)
+		defer count(-1) // perhaps after c has taken over what was found
 		defer close(ended)
 		guarded(func() { part(ctx, &own) }, func(text string) { own.bad(check, text) })
 	}()
@@ -57,10 +59,12 @@ func (c *checker) within(ctx context.Context, check, what string, limit time.Dur
 	return true
 }
 
-// count counts a part for who asks for that.
-func (c *checker) count(n int32) {
-	if c.o.Parts != nil {
-		c.o.Parts.Add(n)
+// counter counts the parts that run, for who asks for that.
+func counter(parts *atomic.Int32) func(n int32) {
+	return func(n int32) {
+		if parts != nil {
+			parts.Add(n)
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ type account struct {
 	mu       sync.Mutex
 	wrong    []string             // guarded by mu, as all below
 	units    [][]uint8            // by camera and number
+	late     [][]uint8            // how long after it was made a unit came, in seconds
 	at       [][]int32            // the last fragment of the cloud that has a unit, and 1
 	archive  []arrived            // the fragments of the cloud
 	acked    map[string]time.Time // by number, not harvested yet
@@ -87,7 +88,7 @@ func newAccount(cameras int, length time.Duration, c *clock, reach func(string))
 		policies: make(map[string][]policy), removal: make(map[string]bool), holds: make(map[string]hold.Hold)}
 	for range cameras {
 		n := int(length/time.Second) + 10*3600
-		l.units, l.at = append(l.units, make([]uint8, n)), append(l.at, make([]int32, n))
+		l.units, l.late, l.at = append(l.units, make([]uint8, n)), append(l.late, make([]uint8, n)), append(l.at, make([]int32, n))
 	}
 	return l
 }
@@ -122,6 +123,9 @@ func (l *account) gave(u unit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	*l.unit(u) |= given
+	if late := time.Since(l.made(u.n)); late > 0 && int(u.n) < len(l.late[u.camera]) {
+		l.late[u.camera][u.n] = uint8(min(late/time.Second, 255))
+	}
 }
 
 // written implements diskWatch.
@@ -296,7 +300,7 @@ func (l *account) arrive(stream string, f media.Fragment, data []byte) {
 	if twice {
 		l.numbers.Twice++
 	}
-	l.judgeTimes(stream, s, at)
+	l.judgeTimes(stream, list[0].camera, s)
 }
 
 // judgeRepeat says whether a fragment may be in the cloud twice. mu is held.
@@ -330,15 +334,21 @@ func (l *account) fewSince(from, to int64) bool {
 	return n <= 2
 }
 
-// mostOff is how far the time of a fragment may be from when the camera made it, where the clock was always right.
+// mostOff is how far the time of a fragment may be from when the camera made it, where the clock was always right, beyond what its first
+// picture came late: in a session that begins with what was kept by the network, nobody can know when that was made.
 const mostOff = 3 * time.Second
 
 // judgeTimes holds the time of a fragment against when it was made, and against what was before it. mu is held.
-func (l *account) judgeTimes(stream string, s arrived, at []int32) {
+func (l *account) judgeTimes(stream string, camera uint8, s arrived) {
+	at := l.at[camera]
 	if l.clock.worst.Load() > 0 {
 		return
 	}
-	if off := time.UnixMilli(s.producer).Sub(l.made(s.first)); off.Abs() > mostOff {
+	late := time.Duration(0)
+	if int(s.first) < len(l.late[camera]) {
+		late = time.Duration(l.late[camera][s.first]) * time.Second
+	}
+	if off := time.UnixMilli(s.producer).Sub(l.made(s.first)); off > mostOff+late || off < -mostOff {
 		l.fail("the fragment of stream %s with the pictures %d to %d is %s off", stream, s.first, s.last, off)
 	}
 	if s.first == 0 || at[s.first-1] == 0 {

@@ -415,7 +415,7 @@ func (w *world) boundMemory() {
 	w.disk.mu.Unlock()
 	w.account.mu.Lock()
 	for _, units := range w.units {
-		own += 5 * int64(len(units))
+		own += 6 * int64(len(units))
 	}
 	own += 64 * int64(cap(w.archive))
 	w.account.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/evidence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/chromium"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/filmed"
@@ -200,6 +202,35 @@ func TestARangeIsExportedUploadedAndHeld(t *testing.T) {
 	}
 }
 
+// TestEvidenceIsExported from the page: what the browser saves is intact, and signed by the hub; what cannot be signed is said.
+func TestEvidenceIsExported(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "operate")
+	s.goTo(2 * time.Second)
+	s.Run(chromedp.KeyEvent("i"))
+	s.goTo(5 * time.Second)
+	s.Run(chromedp.KeyEvent("o"), chromedp.WaitVisible(chromedp.CSS("#export-zip")))
+	name, path := s.Download(chromedp.Click(chromedp.CSS("#export-zip")))
+	if !strings.HasPrefix(name, "front-door-2") || !strings.HasSuffix(name, ".zip") {
+		t.Errorf("it is saved as %s", name)
+	}
+	file, err := os.Open(path)
+	must(t, err)
+	defer file.Close()
+	info, err := file.Stat()
+	must(t, err)
+	v, err := evidence.Verify(t.Context(), file, info.Size(), evidence.Trust{Certificate: s.r.device}, nil)
+	must(t, err)
+	if m := v.Manifest; !v.SignerKnown || m.Stream != "front-door" || m.Asked.From.Before(s.start.Add(2*time.Second-frameTime)) ||
+		m.Asked.To.After(s.start.Add(6*time.Second)) || len(m.Fragments) < 2 {
+		t.Errorf("the evidence is %+v", v)
+	}
+	s.WantText("#said", "verify --evidence")
+	s.r.cannotSign.Store(true)
+	s.Run(chromedp.Click(chromedp.CSS("#export-zip")))
+	s.WantText("#said", "Evidence of stream front-door cannot be signed: there is no key.")
+}
+
 func TestAViewerIsOfferedNoChange(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "view")
@@ -207,6 +238,6 @@ func TestAViewerIsOfferedNoChange(t *testing.T) {
 	s.Run(chromedp.KeyEvent("i"))
 	s.goTo(4 * time.Second)
 	s.Run(chromedp.KeyEvent("o"), chromedp.WaitVisible(chromedp.CSS("#export-mp4")), chromedp.WaitNotVisible(chromedp.CSS("#upload")),
-		chromedp.WaitNotVisible(chromedp.CSS("#hold")))
+		chromedp.WaitNotVisible(chromedp.CSS("#hold")), chromedp.WaitNotVisible(chromedp.CSS("#export-zip")))
 	s.WantText("#rights", "sign in with the role operate")
 }

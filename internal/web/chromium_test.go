@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func (r *rig) open(b chromium.Tab, role, path, selector string) {
 }
 
 // thePages are all pages, with something that they show once they are complete.
-var thePages = map[string]string{"/": "#wall .card", "/health": "#cost p", "/settings": "#settings td",
+var thePages = map[string]string{"/": "#wall .card", "/health": "#cost .hint", "/settings": "#settings td",
 	"/camera?stream=front-door": "#line-box"}
 
 func TestChromiumSignsInByALink(t *testing.T) {
@@ -85,14 +86,54 @@ func TestChromiumShowsHealthAndSettings(t *testing.T) {
 	t.Parallel()
 	r := newRig(t).await()
 	b := chromium.New(t)
-	r.open(b, "view", "/health", "#cost p")
+	r.open(b, "view", "/health", "#cost .hint")
 	b.WantText("#conditions", "No video from the camera: yard", "<b>check</b> its power", "failed, since", "docs/troubleshooting.md#cameras")
-	b.WantText("#space", "600 GB of 1.0 TB are used", "holds 31.0 days of media", "front-door: 20 GB of 100 GB")
+	b.WantText("#disk-plot", "600 GB of 1.0 TB are used", "holds 31.0 days of media")
+	b.WantText("#space", "front-door: 20 GB of 100 GB")
 	b.WantText("#backlog", "500 MB, 16 min 40 s of media")
 	b.WantText("#hub", "1.2.3", "as this device")
 	b.Run(chromedp.Navigate(r.url+"/settings"), chromedp.WaitVisible(chromedp.CSS("#settings td")))
 	b.WantText("#settings", "AWS_REGION", "eu-west-1", "file of the service", "after a restart of the agent", "The region.")
 	b.Run(chromedp.SendKeys(chromedp.CSS("#filter"), "none of them"), chromedp.WaitNotPresent(chromedp.CSS("#settings td")))
+}
+
+// TestChromiumPlotsThePast compares the lines of plots with what the hub said, and their words and tables.
+func TestChromiumPlotsThePast(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).await()
+	b := chromium.New(t)
+	r.open(b, "view", "/health", "#cost-plot figure")
+	b.WantText("#backlog", "Backlog of front-door", "500 MB, 16 min 40 s of media; done", "at the present speed", "then: foreseen",
+		"Not uploaded")
+	b.WantText("#line-plot", "720 MB sent and 24 MB received in this time", "Sent", "Received")
+	b.WantText("#cost-plot", "$0.47 in 30 days for taking in 59 GB, at the prices of us-east-1",
+		"The tier of front-door is not known, and taken to be HOT.")
+	b.WantText("#plot-since", "The hub remembers since")
+	// An hour without a point parts the line, what is foreseen goes down to nothing, and the disk has its limit.
+	const plot = `document.querySelector("#backlog figure svg")`
+	for expression, want := range map[string]string{
+		plot + `.querySelectorAll("polyline.line").length`:                                                           "2",
+		plot + `.querySelector("polyline.forecast").points.length`:                                                   "2",
+		plot + `.querySelector("polyline.forecast").points[1].y`:                                                     "99",
+		plot + `.querySelectorAll("polyline.line")[0].points[0].y`:                                                   "3",
+		plot + `.getAttribute("role")`:                                                                               "img",
+		plot + `.getAttribute("aria-label").startsWith("Backlog of front-door: 500 MB")`:                             "true",
+		`document.querySelectorAll("#disk-plot svg .limit").length`:                                                  "1",
+		`document.querySelectorAll("#cost-plot rect").length`:                                                        "30",
+		`[...document.querySelectorAll("#cost-plot rect")].filter(r => Number(r.getAttribute("height")) > 1).length`: "10",
+		`document.querySelectorAll("#backlog figure")[1].querySelectorAll("polyline.forecast").length`:               "0",
+	} {
+		if got := chromium.Ask[string](b, "String("+expression+")"); got != want {
+			t.Errorf("%s is %s, want %s", expression, got, want)
+		}
+	}
+	// The numbers are a table, which stays open when the page is read again.
+	b.Run(chromedp.Click(chromedp.CSS("#backlog summary")))
+	b.WantText("#backlog details", "Time", "Not uploaded", "2.0 GB")
+	b.Run(chromedp.SetValue(chromedp.CSS("#plot-range"), "6"))
+	before := chromium.Ask[string](b, plot+`.outerHTML`)
+	chromium.Ask[bool](b, `document.getElementById("plot-range").dispatchEvent(new Event("change"))`)
+	b.Await(plot + `.outerHTML !== ` + strconv.Quote(before) + ` && document.querySelector("#backlog details").open`)
 }
 
 // TestNoPageBreaksItsPolicy watches for what the Content Security Policy refuses, and for errors of scripts.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,11 +23,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/history"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/tally"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -44,6 +51,9 @@ type rig struct {
 	registry *health.Registry
 	stop     func() // waits for the end
 	store    *segment.Store
+	device   *x509.Certificate // with which it signs evidence
+
+	cannotSign atomic.Bool
 
 	mu    sync.Mutex
 	at    time.Time
@@ -69,7 +79,8 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 		f(&o)
 	}
 	api, err := localapi.NewServer(localapi.Options{Socket: filepath.Join(dir, "agent.sock"), Store: store, Log: zap.NewNop(),
-		Component: o.Component, Agent: r.agent()})
+		Component: o.Component, Agent: r.signing(),
+		Uploads: localapi.Uploads{Counted: uploaded{}}})
 	must(t, err)
 	o.API = api.Serve
 	r.Server, err = New(o)
@@ -134,11 +145,13 @@ func (r *rig) agent() localapi.Agent {
 				Streams: []status.Stream{
 					{Name: "front-door", Wanted: status.Wanted{Record: "always", Keep: "30 days"},
 						Recorder: status.Recorder{Job: status.Job{State: "recording"}, FPS: 25, BitrateBPS: 4e6, LastFrame: time.Now()},
-						Uploader: status.Uploader{Job: status.Job{State: "uploading"}, BacklogBytes: 5e8, BacklogSeconds: 1000},
-						Space:    status.Space{UsedBytes: 2e10, LimitBytes: 1e11}},
+						Uploader: status.Uploader{Job: status.Job{State: "uploading"}, BacklogBytes: 5e8, BacklogSeconds: 1000,
+							BacklogDone: time.Now().Add(time.Hour)},
+						Space: status.Space{UsedBytes: 2e10, LimitBytes: 1e11}},
 					{Name: "yard", Recorder: status.Recorder{Job: status.Job{State: "connecting"}}, Conditions: []status.Condition{broken}},
 				}}
 		},
+		History: past,
 		Settings: func() []localapi.Setting {
 			return []localapi.Setting{{Name: "AWS_REGION", Value: "eu-west-1", Origin: "file", Effect: "restart", Meaning: "The `region`."}}
 		},
@@ -161,6 +174,61 @@ func (r *rig) agent() localapi.Agent {
 		},
 		SetWebPassword: func(context.Context, localapi.WebPassword) error { r.note("password"); return nil },
 	}
+}
+
+// signing is the agent with a certificate of its own, with which it signs evidence.
+func (r *rig) signing() localapi.Agent {
+	r.t.Helper()
+	agent := r.agent()
+	cert, key := testtools.DeviceFiles(r.t, r.t.TempDir(), "hub")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	must(r.t, err)
+	r.device = pair.Leaf
+	agent.EvidenceReady = func(stream string) error {
+		if r.cannotSign.Load() {
+			return health.UserFault(export.Code, nil, "Evidence of stream %s cannot be signed: there is no key.", stream)
+		}
+		return nil
+	}
+	agent.Evidence = func(ctx context.Context, span localapi.Span) (out localapi.Evidence, err error) {
+		if err := agent.EvidenceReady(span.Stream); err != nil {
+			return out, err
+		}
+		hub := collect.Hub{Thing: "shop-7", Version: "1", Clock: hubclock.New(hubclock.Options{}),
+			Certificate: func() (*tls.Certificate, error) { return &pair, nil }}
+		made, err := collect.Make(ctx, r.store, hub, span.Stream, span.From, span.To)
+		return localapi.Evidence{From: made.From, To: made.To, Manifest: made.Manifest, Signature: made.Signature,
+			Certificate: made.Certificate, Sums: made.Sums}, err
+	}
+	return agent
+}
+
+// past is how the hub was in the last four hours: an hour of them is missing.
+func past(from time.Time) history.Series {
+	h := history.New(history.Options{})
+	for m := -240; m <= 0; m++ {
+		if m > -120 && m < -60 {
+			continue
+		}
+		n := int64(m + 240)
+		h.Add(history.Sample{Time: time.Now().Add(time.Duration(m) * time.Minute), DiskUsed: 5e11 + n*4e8, DiskTotal: 1e12, LineSent: n * 3e6,
+			LineReceived: n * 1e5, HasLine: true, BacklogBytes: map[string]int64{"front-door": 2e9 - n*6e6, "yard": 0},
+			UsedBytes: map[string]int64{"front-door": 2e10, "yard": 0}})
+	}
+	return h.Since(from)
+}
+
+// uploaded is what was counted of uploads.
+type uploaded struct{}
+
+func (uploaded) Streams() []string { return []string{"front-door"} }
+
+func (uploaded) Days(string) (map[string]tally.Day, time.Time) {
+	days := make(map[string]tally.Day)
+	for i := range 10 {
+		days[time.Now().UTC().AddDate(0, 0, -i).Format(time.DateOnly)] = tally.Day{Bytes: int64(10-i) << 30, Fragments: 9000, Calls: 10}
+	}
+	return days, time.Time{}
 }
 
 // setPasswords sets that of both roles.

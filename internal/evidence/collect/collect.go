@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
+	"hash/crc32"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence"
@@ -37,17 +38,33 @@ type Hub struct {
 	Most int
 }
 
-// Evidence has all parts of an archive but the media, and says of which time that is to be exported.
+// Ready is nil where the hub can sign evidence of a stream now, and else says why it cannot.
+func (h Hub) Ready(stream string) error {
+	_, err := h.signer(stream)
+	return err
+}
+
+func (h Hub) signer(stream string) (*tls.Certificate, error) {
+	device, err := h.Certificate()
+	if err != nil {
+		return nil, health.UserFault(export.Code, err, "Evidence of stream %s cannot be signed: %s.", stream, err)
+	}
+	return device, nil
+}
+
+// Evidence has all parts of an archive but the media, and says of which time that is to be exported. Sums are for an archive that is sent
+// while that is done.
 type Evidence struct {
 	evidence.Signed
 	From, To time.Time
+	Sums     evidence.Sums
 }
 
 // Make makes evidence of the media in [from, to); a zero time is unbounded. It takes one GOP more, see moreTo.
 func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, from, to time.Time) (e Evidence, err error) {
-	device, err := hub.Certificate()
+	device, err := hub.signer(stream)
 	if err != nil {
-		return e, health.UserFault(export.Code, err, "Evidence of stream %s cannot be signed: %s.", stream, err)
+		return e, err
 	}
 	more := moreTo(ctx, store, stream, to)
 	m := newManifest(hub, stream, from, to, more)
@@ -56,7 +73,7 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 		until = more
 	}
 	var oldest, newest time.Time // when fragments start
-	sums := &sums{hash: sha256.New()}
+	sums := &sums{hash: sha256.New(), rest: crc32.NewIEEE()}
 	_, _ = sums.hash.Write(sums.link[:]) // it never fails
 	result, err := export.Run(ctx, store, export.Options{Stream: stream, From: from, To: until, Copied: func(c export.Copied) error {
 		if len(m.Fragments) == most+1 { // the last one for a camera's signature
@@ -84,7 +101,7 @@ func Make(ctx context.Context, store *segment.Store, hub Hub, stream string, fro
 	}
 	e.From, e.To = exported(from, until, oldest, newest)
 	m.From, m.To = result.From.UTC(), result.To.UTC()
-	m.Media = sums.media()
+	m.Media, e.Sums = sums.media(), sums.forSending()
 	m.Clock = clockOf(hub.Clock, store, stream, result)
 	m.Created, _ = hub.Clock.Time()
 	m.Created = m.Created.UTC().Round(0).Truncate(time.Millisecond)
@@ -163,6 +180,7 @@ type sums struct {
 	ended int64 // how much is in fragments that ended
 	link  [sha256.Size]byte
 	hash  hash.Hash
+	rest  hash.Hash32 // of all but the head
 }
 
 // Write implements io.Writer.
@@ -171,6 +189,7 @@ func (s *sums) Write(p []byte) (int, error) {
 		s.head, s.ended = bytes.Clone(p), int64(len(p))
 	} else {
 		_, _ = s.hash.Write(p) // it never fails
+		_, _ = s.rest.Write(p)
 	}
 	s.size += int64(len(p))
 	return len(p), nil
@@ -194,6 +213,10 @@ func (s *sums) next() (size int64, link string) {
 	s.hash.Reset()
 	_, _ = s.hash.Write(s.link[:]) // it never fails
 	return size, hex.EncodeToString(s.link[:])
+}
+
+func (s *sums) forSending() evidence.Sums {
+	return evidence.Sums{Head: s.head, CRC: evidence.JoinedCRC(s.head, s.rest.Sum32(), s.size-int64(len(s.head)))}
 }
 
 func (s *sums) media() evidence.Media {

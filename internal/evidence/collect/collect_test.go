@@ -91,7 +91,26 @@ func archived(t *testing.T, s *segment.Store, h Hub, from, to time.Time) *os.Fil
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantSent(t, s, made, f.Name())
 	return f
+}
+
+// wantSent has the archive sent while its media is exported: to the last byte as it is written.
+func wantSent(t *testing.T, s *segment.Store, made Evidence, written string) {
+	t.Helper()
+	var got bytes.Buffer
+	out, err := evidence.NewSending(&got, made.Signed, made.Sums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = export.Run(t.Context(), s, export.Options{Stream: "door", From: made.From, To: made.To}, out)
+	if err == nil {
+		err = out.Finish()
+	}
+	want, readErr := os.ReadFile(written)
+	if err := errors.Join(err, readErr); err != nil || !bytes.Equal(got.Bytes(), want) || int64(got.Len()) != out.Size() {
+		t.Errorf("%v: %d bytes are sent, %d written, %d said", err, got.Len(), len(want), out.Size())
+	}
 }
 
 func verified(t *testing.T, f *os.File, trust evidence.Trust) evidence.Manifest {

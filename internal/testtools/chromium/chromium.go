@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -224,4 +226,30 @@ func StampReader(t testing.TB) string {
 		t.Fatal("docs/cameras.md has no function that reads a picture")
 	}
 	return code
+}
+
+// Cookies are those that the browser would send to the page's address, as a request has them.
+func Cookies(b Tab) string {
+	b.T.Helper()
+	at := Ask[string](b, `location.href`)
+	ctx, cancel := context.WithTimeout(b.Ctx, patience)
+	defer cancel()
+	answer, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{URLs: []string{at}})
+	b.must(err)
+	var list []string
+	for _, c := range answer.Cookies {
+		list = append(list, c.Name+"="+c.Value)
+	}
+	return strings.Join(list, "; ")
+}
+
+// Screenshot is what the screen shows, as WebP.
+func Screenshot(b Tab, quality int64) []byte {
+	b.T.Helper()
+	ctx, cancel := context.WithTimeout(b.Ctx, patience)
+	defer cancel()
+	answer, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp,
+		Quality: &quality})
+	b.must(err)
+	return answer.Data
 }

@@ -16,6 +16,7 @@ var without = map[string]string{
 	"internal/cloud/sitewise/client_test.go":         "is about SiteWise, without media",
 	"internal/iotconfig/localcloud_test.go":          "is about MQTT, without media",
 	"internal/metrics/reporter_test.go":              "is about CloudWatch, without media",
+	"internal/simulate/cloud_test.go":                "lives through months with access units of some bytes, not pictures",
 	"internal/sitewise/rig_test.go":                  "is about SiteWise, without media",
 	"internal/sitewise/writeback/localcloud_test.go": "is about SiteWise; its media is made up",
 	"internal/uploader/rig_test.go":                  "uploads segments whose frames are bytes at random, not pictures",

@@ -1,5 +1,5 @@
 // The page of a stream: live, the time line, and what is done with a range.
-import { every, get, lines, refresh, send } from "./api.js";
+import { Refusal, every, get, lines, refresh, send } from "./api.js";
 import { at, fill, h } from "./dom.js";
 import { bytes, span, textOf, when } from "./format.js";
 import { lanesOf } from "./lanes.js";
@@ -14,6 +14,7 @@ const speed = /** @type {HTMLSelectElement} */ (at("speed"));
 const player = new Player(video, stream, tell);
 const settled = 300; // ms without a movement before the time line is read
 let frame = 1 / 25; // s of a frame
+let still = false; // somebody has paused it, also what is loaded next
 
 /** @type {{from?: number, to?: number}} */
 const range = {};
@@ -42,7 +43,7 @@ async function attempt(act) {
 // Playback.
 /** @param {number} time */
 function seek(time) {
-  if (time >= Date.now()) player.live();
+  if (time >= Date.now()) goLive();
   else player.seek(time);
   line.point(time);
 }
@@ -53,29 +54,35 @@ function skip(seconds) {
   if (now !== undefined) seek(now + seconds * 1000);
 }
 
-/** @param {number} frames */
-function stepFrames(frames) {
-  video.pause();
-  video.currentTime += frames * frame;
+/** @param {number} by 1 or -1 */
+function stepFrames(by) {
+  still = true;
+  player.step(by, frame);
 }
 
 function toggle() {
-  if (video.paused) attempt(() => video.play());
-  else video.pause();
+  still = !video.paused;
+  if (still) player.pause();
+  else attempt(() => video.play());
+}
+
+function goLive() {
+  still = false;
+  player.live();
 }
 
 for (const kind of ["play", "pause"]) {
   video.addEventListener(kind, () => (at("play").textContent = video.paused ? "Play" : "Pause"));
 }
 video.addEventListener("loadeddata", () => {
-  video.playbackRate = Number(speed.value);
-  video.play().catch(() => {}); // a browser may want a click first
+  player.speed = Number(speed.value);
+  if (!still) video.play().catch(() => {}); // a browser may want a click first
 });
 at("play").addEventListener("click", toggle);
-at("live").addEventListener("click", () => player.live());
+at("live").addEventListener("click", goLive);
 at("frame-back").addEventListener("click", () => stepFrames(-1));
 at("frame-on").addEventListener("click", () => stepFrames(1));
-speed.addEventListener("change", () => (video.playbackRate = Number(speed.value)));
+speed.addEventListener("change", () => (player.speed = Number(speed.value)));
 at("snapshot").addEventListener("click", snapshot);
 
 function snapshot() {
@@ -116,7 +123,7 @@ at("later").addEventListener("click", () => line.show(line.start + line.length /
 at("go").addEventListener("submit", (event) => {
   event.preventDefault();
   const time = Date.parse(/** @type {HTMLInputElement} */ (at("go-to")).value);
-  line.show(time - line.length / 2, line.zoom);
+  line.show(Math.min(time - line.length / 2, Date.now() - line.length * 0.9), line.zoom);
   seek(time);
 });
 
@@ -151,17 +158,31 @@ function mark(end) {
   at("acts").hidden = !complete;
   at("hold").hidden = !complete || session.role !== "operate";
   at("rights").hidden = !complete || session.role === "operate";
-  at("upload").hidden = session.role !== "operate";
+  at("upload").hidden = at("export-zip").hidden = session.role !== "operate";
   line.mark(complete ? [from, to] : undefined);
   at("range").textContent = complete
     ? `${when(from)} to ${when(to)}, ${span((to - from) / 1000)}`
     : from !== undefined && to !== undefined ? "The start is not before the end." : `Marked: ${when(time)}`;
   if (!complete) return;
-  for (const format of ["mkv", "mp4"]) {
-    const query = new URLSearchParams({ stream, from: iso(from), to: iso(to), format });
-    at(`export-${format}`).setAttribute("href", `/v1/media?${query}`);
-    at(`export-${format}`).setAttribute("download", fileName(from, format));
+  const query = new URLSearchParams({ stream, from: iso(from), to: iso(to) });
+  for (const [kind, address] of [["mkv", `/v1/media?${query}&format=mkv`], ["mp4", `/v1/media?${query}&format=mp4`],
+    ["zip", `/v1/evidence.zip?${query}`]]) {
+    at(`export-${kind}`).setAttribute("href", address);
+    at(`export-${kind}`).setAttribute("download", fileName(from, kind));
   }
+}
+
+/** Exports evidence, which the hub reads and signs before the first byte comes: whether it can is asked first, as a download says no reason. */
+async function exportEvidence() {
+  const link = /** @type {HTMLAnchorElement} */ (at("export-zip"));
+  try {
+    await send("HEAD", link.href);
+  } catch (error) {
+    if (error instanceof Refusal && error.status > 0) await send("GET", link.href); // which has the sentence
+    throw error;
+  }
+  tell("The hub reads the range and signs it, then the download begins. `kvs-edge-agent verify --evidence` shows later that nobody changed it.");
+  h("a", { href: link.href, download: link.download }).click();
 }
 
 /** @param {number} time */
@@ -180,6 +201,10 @@ function marked() {
 
 at("mark-from").addEventListener("click", () => mark("from"));
 at("mark-to").addEventListener("click", () => mark("to"));
+at("export-zip").addEventListener("click", (event) => {
+  event.preventDefault();
+  attempt(exportEvidence);
+});
 at("share").addEventListener("click", () => attempt(async () => {
   const link = await (await send("POST", "/link", { ...marked(), format: "mp4" })).json();
   const said = at("said");

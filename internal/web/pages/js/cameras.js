@@ -60,7 +60,7 @@ function update(stream, now) {
       (space.oldest ? `, since ${when(space.oldest)}` : "")],
     ["Held", space.heldBytes ? bytes(space.heldBytes) : ""],
     ["Records", stream.wanted.record],
-    ["Keeps", stream.wanted.keep],
+    ["Recordings", stream.wanted.keep],
   ]));
   return card.item;
 }

@@ -18,12 +18,12 @@ export function h(tag, properties = {}, ...children) {
  * Makes an element of SVG.
  * @param {string} tag
  * @param {Record<string, string|number>} properties
- * @param {...(Node|string)} children
+ * @param {...(Node|string|undefined|null|false)} children
  */
 export function svg(tag, properties, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   assign(element, properties);
-  element.append(...children);
+  element.append(...nodes(children));
   return element;
 }
 

@@ -11,7 +11,12 @@ const page = 10 * 60 * 1000; // ms of a playlist
 const step = 250; // ms between looks at the buffer
 const patience = 2000; // ms between tries where nothing is recorded yet, or the hub does not answer
 const latest = 8; // media segments of a live stream that are loaded at once
-const tolerance = 100; // ms that a recording may differ from the end of the one before
+const tolerance = 100; // ms that a media segment may differ from the end of the one before
+const spare = 0.6; // s of a live stream that may be left when more arrives: with more it plays faster
+const hurry = 1.1; // how fast
+const recent = 3; // arrivals whose spare is looked at
+const inside = 0.6; // of a frame's length: a step that skips no frame
+const hair = 0.002; // s that times of frames may be off by rounding
 
 /** Plays one stream. */
 export class Player {
@@ -27,6 +32,82 @@ export class Player {
     this.turn = 0; // of the session: each ends the one before
     this.origin = 0; // the time of recording at 0 s of the video, ms since 1970
     this.isLive = false;
+    this.pace = 1;
+    /** What was left to play when more of a live stream arrived, newest last. @type {number[]} */
+    this.left = [];
+    /** Where in the video the frame begins that is shown. @type {number|undefined} */
+    this.shown = undefined;
+    this.steps = Promise.resolve();
+    video.addEventListener("seeking", () => (this.shown = undefined)); // until the picture of the new time is there
+    if ("requestVideoFrameCallback" in video) {
+      /** @type {VideoFrameRequestCallback} */
+      const presented = (_, frame) => {
+        this.shown = frame.mediaTime;
+        video.requestVideoFrameCallback(presented);
+      };
+      video.requestVideoFrameCallback(presented);
+    }
+  }
+
+  /** How fast it plays. @param {number} pace */
+  set speed(pace) {
+    this.pace = pace;
+    this.left = [];
+    this.video.playbackRate = pace;
+  }
+
+  /** Stops at the frame that is shown, so that its time is that of the picture. */
+  pause() {
+    const { shown, video } = this;
+    if (video.paused) return;
+    video.pause();
+    if (shown !== undefined && this.rangeAt(shown + hair)) this.queue(() => this.put(shown + hair));
+  }
+
+  /**
+   * Shows the next frame, or the one before.
+   * @param {number} by 1 or -1
+   * @param {number} frame s of a frame, about
+   */
+  step(by, frame) {
+    this.pause();
+    this.queue(() => this.stepOnce(by, frame));
+  }
+
+  /** Does something once what was asked for before is done. @param {() => Promise<void>} act */
+  queue(act) {
+    const { turn } = this;
+    this.steps = this.steps.then(() => (turn === this.turn ? act() : undefined)).catch(() => {});
+  }
+
+  /** @param {number} by @param {number} frame */
+  async stepOnce(by, frame) {
+    const { shown, video } = this;
+    const before = shown ?? video.currentTime;
+    if (by < 0 && this.origin && !this.rangeAt(before - hair)) {
+      this.seek(this.origin + (before - hair) * 1000);
+    } else if (by < 0) {
+      await this.put(before - hair);
+    } else if (shown === undefined) {
+      await this.put(before + frame);
+    } else {
+      // The next one begins nobody knows when: it is looked for without passing it.
+      for (let tries = 1; tries < 10 && (this.shown === undefined || this.shown === before); tries++) {
+        await this.put(before + hair + tries * inside * frame);
+      }
+    }
+  }
+
+  /** Goes to a second of the video, and waits until its picture is shown. @param {number} second */
+  async put(second) {
+    const { video } = this;
+    const presented = "requestVideoFrameCallback" in video
+      ? new Promise((resolve) => video.requestVideoFrameCallback(resolve))
+      : sleep(step);
+    const sought = new Promise((resolve) => video.addEventListener("seeked", resolve, { once: true }));
+    video.currentTime = second;
+    await Promise.race([sought, sleep(patience)]);
+    await Promise.race([presented, sleep(patience)]);
   }
 
   /** The time of recording of the picture, in ms since 1970; undefined while there is none. */
@@ -69,6 +150,8 @@ export class Player {
     this.say("");
     while (turn === this.turn) {
       this.origin = 0;
+      this.shown = undefined;
+      this.left = [];
       try {
         await this.session(turn, time);
       } catch (error) {
@@ -100,6 +183,7 @@ export class Player {
     const buffer = source.addSourceBuffer(type);
     buffer.mode = "sequence";
     this.origin = list[0].at;
+    this.video.currentTime = Math.max(0, (start - this.origin) / 1000); // so that nothing before it is shown
     await this.pump(turn, buffer, list, Math.max(start, list[0].at));
   }
 
@@ -146,7 +230,7 @@ export class Player {
    * @param {number} start the time of the first picture
    */
   async pump(turn, buffer, list, start) {
-    let [map, end, placed] = ["", NaN, false];
+    let [map, recording, end, placed] = ["", "", NaN, false];
     while (turn === this.turn) {
       const range = this.rangeAt(this.video.currentTime);
       if (placed && range && range.end - this.video.currentTime > ahead) {
@@ -156,20 +240,25 @@ export class Player {
       const entry = list.shift();
       if (!entry) {
         list = await this.more(end);
-        if (list.length === 0) await sleep(this.isLive ? step * 2 : patience);
+        if (list.length > 0) this.catchUp();
+        if (list.length === 0) await sleep(this.isLive ? step : patience);
         this.skip();
         continue;
       }
       if (entry.map !== map) await append(buffer, await bytes(entry.map));
       if (turn !== this.turn) return;
-      if (entry.broken || !(Math.abs(entry.at - end) < tolerance)) buffer.timestampOffset = (entry.at - this.origin) / 1000;
+      // Within a recording one follows the other exactly.
+      if (entry.broken || entry.recording !== recording || !(Math.abs(entry.at - end) < tolerance)) {
+        buffer.timestampOffset = (entry.at - this.origin) / 1000;
+      }
       await append(buffer, await bytes(entry.address));
-      map = entry.map;
+      [map, recording] = [entry.map, entry.recording];
       end = entry.at + entry.length;
       if (!placed && end > start) {
         placed = true;
         this.say("");
-        this.video.currentTime = Math.max((start - this.origin) / 1000, this.video.buffered.start(0));
+        const first = Math.max((start - this.origin) / 1000, this.video.buffered.start(0));
+        if (Math.abs(this.video.currentTime - first) > hair) this.video.currentTime = first;
       }
       this.skip();
       await this.forget(buffer);
@@ -184,6 +273,15 @@ export class Player {
     if (later.length > 0) return later;
     const next = await this.after(end);
     return next === undefined ? [] : entries(this.stream, next, next + page);
+  }
+
+  /** Plays a live stream faster while more of it is loaded than is needed until the next part arrives. */
+  catchUp() {
+    const { video } = this;
+    const range = this.rangeAt(video.currentTime);
+    if (!this.isLive || this.pace !== 1 || video.paused) return;
+    this.left = [...this.left, range ? range.end - video.currentTime : 0].slice(-recent);
+    video.playbackRate = this.left.length === recent && Math.min(...this.left) > spare ? hurry : 1;
   }
 
   /** Goes over what was not recorded. */

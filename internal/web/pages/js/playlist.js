@@ -2,8 +2,8 @@
 import { Refusal, send } from "./api.js";
 
 /**
- * A media segment: from when, how long (ms), and where it is. Broken is that it does not continue the one before.
- * @typedef {{at: number, length: number, address: string, map: string, broken: boolean}} Entry
+ * A media segment: from when, how long (ms), where it is, and of which recording. Broken is that it does not continue the one before.
+ * @typedef {{at: number, length: number, address: string, recording: string, map: string, broken: boolean}} Entry
  */
 
 const base = "/v1/hls/";
@@ -58,7 +58,7 @@ function parse(text) {
     else if (tag === "#EXT-X-DISCONTINUITY") broken = true;
     else if (tag === "#EXT-X-MAP") map = base + (value.match(/URI="([^"]*)"/)?.[1] ?? "");
     else if (line && !line.startsWith("#")) {
-      list.push({ at, length, address: base + line, map, broken });
+      list.push({ at, length, address: base + line, recording: line.match(/[?&]segment=([^&]*)/)?.[1] ?? "", map, broken });
       at += length;
       broken = false;
     }

@@ -43,6 +43,7 @@ form.addEventListener("submit", async (event) => {
 async function begin() {
   const link = new URLSearchParams(location.hash.slice(1)).get("link");
   history.replaceState(null, "", location.pathname); // the link stays in no history
+  trouble.hidden = true;
   if (link) {
     try {
       await enter({ link });
@@ -58,4 +59,5 @@ async function begin() {
     if (!(error instanceof Refusal && error.status === 401)) show(error);
   }
 }
+window.addEventListener("hashchange", begin); // a link that is opened on this page does not load it again
 begin();

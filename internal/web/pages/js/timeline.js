@@ -38,7 +38,8 @@ export class Timeline {
     this.band = h("div", { class: "marked", hidden: true });
     this.box = h("div", { class: "line", id: "line-box", tabindex: 0, role: "slider", "aria-label": "Time line: arrows move, plus and minus zoom",
       "aria-orientation": "horizontal" }, this.ticks, ...this.rows.values(), this.band, this.hand);
-    fill(root, this.box, h("ul", { class: "legend" }, ...lanes.map(([, label], i) => h("li", {}, `${i + 1}. ${label}`))));
+    fill(root, this.box, h("ul", { class: "legend" }, ...lanes.map(([name, label], i) =>
+      h("li", { class: name }, h("i", { "aria-hidden": "true" }), `${i + 1}. ${label}`))));
     this.listen();
     this.draw();
   }

@@ -20,5 +20,9 @@
  * @typedef {{check?: string, stream?: string, ok: boolean, text?: string, waiting?: string, finished?: boolean, error?: string}} CheckProgress
  * @typedef {{stream: string, from: string, to: string, mediaSeconds: number, bytes: number, fragments: number, calls: number,
  *   waitingBytes: number, storageTier?: string, retentionHours?: number}} Usage
+ * @typedef {{since?: string, stepSeconds: number, times: number[], diskUsedBytes: number[], diskTotalBytes: number, lineSentBytes?: number[],
+ *   lineReceivedBytes?: number[], streams: {name: string, backlogBytes: number[], usedBytes: number[]}[]}} History
+ * @typedef {{currency: string, region: string, date: string, days: {date: string, bytes: number, fragments: number, calls: number, ingest: number}[],
+ *   tierAssumed?: string[]}} Costs
  */
 export {};
