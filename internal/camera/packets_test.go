@@ -63,7 +63,9 @@ func TestAPacketOfAudioAllocatesNothing(t *testing.T) {
 			append([]byte{0, 16, 200 >> 5, 200 << 3 & 0xFF}, make([]byte, 200)...),
 		},
 	} {
-		for over, take := range map[string]func(*receiver, *rtp.Packet, time.Time){"UDP": (*receiver).takeAudioUDP, "TCP": (*receiver).takeAudioTCP} {
+		for over, take := range map[string]func(*receiver, *rtp.Packet, time.Time){
+			"UDP": (*receiver).takeAudioUDP, "TCP": (*receiver).takeAudioTCP,
+		} {
 			r := &receiver{
 				to: nowhere{accessunit.NewProbeSink(func() {})}, now: func() time.Time { return now }, fail: func(err error) { t.Error(err) },
 				payload: traffic.NewPayloadLimit(1 << 40),
