@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help player screenshots test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo simulate test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-counts bench-counts-keep bench-cameras bench-startup bench-idle bench-upload budgets soak clean deb-one rpm licenses test-rpm
+.PHONY: help player screenshots test-player web-tools test-web build build-fips test-fips dist deb test-deb image test-image test-arm docs changelog demo simulate test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-counts bench-counts-keep bench-cameras bench-startup bench-idle bench-flushes bench-upload budgets soak clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -218,6 +218,11 @@ bench-cameras: build tools ## what recording costs beside ffmpeg, GStreamer and 
 bench-startup: build ## from the start to the first frame, with 138,000 segments on disk
 	$(GO) build -o bin/bench-startup ./bench/startup
 	bin/bench-startup -out bench/results/startup.jsonl
+
+bench-flushes: build ## how often the disk empties its cache with 64 cameras, and the bytes that it writes; needs root (AGENTS=before=PATH,now=bin/kvs-edge-agent)
+	$(GO) build -o bin/bench-recording ./bench/recording
+	$(GO) build -o bin/bench-flushes ./bench/flushes
+	bin/bench-flushes $(if $(AGENTS),-agents $(AGENTS)) -out bench/results/flushes.jsonl
 
 bench-idle: build ## what the agent takes while it has nothing to do
 	$(GO) build -o bin/bench-idle ./bench/idle

@@ -100,7 +100,7 @@ var budgets = []budget{
 	{"CPU of the idle agent, less than a tenth of a percent", 0.0999, "%", func(r results) (float64, bool) {
 		return r.idle.percent(), r.idle.Seconds > 0
 	}},
-	{"size of the program", 25, "MB", func(r results) (float64, bool) { return r.idle.Program / 1e6, r.idle.Program > 0 }},
+	{"size of the program", 32, "MB", func(r results) (float64, bool) { return r.idle.Program / 1e6, r.idle.Program > 0 }},
 }
 
 // results are the last figures of each kind.

@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/trimrss"
 )
 
 func newRecordSession(o recordOptions, streams []string, out io.Writer, store *segment.Store) *recordSession {
@@ -39,6 +40,7 @@ func (s *recordSession) run(ctx context.Context, problems io.Writer) error {
 	background.Go(func() { s.report(syncing, problems) })
 	keeper := s.keeper()
 	background.Go(func() { _ = keeper.Run(syncing) })
+	background.Go(func() { _ = trimrss.Task(zap.NewNop())(syncing) })
 	errs := make([]error, len(s.recordings))
 	for i, r := range s.recordings {
 		url := s.o.cameras[i]

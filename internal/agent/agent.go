@@ -121,6 +121,7 @@ func (a *Agent) newEvents(dir string) *eventjob.Jobs {
 		Holds:   func() *holds.Holds { return a.holds },
 		Streams: func() []string { return a.streams.names() },
 		NoCloud: func() bool { return a.settings().NoCloud },
+		Asked:   func(stream string, from, to time.Time) { a.siteWiseHub.Asked(stream, from, to) },
 		CloudBy: func() string { return a.cloudBy("event") },
 	})
 }

@@ -106,12 +106,13 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 func (a *Agent) siteWise(source *precedence.Source, dir statefile.Dir) precedence.Row {
 	a.siteWiseHub = sitewisehub.New(sitewisehub.Options{
 		Settings: a.settings(), AWS: a.aws, KVS: a.kvs, Applier: source, Clock: a.clock, State: dir, Health: a.health, Log: a.log,
-		Upload: a.onDemand.ForCloud,
+		Upload: a.onDemand.ForCloud, On: a.onDemand.On, Store: a.store,
 		WriteBack: writeback.Options{
 			Store: a.store, Receipts: a.audits.Receipts, Trusted: a.hubClock.Trusted, Kept: a.keptInCloud,
 			Fragment: func(stream string) time.Duration { return a.counted.Stream(stream).Recent() },
 		},
 	})
+	a.onDemand.Asked = a.siteWiseHub.Asked
 	return a.siteWiseHub.Row()
 }
 

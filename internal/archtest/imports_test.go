@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"internal/testtools/faultdisk", "internal/testtools/awsplayer", "internal/testtools/chromium",
 		"internal/camera/address", "internal/cloud/endpoint", "internal/fragment", "internal/hold",
 		"internal/localapi/param", "internal/localapi/patience", "internal/localapi/socket", "internal/mkv", "internal/statefile",
-		"internal/pressure", "internal/supervise", "internal/timeline",
+		"internal/flush", "internal/pressure", "internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
 	{"internal/audio"},
 	{"internal/cost", "internal/tally", "internal/receipt", "internal/meter"},

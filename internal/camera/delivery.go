@@ -198,7 +198,7 @@ func (d *delivery) close() {
 
 // start receives packets over UDP from now on: RTP and reports. Encrypted ones are passed to the library, which
 // returns them as if they had arrived over the RTSP connection.
-func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(rtcp.Packet)) {
+func (s *session) start(d *delivery, takeRTP taker, takeReport func(rtcp.Packet)) {
 	d.config.Fits = func(payloadType uint8) bool {
 		for _, f := range d.media.Formats {
 			if f.PayloadType() == payloadType {
@@ -211,16 +211,16 @@ func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(
 	s.conversation.direct.Store(true)
 	if d.secure {
 		inject := s.inject.Load()
-		d.config.TakeRTP = func(packet []byte) { (*inject)(d.channel, packet) }
+		d.config.TakeRTP = func(packet []byte, _ time.Time) { (*inject)(d.channel, packet) }
 		d.config.TakeRTCP = func(packet []byte) { (*inject)(d.channel+1, packet) }
 	} else {
 		var packet rtp.Packet
-		d.config.TakeRTP = func(datagram []byte) {
+		d.config.TakeRTP = func(datagram []byte, now time.Time) {
 			if packet.Unmarshal(datagram[cutExtension(datagram):]) != nil {
 				d.config.Unfit()
 				return
 			}
-			takeRTP(&packet)
+			takeRTP(&packet, now)
 		}
 		if d == s.video.delivery {
 			d.config.TakeOthers = d.config.TakeRTP
@@ -235,6 +235,7 @@ func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(
 			}
 		}
 	}
+	d.config.Now = s.Now
 	d.track = udp.Start(d.sockets, d.config)
 	d.track.Open()
 }

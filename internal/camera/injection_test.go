@@ -34,7 +34,7 @@ func TestInjectedFramesComeBetweenElements(t *testing.T) {
 	direct.Store(true)
 	c := &conn.Conn{
 		Conn: ours, Playing: playing, Direct: direct, Answer: patience, Came: func(int) error { return nil },
-		Tap: &tap{repair: func(message []byte) []byte { return message }},
+		Tap: &tap{now: time.Now, repair: func(message []byte) []byte { return message }},
 	}
 	got := make(chan string, 100)
 	go func() {

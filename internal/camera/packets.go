@@ -43,6 +43,7 @@ type receiver struct {
 	udp       bool                // the video's packets have to be reordered
 	order     *accessunit.Reorder // of the video over UDP
 	arrived   *rtp.Packet         // for takeOne and takeSound
+	at        time.Time           // when it arrived
 	takeOne   func()              // created once, as each would be an allocation
 	types     sdp.PayloadTypes    // of the video
 	video     reception.Source
@@ -59,7 +60,7 @@ func (r *receiver) begin(v video, a *sound, maxBytes int) {
 	r.beginVideo(accessunit.NewFeed(v.codec, maxBytes, r.to), v)
 	if r.audio = a; a != nil {
 		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
-		r.takeSound = func() { r.takeAudio(r.arrived) }
+		r.takeSound = func() { r.takeAudio(r.arrived, r.at) }
 	}
 }
 
@@ -72,7 +73,7 @@ func (r *receiver) beginMultiplex(v video, o multiplex.Options) {
 func (r *receiver) beginVideo(feed videoFeed, v video) {
 	r.feed, r.order = feed, accessunit.NewReorder(r.push)
 	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
-	r.takeOne = func() { r.take(r.arrived) }
+	r.takeOne = func() { r.take(r.arrived, r.at) }
 	r.video.Clock = v.clock
 }
 
@@ -141,22 +142,25 @@ func (r *receiver) locked(do func()) {
 const foreignReported = 10
 
 // takeTCP handles a packet on the channel of the video.
-func (r *receiver) takeTCP(p *rtp.Packet) { r.arrive(p, &r.udp, false, r.takeOne) }
+func (r *receiver) takeTCP(p *rtp.Packet, now time.Time) {
+	r.arrive(p, now, &r.udp, false, r.takeOne)
+}
 
 // takeUDP handles a packet at the port of the video, in order of arrival.
-func (r *receiver) takeUDP(p *rtp.Packet) { r.arrive(p, &r.udp, true, r.takeOne) }
+func (r *receiver) takeUDP(p *rtp.Packet, now time.Time) {
+	r.arrive(p, now, &r.udp, true, r.takeOne)
+}
 
 // arrive handles a packet with take; over stores the transport of its track.
-func (r *receiver) arrive(p *rtp.Packet, over *bool, udp bool, take func()) {
+func (r *receiver) arrive(p *rtp.Packet, now time.Time, over *bool, udp bool, take func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.arrived, *over = p, udp
+	r.arrived, r.at, *over = p, now, udp
 	r.feed.Contain(take)
 }
 
 // take handles a packet of the video, unless it has another payload type.
-func (r *receiver) take(p *rtp.Packet) {
-	now := r.now()
+func (r *receiver) take(p *rtp.Packet, now time.Time) {
 	ours, err := r.types.Take(p.PayloadType, now)
 	switch {
 	case err != nil:
@@ -230,13 +234,16 @@ func (r *receiver) takeAudioReport(p rtcp.Packet) {
 }
 
 // takeAudioTCP handles a packet on the channel of the audio.
-func (r *receiver) takeAudioTCP(p *rtp.Packet) { r.arrive(p, &r.soundUDP, false, r.takeSound) }
+func (r *receiver) takeAudioTCP(p *rtp.Packet, now time.Time) {
+	r.arrive(p, now, &r.soundUDP, false, r.takeSound)
+}
 
 // takeAudioUDP handles a packet at the port of the audio, in order of arrival.
-func (r *receiver) takeAudioUDP(p *rtp.Packet) { r.arrive(p, &r.soundUDP, true, r.takeSound) }
+func (r *receiver) takeAudioUDP(p *rtp.Packet, now time.Time) {
+	r.arrive(p, now, &r.soundUDP, true, r.takeSound)
+}
 
-func (r *receiver) takeAudio(p *rtp.Packet) {
-	now := r.now()
+func (r *receiver) takeAudio(p *rtp.Packet, now time.Time) {
 	r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
 	r.track.Elsewhere(p.SequenceNumber, now)
 	if r.soundUDP {

@@ -20,7 +20,7 @@ func (nowhere) AccessUnit([][]byte, uint32, time.Time) {}
 // TestAPacketAllocatesNothing is the hot path over UDP and TCP: further packets of a picture.
 func TestAPacketAllocatesNothing(t *testing.T) {
 	now := time.Now()
-	for name, take := range map[string]func(*receiver, *rtp.Packet){"UDP": (*receiver).takeUDP, "TCP": (*receiver).takeTCP} {
+	for name, take := range map[string]func(*receiver, *rtp.Packet, time.Time){"UDP": (*receiver).takeUDP, "TCP": (*receiver).takeTCP} {
 		r := &receiver{
 			to: nowhere{accessunit.NewProbeSink(func() {})}, now: func() time.Time { return now }, fail: func(err error) { t.Error(err) },
 			payload: traffic.NewPayloadLimit(1 << 40),
@@ -34,7 +34,7 @@ func TestAPacketAllocatesNothing(t *testing.T) {
 		p := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: cameraSSRC}, Payload: payload}
 		next := func() {
 			p.SequenceNumber++
-			take(r, p)
+			take(r, p, now)
 		}
 		payload[1] |= 0x80
 		next()
@@ -63,7 +63,9 @@ func TestAPacketOfAudioAllocatesNothing(t *testing.T) {
 			append([]byte{0, 16, 200 >> 5, 200 << 3 & 0xFF}, make([]byte, 200)...),
 		},
 	} {
-		for over, take := range map[string]func(*receiver, *rtp.Packet){"UDP": (*receiver).takeAudioUDP, "TCP": (*receiver).takeAudioTCP} {
+		for over, take := range map[string]func(*receiver, *rtp.Packet, time.Time){
+			"UDP": (*receiver).takeAudioUDP, "TCP": (*receiver).takeAudioTCP,
+		} {
 			r := &receiver{
 				to: nowhere{accessunit.NewProbeSink(func() {})}, now: func() time.Time { return now }, fail: func(err error) { t.Error(err) },
 				payload: traffic.NewPayloadLimit(1 << 40),
@@ -80,7 +82,7 @@ func TestAPacketOfAudioAllocatesNothing(t *testing.T) {
 			next := func() {
 				p.SequenceNumber++
 				p.Timestamp += 1024
-				take(r, p)
+				take(r, p, now)
 			}
 			for range 100 {
 				next()

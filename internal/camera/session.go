@@ -85,7 +85,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 	s.hooks.abort = s.abort
 	s.tap.repair, s.tap.dropped = s.conversation.repair, s.dropMessage
 	s.web = newWebLogin(c.endpoint, &c.memory.webPassword, &s.hooks.login)
-	s.tap.foreign = s.abort
+	s.tap.foreign, s.tap.now = s.abort, c.Now
 	s.client = s.newClient()
 	if err := s.client.Start2(); err != nil {
 		return s, err
@@ -175,7 +175,7 @@ func (s *session) setUp() error {
 		return &unsupportedError{codecs: described.OtherVideo}
 	}
 	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of its formats
-		v.early = append(v.early, listenEarly(v.media, f))
+		v.early = append(v.early, listenEarly(v.media, f, s.Now))
 	}
 	if v.delivery, err = s.setUpVideo(desc.BaseURL, v.media, described); err != nil {
 		return err
@@ -209,7 +209,7 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 	if a == nil {
 		return nil
 	}
-	a.early = listenEarly(a.media, a.format)
+	a.early = listenEarly(a.media, a.format, s.Now)
 	d, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs, described.Audio.Delivery)
 	if err != nil {
 		s.audioRefused = true
@@ -249,13 +249,13 @@ func (s *session) listen() {
 
 // receive passes the packets of a track to take. Most are taken by the tap, before the library, unless the library
 // has to decrypt them.
-func (s *session) receive(d *delivery, e *earlyFormat, take func(*rtp.Packet), follow follower) {
+func (s *session) receive(d *delivery, e *earlyFormat, take taker, follow follower) {
 	if d.secure {
 		e.take = take
 		return
 	}
-	e.take = func(p *rtp.Packet) {
-		take(p)
+	e.take = func(p *rtp.Packet, now time.Time) {
+		take(p, now)
 		follow(d.channel, p, take)
 	}
 }

@@ -25,6 +25,7 @@ type tap struct {
 	foreign func(error)                 // is called when the peer does not speak RTSP
 	flows   []*flow
 	plain   atomic.Bool // RTP is not encrypted
+	now     func() time.Time
 
 	opened   bool          // something has arrived over this connection
 	spoke    bool          // a message of RTSP has arrived
@@ -39,28 +40,31 @@ type flow struct {
 	channel     int
 	ssrc        uint32
 	payloadType uint8
-	give        func(*rtp.Packet)
+	give        taker
 	all         bool      // also packets of other sources and payload types
 	due         time.Time // when the library receives the next one
 	packet      rtp.Packet
+	picture     uint32    // the timestamp of the packets that now is the time of
+	ended       bool      // it has no more packets, or they were not read with the others
+	now         time.Time // when the packets came
 }
 
 // follow passes packets like one that the library received on a channel to give from now on. They
 // are valid until it returns.
-func (t *tap) follow(channel int, like *rtp.Packet, give func(*rtp.Packet)) {
+func (t *tap) follow(channel int, like *rtp.Packet, give taker) {
 	f := t.flow(channel)
 	if f == nil {
 		f = &flow{channel: channel, give: give}
 		t.flows = append(t.flows, f)
 	}
-	f.ssrc, f.payloadType, f.due = like.SSRC, like.PayloadType, time.Now().Add(tapPause)
+	f.ssrc, f.payloadType, f.due = like.SSRC, like.PayloadType, t.now().Add(tapPause)
 }
 
 // follower is follow or followAll.
-type follower func(channel int, like *rtp.Packet, give func(*rtp.Packet))
+type follower func(channel int, like *rtp.Packet, give taker)
 
 // followAll is follow for all packets on the channel, whatever their sources and payload types.
-func (t *tap) followAll(channel int, like *rtp.Packet, give func(*rtp.Packet)) {
+func (t *tap) followAll(channel int, like *rtp.Packet, give taker) {
 	t.follow(channel, like, give)
 	t.flow(channel).all = true
 }
@@ -81,6 +85,9 @@ func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 		if !t.open(stream) {
 			return stream, 0
 		}
+	}
+	for _, f := range t.flows {
+		f.ended = true
 	}
 	for t.failed == nil {
 		kind, size, patience := answer.First(stream, t.settled)
@@ -109,7 +116,7 @@ func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 				stream, size = stream[cut:], size-cut
 				binary.BigEndian.PutUint16(stream[answer.FrameHeader-2:], uint16(size-answer.FrameHeader))
 			}
-			if f == nil || !f.take(stream[answer.FrameHeader:size]) {
+			if f == nil || !f.take(stream[answer.FrameHeader:size], t.now) {
 				return stream, size
 			}
 		}
@@ -193,15 +200,21 @@ func (t *tap) Wait() time.Duration {
 // Settle notes that nothing arrived in that time.
 func (t *tap) Settle() { t.settled = true }
 
-// take passes a packet on, if it belongs to the flow and is not due for the library.
-func (f *flow) take(packet []byte) bool {
+// take passes a packet on, if it belongs to the flow and is not due for the library. The packets of a picture have one time of
+// arrival, as asking for each would take longer than some of the work.
+func (f *flow) take(packet []byte, clock func() time.Time) bool {
 	if f.packet.Unmarshal(packet) != nil {
 		return false
 	}
+	if f.ended || f.packet.Timestamp != f.picture {
+		f.now, f.picture = clock(), f.packet.Timestamp
+	}
+	f.ended = f.packet.Marker
+	now := f.now
 	like := f.packet.SSRC == f.ssrc && f.packet.PayloadType == f.payloadType
-	if like && !time.Now().Before(f.due) || !like && !f.all {
+	if like && !now.Before(f.due) || !like && !f.all {
 		return false
 	}
-	f.give(&f.packet)
+	f.give(&f.packet, now)
 	return true
 }

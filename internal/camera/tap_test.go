@@ -42,8 +42,8 @@ func (p *chunked) SetReadDeadline(time.Time) error { return nil }
 // tapped reads a stream through a tap on channel 0, and returns what the tap took and what it left.
 func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 	t.Helper()
-	tap := &tap{repair: func(message []byte) []byte { return bytes.Clone(message) }}
-	tap.follow(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet) {
+	tap := &tap{now: time.Now, repair: func(message []byte) []byte { return bytes.Clone(message) }}
+	tap.follow(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet, _ time.Time) {
 		taken = append(taken, string(p.Payload))
 	})
 	tap.flows[0].due = time.Now().Add(time.Hour)
@@ -137,8 +137,8 @@ func bytewise(stream []byte) (list [][]byte) {
 func TestAllPacketsOfAChannel(t *testing.T) {
 	t.Parallel()
 	var taken []string
-	tap := &tap{repair: func(message []byte) []byte { return message }}
-	tap.followAll(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet) {
+	tap := &tap{now: time.Now, repair: func(message []byte) []byte { return message }}
+	tap.followAll(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet, _ time.Time) {
 		taken = append(taken, fmt.Sprintf("%d %d %s", p.SSRC, p.PayloadType, p.Payload))
 	})
 	stream := rtpFrame(0, 96, 7, "a") + rtpFrame(0, 50, 7, "b") + rtpFrame(0, 96, 8, "c")
@@ -174,9 +174,9 @@ func TestExtensionsAreCutOut(t *testing.T) {
 
 func TestTheLibraryGetsAPacketNowAndThen(t *testing.T) {
 	t.Parallel()
-	tap := &tap{}
+	tap := &tap{now: time.Now}
 	count := 0
-	give := func(*rtp.Packet) { count++ }
+	give := func(*rtp.Packet, time.Time) { count++ }
 	like := &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}
 	stream := []byte(rtpFrame(0, 96, 7, "a"))
 	if _, n := tap.Drain(stream); n != len(stream) {

@@ -131,12 +131,16 @@ func (a *sound) give(frames []audio.Frame, to accessunit.Sink, now time.Time) {
 // the sockets can be left to the library.
 type earlyFormat struct {
 	format.Format
-	take func(*rtp.Packet) // nil: nothing receives them
+	take taker            // nil: nothing receives them
+	now  func() time.Time // when a packet arrives
 }
 
+// taker receives a packet of a track, and when it arrived, or was read with others.
+type taker func(p *rtp.Packet, now time.Time)
+
 // listenEarly replaces a format of a medium by an early one.
-func listenEarly(m *description.Media, f format.Format) *earlyFormat {
-	e := &earlyFormat{Format: f}
+func listenEarly(m *description.Media, f format.Format, now func() time.Time) *earlyFormat {
+	e := &earlyFormat{Format: f, now: now}
 	m.Formats[slices.Index(m.Formats, f)] = e
 	return e
 }
@@ -144,7 +148,7 @@ func listenEarly(m *description.Media, f format.Format) *earlyFormat {
 // PTSEqualsDTS implements format.Format.
 func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
 	if e.take != nil {
-		e.take(p)
+		e.take(p, e.now())
 	}
 	return e.Format.PTSEqualsDTS(p)
 }

@@ -40,6 +40,8 @@ type Options struct {
 	// Uploads reports whether a stream's media is uploaded, as far as anybody knows.
 	Uploads func(stream string) bool
 	NoCloud func() bool
+	// Asked is called before the media of an event is uploaded. Default nothing.
+	Asked func(stream string, from, to time.Time)
 	// CloudBy is who asks where the cloud does, for people.
 	CloudBy func() string
 	Log     *zap.Logger
@@ -55,6 +57,9 @@ type Jobs struct {
 
 // Open returns Jobs with the events of earlier runs.
 func Open(o Options) *Jobs {
+	if o.Asked == nil {
+		o.Asked = func(string, time.Time, time.Time) {}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -29,6 +29,7 @@ func (s sender) Before(span event.Span) []event.Fragment { return s.sent(s.strea
 
 // Send implements event.Sender.
 func (s sender) Send(ctx context.Context, what event.Sending) error {
+	s.o.Asked(s.stream, what.Span.From, what.Span.To)
 	done := -1
 	growing := uploader.Growing{GoesOn: what.GoesOn, Begins: what.Begins}
 	return s.uploader.Urgent(ctx, what.Span.From, what.Span.To, growing, func(p uploader.Progress) {

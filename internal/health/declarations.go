@@ -94,6 +94,7 @@ var Declarations = []Declaration{
 	{"sitewise-write-old", Info, SystemError, "Rows of video in SiteWise are too old to be changed", anchorDisk, []string{JobSiteWise}},
 	{"sitewise-write-late", Info, SystemError, "Video was uploaded too late for a row in SiteWise", anchorDisk, []string{JobSiteWise}},
 	{"sitewise-write-state", Degraded, SystemError, "What SiteWise has of the video cannot be noted", anchorDisk, []string{JobSiteWise}},
+	{"sitewise-trickle", Degraded, "", "Streams are not kept warm for players", anchorDisk, []string{JobSiteWise}},
 	// Configuration.
 	{"config-state", Degraded, SystemError, "Configuration on disk is unreadable or not saved", anchorConfig, []string{JobConfig}},
 	{"config-refused", Degraded, UserError, "Configuration is refused", anchorConfig, []string{JobConfig}},

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	phrase   = regexp.MustCompile(`^[a-z]([a-z0-9'/,;().-][A-Za-z0-9'/,;().-]*)?( [A-Za-z0-9'/,;().-]+)+$`)
+	phrase   = regexp.MustCompile(`^([A-Za-z][a-z.]*[A-Z0-9][A-Za-z]*|[a-z]([a-z0-9'/,;().-][A-Za-z0-9'/,;().-]*)?)( [A-Za-z0-9'/,;().-]+)+$`)
 	sentence = regexp.MustCompile("^[A-Z`].*\\.$")
 )
 
@@ -50,6 +50,36 @@ func TestMessagesArePlainPhrases(t *testing.T) {
 	for code := range levels {
 		if d, ok := health.Declared(code); !ok || d.Code != code {
 			t.Errorf("a level is set for %s, which is not a condition", code)
+		}
+	}
+}
+
+// A condition's message has its title with a small letter, but a name stays as it is written.
+func TestNamesAtTheBeginningOfATitleStay(t *testing.T) {
+	t.Parallel()
+	for title, want := range map[string]string{
+		"Camera's clock is not used":                "camera's clock is not used",
+		"No connection to CloudWatch":               "no connection to CloudWatch",
+		"AWS IoT SiteWise cannot be reached":        "AWS IoT SiteWise cannot be reached",
+		"SiteWise refuses rows of a camera's video": "SiteWise refuses rows of a camera's video",
+		"MQTT, and what it needs":                   "MQTT, and what it needs",
+		"URLs are not kept":                         "URLs are not kept",
+		"KVS's answer is not understood":            "KVS's answer is not understood",
+		"DeleteAfterUpload waits":                   "DeleteAfterUpload waits",
+		"eMMC is worn":                              "eMMC is worn",
+		"Kinesis Video Streams answers nothing":     "Kinesis Video Streams answers nothing",
+		"Greengrass's token is refused":             "Greengrass's token is refused",
+		"A title":                                   "a title",
+		"H.264 only":                                "H.264 only",
+		"":                                          "",
+	} {
+		if got := messageOf(health.Declaration{Title: title}); got != want {
+			t.Errorf("the message of %q is %q, want %q", title, got, want)
+		}
+	}
+	for _, d := range health.Declarations {
+		if d.Title != "" && strings.Contains(messageOf(d), "siteWise") {
+			t.Errorf("the message of %s is %q", d.Code, messageOf(d))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package logevent
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,8 +50,18 @@ func Page() []byte {
 
 func levelName(l zapcore.Level) string { return "`" + l.CapitalString() + "`" }
 
-// messageOf is the title of a condition with a small letter, as messages begin.
+// properNames are first words of titles that keep their capital letter, beside those with another one or a
+// digit in them, such as AWS, SiteWise and H.264.
+var properNames = []string{"Greengrass", "Kinesis", "Matroska"}
+
+// messageOf is the title of a condition with a small letter, as messages begin, unless its first word is a name.
 func messageOf(d health.Declaration) string {
+	word, _, _ := strings.Cut(d.Title, " ")
 	first, size := utf8.DecodeRuneInString(d.Title)
+	name, _, _ := strings.Cut(strings.TrimRight(word, ",:;"), "'")
+	inName := func(r rune) bool { return unicode.IsUpper(r) || unicode.IsDigit(r) }
+	if d.Title == "" || slices.Contains(properNames, name) || strings.IndexFunc(word[min(size, len(word)):], inName) >= 0 {
+		return d.Title
+	}
 	return string(unicode.ToLower(first)) + d.Title[size:]
 }

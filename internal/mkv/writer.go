@@ -1,6 +1,7 @@
 package mkv
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -169,7 +170,7 @@ func (w *Writer) EndFragment() (Fragment, error) {
 	if !w.open.exists {
 		return Fragment{}, ErrNoFragment
 	}
-	if w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize {
+	if w.Empty() {
 		w.buffer = w.buffer[:w.open.headAt-sumSize]
 		w.open = openFragment{}
 		return Fragment{}, ErrNoFragment
@@ -220,6 +221,11 @@ func (w *Writer) endOpen() error {
 	return nil
 }
 
+// Empty reports whether the open fragment has no frame yet: then it is not to be flushed, so that it can still be removed.
+func (w *Writer) Empty() bool {
+	return w.open.exists && w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize
+}
+
 // Flush writes the buffer, also of a fragment that is still open: after a crash a reader finds its complete blocks.
 func (w *Writer) Flush() error {
 	if w.err != nil {
@@ -233,8 +239,7 @@ func (w *Writer) Flush() error {
 	}
 	n, err := w.file.Write(w.buffer)
 	w.size += int64(n)
-	if err != nil {
-		w.err = err
+	if w.err = err; err != nil {
 		return err
 	}
 	w.written, w.buffered = w.written+w.buffered, 0
@@ -286,10 +291,7 @@ func (w *Writer) Close() error {
 		return err
 	}
 	size, err := finish(w.file, w.at, w.size, contents{w.fragments, w.inner}, nil)
-	w.size, w.err = size, err
-	if err == nil {
-		w.err = errClosed
-	}
+	w.size, w.err = size, cmp.Or(err, errClosed)
 	return err
 }
 

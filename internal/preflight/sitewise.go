@@ -12,6 +12,7 @@ import (
 	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise"
 )
 
@@ -46,9 +47,23 @@ func (c *checker) checkSiteWise(ctx context.Context, files []wantedStream) (want
 			}
 		}
 	}
+	c.noteTrickle(len(owners))
 	c.good(siteWiseCheck, fmt.Sprintf("The asset %s (%s) has %s, %d of which can be followed.", hub, read.Name,
 		humanize.Count(len(read.Cameras), "camera asset"), len(owners)))
 	return wanted
+}
+
+// noteTrickle says whether players find live video of cameras of which nothing is uploaded, and what that costs.
+func (c *checker) noteTrickle(cameras int) {
+	switch {
+	case cameras == 0:
+	case c.settings.SiteWise.Trickle:
+		c.good(siteWiseCheck, settings.EnvSiteWiseTrickle+" is on: of each camera of which nothing else is uploaded a fragment a minute is, "+
+			"which is paid for as all video.")
+	default:
+		c.good(siteWiseCheck, "AWS's player asks for live video only of streams of which something was just uploaded: with "+
+			settings.EnvSiteWiseTrickle+"=on a fragment a minute is, which costs.")
+	}
 }
 
 // checkAsset checks the values of a camera asset.

@@ -56,6 +56,7 @@ func TestACheckReadsEachAssetPropertyAndRight(t *testing.T) {
 		"The camera asset b-twin (", "KinesisVideoStreamName is front-door, as that of the asset a-front: give each camera a stream of its own.",
 		`CaptureStartTime is "at eight", but must be -, * * * * *, or a schedule`,
 		"has 3 camera assets, 1 of which can be followed.",
+		"with AWS_KVS_EDGE_SITEWISE_TRICKLE=on a fragment a minute is, which costs.",
 		"so that of several requests within 10 s only the last is followed.",
 	} {
 		if !strings.Contains(got, want) {

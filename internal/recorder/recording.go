@@ -263,15 +263,21 @@ func (r *recording) earliest() time.Time {
 	return least
 }
 
-// flush writes the buffer when it holds frames of a long enough time.
+// audioPatience is how long a fragment may be without audio: the store makes its frames durable at any time, and they must be valid by
+// themselves after a power cut.
+const audioPatience = 250 * time.Millisecond
+
+// flush makes sure that what is in memory will be written, when that are frames of a long enough time.
 func (r *recording) flush(now time.Time) error {
+	if r.newest.Sub(r.fragment.start) >= audioPatience {
+		if err := r.ensureAudio(); err != nil {
+			return err
+		}
+	}
 	if now.Sub(r.segment.flushed) < r.o.gathering() {
 		return nil
 	}
 	r.segment.flushed = now
-	if err := r.ensureAudio(); err != nil { // after a crash what is flushed must be valid by itself
-		return err
-	}
 	err := r.writer.Flush()
 	r.count(r.writer)
 	return err

@@ -74,12 +74,7 @@ func (s *Store) Offsets(k Key, at time.Duration) (wire, recorded time.Duration) 
 // Misdated returns the spans of a stream whose times are wrong, in order, as long as there is media in them. O(log n) for
 // each, and for each epoch.
 func (s *Store) Misdated(stream string) []Misdated {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[stream]; st != nil {
-		return st.Catalog.Misdated()
-	}
-	return nil
+	return of(s, stream, func(st *streams.Stream) []Misdated { return st.Catalog.Misdated() })
 }
 
 // errEpochs is returned for a stream that has used the last epoch for which there is a name.

@@ -35,7 +35,7 @@ func again(do func() error) (err error) {
 func (y *story) recordDespite() {
 	y.t.Helper()
 	var err error
-	if err := again(func() error { y.s, err = Open(Options{Dir: y.j.root, Files: y.j}); return err }); err != nil {
+	if err := again(func() error { y.s, err = Open(Options{Dir: y.j.root, Files: y.files()}); return err }); err != nil {
 		y.t.Fatal(err)
 	}
 	for i := range 2 {
@@ -55,7 +55,7 @@ func (y *story) segmentDespite(start time.Time) {
 	}
 	for i := range 4 {
 		writeFragments(y.t, w, i, 1)
-		_ = w.sync(0)
+		_ = y.sync(w)
 	}
 	k := w.Key()
 	path := filepath.Join(w.stream.Dir, layout.WritingName(w.key.ID()))
@@ -80,7 +80,7 @@ func (y *story) segmentDespite(start time.Time) {
 		if err := y.s.MarkPersisted(k, f); err != nil {
 			y.t.Error(err)
 		}
-		if err := again(y.s.SyncProgress); err != nil {
+		if err := again(y.noteDurably); err != nil {
 			y.t.Error(err)
 		}
 		for _, f := range list[:i+1] {
@@ -98,13 +98,22 @@ func (y *story) segmentDespite(start time.Time) {
 // there after a power cut all the same.
 func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 	t.Parallel()
-	count := &story{t: t, j: newJournal(t.TempDir())}
+	for _, way := range syncWays {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			nothingIsBelieved(t, way)
+		})
+	}
+}
+
+func nothingIsBelieved(t *testing.T, way string) {
+	count := &story{t: t, j: newJournal(t.TempDir()), way: way}
 	count.recordDespite()
 	t.Logf("%d syncs", count.j.syncs)
 	for n := 1; n <= count.j.syncs; n++ {
 		t.Run(fmt.Sprintf("sync %d fails", n), func(t *testing.T) {
 			t.Parallel()
-			y := &story{t: t, j: newJournal(t.TempDir())}
+			y := &story{t: t, j: newJournal(t.TempDir()), way: way}
 			y.j.fails = n
 			y.recordDespite()
 			if t.Failed() {
@@ -130,8 +139,9 @@ func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 // afterFailedSync says, for each function that makes something durable, what follows when that fails, so that
 // a sync which succeeds later proves nothing about earlier writes.
 var afterFailedSync = map[string]string{
-	"Writer.create": "the file is removed: the next segment has a file of its own",
-	"Writer.sync": "the file is in doubt: it is no longer synced, the recorder begins another segment, " +
+	"Writer.create":  "the file is removed: the next segment has a file of its own",
+	"syncqueue.Beat": "each part takes the result: Writer.Synced and progress.Progress.Synced, the other changes by what follows them",
+	"Writer.Synced": "the file is in doubt: it is no longer synced, the recorder begins another segment, " +
 		"and Seal has it written again",
 	"Writer.finish":               "the file is in doubt: Seal has it written again",
 	"Writer.sealed":               "after a power cut the file has its name of before, and is recovered",
@@ -141,7 +151,6 @@ var afterFailedSync = map[string]string{
 	"Store.SyncProgress":          "an error; the lines are still unsaved, and the next one does it again",
 	"layout.WriteClock":           "its callers are here",
 	"layout.WriteFormat":          "its callers are here",
-	"repair.File.Sync":            "notes that the file is in doubt, for the code that closes it",
 	"repair.Recover":              "the file is in doubt, stays broken, and is written again before the next try",
 	"repair.rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
 	"Store.loadTorn":              "after a power cut the file has its name of before, and is recovered again",
@@ -149,8 +158,8 @@ var afterFailedSync = map[string]string{
 	"repair.SetAside":             "reported; after a power cut the file has its name of before, and is set aside again",
 	"progress.Progress.Sync":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
 	"progress.Progress.rewrite":   "atomicfile.Replace: the lines are kept, and it is done again by the next",
-	"Store.MarkUploaded": "the side file stays: after a power cut the segment is sealed, and nothing is sent " +
-		"twice; the next call does the rest",
+	"Store.settle": "the side file stays: after a power cut the segment is sealed, and nothing is sent " +
+		"twice; the next call or the next beat does the rest",
 	"Store.DeleteStream":      "reported; after a power cut the directory is there again, and deleted again",
 	"volume.Volume.writeMark": "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
 	"volume.Volume.Remember":  "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 type journal struct {
 	osFiles
 	root   string
+	mu     sync.Mutex // a beat syncs files at the same time
 	events []event
 	ids    map[string]int // of the file that has that name now
 	count  int
@@ -75,7 +77,11 @@ func (j *journal) relative(name string) string {
 	return rel
 }
 
-func (j *journal) note(e event) { j.events = append(j.events, e) }
+func (j *journal) note(e event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, e)
+}
 
 // journaled is an open file of a journal.
 type journaled struct {
@@ -137,6 +143,8 @@ func (f *journaled) Sync() error {
 
 // failing counts a sync, and reports whether it is the one that fails.
 func (j *journal) failing() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.syncs++
 	return j.syncs == j.fails
 }
@@ -334,9 +342,10 @@ func (j *journal) dropped(n, id int) map[int]bool {
 
 // story records, uploads and deletes on a journal, and notes facts.
 type story struct {
-	t *testing.T
-	j *journal
-	s *Store
+	t   *testing.T
+	j   *journal
+	s   *Store
+	way string // how segments are made durable, see syncWays
 }
 
 func (y *story) fact(f fact) { y.j.note(event{op: opFact, fact: &f}) }
@@ -344,7 +353,7 @@ func (y *story) fact(f fact) { y.j.note(event{op: opFact, fact: &f}) }
 func (y *story) open() {
 	y.t.Helper()
 	var err error
-	if y.s, err = Open(Options{Dir: y.j.root, Files: y.j}); err != nil {
+	if y.s, err = Open(Options{Dir: y.j.root, Files: y.files()}); err != nil {
 		y.t.Fatal(err)
 	}
 }
@@ -357,7 +366,7 @@ func (y *story) fragment(w *Writer, i int, flush bool) mkv.Fragment {
 	for frame := range 5 {
 		err = errors.Join(err, w.WriteFrame(1, at+time.Duration(frame)*200*time.Millisecond, frame == 0, [][]byte{payload(i*25 + frame)}))
 		if flush && frame == 2 {
-			err = errors.Join(err, w.Flush(), w.sync(0))
+			err = errors.Join(err, w.Flush(), y.sync(w))
 		}
 	}
 	f, endErr := w.EndFragment()
@@ -388,7 +397,7 @@ func (y *story) record(stream string, start time.Time, fragments int) Key {
 	for i := range fragments {
 		y.fragment(w, i, i%2 == 1)
 		if i%3 == 2 {
-			if err := w.sync(0); err != nil {
+			if err := y.sync(w); err != nil {
 				y.t.Fatal(err)
 			}
 		}
@@ -409,7 +418,7 @@ func (y *story) persist(k Key, f mkv.Fragment) {
 
 func (y *story) syncProgress(k Key, list ...mkv.Fragment) {
 	y.t.Helper()
-	if err := y.s.SyncProgress(); err != nil {
+	if err := y.noteDurably(); err != nil {
 		y.t.Fatal(err)
 	}
 	for _, f := range list {
@@ -471,7 +480,7 @@ func (y *story) tell() {
 	}
 	y.fragment(w, 0, false)
 	y.fragment(w, 1, true)
-	if err := w.sync(0); err != nil {
+	if err := y.sync(w); err != nil {
 		y.t.Fatal(err)
 	}
 	f := y.fragment(w, 2, true)
@@ -647,7 +656,16 @@ func (unsyncedFile) Sync() error { return nil }
 
 func TestPowerCutsAtEveryPointLoseNothingThatWasSynced(t *testing.T) {
 	t.Parallel()
-	y := &story{t: t, j: newJournal(t.TempDir())}
+	for _, way := range syncWays {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			cutAtEveryPoint(t, way)
+		})
+	}
+}
+
+func cutAtEveryPoint(t *testing.T, way string) {
+	y := &story{t: t, j: newJournal(t.TempDir()), way: way}
 	y.tell()
 	if err := y.s.Close(); err != nil {
 		t.Fatal(err)
@@ -667,7 +685,16 @@ func TestPowerCutsAtEveryPointLoseNothingThatWasSynced(t *testing.T) {
 
 func TestPowerCutsDuringRecoveryLoseNothingMore(t *testing.T) {
 	t.Parallel()
-	y := &story{t: t, j: newJournal(t.TempDir())}
+	for _, way := range syncWays {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			cutDuringRecovery(t, way)
+		})
+	}
+}
+
+func cutDuringRecovery(t *testing.T, way string) {
+	y := &story{t: t, j: newJournal(t.TempDir()), way: way}
 	y.tell()
 	if err := y.s.Close(); err != nil {
 		t.Fatal(err)

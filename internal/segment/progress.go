@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/syncqueue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -79,17 +80,13 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // Done reports whether a fragment need not be sent: it is persisted, or refused.
 func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[k.Stream]
-	if st == nil {
-		return false
-	}
-	if i, ok := st.Catalog.Find(k.ID()); ok && st.Catalog.Entries[i].State == Uploaded {
-		return true
-	}
-	a := st.Active[k.ID()]
-	return a != nil && a.Progress != nil && a.Progress.Done(fragmentStart)
+	return of(s, k.Stream, func(st *streams.Stream) bool {
+		if i, ok := st.Catalog.Find(k.ID()); ok && st.Catalog.Entries[i].State == Uploaded {
+			return true
+		}
+		a := st.Active[k.ID()]
+		return a != nil && a.Progress != nil && a.Progress.Done(fragmentStart)
+	})
 }
 
 // MarkUploaded moves a sealed segment to uploaded. A part that cannot be read counts as refused: the segment is moved all
@@ -117,25 +114,34 @@ func (s *Store) MarkUploaded(k Key) error {
 		return err
 	}
 	done, err := s.uploaded(r.stream, k)
-	if err != nil || (!done && !s.hasNotes(r.stream, k)) {
+	if err != nil || (!done && !s.hasNotes(k)) {
 		return err
 	}
-	if err := r.stream.Sync(); err != nil {
-		return volume.Fault(r.stream.Dir, err)
-	}
-	if err := s.endProgress(r.stream, k); err != nil || !damaged {
+	if err := s.settle(r.stream, k); err != nil || !damaged {
 		return err
 	}
 	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrDamaged)
 }
 
+// settle makes the name of an uploaded segment durable and removes the side file, or leaves both to the next beat.
+func (s *Store) settle(st *streams.Stream, k Key) error {
+	end := func(err error) error {
+		if err != nil {
+			return volume.Fault(st.Dir, err)
+		}
+		return s.endProgress(st, k)
+	}
+	if !s.syncs.Running() {
+		return end(st.Sync())
+	}
+	s.syncs.After(of(s, st.Name, s.disk), syncqueue.Step{Dir: st.Dir, Then: end})
+	return nil
+}
+
 // hasNotes reports whether the side file of an uploaded segment still exists, because the segment's new name could not be
 // made durable before.
-func (s *Store) hasNotes(st *streams.Stream, k Key) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := st.Active[k.ID()]
-	return a != nil && a.Progress != nil
+func (s *Store) hasNotes(k Key) bool {
+	return of(s, k.Stream, func(st *streams.Stream) bool { return st.Active[k.ID()] != nil && st.Active[k.ID()].Progress != nil })
 }
 
 // uploaded renames the segment's file; done reports whether this call did it. Call with a lease.
@@ -207,22 +213,30 @@ func (s *Store) endProgress(st *streams.Stream, k Key) error {
 	return volume.Fault(st.Dir, p.Remove())
 }
 
-// unsavedProgress is the progress of a segment that is not durable yet.
+// unsavedProgress is the progress of a segment that is not durable yet. It implements syncqueue.Part.
 type unsavedProgress struct {
 	st *streams.Stream
-	p  *progress.Progress
+	*progress.Progress
 }
 
-// unsaved returns those of a stream or, with "", of all.
-func (s *Store) unsaved(stream string) (list []unsavedProgress) {
+// Due implements syncqueue.Part.
+func (o unsavedProgress) Due() (f file, dir string, due bool, err error) {
+	f, dir, due, err = o.Progress.Due()
+	return f, dir, due, volume.Fault(o.st.Dir, err)
+}
+
+// Synced implements syncqueue.Part.
+func (o unsavedProgress) Synced(err error) error {
+	return volume.Fault(o.st.Dir, o.Progress.Synced(err))
+}
+
+// unsaved returns those of the streams that which accepts. It is called with mu held.
+func (s *Store) unsaved(which func(st *streams.Stream) bool) (list []unsavedProgress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
-		if stream != "" && stream != st.Name {
-			continue
-		}
 		for _, a := range st.Active {
-			if a.Progress != nil && a.Progress.Unsaved() {
+			if a.Progress != nil && a.Progress.Unsaved() && which(st) {
 				list = append(list, unsavedProgress{st, a.Progress})
 			}
 		}
@@ -230,18 +244,30 @@ func (s *Store) unsaved(stream string) (list []unsavedProgress) {
 	return list
 }
 
+func called(name string) func(*streams.Stream) bool {
+	return func(st *streams.Stream) bool { return st.Name == name }
+}
+
+// unsavedOn returns those on a disk, for the beats.
+func (s *Store) unsavedOn(disk uint64) (parts []syncqueue.Part) {
+	for _, o := range s.unsaved(func(st *streams.Stream) bool { return s.disk(st) == disk }) {
+		parts = append(parts, o)
+	}
+	return parts
+}
+
 // NotesPending reports whether progress of a stream could not be written and waits for the disk.
 func (s *Store) NotesPending(stream string) bool {
-	return slices.ContainsFunc(s.unsaved(stream), func(o unsavedProgress) bool { return o.p.Pending() })
+	return slices.ContainsFunc(s.unsaved(called(stream)), func(o unsavedProgress) bool { return o.Pending() })
 }
 
 // writeUnsaved writes what is pending for all segments of a stream except one, so that when recording a fragment succeeds, all
 // earlier records are written too.
 func (s *Store) writeUnsaved(stream string, but *progress.Progress) error {
 	var all error
-	for _, o := range s.unsaved(stream) {
-		if o.p != but {
-			all = errors.Join(all, volume.Fault(o.st.Dir, o.p.TryWritePending()))
+	for _, o := range s.unsaved(called(stream)) {
+		if o.Progress != but {
+			all = errors.Join(all, volume.Fault(o.st.Dir, o.TryWritePending()))
 		}
 	}
 	return all
@@ -250,11 +276,9 @@ func (s *Store) writeUnsaved(stream string, but *progress.Progress) error {
 // SyncProgress makes the records of MarkPersisted and MarkRefused durable now, also those that could not be written before.
 // Only the caller waits for the disk.
 func (s *Store) SyncProgress() error {
-	s.syncing.Lock()
-	defer s.syncing.Unlock()
 	var all error
-	for _, o := range s.unsaved("") {
-		if err := o.p.Sync(); err != nil {
+	for _, o := range s.unsaved(func(*streams.Stream) bool { return true }) {
+		if err := o.Sync(); err != nil {
 			all = errors.Join(all, volume.Fault(o.st.Dir, err))
 		}
 	}

@@ -58,17 +58,12 @@ func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 // LastEnd returns the newest producer time that the stream's current epoch ever had: a new segment must start after it. Zero
 // when there is none.
 func (s *Store) LastEnd(stream string) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	last := st.Catalog.Newest()
-	if last == math.MinInt64 {
-		return time.Time{}
-	}
-	return time.UnixMilli(last).UTC()
+	return of(s, stream, func(st *streams.Stream) (end time.Time) {
+		if last := st.Catalog.Newest(); last != math.MinInt64 {
+			end = time.UnixMilli(last).UTC()
+		}
+		return end
+	})
 }
 
 // Holds reports whether the disk has any file of a stream, also files that cannot be read or are not recovered yet.
@@ -84,47 +79,34 @@ func (s *Store) Holds(stream string) bool {
 
 // Usage sums up a stream from memory. Its cost does not depend on the number of segments.
 func (s *Store) Usage(stream string) Usage {
+	return of(s, stream, (*streams.Stream).Usage)
+}
+
+// of returns what is known of a stream, and the zero value when there is no such stream.
+func of[T any](s *Store, stream string, read func(*streams.Stream) T) (known T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[stream]; st != nil {
-		return st.Usage()
+		return read(st)
 	}
-	return Usage{}
+	return known
 }
 
 // NewestBefore returns when the newest media recorded before t was recorded, zero when there is none. O(log n) for each
 // epoch.
 func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	return st.Catalog.NewestBefore(t)
+	return of(s, stream, func(st *streams.Stream) time.Time { return st.Catalog.NewestBefore(t) })
 }
 
 // LastRecorded returns when the newest media that the stream ever had was recorded. Zero when there was none.
 func (s *Store) LastRecorded(stream string) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	return st.Catalog.LastRecorded()
+	return of(s, stream, func(st *streams.Stream) time.Time { return st.Catalog.LastRecorded() })
 }
 
 // LastUploadedEnd returns when the stream's newest completely uploaded segment was recorded, zero when there is none on the
 // disk.
 func (s *Store) LastUploadedEnd(stream string) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	return st.Catalog.LastUploaded()
+	return of(s, stream, func(st *streams.Stream) time.Time { return st.Catalog.LastUploaded() })
 }
 
 // Changes returns a channel that receives after a fragment of the stream was completed, or a segment sealed or deleted
@@ -149,12 +131,10 @@ func (s *Store) infoOf(k Key) Info {
 
 // Path returns the path of a segment's file, for messages.
 func (s *Store) Path(k Key) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[k.Stream]; st != nil {
+	return of(s, k.Stream, func(st *streams.Stream) string {
 		if i, ok := st.Catalog.Find(k.ID()); ok {
 			return filepath.Join(st.Dir, st.Catalog.Entries[i].Name())
 		}
-	}
-	return ""
+		return ""
+	})
 }

@@ -39,13 +39,13 @@ func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 		// For example on a full disk: the other streams are recorded, and Run tries again.
 		st.Catalog.Remember(e)
 		st.Catalog.Broken = append(st.Catalog.Broken, k)
-		s.report(err)
+		s.volume.Results.Report(err)
 	case err != nil:
 		return s.setAside(st, layout.WritingName(k), err)
 	default:
 		st.Catalog.Insert(e)
 		if err := st.Sync(); err != nil { // after a power cut it has its old name, and is recovered again
-			s.report(volume.Fault(st.Dir, err))
+			s.volume.Results.Report(volume.Fault(st.Dir, err))
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (s *Store) repairWhile(goOn func() bool) error {
 // recoverPostponed recovers the files that Open postponed.
 func (s *Store) recoverPostponed(ctx context.Context) {
 	if err := s.repairWhile(func() bool { return ctx.Err() == nil }); err != nil {
-		s.report(err)
+		s.volume.Results.Report(err)
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 type slowDisk struct {
 	unsyncedFiles
 	turn chan struct{} // nil: as many operations at a time as there are
+	by   time.Duration // how long each takes
 }
 
 func (d *slowDisk) wait() {
@@ -32,7 +33,7 @@ func (d *slowDisk) wait() {
 		d.turn <- struct{}{}
 		defer func() { <-d.turn }()
 	}
-	time.Sleep(slowBy)
+	time.Sleep(d.by)
 }
 
 func (d *slowDisk) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
@@ -225,8 +226,8 @@ func TestASlowDiskDelaysAndLosesOnlyWhatItCannotTake(t *testing.T) {
 		atATime time.Duration // how long an operation takes at most
 	}{
 		"many operations at a time": {nil, true, slowBy},
-		// Each stream has one or two under way, and so has the store.
-		"one operation at a time": {make(chan struct{}, 1), false, (2*slowStreams + 2) * slowBy},
+		// Each stream has up to three under way: those of who records it, of who uploads it, and of the beat.
+		"one operation at a time": {make(chan struct{}, 1), false, (3*slowStreams + 2) * slowBy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -234,7 +235,7 @@ func TestASlowDiskDelaysAndLosesOnlyWhatItCannotTake(t *testing.T) {
 				if row.turn != nil {
 					row.turn = make(chan struct{}, 1) // of this bubble
 				}
-				record16(t, &slowDisk{turn: row.turn}, row.keepsUp, row.atATime)
+				record16(t, &slowDisk{turn: row.turn, by: slowBy}, row.keepsUp, row.atATime)
 			})
 		})
 	}

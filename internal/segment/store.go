@@ -61,12 +61,11 @@ type Store struct {
 	readOnly bool
 	files    fileSystem
 	volume   *volume.Volume
-	syncs    *syncqueue.Queue[*Writer]
+	syncs    *syncqueue.Queue
 	holds    *holding.Book
 
 	clocks    sync.Mutex // held to change the notes about a stream's times; taken before mu
 	repairing sync.Mutex // held by repairBroken, as no file may be repaired twice at once; taken before mu
-	syncing   sync.Mutex // held by SyncProgress
 
 	recovering int64 // bytes of torn files that were found while loading; used by the loading goroutine
 
@@ -90,7 +89,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.keepFormat(); err != nil {
-		s.report(err) // for a full disk; the next segment of such a stream tries again
+		s.volume.Results.Report(err) // for a full disk; the next segment of such a stream tries again
 	}
 	s.holds.Keep()
 	return s, nil
@@ -135,7 +134,7 @@ func newStore(o Options) *Store {
 		volume: volume.New(volume.Options{
 			Dir: o.Dir, Log: o.Log, Health: o.Health, Files: o.Files, Memory: o.VolumeMemory, Version: o.Version, Reserved: o.Reserved,
 		}),
-		syncs: syncqueue.New[*Writer](o.FlushInterval), streams: make(map[string]*streams.Stream),
+		syncs: syncqueue.New(o.FlushInterval), streams: make(map[string]*streams.Stream),
 	}
 	s.holds = s.newHolds(o.HoldMost)
 	return s
@@ -150,7 +149,7 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
-	err := s.SyncProgress()
+	err := errors.Join(s.syncs.Drain(s.files), s.SyncProgress())
 	if err != nil {
 		err = s.SyncProgress() // records whose sync failed are written again
 	}

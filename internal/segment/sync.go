@@ -4,50 +4,31 @@ import (
 	"context"
 	"errors"
 	"os"
-	"sync"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/syncqueue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
-// Run makes written data durable, one segment after the other: flushed data at once, everything else within FlushInterval.
-// It finishes segments that a failing disk left, and loads streams that could not be read, until ctx ends.
+// Run makes written data durable within FlushInterval, for all segments of a disk together. It finishes segments that a failing disk
+// left, and loads streams that could not be read, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
-	var reading sync.WaitGroup // parallel to the syncs, as a failing disk may be slow
-	defer reading.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	beside := func(what string, do func(context.Context)) {
+	supervised := func(ctx context.Context, what string, do func(context.Context)) {
 		o := supervise.Options{What: what, Component: s.health, Log: s.log}
-		reading.Go(func() {
-			_ = supervise.Keep(ctx, o, func(ctx context.Context) error { do(ctx); return nil })
-		})
+		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { do(ctx); return nil })
 	}
-	beside("Reading the recordings", s.keepReading)
-	beside("Watching the recording directory", s.watchDirectories)
-	beside("Recovering recordings", s.recoverPostponed) // files that were too large to read before the first camera could be recorded
-	ticker := time.NewTicker(s.syncs.Pause())
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.syncs.Asked(): // cameras flush at different moments, which staggers the syncs
-			if err := s.syncs.Run(ctx, (*Writer).sync); err != nil {
-				s.report(err)
-			}
-		case <-s.syncs.Paced():
-			ticker.Reset(s.syncs.Pause())
-		case <-ticker.C:
-			s.report(errors.Join(s.syncs.Run(ctx, (*Writer).sync), s.SyncProgress(), s.repairBroken()))
-			s.keepGaps()
-			s.keepClocks()
-		}
-	}
+	s.syncs.Run(ctx, syncqueue.Beats{
+		Files: s.files, Dir: s.dir, Supervised: supervised, More: s.unsavedOn, Result: s.volume.Results.Set,
+		Beside: map[string]func(context.Context){ // parallel to the syncs, as a failing disk may be slow
+			"Reading the recordings":           func(ctx context.Context) { s.volume.Unread.Keep(ctx, s.syncs.Pause(), s.loadUnread) },
+			"Watching the recording directory": s.watchDirectories,
+			"Recovering recordings":            s.recoverPostponed, // files that were too large to read before the first camera could be recorded
+			"Repairing recordings":             s.keepRepairing,
+		},
+	})
+	return nil
 }
 
 // SetFlushInterval changes Options.FlushInterval, which must be above 0, while the store is in use.
@@ -56,59 +37,70 @@ func (s *Store) SetFlushInterval(interval time.Duration) { s.syncs.SetPause(inte
 // SyncLag returns how long it took at most, since the last call, to sync what was due, and how often that is done.
 func (s *Store) SyncLag() (longest, beat time.Duration) { return s.syncs.Longest(), s.syncs.Pause() }
 
-// maxRereading is the longest pause between two tries to read a stream's directory.
-const maxRereading = time.Minute
+// repairs stands for keepRepairing among the disks of which there is a result.
+const repairs = ^uint64(0)
 
-// keepReading tries the directories that Open could not read, until all are read.
-func (s *Store) keepReading(ctx context.Context) {
-	wait := backoff.New(backoff.Policy{Min: s.syncs.Pause(), Max: maxRereading})
-	for {
-		if len(s.volume.Unread.Names()) == 0 || wait.Wait(ctx) != nil {
-			return
-		}
-		s.loadUnread()
+// keepRepairing finishes segments that a failing disk left, and writes the notes that it refused.
+func (s *Store) keepRepairing(ctx context.Context) {
+	for s.syncs.Wait(ctx) {
+		s.volume.Results.Set(repairs, s.repairBroken())
+		s.keepGaps()
+		s.keepClocks()
 	}
 }
 
-// report reports whether the recording disk is well, or what is wrong with it.
-func (s *Store) report(err error) {
-	if err == nil {
-		if s.health.OK(health.ScopeDisk) {
-			logevent.DiskRecovered.Log(s.log)
-		}
-		return
+// disk returns by which number the disk of a stream is known to the beats. Call with mu held.
+func (s *Store) disk(st *streams.Stream) uint64 {
+	if s.onDisk(st) {
+		return 0
 	}
-	fault := health.FaultOf(err, CodeDisk)
-	if s.health.Report(health.ScopeDisk, health.Degraded, fault) {
-		logevent.Condition(s.log, fault)
-	}
+	return st.Device
 }
 
 // InDoubt reports whether a sync of the file failed, so that data written to it may be lost and has to be written again,
 // which Seal begins: new media should be recorded to a new segment.
 func (w *Writer) InDoubt() bool { return w.file.InDoubt() }
 
-// sync makes written data durable when it is due: a flush at once, everything else after interval at the latest. A file of
-// which a sync failed is not synced again, as that would prove nothing.
-func (w *Writer) sync(interval time.Duration) error {
+// Due implements syncqueue.Part: it writes what is in memory. A file of which a sync failed is not synced again, as that would prove
+// nothing.
+func (w *Writer) Due() (f file, dir string, due bool, err error) {
 	w.mu.Lock()
-	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
-	if w.shown.Finished() || !due || w.InDoubt() {
-		w.mu.Unlock()
+	defer w.mu.Unlock()
+	if w.sealing || w.InDoubt() {
+		return w.file, "", false, nil
+	}
+	if err := w.write(); err != nil {
+		return w.file, "", false, volume.Fault(w.stream.Dir, err)
+	}
+	due, w.unsynced, w.due = w.unsynced, false, w.shown.Flushed()
+	return w.file, "", due, nil
+}
+
+// write writes what is in memory. Call with mu held.
+func (w *Writer) write() error {
+	if w.mkv.Empty() {
 		return nil
 	}
-	w.unsynced, w.urgent = false, false
-	w.synced = time.Now()
-	flushed := w.shown.Flushed()
-	w.mu.Unlock()
-	err := w.file.Sync()
-	if errors.Is(err, os.ErrClosed) {
-		return nil // sealed meanwhile, and thereby synced
+	err := w.mkv.Flush()
+	if size := w.mkv.Size(); err == nil && size > w.shown.Flushed() {
+		w.shown.Flush(size)
+		w.unsynced = true
 	}
-	if err != nil {
+	return err
+}
+
+// Synced implements syncqueue.Part.
+func (w *Writer) Synced(err error) error {
+	w.mu.Lock()
+	due, sealing := w.due, w.sealing
+	w.mu.Unlock()
+	switch {
+	case err == nil:
+		w.shown.Sync(due)
+	case sealing || errors.Is(err, os.ErrClosed):
+		return nil // Seal syncs it, and has the result
+	default:
 		w.stream.Doubts.Add(w.key.ID())
-	} else {
-		w.shown.Sync(flushed)
 	}
 	return volume.Fault(w.stream.Dir, err)
 }

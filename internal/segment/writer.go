@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -16,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // Writer records one segment. Its methods are for one goroutine; readers and the store's own syncing work concurrently.
@@ -28,11 +28,10 @@ type Writer struct {
 	mkv    *mkv.Writer
 	shown  *streams.Recording // the view of its readers
 
-	mu       sync.Mutex // guards the fields that syncing uses
-	sealing  bool       // Seal was called
+	mu       signal.Turn // held to write: the beats write what is in memory; taken before that of the store
+	sealing  bool        // Seal was called
 	unsynced bool
-	urgent   bool      // flushed, to be synced at once
-	synced   time.Time // the last time
+	due      int64 // bytes of the file that the sync under way makes durable
 }
 
 // Create begins a segment. It fails with ErrPaused, ErrOverlap (when h.Start is not after LastEnd), or a *health.Fault of
@@ -49,7 +48,7 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		stream: st,
 		key:    Key{Stream: streamName, Epoch: epoch, Start: start},
 		shown:  streams.NewRecording(h),
-		synced: time.Now(),
+		mu:     signal.NewTurn(),
 	}
 	defer func() { // also when something panics
 		s.mu.Lock()
@@ -58,7 +57,7 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		if w.file != nil {
 			st.Catalog.Insert(catalog.Entry{ID: w.key.ID(), Bytes: w.mkv.Size(), State: Writing})
 			st.Use(w.key.ID()).Recording = w.shown
-			s.syncs.Add(w)
+			s.syncs.Add(w, s.disk(st))
 		}
 		st.Watchers.Notify()
 	}()
@@ -136,13 +135,23 @@ func (w *Writer) takeBack(path string) {
 func (w *Writer) Key() Key { return w.key }
 
 // Bytes returns the size so far, including data in memory that is not written yet.
-func (w *Writer) Bytes() int64 { return w.mkv.Size() }
+func (w *Writer) Bytes() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mkv.Size()
+}
 
 // Written returns the number of video frames in the file, without those still in memory.
-func (w *Writer) Written() int { return w.mkv.Written() }
+func (w *Writer) Written() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mkv.Written()
+}
 
 // BeginFragment begins a fragment at start since the segment's start; see mkv.Writer.
 func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err := w.mkv.BeginFragment(start, keyframe); err != nil {
 		return volume.Fault(w.stream.Dir, err)
 	}
@@ -153,6 +162,8 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 // WriteFrame adds a frame to the open fragment; see mkv.Writer. It collects frames in memory and seldom writes. It fails
 // with ErrPaused, and leaves the segment as it is, when the stream's limit has no room for it.
 func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	tracks := w.shown.Header.Tracks
 	video := int(track) <= len(tracks) && track > 0 && tracks[track-1].Kind == mkv.Video
 	if err := w.claim(w.mkv.FinalSize()+mkv.FrameSize(video, parts), video); err != nil {
@@ -180,6 +191,8 @@ func (w *Writer) claim(final int64, video bool) error {
 
 // EndFragment completes the open fragment: from now on it can be read and uploaded.
 func (w *Writer) EndFragment() (mkv.Fragment, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	f, err := w.mkv.EndFragment()
 	if err != nil {
 		return f, volume.Fault(w.stream.Dir, err)
@@ -191,6 +204,8 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 // MoveGOP moves the newest GOP of the open fragment into a fragment of its own; see mkv.Writer. ok is false, too, where the stream's
 // limit has no room for a second copy: nothing is deleted for it.
 func (w *Writer) MoveGOP(least time.Duration) (m mkv.Moved, ok bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !w.shown.Fits(w.mkv.FinalSize() + w.mkv.NewestGOP()) {
 		return m, false, nil
 	}
@@ -201,12 +216,10 @@ func (w *Writer) MoveGOP(least time.Duration) (m mkv.Moved, ok bool, err error) 
 	return m, ok, volume.Fault(w.stream.Dir, err)
 }
 
-// completed publishes a completed fragment.
+// completed publishes a completed fragment. Call with mu held.
 func (w *Writer) completed(f mkv.Fragment) {
 	w.shown.Complete(f)
-	w.mu.Lock()
 	w.unsynced = true
-	w.mu.Unlock()
 
 	s, st := w.store, w.stream
 	s.mu.Lock()
@@ -220,21 +233,20 @@ func (w *Writer) completed(f mkv.Fragment) {
 	st.Watchers.Notify()
 }
 
-// Flush writes the frames of the open fragment that are in memory and has them synced soon, so that a power cut does not
-// lose them.
+// Flush writes the frames of the open fragment that are in memory, so that the next beat makes them durable. It leaves that to the beat
+// when Run is at work, and then only notices a file that is gone.
 func (w *Writer) Flush() error {
-	if err := w.mkv.Flush(); err != nil {
-		return volume.Fault(w.stream.Dir, err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.store.syncs.Running() {
+		if err := w.write(); err != nil {
+			return volume.Fault(w.stream.Dir, err)
+		}
 	}
-	w.shown.Flush(w.mkv.Size())
 	if w.file.Unlinked() {
 		return health.SystemFault(CodeDisk, fs.ErrNotExist,
 			"Somebody deleted the file that stream %s was being recorded to in %s: recording continues in a new one.", w.stream.Name, w.stream.Dir)
 	}
-	w.mu.Lock()
-	w.unsynced, w.urgent = true, true
-	w.mu.Unlock()
-	w.store.syncs.Ask()
 	return nil
 }
 

@@ -51,6 +51,7 @@ const (
 	EnvStreamsDirectory   = "AWS_KVS_EDGE_STREAMS_DIRECTORY"
 	EnvCloud              = "AWS_KVS_EDGE_CLOUD"
 	EnvSiteWiseHub        = sitewise.Setting
+	EnvSiteWiseTrickle    = "AWS_KVS_EDGE_SITEWISE_TRICKLE"
 	EnvSiteWiseRetention  = "AWS_KVS_EDGE_SITEWISE_STREAM_RETENTION"
 	envSystemdStateDir    = "STATE_DIRECTORY"   // systemd.exec(5)
 	envSystemdRuntimeDir  = "RUNTIME_DIRECTORY" // systemd.exec(5)

@@ -69,6 +69,7 @@ type Settings struct {
 type SiteWise struct {
 	HubAsset       string // id of the hub's asset; empty: SiteWise is not used
 	RetentionHours int    // of streams that are created
+	Trickle        bool   // a fragment a minute is uploaded of streams of which nothing else is
 }
 
 // Web is where the web pages are served, and with which certificate.
@@ -149,7 +150,8 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		Endpoints:      e.endpoints(),
 		Record:         e.recordSettings(),
 		SiteWise: SiteWise{HubAsset: strings.Trim(e.optional(EnvSiteWiseHub, ""), `"'`),
-			RetentionHours: e.number(EnvSiteWiseRetention, defaultStreamRetention, 1, maxStreamRetention)},
+			RetentionHours: e.number(EnvSiteWiseRetention, defaultStreamRetention, 1, maxStreamRetention),
+			Trickle:        e.oneOf(EnvSiteWiseTrickle, "off", "on") == "on"},
 	}
 	if s.UploadCap, err = pace.ParseBandwidth(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)

@@ -105,6 +105,7 @@ func TestWrongSettings(t *testing.T) {
 		{"day of a cap", EnvUploadCap, "30GB/month@32", "a day from 1 to 31"},
 		{"overhead of a cap", EnvUploadCap, "30GB/month, overhead=0", "a factor from 1 to 2"},
 		{"hub asset", EnvSiteWiseHub, "hub-1", "the id of an asset of AWS IoT SiteWise"},
+		{"trickle", EnvSiteWiseTrickle, "yes", "off, on"},
 		{"retention of streams", EnvSiteWiseRetention, "0", "whole number from 1 to"},
 		{"account", EnvAccountID, "12345", "12 digits"},
 		{"log level", EnvLogLevel, "LOUD", "OFF, ALL, FATAL"},
@@ -172,7 +173,7 @@ func TestTheHubAssetOfSiteWise(t *testing.T) {
 			value, ok := env[name]
 			return value, ok
 		}
-		if s, err := FromEnv(lookup); err != nil || s.SiteWise != (SiteWise{want, 168}) {
+		if s, err := FromEnv(lookup); err != nil || s.SiteWise != (SiteWise{HubAsset: want, RetentionHours: 168}) {
 			t.Errorf("%q is %+v, %v", text, s.SiteWise, err)
 		}
 	}

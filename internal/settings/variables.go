@@ -84,6 +84,19 @@ func awsAgentVariables() Group {
 	}}
 }
 
+// siteWiseVariables are those about hubs that AWS IoT SiteWise configures.
+func siteWiseVariables() []Variable {
+	return []Variable{
+		{EnvSiteWiseHub, "The id of the hub's asset in [AWS IoT SiteWise](sitewise.md), whose camera assets are recorded.", "none", AfterRestart,
+			func(s Settings) string { return s.SiteWise.HubAsset }},
+		{EnvSiteWiseRetention, "The retention of streams that are created for cameras of SiteWise, in hours.",
+			fmt.Sprintf("`%d`", defaultStreamRetention), AfterRestart,
+			func(s Settings) string { return fmt.Sprint(s.SiteWise.RetentionHours) }},
+		{EnvSiteWiseTrickle, "`on`: of cameras of SiteWise of which nothing is uploaded a fragment a minute is, so that [players find live " +
+			"video](sitewise.md#a-picture-for-players).", "`off`", AfterRestart, func(s Settings) string { return onOff(s.SiteWise.Trickle) }},
+	}
+}
+
 // ownVariables are what only this agent reads.
 func ownVariables() Group {
 	return Group{"Only here", "", append([]Variable{
@@ -94,11 +107,6 @@ func ownVariables() Group {
 		{EnvCloud, "`off` makes the hub a plain recorder: it makes no call to AWS, needs no identity and no region, sends no " +
 			"metrics, and records what its [stream files](stream-files.md) configure.", "`on`", AfterRestart,
 			func(s Settings) string { return onOff(!s.NoCloud) }},
-		{EnvSiteWiseHub, "The id of the hub's asset in [AWS IoT SiteWise](sitewise.md), whose camera assets are recorded.", "none", AfterRestart,
-			func(s Settings) string { return s.SiteWise.HubAsset }},
-		{EnvSiteWiseRetention, "The retention of streams that are created for cameras of SiteWise, in hours.",
-			fmt.Sprintf("`%d`", defaultStreamRetention), AfterRestart,
-			func(s Settings) string { return fmt.Sprint(s.SiteWise.RetentionHours) }},
 		{EnvMediaDirectory, "Directory of the files that `FILE_URI` configurations play; files outside of it are not read.", "`" + mediaName +
 			"` in `" + EnvStateDirectory + "`", AtReloadByRecordings, func(s Settings) string { return s.MediaDirectory }},
 		{EnvSocket, "Path of the local API's socket.", "`" + SocketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory +
@@ -142,7 +150,7 @@ func ownVariables() Group {
 			AtReloadByRecordings,
 			func(s Settings) string { return string(s.Audio) }},
 		{EnvAccountID, "The hub's AWS account, 12 digits.", "requested from STS", AfterRestart, func(s Settings) string { return s.AccountID }},
-	}, webVariables()...)}
+	}, append(siteWiseVariables(), webVariables()...)...)}
 }
 
 // webVariables are about the web pages.

@@ -25,9 +25,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/request"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/trickle"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/writeback"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
 // Applier is the part of precedence.Source that a source needs.
@@ -47,6 +49,9 @@ type Options struct {
 	State    statefile.Dir
 	// Upload uploads what was recorded of a stream; see ondemand.Uploads.ForCloud.
 	Upload func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error
+	// On uploads with a stream's uploader; see ondemand.Uploads.
+	On    func(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error
+	Store uploader.Media
 	// WriteBack has what the writing needs to know of the hub; the rest is set here.
 	WriteBack writeback.Options
 	Health    *health.Registry
@@ -60,6 +65,8 @@ type Hub struct {
 	source   *sitewise.Source
 	requests *request.Requests
 	writer   *writeback.Writer
+	marks    *trickle.Marks
+	trickle  *trickle.Trickle
 
 	messages chan []byte // that SiteWise published
 	notified atomic.Bool // all of them arrive
@@ -79,6 +86,8 @@ func New(o Options) *Hub {
 		Cameras: h.source.Cameras, Cloud: h.client, Live: h.source.Live, Upload: o.Upload, Messages: h.messages, Notified: h.notified.Load,
 		Dir: o.State, Now: time.Now, Health: o.Health, Log: o.Log,
 	})
+	h.openTrickle()
+	o.WriteBack.Trickle = h.marks.Has
 	o.WriteBack.Cameras, o.WriteBack.Put, o.WriteBack.Dir = h.cameras, h.client, o.State.Path()
 	o.WriteBack.Health, o.WriteBack.Log, o.WriteBack.Now = o.Health.Component("", health.JobSiteWise), o.Log, time.Now
 	h.writer = writeback.New(o.WriteBack)
@@ -95,7 +104,10 @@ func (h *Hub) cameras() (list []writeback.Camera) {
 }
 
 // Persisted takes the receipt of a fragment that Kinesis Video Streams has stored.
-func (h *Hub) Persisted(stream string, r receipt.Receipt) { h.writer.Note(stream, r) }
+func (h *Hub) Persisted(stream string, r receipt.Receipt) {
+	h.writer.Note(stream, r)
+	h.trickle.Note(stream, r)
+}
 
 // Notifications are how the connection to AWS IoT takes part. h may be nil: then there are none.
 func (h *Hub) Notifications() iotconfig.Notifications {
@@ -124,16 +136,20 @@ func (h *Hub) Client() *cloud.Client { return h.client }
 // Row is the source as the others see it.
 func (h *Hub) Row() precedence.Row {
 	const correct = "correct the properties of its camera asset in AWS IoT SiteWise, or take the asset out of the hub's"
+	tasks := []precedence.Task{
+		{What: "Reading the assets of AWS IoT SiteWise", Run: h.source.Run},
+		{What: "Creating the streams of cameras of AWS IoT SiteWise", Run: h.ensureStreams},
+		{What: "Following the requests over AWS IoT SiteWise", Run: h.requests.Run},
+		{What: "Writing to AWS IoT SiteWise which video there is", Run: h.writer.Run},
+	}
+	if h.o.Settings.SiteWise.Trickle {
+		tasks = append(tasks, precedence.Task{What: "Keeping streams of AWS IoT SiteWise warm", Run: h.trickle.Run})
+	}
 	return precedence.Row{
 		Origins: []desired.Origin{desired.SiteWise}, Restored: h.source.Restored(), Sync: h.source.Sync, Deletion: h.source.Deletion,
 		Chosen: true, // by the id of its asset, which no hub has by default
 		Await:  "wait until the hub's assets are read from AWS IoT SiteWise", Refused: correct, Start: h.source.Start,
-		Tasks: []precedence.Task{
-			{What: "Reading the assets of AWS IoT SiteWise", Run: h.source.Run},
-			{What: "Creating the streams of cameras of AWS IoT SiteWise", Run: h.ensureStreams},
-			{What: "Following the requests over AWS IoT SiteWise", Run: h.requests.Run},
-			{What: "Writing to AWS IoT SiteWise which video there is", Run: h.writer.Run},
-		},
+		Tasks: tasks,
 		Retry: h.source.ReadNow,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -15,9 +16,13 @@ import (
 // trimDelay is how long after its start the agent has reached its steady state.
 const trimDelay = 30 * time.Second
 
-// Task returns a task that unmaps, once the agent is in its steady state, the pages of the program that only the
-// start needed. Starting touches most of the file here and there, and the kernel maps 64 kB around each touch: 17
-// MB of which 6 are needed again. Those come back by themselves, mostly from the page cache.
+// Task returns a task that releases, once the agent is in its steady state, what only the start needed: the garbage
+// that it left, and the pages of the program that it ran.
+//
+// Recording allocates nothing for a packet, so that the next collection would come late, and the collector returns
+// memory slowly: with 16 cameras 7 MB of the heap are in use, and 24 were taken. Starting also touches most of the program's
+// file here and there, and the kernel maps 64 kB around each touch: 17 MB of which 6 are needed again. Those come back by
+// themselves, mostly from the page cache.
 func Task(log *zap.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		select {
@@ -25,11 +30,16 @@ func Task(log *zap.Logger) func(context.Context) error {
 			return nil
 		case <-time.After(trimDelay):
 		}
-		if err := unmapProgram(); err != nil {
+		if err := giveBack(); err != nil {
 			log.Debug("pages of the program not released", zap.Error(err))
 		}
 		return nil
 	}
+}
+
+func giveBack() error {
+	debug.FreeOSMemory()
+	return unmapProgram()
 }
 
 // unmapProgram drops this process's mappings of the pages of its own program file.

@@ -4,24 +4,47 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
+// resident returns RssAnon or RssFile of this process, in kB.
+func resident(t *testing.T, what string) (kB int) {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		_, _ = fmt.Sscanf(line, what+": %d kB", &kB)
+	}
+	return kB
+}
+
+func TestTheGarbageOfTheStartIsGivenBack(t *testing.T) {
+	// Not parallel: what runs beside it takes memory of its own.
+	const parts, size = 64, 1 << 20
+	start := make([][]byte, parts)
+	for i := range start {
+		start[i] = bytes.Repeat([]byte{1}, size)
+	}
+	before := resident(t, "RssAnon")
+	runtime.KeepAlive(start)
+	start = nil
+	if err := giveBack(); err != nil {
+		t.Fatal(err)
+	}
+	if after := resident(t, "RssAnon"); after > before-parts*size/1024*3/4 {
+		t.Errorf("%d kB are left of %d, with %d of garbage", after, before, parts*size/1024)
+	}
+}
+
 func TestTheProgramsPagesAreGivenBack(t *testing.T) {
 	// Not parallel: what runs beside it touches pages again.
-	mapped := func() (kB int) {
-		data, err := os.ReadFile("/proc/self/status")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(data)) {
-			_, _ = fmt.Sscanf(line, "RssFile: %d kB", &kB)
-		}
-		return kB
-	}
+	mapped := func() int { return resident(t, "RssFile") }
 	program, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ type mode struct {
 	live     bool        // newest first
 	onDemand bool        // of an onDemand, which holds the lock
 	urgent   bool        // of the media of an event: before all other uploads on demand
+	spare    bool        // with onDemand: nobody asked for it
 	goesOn   func() bool // with urgent: more will be recorded
 	begins   func()      // called before each fragment; may be nil
 	// stepAside, with onDemand, lets others have the lock. It reports false, without the lock, when the context has ended.
@@ -35,7 +36,7 @@ type mode struct {
 // in the window of a schedule.
 func (m mode) class(t turn) meter.Class {
 	switch {
-	case m.onDemand:
+	case m.onDemand && !m.spare:
 		return meter.Request
 	case m.live && t.order != catchUp:
 		return meter.Live

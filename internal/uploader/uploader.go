@@ -37,6 +37,7 @@ type Uploader struct {
 	accepted     accepted
 	rate         float64     // bytes/s at which fragments were sent lately; 0 = not known
 	current      atomic.Bool // see Current
+	resting      atomic.Bool // RunOnRequest runs
 }
 
 // accepted is how long fragments are that the service accepts, as far as its answers say.

@@ -66,6 +66,15 @@ func Recorded(s Media, stream string, from, to time.Time, each func(began, ended
 	}
 }
 
+// Fragments lists the complete fragments of a segment.
+func Fragments(s Media, k segment.Key) (list []queue.Fragment, err error) {
+	stored, err := listFragments(s, k)
+	for _, f := range stored {
+		list = append(list, queue.NewFragment(s, k, f))
+	}
+	return list, err
+}
+
 // waits reports whether what a session sends in that turn can wait for the media of an event: all but that media itself, and what
 // is sent live.
 func (m mode) waits(t turn) bool { return !m.urgent && (m.onDemand || !m.live || t.order == catchUp) }

@@ -19,14 +19,6 @@ import (
 )
 
 const (
-	// batchInterval is how long bytes of a camera are left in the socket once it plays. A
-	// frame of 1080p arrives as a dozen packets, and each would wake a thread; recording does not
-	// need them sooner. All cameras are read at the same instants, so that the processor sleeps in
-	// between.
-	batchInterval = 100 * time.Millisecond
-	// batchAfter is how long everything is read at once before that: the arrival of the first picture anchors
-	// the session's time.
-	batchAfter = time.Second
 	// batchWake is how many bytes must arrive for the socket to wake the reader before that. The
 	// runtime's poller is edge-triggered: without this, every packet wakes one of its threads, even if
 	// nobody waits for the packet. Source: socket(7), SO_RCVLOWAT.
@@ -64,16 +56,16 @@ type Conn struct {
 
 	injected injection // packets that arrived elsewhere, for the reader
 
-	space   []byte
-	began   time.Time             // when bytes first arrived after it started to play
-	buffer  []byte                // bytes that were read into space and not taken yet
-	pass    int                   // how many bytes at the start of the buffer are the reader's
-	full    bool                  // the last read filled space: more bytes are waiting
-	raw     syscall.RawConn       // nil before batches
-	receive func(fd uintptr) bool // reads what the socket has; created once, as each would be an allocation
-	instant *time.Timer           // ends at the next common instant; created once, for the same reason
-	n       int                   // the number of bytes that receive read
-	failed  error
+	space    []byte
+	began    time.Time             // when bytes first arrived after it started to play
+	buffer   []byte                // bytes that were read into space and not taken yet
+	pass     int                   // how many bytes at the start of the buffer are the reader's
+	full     bool                  // the last read filled space: more bytes are waiting
+	raw      syscall.RawConn       // nil before batches
+	receive  func(fd uintptr) bool // reads what the socket has; created once, as each would be an allocation
+	instants Instants              // at which batches are read
+	n        int                   // the number of bytes that receive read
+	failed   error
 }
 
 // Read implements net.Conn. One goroutine reads, as in RTSP clients: it is the library's, where a
@@ -170,7 +162,7 @@ func (c *Conn) makeSpace() (held int) {
 
 // anchored reports whether it has played long enough for the first picture to have arrived.
 func (c *Conn) anchored() bool {
-	return c.Playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter && (c.Direct == nil || !c.Direct.Load())
+	return c.Playing.Load() && !c.began.IsZero() && time.Since(c.began) >= AtOnce && (c.Direct == nil || !c.Direct.Load())
 }
 
 // Write implements net.Conn. Read reports that the camera hung up: what the camera sent before
@@ -209,7 +201,7 @@ func (c *Conn) startBatches() bool {
 	if err != nil || failed != nil {
 		return false
 	}
-	c.raw, c.instant = raw, time.NewTimer(batchInterval)
+	c.raw, c.instants = raw, NewInstants()
 	c.receive = func(fd uintptr) bool {
 		c.n, c.failed = unix.Read(int(fd), c.space[len(c.buffer):])
 		return true // never wait for the poller: it would wait for batchWake bytes
@@ -221,9 +213,7 @@ func (c *Conn) startBatches() bool {
 func (c *Conn) readBatch() error {
 	for {
 		if !c.full {
-			now := time.Now()
-			c.instant.Reset(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
-			<-c.instant.C
+			<-c.instants.Next()
 		}
 		err := c.raw.Read(c.receive)
 		switch {

@@ -32,7 +32,7 @@ func batchedPair(t *testing.T) (near *Conn, far *net.TCPConn, playing *atomic.Bo
 		t.Fatal(err)
 	}
 	near = &Conn{Conn: conn, Playing: playing, Answer: 10 * time.Second,
-		began: time.Now().Add(-batchAfter), Came: func(int) error { return nil }}
+		began: time.Now().Add(-AtOnce), Came: func(int) error { return nil }}
 	t.Cleanup(func() { _ = near.Close() })
 	conn, err = listener.Accept()
 	if err != nil {

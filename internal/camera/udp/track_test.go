@@ -61,9 +61,9 @@ func listenTo(t *testing.T, c Config) *listener {
 	c.Addresses = append(c.Addresses, netip.MustParseAddr("127.0.0.1"))
 	c.Fits = func(payloadType uint8) bool { return payloadType == 96 }
 	before := c.TakeRTP
-	c.TakeRTP = func(packet []byte) {
+	c.TakeRTP = func(packet []byte, now time.Time) {
 		if before != nil {
-			before(packet)
+			before(packet, now)
 		}
 		l.rtp <- slices.Clone(packet)
 	}
@@ -183,14 +183,10 @@ func TestReportsGoToWhereTheCameraSpeaksFrom(t *testing.T) {
 // TestABurstWaits sends a large keyframe to a socket that is not read yet, and ends the track before it is.
 func TestABurstWaits(t *testing.T) {
 	t.Parallel()
-	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err != nil {
-		t.Skip("the system's limit is unknown: ", err)
-	} else if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || most < space {
-		t.Skipf("the system grants %s bytes to a socket (%v)", strings.TrimSpace(string(text)), err)
-	}
+	needSpace(t)
 	const packets, size = 720, 1400 // 1 MB
 	held := make(chan struct{})
-	l := listenTo(t, Config{TakeRTP: func([]byte) { <-held }})
+	l := listenTo(t, Config{TakeRTP: func([]byte, time.Time) { <-held }})
 	own := camera(t, "127.0.0.1")
 	for i := range packets {
 		write(t, own, append(rtp(uint16(i), 1), make([]byte, size)...), l.toRTP)
@@ -210,14 +206,72 @@ func TestABurstWaits(t *testing.T) {
 	}
 }
 
+// needSpace skips a test where the system grants sockets less than they ask for.
+func needSpace(t *testing.T) {
+	t.Helper()
+	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err != nil {
+		t.Skip("the system's limit is unknown: ", err)
+	} else if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || most < space {
+		t.Skipf("the system grants %s bytes to a socket (%v)", strings.TrimSpace(string(text)), err)
+	}
+}
+
+// TestBatchesLoseNothing sends packets of all sizes before and after the change to batches, in their two ways to read, and
+// reports at the same port; the last packets are in the socket when the track ends.
+func TestBatchesLoseNothing(t *testing.T) {
+	t.Parallel()
+	needSpace(t)
+	for name, single := range map[string]bool{"many at once": false, "one at a time": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := listenTo(t, Config{atOnce: time.Nanosecond, single: single})
+			own := camera(t, "127.0.0.1")
+			sequence := uint16(0)
+			sendMore := func(n int) {
+				for range n {
+					write(t, own, append(rtp(sequence, 1), make([]byte, int(sequence)*997%60_000)...), l.toRTP)
+					sequence++
+				}
+			}
+			next := uint16(0)
+			expect := func() {
+				for ; next < sequence; next++ {
+					packet := await(t, "a packet", l.rtp)
+					if got := binary.BigEndian.Uint16(packet[2:]); got != next || len(packet) != 100+int(next)*997%60_000 {
+						t.Fatalf("number %d of %d bytes arrived where %d was sent", got, len(packet), next)
+					}
+				}
+			}
+			sendMore(2)
+			expect()
+			sendMore(50)
+			expect()
+			if !l.Track.rtp.isUnwatched() {
+				t.Fatal("it is not read in batches")
+			}
+			write(t, own, rtcp(), l.toRTP)
+			await(t, "a report at the port of RTP", l.rtcp)
+			l.SendRTCP([]byte("report"))
+			buffer := make([]byte, 100)
+			_ = own.SetReadDeadline(time.Now().Add(patience))
+			if n, from, err := own.ReadFromUDPAddrPort(buffer); err != nil || string(buffer[:n]) != "report" || from != l.toRTP {
+				t.Errorf("%q from %v, %v", buffer[:n], from, err)
+			}
+			sendMore(30)
+			l.Stop()
+			expect()
+		})
+	}
+}
+
 // TestAPacketAllocatesNothing is the hot path.
 func TestAPacketAllocatesNothing(t *testing.T) {
 	from := netip.MustParseAddrPort("[::ffff:192.0.2.1]:5000")
 	track := &Track{Config: Config{
-		Fits: func(uint8) bool { return true }, TakeRTP: func([]byte) {}, Unfit: func() {},
+		Fits: func(uint8) bool { return true }, TakeRTP: func([]byte, time.Time) {}, Unfit: func() {},
 	}, latch: latch{who: Who{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
-	packet := rtp(1, 1)
-	if allocated := testing.AllocsPerRun(1000, func() { track.takeRTP(packet, from) }); allocated != 0 {
+	packet, now := rtp(1, 1), time.Now()
+	if allocated := testing.AllocsPerRun(1000, func() { track.takeRTP(packet, from, now) }); allocated != 0 {
 		t.Errorf("%v allocations", allocated)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // Progress records which fragments of a segment need not be sent again, in memory and in its side file. Safe for concurrent
@@ -28,7 +29,8 @@ type Progress struct {
 	dir   string
 	name  string // of the side file
 
-	writing sync.Mutex // held to write to the file, and to end it; taken before mu
+	syncing signal.Turn // held during a sync; taken before writing
+	writing sync.Mutex  // held to write to the file, and to end it; taken before mu
 
 	mu      sync.Mutex
 	done    map[time.Duration]bool
@@ -50,11 +52,14 @@ type lines struct {
 	torn    bool     // the last line in the file may be incomplete
 	named   bool     // the file's name is durable
 	again   bool     // a sync failed: the file has to be written again completely
+
+	syncing atomicfile.File // that is being synced; nil: none is
+	inSync  int             // how many of written were in it when that began
 }
 
 // New returns the progress of a segment of which nothing is uploaded. The side file is created with the first line.
 func New(files atomicfile.FileSystem, dir string, k layout.ID) *Progress {
-	return &Progress{files: files, dir: dir, name: layout.ProgressName(k), done: make(map[time.Duration]bool)}
+	return &Progress{files: files, dir: dir, name: layout.ProgressName(k), syncing: signal.NewTurn(), done: make(map[time.Duration]bool)}
 }
 
 // Add records that a fragment is persisted or refused. Nothing is written.

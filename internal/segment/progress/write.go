@@ -120,42 +120,72 @@ func (p *Progress) Pending() bool {
 // Sync makes the side file durable, also lines that could not be written before. It does not wait for a goroutine that is
 // writing a line: that line is synced the next time.
 func (p *Progress) Sync() error {
+	p.syncing.Lock()
+	f, dir, due, err := p.due()
+	if !due {
+		p.syncing.Unlock()
+		return err
+	}
+	if err = f.Sync(); err == nil && dir != "" {
+		err = p.files.SyncDir(dir)
+	}
+	return p.Synced(err)
+}
+
+// Due implements syncqueue.Part: it writes the lines that could not be written before. Nothing is due while Sync is under way.
+func (p *Progress) Due() (f atomicfile.File, dir string, due bool, err error) {
+	if !p.syncing.TryLock() {
+		return nil, "", false, nil
+	}
+	if f, dir, due, err = p.due(); !due {
+		p.syncing.Unlock()
+	}
+	return f, dir, due, err
+}
+
+// due returns the file with lines that are not durable, and the directory, if the file's name is not. Call with syncing held.
+func (p *Progress) due() (f atomicfile.File, dir string, due bool, err error) {
 	if p.writing.TryLock() {
 		again, err := p.catchUp()
 		p.writing.Unlock()
 		if again || err != nil {
-			return err
+			return nil, "", false, err
 		}
 	}
 	n := &p.lines
 	p.mu.Lock()
-	f, written, named := p.file, len(n.written), n.named
-	again := n.again
-	p.mu.Unlock()
-	if f == nil || again {
-		return nil
+	defer p.mu.Unlock()
+	if p.file == nil || n.again {
+		return nil, "", false, nil
 	}
-	err := f.Sync()
-	if err == nil && !named {
-		err = p.files.SyncDir(p.dir)
+	if !n.named {
+		dir = p.dir
 	}
-	return p.synced(f, written, err)
+	n.syncing, n.inSync = p.file, len(n.written)
+	return p.file, dir, true, nil
 }
 
-// synced takes the result of a sync of that many lines. The file is open only until all are durable: a stream that is uploaded on request
-// has many segments of which a part is uploaded, for days.
-func (p *Progress) synced(f atomicfile.File, written int, err error) error {
+// Synced implements syncqueue.Part: it takes the result of a sync. The file is open only until all is durable: a stream
+// that is uploaded on request has many segments of which a part is uploaded, for days.
+func (p *Progress) Synced(err error) error {
 	n := &p.lines
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	f := n.syncing
+	if f != nil {
+		n.syncing = nil
+		defer p.syncing.Unlock()
+	}
 	switch {
 	case p.file != f || errors.Is(err, os.ErrClosed):
 		return nil // its segment is uploaded or deleted
 	case err != nil:
 		n.again = true
 		return err
+	case f == nil:
+		return nil
 	}
-	n.named, n.written = true, slices.Delete(n.written, 0, written)
+	n.named, n.written = true, slices.Delete(n.written, 0, n.inSync)
 	if p.unsaved = len(n.written)+len(n.pending) > 0; !p.unsaved {
 		p.file = nil
 		_ = f.Close() // what it has is durable

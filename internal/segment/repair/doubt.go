@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // A failed sync means that pages did not reach the disk, and not which. Linux treats them as written from then on, and the
@@ -25,11 +26,11 @@ import (
 type File struct {
 	atomicfile.File
 	failed atomic.Pointer[error]
-	turn   chan struct{}
+	turn   signal.Turn
 }
 
 // NewFile returns a File of which no sync has failed.
-func NewFile(f atomicfile.File) *File { return &File{File: f, turn: make(chan struct{}, 1)} }
+func NewFile(f atomicfile.File) *File { return &File{File: f, turn: signal.NewTurn()} }
 
 // InDoubt reports whether a sync failed, so that anything written may be lost.
 func (f *File) InDoubt() bool { return f.failed.Load() != nil }
@@ -43,13 +44,16 @@ func (f *File) Failure() error {
 }
 
 // Sync implements atomicfile.File. After a failure it always fails.
-func (f *File) Sync() error {
-	f.turn <- struct{}{}
-	defer func() { <-f.turn }()
+func (f *File) Sync() error { return f.Do(atomicfile.File.Sync) }
+
+// Do has something done to the file that returns what a sync returns. After a failure it always fails, and does nothing.
+func (f *File) Do(sync func(atomicfile.File) error) error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	if err := f.Failure(); err != nil {
 		return err
 	}
-	err := f.File.Sync()
+	err := sync(f.File)
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		f.failed.Store(&err)
 	}

@@ -1,14 +1,17 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
@@ -49,6 +52,17 @@ func (u *Unread) Names() []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return slices.Sorted(maps.Keys(u.why))
+}
+
+// maxRereading is the longest pause between two tries to read a stream's directory.
+const maxRereading = time.Minute
+
+// Keep has the directories read again until all are read.
+func (u *Unread) Keep(ctx context.Context, pause time.Duration, read func()) {
+	wait := backoff.New(backoff.Policy{Min: pause, Max: maxRereading})
+	for len(u.Names()) > 0 && wait.Wait(ctx) == nil {
+		read()
+	}
 }
 
 // Of returns why a stream's recordings could not be read; nil when they were.

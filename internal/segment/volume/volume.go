@@ -32,6 +32,8 @@ type Options struct {
 type Volume struct {
 	// Unread has the directories of streams that could not be read.
 	Unread *Unread
+	// Results are the last results of syncs and repairs.
+	Results *Results
 	// Watch ends the conditions of directories when their cause is gone.
 	Watch *Watch
 
@@ -58,7 +60,7 @@ type Volume struct {
 // New returns a volume that is not open yet.
 func New(o Options) *Volume {
 	return &Volume{
-		Unread: newUnread(o.Dir, o.Log, o.Health), Watch: newWatch(o.Files, o.Health),
+		Unread: newUnread(o.Dir, o.Log, o.Health), Results: newResults(o.Log, o.Health), Watch: newWatch(o.Files, o.Health),
 		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, memory: o.Memory, version: o.Version, reserved: o.Reserved,
 		proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
 	}

@@ -25,40 +25,92 @@ type chunk struct {
 // book has the media of a stream that is in the cloud, by From; chunks do not overlap.
 type book struct {
 	chunks []chunk
-	loaded bool  // the receipts of earlier runs are in it
-	late   int64 // Unix ms of the earliest fragment that was added since the last pass; 0 for none
+	alone  []chunk // of the trickle, as long as nothing is beside it, by From
+	loaded bool    // the receipts of earlier runs are in it
+	late   int64   // Unix ms of the earliest fragment that was added since the last pass; 0 for none
 }
 
-// add adds a fragment that the service has persisted. One that is in the book changes nothing. Of the trickle only what joins other
-// media counts.
-func (b *book) add(r receipt.Receipt, trickle bool) {
+// chunkOf is the chunk of one fragment.
+func chunkOf(r receipt.Receipt) chunk {
 	from, to := r.Producer.UnixMilli(), r.Producer.Add(r.Length).UnixMilli()
-	length, acked := to-from, r.Acked.Unix()
-	i := sort.Search(len(b.chunks), func(i int) bool { return b.chunks[i].From > from }) // the first behind it
+	return chunk{rows.Chunk{From: from, To: to, Fragments: 1, Longest: to - from}, r.Acked.Unix()}
+}
+
+// take takes the receipt of a fragment.
+func (b *book) take(r receipt.Receipt, trickle bool) {
+	if trickle {
+		b.takeAlone(chunkOf(r))
+		return
+	}
+	b.add(chunkOf(r))
+}
+
+// add adds a fragment that the service has persisted. One that is in the book changes nothing.
+func (b *book) add(f chunk) {
+	from, to, length := f.From, f.To, f.Longest
+	i := b.behind(from)
 	if i < len(b.chunks) {
 		to = min(to, b.chunks[i].From)
 	}
 	if i > 0 {
 		c := &b.chunks[i-1]
-		joins := from-c.To <= max(leastGap.Milliseconds(), 2*max(c.Longest, length))
 		switch {
 		case to <= c.To:
-			c.acked = max(c.acked, acked)
+			c.acked = max(c.acked, f.acked)
 			return
-		case joins && c.Fragments < rows.ChunkFragments && to-c.From <= chunkSpan.Milliseconds():
-			c.To, c.Longest, c.acked = to, max(c.Longest, length), max(c.acked, acked)
+		case joins(*c, f) && c.Fragments < rows.ChunkFragments && to-c.From <= chunkSpan.Milliseconds():
+			c.To, c.Longest, c.acked = to, max(c.Longest, length), max(c.acked, f.acked)
 			c.Fragments++
-			return
-		case trickle && !joins:
 			return
 		}
 		from = max(from, c.To)
-	} else if trickle {
-		return
 	}
-	b.chunks = slices.Insert(b.chunks, i, chunk{rows.Chunk{From: from, To: to, Fragments: 1, Longest: length}, acked})
+	b.chunks = slices.Insert(b.chunks, i, chunk{rows.Chunk{From: from, To: to, Fragments: 1, Longest: length}, f.acked})
 	if len(b.chunks) > maxChunks {
 		b.chunks = slices.Delete(b.chunks, 0, len(b.chunks)-maxChunks)
+	}
+}
+
+// behind returns the index of the first chunk that begins after a time.
+func (b *book) behind(from int64) int {
+	return sort.Search(len(b.chunks), func(i int) bool { return b.chunks[i].From > from })
+}
+
+// joins reports whether there is no gap between two chunks, of which the first begins first.
+func joins(a, c chunk) bool {
+	return c.From-a.To <= max(leastGap.Milliseconds(), 2*max(a.Longest, c.Longest))
+}
+
+// takeAlone adds a fragment of the trickle, which counts once there is other media beside it.
+func (b *book) takeAlone(f chunk) {
+	i := sort.Search(len(b.alone), func(i int) bool { return b.alone[i].From >= f.From })
+	if i < len(b.alone) && b.alone[i].From == f.From {
+		b.alone[i].To, b.alone[i].Longest = max(b.alone[i].To, f.To), max(b.alone[i].Longest, f.Longest)
+		b.alone[i].acked = max(b.alone[i].acked, f.acked)
+		return
+	}
+	if b.alone = slices.Insert(b.alone, i, f); len(b.alone) > maxChunks {
+		b.alone = slices.Delete(b.alone, 0, 1)
+	}
+}
+
+// settle takes in the fragments that have other media beside them by now, or that somebody has asked for since.
+func (b *book) settle(trickle func(producer int64) bool) {
+	take := func(f chunk) bool {
+		i := b.behind(f.From)
+		if !(i > 0 && joins(b.chunks[i-1], f) || i < len(b.chunks) && joins(f, b.chunks[i])) && trickle(f.From) {
+			return false
+		}
+		b.add(f)
+		return true
+	}
+	for again := true; again; { // what is taken in is beside the next
+		before := len(b.alone)
+		b.alone = slices.DeleteFunc(b.alone, take)
+		slices.Reverse(b.alone)
+		b.alone = slices.DeleteFunc(b.alone, take)
+		slices.Reverse(b.alone)
+		again = len(b.alone) < before && len(b.alone) > 0
 	}
 }
 
@@ -91,6 +143,7 @@ func (b *book) restore(r rows.Row) {
 // deleted what it had acknowledged, and starts are those of the rows. A row of which a part is left keeps its start, as players ask
 // Kinesis Video Streams for a row as a whole, which it answers as long as some of it is there, and refuse everything where it does not.
 func (b *book) prune(before, expired int64, starts []int64) {
+	b.alone = slices.DeleteFunc(b.alone, func(c chunk) bool { return c.To < before || c.acked < expired })
 	left := slices.IndexFunc(b.chunks, func(c chunk) bool { return c.acked >= expired })
 	if left < 0 {
 		b.chunks = b.chunks[:0]

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	cloud "github.com/kvs-edge/kvs-edge-agent/internal/cloud/sitewise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 )
 
 // TestWhateverHappensAPlayerSeesTheTruth: recordings, gaps, uploads in any order, deletions, outages and kills in any order; once
@@ -29,6 +30,7 @@ func TestWhateverHappensAPlayerSeesTheTruth(t *testing.T) {
 			"gap":         m.gap,
 			"upload":      m.upload,
 			"upload some": m.uploadSome,
+			"trickle":     m.trickleOne,
 			"delete":      m.delete,
 			"outage":      m.outage,
 			"refusals":    m.refusals,
@@ -100,7 +102,27 @@ func (m *model) uploadSome(t *rapid.T) {
 	}
 	s := rapid.SampledFrom(list).Draw(t, "segment")
 	from := s.from.Add(time.Duration(rapid.IntRange(0, int(s.to.Sub(s.from)/fragment)).Draw(t, "from")) * fragment)
-	m.persist(from, earlier(s.to, from.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "fragments"))*fragment)))
+	to := earlier(s.to, from.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "fragments"))*fragment))
+	if rapid.Bool().Draw(t, "known to be asked for") { // else it follows from what is beside it
+		for at := from; at.Before(to); at = at.Add(fragment) {
+			delete(m.trickle, at.UTC())
+		}
+	}
+	m.persist(from, to)
+}
+
+// trickleOne uploads the newest fragment without anybody asking for it.
+func (m *model) trickleOne(*rapid.T) {
+	list := m.recorded(time.Time{})
+	if len(list) == 0 {
+		return
+	}
+	at := list[len(list)-1].to.Add(-fragment)
+	if slices.ContainsFunc(m.acked, func(r receipt.Receipt) bool { return r.Producer.Equal(at) }) {
+		return
+	}
+	m.trickle[at.UTC()] = true
+	m.persist(at, at.Add(fragment))
 }
 
 // delete deletes the oldest segments.

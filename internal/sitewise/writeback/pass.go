@@ -188,6 +188,7 @@ func (w *Writer) inCloud(c Camera, now time.Time, s *series) (list []rows.Chunk,
 	if kept, known := w.o.Kept(c.Stream); known {
 		expired = now.Add(-kept).Unix()
 	}
+	b.settle(w.tricklesOf(c.Stream))
 	b.prune(now.Add(-reach-2*day).UnixMilli(), expired, s.starts())
 	return b.list(), true
 }
@@ -209,17 +210,23 @@ func (w *Writer) load(c Camera, now time.Time) {
 		slices.SortFunc(list, func(a, b receipt.Receipt) int { return a.Producer.Compare(b.Producer) })
 		w.mu.Lock()
 		for _, r := range list {
-			w.book(c.Stream).add(r, w.o.Trickle(c.Stream, r.Producer))
+			w.book(c.Stream).take(r, w.o.Trickle(c.Stream, r.Producer))
 		}
 		w.mu.Unlock()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := w.book(c.Stream)
+	b.settle(w.tricklesOf(c.Stream))
 	for _, p := range w.series(c.Asset, c.Uploaded).points {
 		b.restore(p.Row)
 	}
 	b.loaded = true
+}
+
+// tricklesOf returns whether fragments of a stream are of the trickle, by their producer timestamps.
+func (w *Writer) tricklesOf(stream string) func(int64) bool {
+	return func(at int64) bool { return w.o.Trickle(stream, time.UnixMilli(at)) }
 }
 
 // onDisk returns a stream's media on the disk, and when its oldest begins in Unix ms, 0 without any.

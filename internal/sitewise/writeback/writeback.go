@@ -78,7 +78,7 @@ type Options struct {
 	Now      func() time.Time
 	// Trusted returns whether the wall clock can be trusted: nothing is written while it cannot. Default always.
 	Trusted func() bool
-	// Trickle reports whether a fragment was sent only to keep the stream warm. Default never.
+	// Trickle reports whether a fragment was sent only to keep the stream warm, and nobody has asked for it since. Default never.
 	Trickle func(stream string, producer time.Time) bool
 	// Kept returns for how long Kinesis Video Streams keeps a stream. Default not known.
 	Kept func(stream string) (d time.Duration, known bool)
@@ -146,7 +146,7 @@ func (w *Writer) Note(stream string, r receipt.Receipt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := w.book(stream)
-	b.add(r, trickle)
+	b.take(r, trickle)
 	if at := r.Producer.UnixMilli(); !trickle && (b.late == 0 || at < b.late) {
 		b.late = at
 	}

@@ -64,6 +64,20 @@ func TestTheRowsOfTheConnector(t *testing.T) {
 			h.persist(at.Add(fragment), begin.Add(time.Minute))
 			h.pass(time.Minute)
 		}, "uploaded", []string{"0 60.26"}},
+		"18a: of the trickle in a range only what was asked for": {func(h *hub) {
+			for i := range 5 {
+				at := begin.Add(time.Duration(i) * time.Minute)
+				h.trickle[at] = true
+				h.persist(at, at.Add(fragment))
+			}
+			h.pass(time.Minute)
+			delete(h.trickle, begin.Add(time.Minute)) // it is all of what somebody asks for
+			h.persist(begin.Add(3*time.Minute).Add(fragment), begin.Add(3*time.Minute+10*time.Second))
+			h.pass(time.Minute)
+			h.w.close()
+			h.start()
+			h.pass(time.Minute)
+		}, "uploaded", []string{"60 62.26", "180 190.26"}},
 		"18b: recorded, with a gap and the file that is being written": {func(h *hub) {
 			h.record(7 * time.Minute)
 			h.seal()
@@ -302,12 +316,22 @@ func (h *hub) check(from, to time.Time) {
 	for _, s := range h.segments {
 		disk = append(disk, shown{s.StartTime(), s.End})
 	}
+	asked := []shown(nil) // what somebody asked for
 	for _, r := range h.acked {
 		cloud = append(cloud, shown{r.Producer, r.Producer.Add(r.Length)})
+		if !h.trickle[r.Producer.UTC()] {
+			asked = append(asked, cloud[len(cloud)-1])
+		}
 	}
+	// Of the trickle only what is beside something else counts.
+	asked = joined(asked, 0)
+	cloud = slices.DeleteFunc(joined(cloud, 2*(fragment-frame)), func(s shown) bool {
+		i, _ := slices.BinarySearchFunc(asked, s.from, func(one shown, at time.Time) int { return one.from.Compare(at) })
+		return i == len(asked) || !asked[i].from.Before(s.to)
+	})
 	for _, d := range []time.Duration{to.Sub(from), to.Sub(from) / 3} {
 		for at := from; at.Add(d).Compare(to) <= 0; at = at.Add(max(d/2, time.Second)) {
-			h.same("uploaded", joined(cloud, 2*(fragment-frame)), h.cloud.ranges("uploaded", at, at.Add(d), true), at, at.Add(d))
+			h.same("uploaded", cloud, h.cloud.ranges("uploaded", at, at.Add(d), true), at, at.Add(d))
 			if d == to.Sub(from) || at.Equal(from) {
 				// Players carry no value of it forward, so that the view begins where no row can reach.
 				h.same("cached", joined(disk, leastGap), h.cloud.ranges("cached", from.Add(-11*time.Minute), to, false), from, to)

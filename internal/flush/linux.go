@@ -1,0 +1,190 @@
+package flush
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+)
+
+// errNotWhole means that the disk cannot be synced as a whole now.
+var errNotWhole = errors.New("not the disk of before")
+
+// syncer syncs the complete disk of a directory by syncfs. The kernel reports a failure to each open file once that was opened before it
+// happened, so the directory stays open.
+type syncer struct {
+	path string
+	dir  *os.File // nil: the disk is not of our own, or the kernel does not report failures
+	dev  uint64
+}
+
+func newSyncer(dir string) *syncer {
+	s := &syncer{path: dir}
+	if reports() && Own(dir) {
+		s.open()
+	}
+	return s
+}
+
+func (s *syncer) open() {
+	if f, err := os.Open(s.path); err == nil {
+		s.dir, s.dev = f, device(s.path)
+	}
+}
+
+func (s *syncer) close() error {
+	if s.dir == nil {
+		return nil
+	}
+	return s.dir.Close()
+}
+
+// usable reports whether the complete disk may be synced. After another disk was mounted, the next beat is the first that may: what was
+// written before the directory was opened may have failed unseen.
+func (s *syncer) usable() bool {
+	if s.dir == nil {
+		return false
+	}
+	if device(s.path) == s.dev {
+		return true
+	}
+	_ = s.dir.Close()
+	if s.dir = nil; Own(s.path) {
+		s.open()
+	}
+	return false
+}
+
+// SyncFS implements Whole.
+func (s *syncer) SyncFS(string) error {
+	err := control(s.dir, func(fd int) error { return unix.Syncfs(fd) })
+	if errors.Is(err, unix.ENOSYS) {
+		return errNotWhole
+	}
+	if err != nil {
+		return &fs.PathError{Op: "syncfs", Path: s.path, Err: err}
+	}
+	return nil
+}
+
+// reports reports whether syncfs reports failed writes: since Linux 5.8. Source: syncfs(2).
+func reports() bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	return atLeast(unix.ByteSliceToString(u.Release[:]), 5, 8)
+}
+
+// atLeast reports whether a release of the kernel is that version or a later one.
+func atLeast(release string, major, minor int) bool {
+	number := func(s string) int {
+		n, _ := strconv.Atoi(s[:len(s)-len(strings.TrimLeft(s, "0123456789"))])
+		return n
+	}
+	first, rest, _ := strings.Cut(release, ".")
+	a, b := number(first), number(rest)
+	return a > major || a == major && b >= minor
+}
+
+// Own reports whether the disk of a directory has nothing but that directory: a syncfs then writes nobody else's data. It is a disk
+// that is mounted, and from its root down to dir nothing lies beside the way, but what file systems put there themselves.
+func Own(dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	for device(dir) != 0 {
+		above := filepath.Dir(dir)
+		if above == dir {
+			return false // the root file system has the system's data
+		}
+		if device(above) != device(dir) {
+			return true
+		}
+		beside, err := os.ReadDir(above)
+		if err != nil {
+			return false
+		}
+		for _, e := range beside {
+			if e.Name() != filepath.Base(dir) && e.Name() != "lost+found" {
+				return false
+			}
+		}
+		dir = above
+	}
+	return false
+}
+
+// device returns the number of the disk that a directory is on; 0 when it is not known.
+func device(dir string) uint64 {
+	if info, err := os.Stat(dir); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			return uint64(st.Dev)
+		}
+	}
+	return 0
+}
+
+// rangeOut starts to write a file's data to the disk, or waits for that. File systems that cannot do it do it in the sync.
+func rangeOut(f atomicfile.File, wait bool) error {
+	r, ok := f.(*os.File)
+	if !ok {
+		return nil
+	}
+	flags := unix.SYNC_FILE_RANGE_WRITE
+	if wait {
+		flags |= unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	}
+	err := control(r, func(fd int) error { return unix.SyncFileRange(fd, 0, 0, flags) })
+	if err == nil || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ESPIPE) || errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	return failed("sync_file_range", r, err)
+}
+
+// fdatasync makes the data of a file durable, with its size.
+func fdatasync(f *os.File) error {
+	if err := control(f, unix.Fdatasync); err != nil {
+		return failed("fdatasync", f, err)
+	}
+	return nil
+}
+
+func failed(op string, f *os.File, err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return &fs.PathError{Op: op, Path: f.Name(), Err: err}
+}
+
+// control calls do with the descriptor of a file, again when a signal interrupted it.
+func control(f *os.File, do func(fd int) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var result error
+	err = c.Control(func(fd uintptr) {
+		for {
+			if result = do(int(fd)); !errors.Is(result, unix.EINTR) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return os.ErrClosed // the one reason, under a name that package os keeps for itself
+	}
+	return result
+}
