@@ -28,8 +28,8 @@ type Writer struct {
 	mkv    *mkv.Writer
 	shown  *streams.Recording // the view of its readers
 
-	mu       signal.Turn // held to write: the beats write what is in memory; taken before that of the store
-	sealing  bool        // Seal was called
+	mu       *signal.Turn // held to write: the beats write what is in memory; taken before that of the store
+	sealing  bool         // Seal was called
 	unsynced bool
 	due      int64 // bytes of the file that the sync under way makes durable
 }

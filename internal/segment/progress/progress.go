@@ -29,8 +29,8 @@ type Progress struct {
 	dir   string
 	name  string // of the side file
 
-	syncing signal.Turn // held during a sync; taken before writing
-	writing sync.Mutex  // held to write to the file, and to end it; taken before mu
+	syncing *signal.Turn // held during a sync; taken before writing
+	writing sync.Mutex   // held to write to the file, and to end it; taken before mu
 
 	mu      sync.Mutex
 	done    map[time.Duration]bool

@@ -26,7 +26,7 @@ import (
 type File struct {
 	atomicfile.File
 	failed atomic.Pointer[error]
-	turn   signal.Turn
+	turn   *signal.Turn
 }
 
 // NewFile returns a File of which no sync has failed.
