@@ -17,6 +17,8 @@ const (
 	aheadOfClock = 10 * time.Minute
 	// mostRead bounds the values that one reading follows.
 	mostRead = 200
+	// deniedFor is how long the history is not read after that was denied: then the right may have been granted.
+	deniedFor = 10 * time.Minute
 	// pollTimeout bounds one reading.
 	pollTimeout = time.Minute
 )
@@ -62,16 +64,16 @@ func (r *Requests) poll(ctx context.Context) {
 
 // between lists the values of a property that may be new. It reports false when they could not be read.
 func (r *Requests) between(ctx context.Context, ref cloud.Ref, latest cloud.Value) (list []cloud.Value, ok bool) {
-	if r.simple || latest.Time.IsZero() {
+	now := r.o.Now()
+	if now.Before(r.simple) && r.simple.Before(now.Add(2*deniedFor)) || latest.Time.IsZero() {
 		return []cloud.Value{latest}, true
 	}
-	now := r.o.Now()
 	list, err := r.o.Cloud.History(ctx, ref, r.memory.since(ref.Asset, now).Add(-overlap), now.Add(aheadOfClock), mostRead)
 	switch {
 	case err == nil:
 		return list, true
 	case cloud.IsDenied(err):
-		r.simple = true // of several requests within one interval only the last is seen
+		r.simple = now.Add(deniedFor) // of several requests within one interval only the last is seen
 		return []cloud.Value{latest}, true
 	default:
 		r.o.Log.Debug("requests over SiteWise not read", zap.Error(err))

@@ -92,7 +92,7 @@ type Requests struct {
 	memory  memory
 	resumed bool
 	latest  map[cloud.Ref]cloud.Value // as they were read last
-	simple  bool                      // the history may not be read
+	simple  time.Time                 // until then the history is not read, as the hub may not
 
 	mu    sync.Mutex
 	list  []*Request // the oldest first; guarded by mu

@@ -331,4 +331,10 @@ func TestWithoutTheRightToReadTheHistory(t *testing.T) {
 	r.awaitUploads("door 09:00:00-09:05:00")
 	r.ask(noon.Add(time.Minute), span("10:00:00", "10:05:00"))
 	r.awaitUploads("door 09:00:00-09:05:00", "door 10:00:00-10:05:00")
+
+	r.mu.Lock() // the right is granted
+	r.denied, r.now = false, r.now.Add(2*deniedFor)
+	r.mu.Unlock()
+	r.ask(noon.Add(2*deniedFor), span("11:00:00", "11:05:00"), span("11:10:00", "11:15:00"))
+	r.awaitUploads("door 09:00:00-09:05:00", "door 10:00:00-10:05:00", "door 11:00:00-11:05:00", "door 11:10:00-11:15:00")
 }
