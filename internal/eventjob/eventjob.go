@@ -40,7 +40,7 @@ type Options struct {
 	// Uploads reports whether a stream's media is uploaded, as far as anybody knows.
 	Uploads func(stream string) bool
 	NoCloud func() bool
-	// Asked is called before the media of an event is uploaded. Default nothing.
+	// Asked is called for the media of an event before it is uploaded, also where all of it was before. Default nothing.
 	Asked func(stream string, from, to time.Time)
 	// CloudBy is who asks where the cloud does, for people.
 	CloudBy func() string

@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
 )
 
@@ -137,5 +138,43 @@ func TestReceiptsCount(t *testing.T) {
 	}
 	if s := done.Event.Streams[0]; s.Recorded != 2 || s.Uploaded != 2 || s.Bytes != 30 || s.OnHub {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestAnEventAsksForWhatIsInTheCloud, so that what nobody had asked for before is somebody's from then on.
+func TestAnEventAsksForWhatIsInTheCloud(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	list := []receipt.Receipt{{Producer: now.Add(-time.Hour), Length: 20 * time.Second, Bytes: 10}}
+	j, _ := newJobs(t, t.TempDir(), &list)
+	asked := make(chan event.Span, 1)
+	j.o.Asked = func(stream string, from, to time.Time) {
+		if stream == "door" {
+			select {
+			case asked <- event.Span{From: from, To: to}:
+			default:
+			}
+		}
+	}
+	at, pre := now.Add(-time.Hour+8*time.Second), 3.0
+	if _, err := j.ForPeer(t.Context(), localapi.EventRequest{Stream: "door", Time: at, Pre: &pre, Post: &pre}, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	run := j.With("door", &uploader.Uploader{}, new(event.Sent), zap.NewNop(), func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = run(ctx)
+	}()
+	span := <-asked
+	stop()
+	<-ended
+	if first := list[0]; span.From.Before(first.Producer) || span.To.After(first.Producer.Add(first.Length)) || !span.From.Before(span.To) {
+		t.Errorf("%+v was asked for, of an event within %+v", span, first)
 	}
 }

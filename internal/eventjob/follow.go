@@ -24,8 +24,11 @@ type sender struct {
 // Fragments implements event.Sender.
 func (s sender) Fragments(span event.Span) []event.Fragment { return s.recorded(s.stream, span) }
 
-// Before implements event.Sender.
-func (s sender) Before(span event.Span) []event.Fragment { return s.sent(s.stream, span) }
+// Before implements event.Sender. What is in the cloud already is asked for too, though nothing of it is sent.
+func (s sender) Before(span event.Span) []event.Fragment {
+	s.o.Asked(s.stream, span.From, span.To)
+	return s.sent(s.stream, span)
+}
 
 // Send implements event.Sender.
 func (s sender) Send(ctx context.Context, what event.Sending) error {
