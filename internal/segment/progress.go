@@ -113,23 +113,24 @@ func (s *Store) MarkUploaded(k Key) error {
 	if err != nil {
 		return err
 	}
+	notes := s.notes(k)
 	done, err := s.uploaded(r.stream, k)
-	if err != nil || (!done && !s.hasNotes(k)) {
+	if err != nil || (!done && notes == nil) {
 		return err
 	}
-	if err := s.settle(r.stream, k); err != nil || !damaged {
+	if err := s.settle(r.stream, k, notes); err != nil || !damaged {
 		return err
 	}
 	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrDamaged)
 }
 
 // settle makes the name of an uploaded segment durable and removes the side file, or leaves both to the next beat.
-func (s *Store) settle(st *streams.Stream, k Key) error {
+func (s *Store) settle(st *streams.Stream, k Key, notes *progress.Progress) error {
 	end := func(err error) error {
 		if err != nil {
 			return volume.Fault(st.Dir, err)
 		}
-		return s.endProgress(st, k)
+		return s.endProgress(st, k, notes)
 	}
 	if !s.syncs.Running() {
 		return end(st.Sync())
@@ -138,10 +139,14 @@ func (s *Store) settle(st *streams.Stream, k Key) error {
 	return nil
 }
 
-// hasNotes reports whether the side file of an uploaded segment still exists, because the segment's new name could not be
-// made durable before.
-func (s *Store) hasNotes(k Key) bool {
-	return of(s, k.Stream, func(st *streams.Stream) bool { return st.Active[k.ID()] != nil && st.Active[k.ID()].Progress != nil })
+// notes returns the progress of a segment in use. That of an uploaded one exists until the segment's new name is durable.
+func (s *Store) notes(k Key) *progress.Progress {
+	return of(s, k.Stream, func(st *streams.Stream) (p *progress.Progress) {
+		if a := st.Active[k.ID()]; a != nil {
+			p = a.Progress
+		}
+		return p
+	})
 }
 
 // uploaded renames the segment's file; done reports whether this call did it. Call with a lease.
@@ -191,18 +196,19 @@ func (s *Store) claimUploaded(st *streams.Stream, k Key) (before, after catalog.
 	}
 }
 
-// endProgress removes the side file of an uploaded segment. The segment's new name must be durable before: without both, all
-// of it would be sent again.
-func (s *Store) endProgress(st *streams.Stream, k Key) error {
+// endProgress removes the side file of an uploaded segment, unless that has become pending again: then it has another progress. The
+// segment's new name must be durable before: without both, all of it would be sent again.
+func (s *Store) endProgress(st *streams.Stream, k Key, p *progress.Progress) error {
 	s.mu.Lock()
-	var p *progress.Progress
-	if a := st.Active[k.ID()]; a != nil {
-		p, a.Progress = a.Progress, nil
+	a := st.Active[k.ID()]
+	ends := p != nil && a != nil && a.Progress == p
+	if ends {
+		a.Progress = nil
 		st.Release(k.ID())
 	}
 	refused := len(st.Refused.Of[k.ID()]) > 0
 	s.mu.Unlock()
-	if p == nil {
+	if !ends {
 		return nil
 	}
 	err := p.WritePending() // lines that could not be written before

@@ -20,12 +20,7 @@ func SameCode(a, b string) bool { return progress.SameCode(a, b) }
 
 // Refused returns a stream's refused fragments, oldest first.
 func (s *Store) Refused(stream string) []Refused {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[stream]; st != nil {
-		return st.RefusedFragments()
-	}
-	return nil
+	return of(s, stream, (*streams.Stream).RefusedFragments)
 }
 
 // RefusedBefore returns why a fragment that is pending again was refused; ok is false if it was not.

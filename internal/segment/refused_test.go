@@ -1,16 +1,20 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/flush"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/syncqueue"
 )
 
 // refusedStore has a segment of four fragments, of which the second and the fourth are refused.
@@ -135,6 +139,61 @@ func TestRefusedFragmentsAreQueuedAgain(t *testing.T) {
 	}
 	s = reopen(t, s, dir)
 	expectState(t, s, k, Uploaded, 0, 0)
+}
+
+// TestWhatIsQueuedAgainBetweenBeatsIsNotSentTwice: the steps that an upload leaves to the next beat come at any time later, also when the
+// segment is pending again, or was uploaded again. What is in the cloud stays noted, also for the next start.
+func TestWhatIsQueuedAgainBetweenBeatsIsNotSentTwice(t *testing.T) {
+	t.Parallel()
+	for beats := range 1 << 4 { // after which steps there is one
+		t.Run(fmt.Sprintf("%04b", beats), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s, k := refusedStore(t, dir, "4006 INVALID_MKV_DATA", "4006 INVALID_MKV_DATA")
+			s.SetFlushInterval(time.Hour)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = s.Run(ctx) // returns nil
+			}()
+			for !s.syncs.Running() {
+				runtime.Gosched()
+			}
+			list := fragmentsOf(t, s, k)
+			number := 0
+			step := func(what string, done int, err error) {
+				t.Helper()
+				if err == nil && beats&(1<<number) != 0 {
+					err = syncqueue.Beat(flush.NewShared(s.files), append(s.syncs.PartsOf(0), s.unsavedOn(0)...))
+				}
+				number++
+				if err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				n := 0
+				for _, f := range list {
+					if s.Done(k, f.Start) {
+						n++
+					}
+				}
+				if n != done {
+					t.Errorf("%s: %d of %d fragments need not be sent, want %d", what, n, len(list), done)
+				}
+			}
+			again := []time.Duration{list[1].Start}
+			step("queued again", len(list)-1, s.Requeue(k, again, false))
+			err := s.MarkRefused(k, list[1], "4007 INVALID_PRODUCER_TIMESTAMP")
+			step("refused again", len(list), errors.Join(err, s.MarkUploaded(k)))
+			step("queued the second time", len(list)-1, s.Requeue(k, again, false))
+			step("persisted", len(list), errors.Join(s.MarkPersisted(k, list[1]), s.MarkUploaded(k)))
+			stop()
+			<-ended
+			s = reopen(t, s, dir)
+			expectState(t, s, k, Uploaded, 1, 0)
+		})
+	}
 }
 
 // Earlier versions gave fragments up when the line broke, and noted a sentence in place of a code.
