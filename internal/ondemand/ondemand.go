@@ -23,7 +23,8 @@ type Uploads struct {
 	NoCloud  bool         // nothing is uploaded at all
 	Cap      *meter.Meter // of the line; nil without the cloud
 	requests requests     // that run or wait
-	// Asked is called before and after each upload of a time that somebody asks for. nil for nothing.
+	// Asked is called at the end of each upload of a time that somebody asks for, so that what was in the cloud before is told of
+	// together with what is beside it. nil for nothing.
 	Asked func(stream string, from, to time.Time)
 
 	mu      sync.Mutex
@@ -91,7 +92,6 @@ func (d *Uploads) upload(ctx context.Context, stream string, from, to time.Time,
 func (d *Uploads) uploadRange(ctx context.Context, request *request, from, to time.Time, each func(uploader.Progress)) error {
 	each = d.requests.noted(request, each)
 	if d.Asked != nil {
-		d.Asked(request.stream, from, to)
 		defer d.Asked(request.stream, from, to)
 	}
 	return d.On(ctx, request.stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
