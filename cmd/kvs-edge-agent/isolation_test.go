@@ -41,7 +41,7 @@ var plants = []struct{ file, line, code string }{
 		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/run.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
 	{"segment/syncqueue/syncqueue.go",
-		"func (q *Queue[W]) Run(ctx context.Context, sync func(w W, pause time.Duration) error) error {", once(10)},
+		"func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {", once(1)},
 	{"kvsconfig/listing.go", "func (l *lister) once(ctx context.Context) (listing, error) {", once(1)},
 	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},
 	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", once(30)},

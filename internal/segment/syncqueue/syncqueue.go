@@ -115,7 +115,7 @@ func (q *Queue) Run(ctx context.Context, b Beats) {
 			if !q.disks[disk] {
 				q.disks[disk] = true
 				disks.Go(func() {
-					b.Supervised(ctx, "Making recordings durable", func(ctx context.Context) { q.keep(ctx, b, disk) })
+					b.Supervised(ctx, "Syncing recordings to the disk", func(ctx context.Context) { q.keep(ctx, b, disk) })
 				})
 			}
 		}
