@@ -44,7 +44,7 @@ var plants = []struct{ file, line, code string }{
 		"func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {", once(1)},
 	{"kvsconfig/listing.go", "func (l *lister) once(ctx context.Context) (listing, error) {", once(1)},
 	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},
-	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", once(30)},
+	{"cloud/kvs/mediabody/body.go", "func (b *Body) read(p []byte) (int, error) {", once(30)},
 	{"cloud/kvs/session.go", "func (s *Session) read(r *ackReader) error {", once(4)},
 	{"status/collector.go", "func (c *Collector) Snapshot() Snapshot {", once(20)},
 }

@@ -69,7 +69,7 @@ func TestWhatGetsNoToken(t *testing.T) {
 		from, to time.Time
 	}{
 		{"", from, from.Add(time.Minute)}, {"a", time.Time{}, from}, {"a", from, time.Time{}}, {"a", from, from},
-		{"a", from, from.Add(MaxRange + 1)},
+		{"a", from, from.Add(MaxRange + precision)},
 	} {
 		if _, _, err := m.Make(c.stream, c.from, c.to); err == nil {
 			t.Errorf("%+v gets a token", c)
