@@ -24,7 +24,7 @@ type sender struct {
 // Fragments implements event.Sender.
 func (s sender) Fragments(span event.Span) []event.Fragment { return s.recorded(s.stream, span) }
 
-// Before implements event.Sender. What is in the cloud already is asked for too, though nothing of it is sent.
+// Before implements event.Sender. Media that is in the cloud already is asked for too, though it is not sent.
 func (s sender) Before(span event.Span) []event.Fragment {
 	s.o.Asked(s.stream, span.From, span.To)
 	return s.sent(s.stream, span)

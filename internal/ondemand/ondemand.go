@@ -23,8 +23,8 @@ type Uploads struct {
 	NoCloud  bool         // nothing is uploaded at all
 	Cap      *meter.Meter // of the line; nil without the cloud
 	requests requests     // that run or wait
-	// Asked is called at the end of each upload of a time that somebody asks for, so that what was in the cloud before is told of
-	// together with what is beside it. nil for nothing.
+	// Asked is called at the end of each upload of a time that somebody asks for: then media that was in the cloud before has its
+	// neighbours. nil for nothing.
 	Asked func(stream string, from, to time.Time)
 
 	mu      sync.Mutex

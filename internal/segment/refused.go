@@ -25,14 +25,8 @@ func (s *Store) Refused(stream string) []Refused {
 
 // RefusedBefore returns why a fragment that is pending again was refused; ok is false if it was not.
 func (s *Store) RefusedBefore(k Key, fragmentStart time.Duration) (code string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[k.Stream]
-	if st == nil {
-		return "", false
-	}
-	if a := st.Active[k.ID()]; a != nil && a.Progress != nil {
-		one, ok := a.Progress.RefusedBefore(fragmentStart)
+	if p := s.notes(k); p != nil {
+		one, ok := p.RefusedBefore(fragmentStart)
 		return one.Code, ok
 	}
 	return "", false
