@@ -596,7 +596,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f *file) write(p []byte, off int64, do func([]byte) (int, error)) (int, error) {
-	if err := f.view.begin(opWrite, "write", f.ino.path); err != nil {
+	if err := f.view.begin(opWrite, "write", f.path()); err != nil {
 		return 0, err
 	}
 	d := f.view.disk
@@ -649,7 +649,7 @@ func (f *file) before(off, n int64) []byte {
 
 // Truncate implements atomicfile.File.
 func (f *file) Truncate(size int64) error {
-	if err := f.view.begin(opOther, "truncate", f.ino.path); err != nil {
+	if err := f.view.begin(opOther, "truncate", f.path()); err != nil {
 		return err
 	}
 	d := f.view.disk
@@ -677,9 +677,16 @@ func (f *file) Truncate(size int64) error {
 	return nil
 }
 
+// path is what the file is called now.
+func (f *file) path() string {
+	f.view.disk.mu.Lock()
+	defer f.view.disk.mu.Unlock()
+	return f.ino.path
+}
+
 // Sync implements atomicfile.File.
 func (f *file) Sync() error {
-	err := f.view.begin(opSync, "sync", f.ino.path)
+	err := f.view.begin(opSync, "sync", f.path())
 	d := f.view.disk
 	d.mu.Lock()
 	defer d.mu.Unlock()
