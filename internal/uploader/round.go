@@ -227,10 +227,14 @@ func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <
 
 // await waits for a change of the store, or until a segment that could not be read is due for its next try.
 func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
+	if u.lock.lock(ctx) != nil { // what is uploaded on demand changes the queue meanwhile
+		return
+	}
 	wait := queue.UnreadableFor
 	if at, ok := u.queue.NextRetry(queue.UnreadableFor); ok {
 		wait = min(wait, time.Until(at))
 	}
+	u.lock.unlock()
 	again := time.NewTimer(wait)
 	defer again.Stop()
 	select {
