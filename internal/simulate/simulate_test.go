@@ -163,7 +163,7 @@ type proofSize struct {
 // they came to. A run that is to reach all of them fails when one was not.
 func TestLivesInSeeds(t *testing.T) {
 	size := testtools.Proof(t, "simulate", testtools.Sizes[proofSize]{
-		Short: proofSize{"1-4", 2 * time.Hour, false}, Middle: proofSize{"1-40", 6 * time.Hour, true}, Long: proofSize{"1-2000", month, true},
+		Short: proofSize{"1-4", 2 * time.Hour, false}, Middle: proofSize{"1-32", 6 * time.Hour, true}, Long: proofSize{"1-2000", month, true},
 	})
 	if os.Getenv(envSeeds) != "" {
 		size.Most, size.All = month, false
