@@ -207,7 +207,7 @@ func TestADiskOf100OperationsASecondCarries64Cameras(t *testing.T) {
 		}
 		t.Logf("%d cameras for %d s: a frame is durable after %s at most, a beat takes up to %s, %d frames waited",
 			cardCameras, seconds, oldest, longest, behind)
-		if most := beat + beat/4; oldest > most { // where segments of several cameras end in one beat, it takes longer than those before
+		if most := beat + beat/4; oldest > most { // where segments of several cameras end in one beat, it takes longer than the earlier ones
 			t.Errorf("a frame was %s old before it was durable: more than %s", oldest, most)
 		}
 		if err := s.Close(); err != nil {
