@@ -101,8 +101,12 @@ func uploading(code string, arrange func(*rig, *Uploader) (repair func())) func(
 		build := func() *Uploader { return w.uploader(func(o *Options) { o.Now = now }) }
 		u := build()
 		repair := arrange(w, u)
-		drain := func() { // bounded, as it continues for as long as the cause lasts
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		bound := 200 * time.Millisecond // as it continues for as long as the cause lasts
+		if slices.Contains([]string{"upload-refused", "upload-tags", codeLength}, code) {
+			bound = patience // the cause is one answer, which must not be cut off
+		}
+		drain := func() {
+			ctx, cancel := context.WithTimeout(t.Context(), bound)
 			defer cancel()
 			_ = u.Drain(ctx) // health has the result
 		}
