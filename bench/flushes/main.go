@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -105,27 +104,7 @@ func print(list []figures) error {
 // serve plays the cameras in a process of their own.
 func serve(o options) (urls []string, stop func(), err error) {
 	cmd := exec.Command(o.serve, "serve", strconv.Itoa(o.cameras), strconv.Itoa(o.bitrate))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	lines := bufio.NewScanner(out)
-	for len(urls) < o.cameras && lines.Scan() {
-		urls = append(urls, lines.Text())
-	}
-	if len(urls) < o.cameras {
-		stop()
-		return nil, nil, fmt.Errorf("the camera server started %d of %d cameras", len(urls), o.cameras)
-	}
-	return urls, stop, nil
+	return proc.Cameras(cmd, o.cameras)
 }
 
 // measure records all cameras on a new disk.

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
 	"os"
@@ -143,27 +142,7 @@ func startServer(o options, of kind) (urls []string, stop func(), err error) {
 	if of != plain {
 		cmd.Args = append(cmd.Args, string(of), o.certificate(of))
 	}
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	lines := bufio.NewScanner(out)
-	for len(urls) < o.cameras && lines.Scan() {
-		urls = append(urls, lines.Text())
-	}
-	if len(urls) < o.cameras {
-		stop()
-		return nil, nil, fmt.Errorf("the camera server started %d of %d cameras", len(urls), o.cameras)
-	}
-	return urls, stop, nil
+	return proc.Cameras(cmd, o.cameras)
 }
 
 // measure runs one subject and reads from /proc what it took.
