@@ -267,7 +267,7 @@ func (r *recording) earliest() time.Time {
 // themselves after a power cut.
 const audioPatience = 250 * time.Millisecond
 
-// flush makes sure that what is in memory will be written, when that are frames of a long enough time.
+// flush makes sure that what is in memory will be written, when its frames are of a long enough time.
 func (r *recording) flush(now time.Time) error {
 	if r.newest.Sub(r.fragment.start) >= audioPatience {
 		if err := r.ensureAudio(); err != nil {

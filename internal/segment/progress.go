@@ -236,7 +236,7 @@ func (o unsavedProgress) Synced(err error) error {
 	return volume.Fault(o.st.Dir, o.Progress.Synced(err))
 }
 
-// unsaved returns those of the streams that which accepts. It is called with mu held.
+// unsaved returns those of the streams that which accepts; that is called with mu held.
 func (s *Store) unsaved(which func(st *streams.Stream) bool) (list []unsavedProgress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
