@@ -191,17 +191,18 @@ func (s *browserSite) goTo(at time.Time) pageFrame {
 	s.t.Helper()
 	chromium.Ask[bool](s.Tab, fmt.Sprintf(`(() => {
 		const t = new Date(%d), local = new Date(t.getTime() - t.getTimezoneOffset() * 60000);
-		document.getElementById("go-to").value = local.toISOString().slice(0, 19);
+		const field = document.getElementById("go-to");
+		field.value = local.toISOString().slice(0, 19);
+		field.form.requestSubmit(); // a click of the mouse goes elsewhere while the page scrolls
 		return true;
 	})()`, at.UnixMilli()))
-	s.Run(chromedp.Click(chromedp.CSS("#go button")))
 	s.Await(fmt.Sprintf(`(() => {
 		const video = document.getElementById("video"), clock = document.getElementById("clock");
 		return !video.seeking && video.readyState >= 2 && !clock.textContent.includes("live") &&
 			Math.abs(Number(clock.dataset.time) - %d) < 60000;
 	})()`, at.UnixMilli()))
 	chromium.Ask[bool](s.Tab, `(() => {
-		if (!document.getElementById("video").paused) document.getElementById("play").click();
+		if (document.getElementById("play").textContent === "Pause") document.getElementById("play").click();
 		return true;
 	})()`)
 	return s.settle("going to "+at.Format(time.RFC3339), "true")

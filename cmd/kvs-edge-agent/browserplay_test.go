@@ -145,10 +145,11 @@ func (s *browserSite) hasSpeedsAndKeys() {
 		before := s.goTo(first.Add(2 * time.Second))
 		s.Run(chromedp.SetValue(chromedp.CSS("#speed"), speed))
 		chromium.Ask[bool](s.Tab, `document.getElementById("speed").dispatchEvent(new Event("change"))`)
-		s.Run(chromedp.Click(chromedp.CSS("h1")), chromedp.KeyEvent(" "))
+		chromium.Ask[bool](s.Tab, `document.activeElement.blur() ?? true`)
+		s.Run(chromedp.KeyEvent(" "))
 		s.Await(fmt.Sprintf(`document.getElementById("video").playbackRate === %s && (stampNow() ?? 0) > %d`, speed, *before.Stamp))
 	}
-	s.goTo(first.Add(4 * time.Second))
+	s.goTo(first.Add(8 * time.Second)) // there is more than 5 s before it and after it
 	for key, by := range map[string]float64{"ArrowRight": 5000, "ArrowLeft": -5000} {
 		before := s.settle("before "+key, "true")
 		chromium.Ask[bool](s.Tab, fmt.Sprintf(`document.body.dispatchEvent(

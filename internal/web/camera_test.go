@@ -95,7 +95,7 @@ func (s stage) goTo(at time.Duration) {
 	s.settle(`!video.seeking && video.readyState >= 2 && !clock.textContent.includes("live") && Number(clock.dataset.time) >= ` +
 		fmt.Sprint(s.start.Add(at).UnixMilli()))
 	chromium.Ask[bool](s.Tab, `(() => {
-		if (!document.querySelector("video").paused) document.getElementById("play").click();
+		if (document.getElementById("play").textContent === "Pause") document.getElementById("play").click();
 		return true;
 	})()`)
 	s.settle(`video.paused && !video.seeking`)

@@ -18,7 +18,9 @@ const player = new Player(video, stream, tell, (codec) => {
 const settled = 300; // ms without a movement before the time line is read
 const longestPlaylist = 6 * 3600 * 1000; // ms
 let frame = 1 / 25; // s of a frame
-let still = false; // somebody has paused it, also what is loaded next
+let still = false; // it is to be paused
+/** What was gone to last, while it is loaded: ms since 1970, undefined for live. @type {number|undefined} */
+let goal;
 
 /** @type {{from?: number, to?: number}} */
 const range = {};
@@ -47,40 +49,62 @@ async function attempt(act) {
 // Playback.
 /** @param {number} time */
 function seek(time) {
-  if (time >= Date.now()) goLive();
-  else player.seek(time);
+  if (time >= Date.now()) {
+    goLive();
+  } else {
+    goal = time;
+    player.seek(time);
+  }
+  showTime();
   line.point(time);
 }
 
 /** @param {number} seconds */
 function skip(seconds) {
-  const now = player.time;
+  const now = player.time ?? goal;
   if (now !== undefined) seek(now + seconds * 1000);
 }
 
 /** @param {number} by 1 or -1 */
 function stepFrames(by) {
-  still = true;
+  hold(true);
   player.step(by, frame);
 }
 
+/** Keeps what is wanted, also for what is loaded next, whatever the video does meanwhile. @param {boolean} paused */
+function hold(paused) {
+  still = paused;
+  at("play").textContent = still ? "Play" : "Pause";
+}
+
 function toggle() {
-  still = !video.paused;
+  hold(!still);
   if (still) player.pause();
-  else attempt(() => video.play());
+  else play();
+}
+
+function play() {
+  video.play().catch((error) => {
+    if (error.name === "NotAllowedError") hold(true); // the browser wants a click first
+    else if (error.name !== "AbortError") tell(textOf(error)); // which says that other media are loaded, or that it was paused again
+  });
 }
 
 function goLive() {
-  still = false;
+  goal = undefined;
+  hold(false);
   player.live();
 }
 
+// The browser's own keys and menus, and the system's.
 for (const kind of ["play", "pause"]) {
-  video.addEventListener(kind, () => (at("play").textContent = video.paused ? "Play" : "Pause"));
+  video.addEventListener(kind, () => {
+    if (!video.ended) hold(video.paused);
+  });
 }
 video.addEventListener("loadeddata", () => {
   player.speed = Number(speed.value);
-  if (!still) video.play().catch(() => {}); // a browser may want a click first
+  if (!still) play();
 });
 at("play").addEventListener("click", toggle);
 at("live").addEventListener("click", goLive);
@@ -148,10 +172,16 @@ async function readLine() {
   line.fill(await lanesOf(stream, line.start - line.length / 2, line.start + 1.5 * line.length));
 }
 
-setInterval(() => {
+/** Has the clock say the time of the picture, or that there is none yet. */
+function showTime() {
   const time = player.time;
   at("clock").textContent = time === undefined ? "–" : `${when(time)}${player.isLive ? ", live" : ""}`;
   at("clock").dataset.time = time === undefined ? "" : String(time);
+  return time;
+}
+
+setInterval(() => {
+  const time = showTime();
   if (time === undefined) return;
   if (!video.paused && time > line.start + line.length) line.show(time - line.length * 0.8, line.zoom);
   line.point(time);

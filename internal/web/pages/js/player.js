@@ -50,18 +50,29 @@ export class Player {
     this.pace = 1;
     /** What was left to play when more of a live stream arrived, newest last. @type {number[]} */
     this.left = [];
-    /** Where in the video the frame begins that is shown. @type {number|undefined} */
+    /** Where in the video the frame begins that is shown; unknown from a jump on until its picture is there. @type {number|undefined} */
     this.shown = undefined;
+    this.jumped = 0; // when, by performance.now()
+    this.arrived = () => {}; // called with the picture of a jump
     this.steps = Promise.resolve();
-    video.addEventListener("seeking", () => (this.shown = undefined)); // until the picture of the new time is there
     if ("requestVideoFrameCallback" in video) {
       /** @type {VideoFrameRequestCallback} */
       const presented = (_, frame) => {
-        this.shown = frame.mediaTime;
+        if (frame.presentationTime >= this.jumped) { // what was presented before may be told of late
+          this.shown = frame.mediaTime;
+          this.arrived();
+        }
         video.requestVideoFrameCallback(presented);
       };
       video.requestVideoFrameCallback(presented);
     }
+  }
+
+  /** Jumps to a second of the video. @param {number} second */
+  jump(second) {
+    this.jumped = performance.now();
+    this.shown = undefined;
+    this.video.currentTime = second;
   }
 
   /** How fast it plays. @param {number} pace */
@@ -71,12 +82,12 @@ export class Player {
     this.video.playbackRate = pace;
   }
 
-  /** Stops at the frame that is shown, so that its time is that of the picture. */
+  /** Stops, and shows the frame of the time that it stops at: the picture may be behind, at high speed or right after a seek. */
   pause() {
-    const { shown, video } = this;
+    const { video } = this;
     if (video.paused) return;
     video.pause();
-    if (shown !== undefined && this.rangeAt(shown + hair)) this.queue(() => this.put(shown + hair));
+    if (this.rangeAt(video.currentTime)) this.queue(() => this.put(video.currentTime));
   }
 
   /**
@@ -98,7 +109,7 @@ export class Player {
   /** @param {number} by @param {number} frame */
   async stepOnce(by, frame) {
     const { shown, video } = this;
-    const before = shown ?? video.currentTime;
+    const before = shown ?? video.currentTime - (by < 0 ? frame : 0);
     if (by < 0 && this.origin && !this.rangeAt(before - hair)) {
       this.seek(this.origin + (before - hair) * 1000);
     } else if (by < 0) {
@@ -117,10 +128,10 @@ export class Player {
   async put(second) {
     const { video } = this;
     const presented = "requestVideoFrameCallback" in video
-      ? new Promise((resolve) => video.requestVideoFrameCallback(resolve))
+      ? new Promise((resolve) => (this.arrived = () => resolve(undefined)))
       : sleep(step);
     const sought = new Promise((resolve) => video.addEventListener("seeked", resolve, { once: true }));
-    video.currentTime = second;
+    this.jump(second);
     await Promise.race([sought, sleep(patience)]);
     await Promise.race([presented, sleep(patience)]);
   }
@@ -143,12 +154,12 @@ export class Player {
    */
   seek(time) {
     if (this.native?.has(time) && !this.isLive) {
-      this.video.currentTime = this.native.secondOf(time);
+      this.jump(this.native.secondOf(time));
       return;
     }
     const inside = this.origin && !this.isLive ? this.rangeAt((time - this.origin) / 1000) : undefined;
     this.isLive = false;
-    if (inside) this.video.currentTime = (time - this.origin) / 1000;
+    if (inside) this.jump((time - this.origin) / 1000);
     else this.begin(time);
   }
 
@@ -172,6 +183,7 @@ export class Player {
     while (turn === this.turn) {
       this.origin = 0;
       this.shown = undefined;
+      this.jumped = performance.now();
       this.left = [];
       this.native = undefined;
       try {
@@ -197,8 +209,11 @@ export class Player {
     asked.catch(() => {});
     const [list, start] = await this.find(turn, time);
     if (turn !== this.turn) return undefined;
-    const { names, leftOut } = time === undefined || start === time ? await asked : await this.described(start);
+    let { names, leftOut } = time === undefined || start === time ? await asked : { names: "", leftOut: "" };
+    // Near the newest recording there was nothing yet when it was asked for.
+    if (!names) ({ names, leftOut } = await this.described(time === undefined ? time : start));
     if (turn !== this.turn) return undefined;
+    if (!names) return this.again(time === undefined ? time : start);
     this.silent(leftOut);
     const type = `video/mp4; codecs="${names}"`;
     const Source = mediaSource();
@@ -217,7 +232,7 @@ export class Player {
     const buffer = source.addSourceBuffer(type);
     buffer.mode = "sequence";
     this.origin = list[0].at;
-    this.video.currentTime = Math.max(0, (start - this.origin) / 1000); // so that nothing before it is shown
+    this.jump(Math.max(0, (start - this.origin) / 1000)); // so that nothing before it is shown
     await this.pump(turn, buffer, list, Math.max(start, list[0].at));
     return undefined;
   }
@@ -236,6 +251,12 @@ export class Player {
     this.say("");
     await native.play(addressOf("master.m3u8", this.stream, ...range), Math.max(start, list[0].at), this.ending.signal);
     return range[1];
+  }
+
+  /** Begins once more, where what was found is gone. @param {number|undefined} time */
+  async again(time) {
+    await sleep(patience);
+    return time;
   }
 
   /** What is played from a time on, or of what is recorded now. @param {number|undefined} time */
@@ -314,7 +335,7 @@ export class Player {
         placed = true;
         this.say("");
         const first = Math.max((start - this.origin) / 1000, this.video.buffered.start(0));
-        if (Math.abs(this.video.currentTime - first) > hair) this.video.currentTime = first;
+        if (Math.abs(this.video.currentTime - first) > hair) this.jump(first);
       }
       this.skip();
       await this.forget(buffer);
@@ -346,7 +367,7 @@ export class Player {
     if (this.video.paused || this.rangeAt(currentTime + 0.05)) return;
     for (let i = 0; i < buffered.length; i++) {
       if (buffered.start(i) > currentTime) {
-        this.video.currentTime = buffered.start(i) + 0.001;
+        this.jump(buffered.start(i) + 0.001);
         return;
       }
     }
