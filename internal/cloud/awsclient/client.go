@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"time"
@@ -253,8 +254,17 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Header.Set("User-Agent", n.agent)
 	}
+	if _, ok := r.Body.(io.WriterTo); ok {
+		r = r.WithContext(r.Context())
+		r.Body = readOnly{r.Body}
+	}
 	return roundTrip(n.base, r, n.clock)
 }
+
+// readOnly hides the WriteTo of the SDK's bodies. The SDK closes a body once the answer begins; net/http may look only then whether more
+// follows, and a closed body's WriteTo fails where its Read ends: the connection was closed while the answer was read.
+// Source: smithy-go, transport/http/internal/io, safeWriteToReadCloser.
+type readOnly struct{ io.ReadCloser }
 
 // RoundTrip makes a request over a clone of Media, and has the hub's clock compared with the service's.
 func (c Config) RoundTrip(media *http.Transport, r *http.Request) (*http.Response, error) {

@@ -4,8 +4,11 @@
 package awserr
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -22,7 +25,7 @@ type Kind int
 
 // The kinds.
 const (
-	Unreachable     Kind = iota // there was no answer
+	Unreachable     Kind = iota // there was no answer, or not the whole one
 	Denied                      // a policy does not allow the action
 	DeniedOrExpired             // the service does not say which of the two
 	Forbidden                   // refused, without a reason
@@ -100,10 +103,17 @@ func Of(err error) Error {
 	if errors.As(err, &api) {
 		name, message = api.ErrorCode(), api.ErrorMessage()
 	}
-	if status == 0 && name == "" {
+	if status == 0 && name == "" || status/100 == 2 && name == "" && cut(err) {
 		return Error{Kind: Unreachable}
 	}
 	return Classify(status, name, message)
+}
+
+// cut reports whether the connection broke, or the time was over, before an answer was there whole.
+func cut(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded)
 }
 
 // Parse classifies an answer that is not 200, of a service that the SDK does not speak to.

@@ -128,28 +128,30 @@ func TestEachNameHasOneMeaning(t *testing.T) {
 	}
 }
 
+// callsOfTheSDK are one of each protocol.
+var callsOfTheSDK = map[string]func(context.Context, aws.Config) error{
+	"KVS": func(ctx context.Context, cfg aws.Config) error {
+		_, err := kinesisvideo.NewFromConfig(cfg).ListStreams(ctx, &kinesisvideo.ListStreamsInput{})
+		return err
+	},
+	"Secrets Manager": func(ctx context.Context, cfg aws.Config) error {
+		_, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("x")})
+		return err
+	},
+	"CloudWatch": func(ctx context.Context, cfg aws.Config) error {
+		_, err := cloudwatch.NewFromConfig(cfg).ListMetrics(ctx, &cloudwatch.ListMetricsInput{})
+		return err
+	},
+	"STS": func(ctx context.Context, cfg aws.Config) error {
+		_, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		return err
+	},
+}
+
 // TestTheSDKsErrorsOfEachService has servers answer in each service's protocol.
 func TestTheSDKsErrorsOfEachService(t *testing.T) {
 	t.Parallel()
-	calls := map[string]func(context.Context, aws.Config) error{
-		"KVS": func(ctx context.Context, cfg aws.Config) error {
-			_, err := kinesisvideo.NewFromConfig(cfg).ListStreams(ctx, &kinesisvideo.ListStreamsInput{})
-			return err
-		},
-		"Secrets Manager": func(ctx context.Context, cfg aws.Config) error {
-			_, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("x")})
-			return err
-		},
-		"CloudWatch": func(ctx context.Context, cfg aws.Config) error {
-			_, err := cloudwatch.NewFromConfig(cfg).ListMetrics(ctx, &cloudwatch.ListMetricsInput{})
-			return err
-		},
-		"STS": func(ctx context.Context, cfg aws.Config) error {
-			_, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-			return err
-		},
-	}
-	for service, call := range calls {
+	for service, call := range callsOfTheSDK {
 		for name, want := range map[string]Kind{"AccessDeniedException": Denied, "ExpiredTokenException": Expired,
 			"ThrottlingException": Throttled, "": Forbidden} {
 			t.Run(service+"/"+name, func(t *testing.T) {
@@ -185,6 +187,43 @@ func TestTheSDKsErrorsOfEachService(t *testing.T) {
 	}
 	if got := Of(io.ErrUnexpectedEOF); got.Kind != Unreachable {
 		t.Errorf("without an answer: %+v", got)
+	}
+}
+
+// TestAnAnswerThatEndsEarlyIsNone has connections break within good answers: that is the line's fault, and not a proxy's.
+func TestAnAnswerThatEndsEarlyIsNone(t *testing.T) {
+	t.Parallel()
+	for service, call := range callsOfTheSDK {
+		for _, head := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked\r\n\r\n3e8"} {
+			t.Run(service+"/"+head[:14], func(t *testing.T) {
+				t.Parallel()
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					conn, buffered, err := http.NewResponseController(w).Hijack()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					_, _ = io.WriteString(buffered, "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\nContent-Type: application/cbor\r\n"+head+"\r\n")
+					if strings.HasPrefix(head, "Content") {
+						_, _ = io.WriteString(buffered, "\r\n")
+					}
+					_, _ = io.WriteString(buffered, map[string]string{"STS": "<A><B>", "CloudWatch": "\xbf\x67"}[service])
+					if service != "STS" && service != "CloudWatch" {
+						_, _ = io.WriteString(buffered, `{"StreamInfoList":[`)
+					}
+					_ = buffered.Flush()
+					_ = conn.Close()
+				}))
+				defer server.Close()
+				err := call(t.Context(), aws.Config{
+					Region: "us-west-2", BaseEndpoint: &server.URL, RetryMaxAttempts: 1, HTTPClient: server.Client(),
+					Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+				})
+				if got := Of(err); err == nil || got.Kind != Unreachable || got.Status != 0 {
+					t.Errorf("got %+v of %v", got, err)
+				}
+			})
+		}
 	}
 }
 
