@@ -12,7 +12,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// closedByTheAnswer is a body of the SDK that is closed, as the SDK does once the answer begins, before net/http looks whether more follows.
+// closedByTheAnswer is a body of the SDK that is closed, as the SDK does once the answer begins, before net/http looks whether more
+// follows.
 type closedByTheAnswer struct {
 	io.ReadCloser
 	left int
@@ -49,7 +50,9 @@ func TestTheAnswerIsReadWholeHoweverEarlyItBegins(t *testing.T) {
 		_, _ = io.WriteString(w, "and last")
 	}))
 	t.Cleanup(server.Close)
-	trace := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) { written <- i.Err }})
+	trace := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(i httptrace.WroteRequestInfo) { written <- i.Err },
+	})
 	r, err := http.NewRequestWithContext(trace, http.MethodPost, server.URL, nil)
 	must(t, err)
 	sdk := smithyhttp.NewStackRequest().(*smithyhttp.Request)
