@@ -91,7 +91,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			return nil
 		default:
 			u.report.pause(stateIdle)
-			u.await(ctx, changes)
+			u.await(ctx, m, changes)
 		}
 	}
 	return ctx.Err()
@@ -110,10 +110,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		}
 	}
 	defer u.queue.Release()
-	u.queue.Restart()
-	if m.onDemand || !m.from.IsZero() {
-		u.queue.Restrict(m.from, m.to, m.without)
-	}
+	u.aim(m)
 	first, ok := u.queue.Peek()
 	if !ok {
 		more, wait = u.rest(m)
@@ -135,6 +132,14 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		u.live.took = time.Since(began)
 	}
 	return true, wait, nil
+}
+
+// aim has the queue begin again with what the mode uploads. The caller holds the lock.
+func (u *Uploader) aim(m mode) {
+	u.queue.Restart()
+	if m.onDemand || !m.from.IsZero() {
+		u.queue.Restrict(m.from, m.to, m.without)
+	}
 }
 
 // attempt opens the session e, which begins with first, uploads in it for as long as it lasts, and returns
@@ -226,10 +231,11 @@ func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <
 }
 
 // await waits for a change of the store, or until a segment that could not be read is due for its next try.
-func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
+func (u *Uploader) await(ctx context.Context, m mode, changes <-chan struct{}) {
 	if u.lock.lock(ctx) != nil { // what is uploaded on demand changes the queue meanwhile
 		return
 	}
+	u.aim(m)
 	wait := queue.UnreadableFor
 	if at, ok := u.queue.NextRetry(queue.UnreadableFor); ok {
 		wait = min(wait, time.Until(at))

@@ -456,6 +456,25 @@ func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 	}
 }
 
+// TestAPauseEndsForAllThatItsModeUploads waits after an upload on demand of another range, which must not put the next try off.
+func TestAPauseEndsForAllThatItsModeUploads(t *testing.T) {
+	t.Parallel()
+	w := newRigWithAnUnreadableSegment(t)
+	u := w.uploader()
+	w.drain(u)
+	first := w.store.Segments(door, time.Time{}, time.Time{})[0]
+	u.queue.Restrict(time.Time{}, time.UnixMilli(first.Start+1000), nil)
+	if _, ok := u.queue.NextRetry(queue.UnreadableFor); ok {
+		t.Fatal("the range has the unreadable segment")
+	}
+	changed := make(chan struct{}, 1)
+	changed <- struct{}{}
+	u.await(t.Context(), mode{}, changed)
+	if _, ok := u.queue.NextRetry(queue.UnreadableFor); !ok {
+		t.Error("the pause does not end for the unreadable segment")
+	}
+}
+
 func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	t.Parallel()
 	reported := func(w *rig) bool { return w.reports(codeStore) }
