@@ -1,13 +1,9 @@
 package trickle
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -16,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/crcline"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/journal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
@@ -23,16 +20,10 @@ import (
 const File = "sitewise-trickle.journal"
 
 const (
-	fileMode = 0o600
 	// keepFor is how long marks are kept: longer than SiteWise takes values, and than what writes these reads receipts.
 	keepFor = 10 * 24 * time.Hour
 	// maxMarks bounds those of a stream: more than a fragment a minute makes in that time.
 	maxMarks = 20_000
-	// rewriteAt is from which size on the journal is written again, and rewriteFactor how many times as large as after that it is then.
-	rewriteAt     = 256 << 10
-	rewriteFactor = 2
-	// maxJournal bounds what is read.
-	maxJournal = 256 << 20
 )
 
 // Mark says that a fragment was sent, or was about to be, although nobody had asked for it. Times are in Unix ms.
@@ -52,59 +43,33 @@ type record struct {
 
 // Marks are those of a hub. They are safe for concurrent use.
 type Marks struct {
-	files atomicfile.FileSystem
-	path  string
-	now   func() time.Time
+	now func() time.Time
 
 	mu      sync.Mutex
-	streams map[string][]Mark // by At; guarded by mu, as all below
-	size    int64             // of the journal's whole lines
-	least   int64             // what the last rewriting left
-	wrong   bool              // the journal has to be written as a whole: an append failed, or left a torn line
+	journal *journal.Journal  // guarded by mu, as all below
+	streams map[string][]Mark // by At
 }
 
 // Open reads the marks of a state directory. A journal that cannot be read is set aside, and the error says why; the marks can be used.
 func Open(dir string, files atomicfile.FileSystem, now func() time.Time) (*Marks, error) {
-	m := &Marks{files: files, path: filepath.Join(dir, File), now: now, streams: make(map[string][]Mark), wrong: true}
-	err := m.read()
+	m := &Marks{now: now, journal: journal.New(files, filepath.Join(dir, File)), streams: make(map[string][]Mark)}
+	err := m.journal.Read(m.restore)
 	if err != nil {
-		err = errors.Join(err, files.Rename(m.path, m.path+statefile.CorruptSuffix))
+		err = errors.Join(err, files.Rename(m.journal.Path(), m.journal.Path()+statefile.CorruptSuffix))
 	}
 	return m, err
 }
 
-func (m *Marks) read() error {
-	info, err := m.files.Stat(m.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// restore takes a line of the journal.
+func (m *Marks) restore(body []byte) {
+	var r record
+	switch {
+	case json.Unmarshal(body, &r) != nil || r.Stream == "" || r.At <= 0 || r.End < r.At:
+	case r.Lifted:
+		m.drop(r.Stream, r.At)
+	default:
+		m.put(r.Stream, Mark{r.At, r.End, r.Shift})
 	}
-	if err != nil {
-		return err
-	}
-	if info.Size() > maxJournal {
-		return fmt.Errorf("%s is larger than the agent writes it", m.path)
-	}
-	data, err := m.files.ReadFile(m.path)
-	if err != nil {
-		return err
-	}
-	torn := false
-	for line := range bytes.Lines(data) {
-		text, whole := bytes.CutSuffix(line, []byte("\n"))
-		body, sound := crcline.Body(text)
-		var r record
-		if !whole || !sound || json.Unmarshal(body, &r) != nil || r.Stream == "" || r.At <= 0 || r.End < r.At {
-			torn = torn || !whole
-			continue
-		}
-		if r.Lifted {
-			m.drop(r.Stream, r.At)
-		} else {
-			m.put(r.Stream, Mark{r.At, r.End, r.Shift})
-		}
-	}
-	m.size, m.wrong = int64(len(data)), torn
-	return nil
 }
 
 // put adds a mark. Call with mu held, as drop.
@@ -132,7 +97,7 @@ func (m *Marks) Add(stream string, mark Mark) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.put(stream, mark)
-	err := m.save(appendRecord(nil, stream, mark, false))
+	err := m.note(appendRecord(nil, stream, mark, false))
 	if err != nil {
 		m.drop(stream, mark.At)
 	}
@@ -161,7 +126,7 @@ func (m *Marks) Lift(stream string, from, to time.Time) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	return m.save(lines)
+	return m.note(lines)
 }
 
 // Has reports whether a fragment, or a part of one, has a mark.
@@ -190,31 +155,12 @@ func appendRecord(to []byte, stream string, k Mark, lifted bool) []byte {
 	return crcline.Append(to, text)
 }
 
-// save appends lines to the journal, or writes all of it again, and syncs it. Call with mu held.
-func (m *Marks) save(lines []byte) error {
-	if m.wrong || m.size+int64(len(lines)) > max(rewriteAt, rewriteFactor*m.least) {
-		return m.rewrite()
-	}
-	f, err := m.files.OpenFile(m.path, os.O_WRONLY, fileMode)
-	if err == nil {
-		_, err = f.WriteAt(lines, m.size)
-		if err == nil {
-			err = f.Sync()
-		}
-		err = errors.Join(err, f.Close())
-	}
-	if err != nil {
-		m.wrong = true
-		return err
-	}
-	m.size += int64(len(lines))
-	return nil
-}
+// note makes lines of the journal durable. Call with mu held.
+func (m *Marks) note(lines []byte) error { return m.journal.Note(lines, m.whole) }
 
-// rewrite writes the whole journal, without the marks that are too old to matter.
-func (m *Marks) rewrite() error {
+// whole forgets old marks, and returns the others as lines. Call with mu held.
+func (m *Marks) whole() (lines []byte) {
 	old := m.now().Add(-keepFor).UnixMilli()
-	var lines []byte
 	for _, stream := range slices.Sorted(maps.Keys(m.streams)) {
 		list := slices.DeleteFunc(m.streams[stream], func(k Mark) bool { return k.End < old })
 		if m.streams[stream] = list; len(list) == 0 {
@@ -224,13 +170,5 @@ func (m *Marks) rewrite() error {
 			lines = appendRecord(lines, stream, k, false)
 		}
 	}
-	m.wrong = true
-	if err := m.files.MkdirAll(filepath.Dir(m.path), 0o700); err != nil {
-		return err
-	}
-	if err := atomicfile.Replace(m.files, m.path, lines, fileMode); err != nil {
-		return err
-	}
-	m.size, m.least, m.wrong = int64(len(lines)), int64(len(lines)), false
-	return nil
+	return lines
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/journal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/rows"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
@@ -76,7 +77,7 @@ func TestTheJournalStaysSmall(t *testing.T) {
 		}
 	}
 	info, err := os.Stat(filepath.Join(h.dir, File))
-	if err != nil || info.Size() > rewriteAt {
+	if err != nil || info.Size() > journal.RewriteAt {
 		t.Errorf("%v, %v", info.Size(), err)
 	}
 	for key, s := range h.w.all {

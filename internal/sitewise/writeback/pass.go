@@ -91,10 +91,10 @@ func (w *Writer) open() bool {
 	if w.opened {
 		return true
 	}
-	if err := w.journal.open(w.all); err != nil {
+	if err := w.restore(); err != nil {
 		w.report(scopeState, health.Degraded, health.SystemFault(CodeState, err, "The journal of what AWS IoT SiteWise has cannot be read (%v): "+
 			"it is set aside, and rows of earlier video may stay as they are.", err))
-		renamed := w.o.Files.Rename(w.journal.path, w.journal.path+statefile.CorruptSuffix)
+		renamed := w.o.Files.Rename(w.journal.Path(), w.journal.Path()+statefile.CorruptSuffix)
 		if renamed != nil && !errors.Is(renamed, fs.ErrNotExist) {
 			return false
 		}

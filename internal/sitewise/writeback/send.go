@@ -63,9 +63,7 @@ func (w *Writer) try(queue []want) bool {
 // note writes the journal.
 func (w *Writer) note() bool {
 	w.notedAt = w.o.Now()
-	err := w.journal.note(w.all, w.gone)
-	w.gone = nil // after an error the journal is written as a whole
-	if err != nil {
+	if err := w.save(); err != nil {
 		w.report(scopeState, health.Degraded, health.SystemFault(CodeState, err, "What AWS IoT SiteWise has of the hub's video cannot be "+
 			"noted on the disk, and rows that are new wait for it: %v. Check the disk of the state directory.", err))
 		return false

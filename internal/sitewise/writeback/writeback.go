@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/receipt"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/sitewise/journal"
 )
 
 const (
@@ -119,7 +120,7 @@ type Writer struct {
 
 	// What follows belongs to Run.
 	opened   bool
-	journal  journal
+	journal  *journal.Journal
 	all      map[id]*series
 	gone     []byte // lines of the journal about points that are forgotten
 	diskAt   time.Time
@@ -134,7 +135,7 @@ func New(o Options) *Writer {
 	o = o.withDefaults()
 	return &Writer{
 		o: o, books: make(map[string]*book), all: make(map[id]*series), raised: make(map[health.Scope]bool),
-		journal:  journal{files: o.Files, path: filepath.Join(o.Dir, File)},
+		journal:  journal.New(o.Files, filepath.Join(o.Dir, File)),
 		failures: backoff.New(backoff.Policy{Min: 10 * time.Second, Max: 5 * time.Minute, Floor: 5 * time.Second}),
 		pace:     func(ctx context.Context) error { return backoff.Sleep(ctx, pace) },
 	}
@@ -176,6 +177,6 @@ func (w *Writer) Run(ctx context.Context) {
 // close notes what SiteWise has accepted.
 func (w *Writer) close() {
 	if w.opened {
-		_ = w.journal.note(w.all, w.gone) // what it has not is sent again, which changes nothing
+		_ = w.save() // what it has not is sent again, which changes nothing
 	}
 }
