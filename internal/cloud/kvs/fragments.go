@@ -19,8 +19,10 @@ import (
 const (
 	// listSpacing is the time between two lists of a stream: a call a second is left to others.
 	listSpacing = time.Second / (kvslimit.ListsPerSecond - 1)
-	// throttledTries is how often a page is asked for that the service throttles.
+	// throttledTries is how often a page is asked for that the service throttles, and brokenTries where the line or the service fails: a
+	// day has many pages, and one broken connection must not end a listing.
 	throttledTries = 6
+	brokenTries    = 3
 	// maxStored bounds a listing: a day of fragments of 1 s has 87 pages.
 	maxStored = 1_000_000
 )
@@ -71,7 +73,18 @@ func (c *Client) StoredFragments(ctx context.Context, stream string, from, to ti
 	}
 }
 
-// listFragments asks for one page, and again where the service throttles the stream.
+// tries is how often a page is asked for that is answered with an error of that kind.
+func tries(kind awserr.Kind) int {
+	switch kind {
+	case awserr.Throttled:
+		return throttledTries
+	case awserr.Unreachable, awserr.Failing:
+		return brokenTries
+	}
+	return 1
+}
+
+// listFragments asks for one page, and again where that may help.
 func (c *Client) listFragments(ctx context.Context, stream string, in *archived.ListFragmentsInput) (*archived.ListFragmentsOutput, error) {
 	wait := backoff.New(backoff.Policy{Min: time.Second, Max: 10 * time.Second})
 	for try := 1; ; try++ {
@@ -79,7 +92,7 @@ func (c *Client) listFragments(ctx context.Context, stream string, in *archived.
 		if err == nil {
 			return out, nil
 		}
-		if awserr.Of(err).Kind != awserr.Throttled || try == throttledTries {
+		if ctx.Err() != nil || try >= tries(awserr.Of(err).Kind) {
 			c.InvalidateEndpoint(stream) // the next try asks for it again
 			return nil, err
 		}

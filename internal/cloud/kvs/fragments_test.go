@@ -17,10 +17,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
-// TestStoredFragmentsListsAllPages, asks again for a page that was throttled, and asks once for the endpoint.
+// TestStoredFragmentsListsAllPages, asks again for a page that was throttled, cut or refused for a moment, and asks once for the endpoint.
 func TestStoredFragmentsListsAllPages(t *testing.T) {
 	t.Parallel()
-	var endpoints, throttled atomic.Int32
+	var endpoints, failed, throttled atomic.Int32
 	server, cfg := serve(t, nil)
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
@@ -47,12 +47,17 @@ func TestStoredFragmentsListsAllPages(t *testing.T) {
 			t.Errorf("the request is %s %+v", r.URL.Path, in)
 		}
 		switch {
+		case in.NextToken == "" && failed.Add(1) == 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
 		case in.NextToken == "":
 			fmt.Fprint(w, `{"NextToken":"b","Fragments":[{"FragmentNumber":"1","FragmentSizeInBytes":7,"ProducerTimestamp":150.25,`+
 				`"ServerTimestamp":1.5E2,"FragmentLengthInMilliseconds":1960}]}`)
 		case throttled.Add(1) == 1:
 			w.Header().Set("X-Amzn-ErrorType", "ClientLimitExceededException")
 			w.WriteHeader(http.StatusBadRequest)
+		case throttled.Load() == 2: // the connection ends within the answer
+			w.Header().Set("Content-Length", "1000")
+			fmt.Fprint(w, `{"Fragments":[{"FragmentNum`)
 		default:
 			fmt.Fprint(w, `{"Fragments":[{"FragmentNumber":"2"}]}`)
 		}
@@ -66,7 +71,7 @@ func TestStoredFragmentsListsAllPages(t *testing.T) {
 		all[0].Producer.UnixMilli() != 150250 || all[0].Server.Unix() != 150 {
 		t.Errorf("listed %+v", all)
 	}
-	if endpoints.Load() != 1 || throttled.Load() != 2 {
+	if endpoints.Load() != 1 || throttled.Load() != 3 || failed.Load() != 2 {
 		t.Errorf("%d calls for the endpoint, %d for the second page", endpoints.Load(), throttled.Load())
 	}
 }
