@@ -129,9 +129,18 @@ type storedFrame struct {
 // stored are the frames that the files of the stream have, by their times.
 func (s *browserSite) stored() (list []storedFrame) {
 	s.t.Helper()
+	s.eventually("the frames of all files", func() (err error) {
+		list, err = s.storedNow()
+		return err
+	})
+	return list
+}
+
+// storedNow is stored, unless a file is renamed while it is read.
+func (s *browserSite) storedNow() (list []storedFrame, err error) {
 	files, err := filepath.Glob(filepath.Join(s.recordings(), "door", "*.mkv"))
-	if err != nil || len(files) == 0 {
-		s.t.Fatalf("%d files, %v", len(files), err)
+	if err != nil {
+		return nil, err
 	}
 	for _, file := range files {
 		if info, err := os.Stat(file); err == nil && info.Size() == 0 {
@@ -143,9 +152,7 @@ func (s *browserSite) stored() (list []storedFrame) {
 				break // what is being written
 			}
 			if err != nil {
-				list = nil // it was renamed meanwhile
-				s.t.Logf("%v", err)
-				break
+				return nil, err
 			}
 			stamp, ok := stamps.OfAccessUnit(block.Data)
 			if !ok {
@@ -154,8 +161,11 @@ func (s *browserSite) stored() (list []storedFrame) {
 			list = append(list, storedFrame{block.Header.Date.Add(block.Time).UnixMilli(), int64(stamp.Counter & 0xFFFF)})
 		}
 	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%d files have no frames", len(files))
+	}
 	slices.SortFunc(list, func(a, b storedFrame) int { return int(a.at - b.at) })
-	return list
+	return list, nil
 }
 
 // at is which frame of the store is shown at a time: the last one that began by then.
