@@ -15,8 +15,8 @@ var pointsOfARequest = []media.Point{
 	media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived, media.AfterStored,
 }
 
-// TestTheTrickleIsKilledAtEachMoment kills the agent again and again while it sends a fragment that nobody asked for: no fragment comes
-// twice, SiteWise is told of none, and a minute later at the latest the stream has its next one.
+// TestTheTrickleIsKilledAtEachMoment kills the agent repeatedly while it sends a fragment that nobody asked for: no fragment comes twice,
+// SiteWise receives no row, and a minute later at the latest the stream has its next fragment.
 func TestTheTrickleIsKilledAtEachMoment(t *testing.T) {
 	t.Parallel()
 	kills := testtools.Proof(t, "trickle", testtools.Sizes[int]{Middle: 1, Long: 5})
