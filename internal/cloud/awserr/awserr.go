@@ -4,9 +4,9 @@
 package awserr
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -111,9 +111,20 @@ func Of(err error) Error {
 
 // cut reports whether the connection broke, or the time was over, before an answer was there whole.
 func cut(err error) bool {
-	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, context.DeadlineExceeded)
+	var network net.Error // that of a time-out is one too
+	var stream streamError
+	return errors.As(err, &network) || errors.As(err, &stream) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// streamError is how the other side ends a stream of HTTP/2. Source: net/http, whose own error is found As one with these fields.
+type streamError struct {
+	StreamID, Code uint32
+	Cause          error
+}
+
+// Error implements error.
+func (e streamError) Error() string {
+	return fmt.Sprintf("stream %d was ended with %d", e.StreamID, e.Code)
 }
 
 // Parse classifies an answer that is not 200, of a service that the SDK does not speak to.

@@ -73,12 +73,13 @@ func (c *Client) StoredFragments(ctx context.Context, stream string, from, to ti
 	}
 }
 
-// tries is how often a page is asked for that is answered with an error of that kind.
-func tries(kind awserr.Kind) int {
-	switch kind {
-	case awserr.Throttled:
+// tries is how often a page is asked for that is answered with an error of that kind after that time: who waited long for one does not wait
+// for it again.
+func tries(kind awserr.Kind, took time.Duration) int {
+	switch {
+	case kind == awserr.Throttled:
 		return throttledTries
-	case awserr.Unreachable, awserr.Failing:
+	case (kind == awserr.Unreachable || kind == awserr.Failing) && took < callTimeout/2:
 		return brokenTries
 	}
 	return 1
@@ -88,11 +89,12 @@ func tries(kind awserr.Kind) int {
 func (c *Client) listFragments(ctx context.Context, stream string, in *archived.ListFragmentsInput) (*archived.ListFragmentsOutput, error) {
 	wait := backoff.New(backoff.Policy{Min: time.Second, Max: 10 * time.Second})
 	for try := 1; ; try++ {
+		began := time.Now()
 		out, err := c.listPageOf(ctx, stream, in)
 		if err == nil {
 			return out, nil
 		}
-		if ctx.Err() != nil || try >= tries(awserr.Of(err).Kind) {
+		if ctx.Err() != nil || try >= tries(awserr.Of(err).Kind, time.Since(began)) {
 			c.InvalidateEndpoint(stream) // the next try asks for it again
 			return nil, err
 		}
