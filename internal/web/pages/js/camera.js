@@ -19,8 +19,6 @@ const settled = 300; // ms without a movement before the time line is read
 const longestPlaylist = 6 * 3600 * 1000; // ms
 let frame = 1 / 25; // s of a frame
 let still = false; // it is to be paused
-/** What was gone to last, while it is loaded: ms since 1970, undefined for live. @type {number|undefined} */
-let goal;
 
 /** @type {{from?: number, to?: number}} */
 const range = {};
@@ -49,19 +47,15 @@ async function attempt(act) {
 // Playback.
 /** @param {number} time */
 function seek(time) {
-  if (time >= Date.now()) {
-    goLive();
-  } else {
-    goal = time;
-    player.seek(time);
-  }
+  if (time >= Date.now()) goLive();
+  else player.seek(time);
   showTime();
   line.point(time);
 }
 
 /** @param {number} seconds */
 function skip(seconds) {
-  const now = player.time ?? goal;
+  const now = player.time ?? player.goal;
   if (now !== undefined) seek(now + seconds * 1000);
 }
 
@@ -91,7 +85,6 @@ function play() {
 }
 
 function goLive() {
-  goal = undefined;
   hold(false);
   player.live();
 }

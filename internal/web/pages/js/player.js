@@ -47,6 +47,8 @@ export class Player {
     this.turn = 0; // of the session: each ends the one before
     this.origin = 0; // the time of recording at 0 s of the video, ms since 1970
     this.isLive = false;
+    /** What was gone to last, ms since 1970: it may still be loaded. undefined for live. @type {number|undefined} */
+    this.goal = undefined;
     this.pace = 1;
     /** What was left to play when more of a live stream arrived, newest last. @type {number[]} */
     this.left = [];
@@ -145,6 +147,7 @@ export class Player {
   /** Plays what is recorded now. */
   live() {
     this.isLive = true;
+    this.goal = undefined;
     this.begin(undefined);
   }
 
@@ -153,6 +156,7 @@ export class Player {
    * @param {number} time ms since 1970
    */
   seek(time) {
+    this.goal = time;
     if (this.native?.has(time) && !this.isLive) {
       this.jump(this.native.secondOf(time));
       return;
@@ -209,11 +213,15 @@ export class Player {
     asked.catch(() => {});
     const [list, start] = await this.find(turn, time);
     if (turn !== this.turn) return undefined;
-    let { names, leftOut } = time === undefined || start === time ? await asked : { names: "", leftOut: "" };
-    // Near the newest recording there was nothing yet when it was asked for.
-    if (!names) ({ names, leftOut } = await this.described(time === undefined ? time : start));
+    const from = time === undefined ? undefined : start;
+    let about = from === time ? await asked : undefined;
+    if (!about?.names) about = await this.described(from); // near the newest recording there was nothing yet when it was asked for
     if (turn !== this.turn) return undefined;
-    if (!names) return this.again(time === undefined ? time : start);
+    const { names, leftOut } = about;
+    if (!names) { // what was found is gone
+      await sleep(patience);
+      return from;
+    }
     this.silent(leftOut);
     const type = `video/mp4; codecs="${names}"`;
     const Source = mediaSource();
@@ -251,12 +259,6 @@ export class Player {
     this.say("");
     await native.play(addressOf("master.m3u8", this.stream, ...range), Math.max(start, list[0].at), this.ending.signal);
     return range[1];
-  }
-
-  /** Begins once more, where what was found is gone. @param {number|undefined} time */
-  async again(time) {
-    await sleep(patience);
-    return time;
   }
 
   /** What is played from a time on, or of what is recorded now. @param {number|undefined} time */
