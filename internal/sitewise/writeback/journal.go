@@ -72,7 +72,8 @@ func appendLine(to []byte, s id, start, sent int64, gone bool) []byte {
 	return crcline.Append(to, text)
 }
 
-// save makes what has changed of the points durable, and that those of gone are forgotten.
+// save makes what has changed of the points durable, and that those of gone are forgotten. It comes before a point is sent for the first
+// time, so that no point is ever forgotten that SiteWise has.
 func (w *Writer) save() error {
 	lines := w.gone
 	w.gone = nil // after an error the journal is written as a whole
