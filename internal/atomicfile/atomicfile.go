@@ -91,6 +91,19 @@ func Replace(files FileSystem, path string, data []byte, mode fs.FileMode) error
 	return files.SyncDir(filepath.Dir(path))
 }
 
+// Append makes data durable in a file that exists, behind its first at bytes. Unlike the others it can be torn by a power cut or an error:
+// then there is a part of data, which its reader must recognise.
+func Append(files FileSystem, path string, data []byte, at int64) error {
+	f, err := files.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(data, at); err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
 // Swap is Replace with what can be read of data, and without the last step: which of the two files has the
 // name after a power cut is open until the directory is synced.
 func Swap(files FileSystem, path string, data io.Reader, mode fs.FileMode) error {

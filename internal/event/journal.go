@@ -183,23 +183,12 @@ func (j *journal) add(e *Event, insteadOf string, list func() []*Event) error {
 		// Where there is no room for another file there may be some for a line.
 		j.whole, j.again = true, j.size+slack
 	}
-	if err := j.append(text); err != nil {
+	if err := atomicfile.Append(j.files, j.path, text, j.size); err != nil {
 		j.whole = false
 		return err
 	}
 	j.size += int64(len(text))
 	return nil
-}
-
-func (j *journal) append(text []byte) error {
-	f, err := j.files.OpenFile(j.path, os.O_WRONLY, fileMode)
-	if err != nil {
-		return err
-	}
-	if _, err = f.WriteAt(text, j.size); err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 // missing reports whether somebody removed or cut the file.

@@ -193,7 +193,7 @@ func TestTheSDKsErrorsOfEachService(t *testing.T) {
 // TestAnAnswerThatEndsEarlyIsNone has connections and streams break within good answers: that is the line's fault, and not a proxy's.
 func TestAnAnswerThatEndsEarlyIsNone(t *testing.T) {
 	t.Parallel()
-	begun := map[string]string{"KVS": `{"StreamInfoList":[`, "Secrets Manager": `{"Name":"x`, "CloudWatch": "\xbf\x67", "STS": "<A><B>"}
+	parts := map[string]string{"KVS": `{"StreamInfoList":[`, "Secrets Manager": `{"Name":"x`, "CloudWatch": "\xbf\x67", "STS": "<A><B>"}
 	for service, call := range callsOfTheSDK {
 		for _, how := range []string{"length", "chunks", "HTTP/2"} {
 			t.Run(service+"/"+how, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestAnAnswerThatEndsEarlyIsNone(t *testing.T) {
 					if how == "length" {
 						w.Header().Set("Content-Length", "1000")
 					}
-					_, _ = io.WriteString(w, begun[service])
+					_, _ = io.WriteString(w, parts[service])
 					_ = http.NewResponseController(w).Flush()
 					panic(http.ErrAbortHandler)
 				}))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
@@ -86,29 +85,18 @@ func (j *Journal) Note(lines []byte, whole func() []byte) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	err := j.append(lines)
-	j.wrong = err != nil
-	return err
+	if err := atomicfile.Append(j.files, j.path, lines, j.size); err != nil {
+		j.wrong = true
+		return err
+	}
+	j.size += int64(len(lines))
+	return nil
 }
 
 // changed reports whether somebody removed or cut the file.
 func (j *Journal) changed() bool {
 	info, err := j.files.Stat(j.path)
 	return err != nil || info.Size() != j.size
-}
-
-func (j *Journal) append(lines []byte) error {
-	f, err := j.files.OpenFile(j.path, os.O_WRONLY, fileMode)
-	if err != nil {
-		return err
-	}
-	if _, err = f.WriteAt(lines, j.size); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		j.size += int64(len(lines))
-	}
-	return err
 }
 
 // replace writes the file with these lines only; one that does not exist is not needed for none.
