@@ -172,6 +172,7 @@ func (a *Agent) served() localapi.Agent {
 		Evidence:      a.evidence,
 		EvidenceReady: func(stream string) error { return a.signing().Ready(stream) },
 		TriggerEvent:  a.events.ForPeer, Events: a.events.List,
+		Lost: a.retention.Lost,
 	}
 	if a.o.LogLevel != nil {
 		served.LogLevel = a.o.LogLevel

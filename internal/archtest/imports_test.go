@@ -46,7 +46,7 @@ var layers = [][]string{
 	{"internal/segment/streams"},
 	{"internal/segment/holding"},
 	{"internal/segment"},
-	{"internal/hls/...", "internal/overview", "internal/segment/export", "internal/usage"},
+	{"internal/hls/...", "internal/lost", "internal/overview", "internal/segment/export", "internal/usage"},
 	{"internal/evidence/...", "internal/localapi/query"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs/...", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch", "internal/cloud/connector",

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
+	"github.com/kvs-edge/kvs-edge-agent/internal/lost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -25,6 +26,7 @@ type Gap struct {
 // The causes of gaps, beside the codes of conditions.
 const (
 	CauseUnknown  = "unknown" // the agent does not know it, or not any more
+	CauseDeleted  = "deleted" // recorded, but deleted before its upload
 	CauseClock    = "clock"   // the times of the stream had to go back: before and after it they cannot be compared
 	CauseSchedule = changes.CauseSchedule
 	CauseStopped  = changes.CauseStopped
@@ -49,13 +51,34 @@ type gapList struct {
 // add adds a gap that is long enough.
 func (l *gapList) add(from, to time.Time, cause string) *Gap {
 	g := Gap{From: from, To: to, Seconds: to.Sub(from).Seconds(), Cause: cause}
-	if feed := l.server.o.Agent.Changes; cause == CauseUnknown && feed != nil {
-		if code, text := feed.Cause(l.stream, from, to); code != "" {
+	if cause == CauseUnknown {
+		if code, text := l.server.gapCause(l.stream, from, to); code != "" {
 			g.Cause, g.Text = code, text
 		}
 	}
 	l.list = append(l.list, g)
 	return &l.list[len(l.list)-1]
+}
+
+// lost is what was deleted of a stream before its upload.
+func (s *Server) lost(stream string, from, to time.Time) []lost.Range {
+	if s.o.Agent.Lost == nil {
+		return nil
+	}
+	return s.o.Agent.Lost(stream, from, to)
+}
+
+// gapCause says why there is nothing in a gap: its code and sentence, "" where that is not known. That it was deleted counts where that
+// is so of most of the gap, or where nothing else is known of it.
+func (s *Server) gapCause(stream string, from, to time.Time) (code, text string) {
+	if feed := s.o.Agent.Changes; feed != nil {
+		code, text = feed.Cause(stream, from, to)
+	}
+	deleted, reason := lost.Share(s.lost(stream, from, to), from, to)
+	if deleted > to.Sub(from)/2 || deleted > segment.GapAfter && code == "" {
+		return CauseDeleted, "Deleted before the upload, because " + reason + "."
+	}
+	return code, text
 }
 
 // segment adds the gap before a segment, and those within it.

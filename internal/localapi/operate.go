@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/lost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -45,6 +46,8 @@ type Agent struct {
 	TriggerEvent  func(ctx context.Context, r EventRequest, by string) (TriggeredEvent, error)
 	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
 	Events func(stream string, from, to time.Time, most int) []Event
+	// Lost lists what was deleted of a stream before its upload, of a time range, in the order of its times.
+	Lost func(stream string, from, to time.Time) []lost.Range
 	// WebLink and SetWebPassword are about the web pages; nil: there are none.
 	WebLink        func(WebLinkRequest) (WebLink, error)
 	SetWebPassword func(context.Context, WebPassword) error

@@ -7,6 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hls"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hls/hlshttp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi/query"
+	"github.com/kvs-edge/kvs-edge-agent/internal/lost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/overview"
 )
 
@@ -60,7 +61,8 @@ func play(route hlshttp.Route) func(*Server, *request) (any, error) {
 type Overview struct {
 	overview.Overview
 	// Events are those of the time range, oldest first; of more than 200 the newest.
-	Events []Event `json:"events,omitempty"`
+	Events []Event      `json:"events,omitempty"`
+	Lost   []lost.Range `json:"lost,omitempty"` // what was deleted before its upload, oldest first, as far as the agent knows
 }
 
 // overviewEvents is how many events an overview lists.
@@ -74,11 +76,9 @@ func (s *Server) getOverview(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := Overview{Overview: all}
+	out := Overview{Overview: all, Lost: s.lost(r.Stream, all.From, all.To)}
 	for i, g := range out.Gaps {
-		if s.o.Agent.Changes != nil {
-			out.Gaps[i].Cause, _ = s.o.Agent.Changes.Cause(r.Stream, g.From, g.To)
-		}
+		out.Gaps[i].Cause, _ = s.gapCause(r.Stream, g.From, g.To)
 	}
 	if s.o.Agent.Events != nil {
 		out.Events = s.o.Agent.Events(r.Stream, out.From, out.To, overviewEvents)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/lost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/filmed"
 )
@@ -84,6 +85,9 @@ func TestAnOverviewHasEventsAndCauses(t *testing.T) {
 		Events: func(stream string, from, to time.Time, most int) []Event {
 			return []Event{{ID: stream, From: from, To: to, Triggers: most}}
 		},
+		Lost: func(_ string, _, to time.Time) []lost.Range {
+			return []lost.Range{{From: to.Add(-50 * time.Second), To: to.Add(-20 * time.Second), Reason: "it is too old"}}
+		},
 	}})
 	var got Overview
 	api.decode("/v1/overview?stream=door&columns=7&from=2026-11-21T04:20:48.123Z&to=2026-11-21T04:21:58.123Z", &got)
@@ -92,6 +96,9 @@ func TestAnOverviewHasEventsAndCauses(t *testing.T) {
 	}
 	if e := got.Events; len(got.Gaps) != 1 || len(e) != 1 || e[0].ID != "door" || e[0].Triggers != 200 || !e[0].From.Equal(begin) {
 		t.Errorf("%+v", got)
+	}
+	if got.Gaps[0].Cause != CauseDeleted || len(got.Lost) != 1 || got.Lost[0].Reason != "it is too old" {
+		t.Errorf("what was lost: %+v, %+v", got.Lost, got.Gaps)
 	}
 	for query, want := range map[string]int{
 		"stream=door&from=2100-01-01T00:00:00Z": 200, "stream=door&columns=0": 400, "stream=door&columns=2001": 400, "stream=shed": 404, "": 400,

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/lost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -22,19 +23,21 @@ const (
 
 // loss is the media that a stream lost before its upload.
 type loss struct {
-	Segments int64     `json:"segments"`
-	Bytes    int64     `json:"bytes"`
-	Since    time.Time `json:"since"` // of the first
-	Last     time.Time `json:"last"`
-	Reason   string    `json:"reason"` // of the last
+	Segments int64        `json:"segments"`
+	Bytes    int64        `json:"bytes"`
+	Since    time.Time    `json:"since"` // of the first
+	Last     time.Time    `json:"last"`
+	Reason   string       `json:"reason"` // of the last
+	Times    []lost.Range `json:"times,omitempty"`
 
 	told bool // reported in a condition
 }
 
-// losses has the media that streams lost before its upload. It is for one goroutine.
+// losses has the media that streams lost before its upload. It is for one goroutine, but for the times.
 type losses struct {
 	o        *Options
 	byStream map[string]loss
+	times    lost.Times
 	unsaved  bool // the file differs from byStream
 }
 
@@ -57,6 +60,7 @@ func (l *losses) add(s segment.Info, why string) *health.Fault {
 		of.Since = of.Last
 	}
 	of.Segments, of.Bytes, of.Reason = segments.Load(), bytes.Load(), why
+	of.Times = l.times.Add(s.Stream, lost.Range{From: s.RecordedFrom, To: s.RecordedTo, Reason: why})
 	fault := of.raise(part)
 	l.byStream[s.Stream], l.unsaved = of, true
 	return fault
@@ -66,6 +70,7 @@ func (l *losses) add(s segment.Info, why string) *health.Fault {
 func (l *losses) forget(stream string) {
 	if _, had := l.byStream[stream]; had {
 		delete(l.byStream, stream)
+		l.times.Set(stream, nil)
 		l.unsaved = true
 	}
 }
@@ -124,6 +129,7 @@ func (l *losses) load() {
 			of.raise(part)
 		}
 		l.byStream[stream] = of
+		l.times.Set(stream, of.Times)
 	}
 }
 
@@ -136,6 +142,7 @@ func (l *losses) save(now time.Time, streams func() []string) {
 	for stream, of := range l.byStream {
 		if !slices.Contains(known, stream) && now.Sub(of.Last) > forgetLoss {
 			delete(l.byStream, stream)
+			l.times.Set(stream, nil)
 		}
 	}
 	if err := l.file().save(json.Marshal(l.byStream)); err != nil {
@@ -149,4 +156,9 @@ func (l *losses) save(now time.Time, streams func() []string) {
 	}
 	l.unsaved = false
 	l.part("").OK(scopeKeep)
+}
+
+// Lost lists what a stream lost, of a time range, in the order of its times.
+func (k *Keeper) Lost(stream string, from, to time.Time) []lost.Range {
+	return k.losses.times.Within(stream, from, to)
 }

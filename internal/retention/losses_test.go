@@ -1,8 +1,10 @@
 package retention
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,5 +190,51 @@ func TestALossIsCountedAfterAFileThatSaysNothing(t *testing.T) {
 	y.loseOne()
 	if n := y.number("door", health.DeletedBeforeUpload); n != 1 {
 		t.Errorf("%d segments are counted", n)
+	}
+}
+
+// ranges are what was lost, as seconds after begin.
+func (y *yard) ranges(stream string) (list []string) {
+	for _, l := range y.keeper.Lost(stream, begin, begin.Add(24*time.Hour)) {
+		list = append(list, fmt.Sprintf("%.0f-%.0f", l.From.Sub(begin).Seconds(), l.To.Sub(begin).Seconds()))
+	}
+	return list
+}
+
+// TestWhatWasLostIsKnownByItsTimes also after a restart, until all media of the stream is deleted by somebody.
+func TestWhatWasLostIsKnownByItsTimes(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	file := filepath.Join(t.TempDir(), "state", "losses.json")
+	y.restart(file)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
+	for _, s := range []struct {
+		after    time.Duration
+		uploaded bool
+	}{
+		{0, false}, {2 * time.Second, false}, {4 * time.Second, false}, {7 * time.Second, true}, {10 * time.Second, false},
+		{20 * time.Second, false},
+	} {
+		y.add("door", s.after, 100, s.uploaded)
+	}
+	y.add("yard", 0, 100, false)
+	y.elapse(time.Hour)
+	y.pass()
+	want := []string{"0-5", "10-11", "20-21"}
+	if got := y.ranges("door"); !slices.Equal(got, want) {
+		t.Errorf("lost: %v, want %v", got, want)
+	}
+	some := y.keeper.Lost("door", begin.Add(5*time.Second), begin.Add(20*time.Second))
+	if len(some) != 1 || some[0].Reason != "it is older than EdgeRetentionInHours" {
+		t.Errorf("within a time range: %v", some)
+	}
+	y.restart(file)
+	if got := y.ranges("door"); !slices.Equal(got, want) || y.ranges("yard") != nil {
+		t.Errorf("after a restart: %v, want %v", got, want)
+	}
+	y.keeper.Forget("door")
+	y.pass()
+	if got := y.ranges("door"); got != nil {
+		t.Errorf("of a stream that was deleted: %v", got)
 	}
 }
