@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -151,8 +152,26 @@ func TestChromiumSeeksToAPicture(t *testing.T) {
 	if back := s.near("and one back"); after != before+3 || back != before+2 {
 		t.Errorf("three frames on from picture %d is %d, and one back %d", before, after, back)
 	}
-	s.WantText("#line", "1. Recorded", "6. Gaps", "7. Clock corrected")
+	s.WantText("#line", "1. Recorded", "6. Gaps", "7. Lost", "8. Clock corrected")
 	s.Run(chromedp.WaitReady(chromedp.CSS(".lane.recorded i")))
+	s.Run(chromedp.WaitReady(chromedp.CSS(".lane.lost i")))
+	// Under the mouse each lane says what is there, and what it is where nothing is.
+	for _, c := range []struct {
+		lane, want string
+		part       float64
+	}{
+		{"lost", "^Deleted before its upload, .*, 10 min 0 s, because it is too old$", lostFrom + 0.05}, {"lost", "^Lost$", lostFrom - 0.05},
+		{"events", "^Events$", lostFrom},
+	} {
+		title := chromium.Ask[string](s.Tab, fmt.Sprintf(`(() => {
+			const lane = document.querySelector(".lane.%s"), box = document.getElementById("line-box").getBoundingClientRect();
+			lane.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX: box.left + %f * box.width}));
+			return lane.title;
+		})()`, c.lane, c.part))
+		if !regexp.MustCompile(c.want).MatchString(title) {
+			t.Errorf("lane %s at %.2f says %q", c.lane, c.part, title)
+		}
+	}
 }
 
 func TestChromiumPlaysLive(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func (r *rig) open(b chromium.Tab, role, path, selector string) {
 }
 
 // thePages are all pages, with something that they show once they are complete.
-var thePages = map[string]string{"/": "#wall .card", "/health": "#cost .hint", "/settings": "#settings td",
+var thePages = map[string]string{"/": "#wall .card", "/health": "#cost-plot figure", "/settings": "#settings td",
 	"/camera?stream=front-door": "#line-box"}
 
 func TestChromiumSignsInByALink(t *testing.T) {
@@ -201,5 +202,22 @@ func TestNoScriptHasATypeError(t *testing.T) {
 	must(t, err)
 	if out, err := command(t, "node", compiler, "-p", "pages/tsconfig.json"); err != nil {
 		t.Errorf("tsc --noEmit: %v\n%s", err, out)
+	}
+}
+
+// TestFormattersAreMadeOnce as a browser takes a third of a millisecond for each, and as long to free it: a time line has a thousand times.
+func TestFormattersAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("pages/js/*.js")
+	must(t, err)
+	once := regexp.MustCompile(`^\s*const \w+ = new Intl\.`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for i, line := range strings.Split(string(text), "\n") {
+			if strings.Contains(line, "toLocale") || strings.Contains(line, "Intl.") && !once.MatchString(line) {
+				t.Errorf("%s:%d: times and numbers are written by what format.js has, not by %s", file, i+1, strings.TrimSpace(line))
+			}
+		}
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/history"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/lost"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
@@ -41,6 +42,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	viewPassword    = "a password to view"
 	operatePassword = "a password to operate"
+)
+
+// lostAt is where in what a page asks for something was lost, as a part of it, and lostFrom where in the time line: that is the half of it
+// from a quarter on.
+const (
+	lostAt   = 0.35
+	lostFrom = (lostAt - 0.25) * 2
 )
 
 // rig is a Server in front of a local API.
@@ -164,6 +172,10 @@ func (r *rig) agent() localapi.Agent {
 			each(localapi.UploadProgress{Total: 3, Done: 1, Bytes: 1000})
 			each(localapi.UploadProgress{Total: 3, Done: 3, Bytes: 3000, Finished: true})
 			return nil
+		},
+		Lost: func(_ string, from, to time.Time) []lost.Range {
+			begin := from.Add(time.Duration(lostAt * float64(to.Sub(from))))
+			return []lost.Range{{From: begin, To: begin.Add(10 * time.Minute), Reason: "it is too old"}}
 		},
 		Configured: func() []string { return []string{"front-door", "yard"} },
 		Reload:     func() (localapi.Reloaded, error) { r.note("reload"); return localapi.Reloaded{}, nil },

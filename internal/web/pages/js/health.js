@@ -144,8 +144,7 @@ function costPlot(costs) {
   const noon = 12 * 3600 * 1000;
   /** @type {[number, number][]} */
   const days = costs.days.map((d) => [Date.parse(d.date) + noon, d.ingest]);
-  /** @param {number} value */
-  const money = (value) => value.toLocaleString(undefined, { style: "currency", currency: costs.currency });
+  const money = new Intl.NumberFormat(undefined, { style: "currency", currency: costs.currency }).format;
   const all = days.reduce((sum, d) => sum + d[1], 0);
   const assumed = costs.tierAssumed?.length ? ` The tier of ${costs.tierAssumed.join(", ")} is not known, and taken to be HOT.` : "";
   const plot = plotOf("Ingest, each day");

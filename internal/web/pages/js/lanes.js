@@ -6,7 +6,7 @@ import { span, when } from "./format.js";
 /**
  * @typedef {{from: string, to: string, columnMs: number, recorded: number[], uploaded: number[], refused?: number[], held?: number[],
  *   gaps: {from: string, to: string, cause?: string}[], moreGaps?: number, epochs?: {epoch: number, from: string}[],
- *   events?: {id: string, from: string, to: string, reason?: string}[]}} Overview
+ *   events?: {id: string, from: string, to: string, reason?: string}[], lost?: {from: string, to: string, reason: string}[]}} Overview
  */
 
 const columns = 1200;
@@ -29,9 +29,11 @@ export async function lanesOf(stream, from, to) {
   return {
     recorded: spans(all.recorded, "Recorded"), cloud: spans(all.uploaded, "In the cloud"), refused: spans(all.refused, "Refused by the cloud"),
     held: spans(all.held, "Held"),
-    events: (all.events ?? []).map((e) => ({ ...times(e), title: `${e.reason || "Event"}, ${when(e.from)}` })),
-    gaps: all.gaps.map((g) => ({ ...times(g), title: `Nothing recorded for ${length(times(g))}, ${when(g.from)}: ${g.cause || "cause not known"}` })),
-    epochs: (all.epochs ?? []).map((e) => ({ from: Date.parse(e.from), to: Date.parse(e.from), title: `The clock was corrected, ${when(e.from)}` })),
+    events: (all.events ?? []).map((e) => ({ ...times(e), title: () => `${e.reason || "Event"}, ${when(e.from)}` })),
+    gaps: all.gaps.map((g) => ({ ...times(g), title: () => `No recording here of ${length(times(g))}, ${when(g.from)}: ${g.cause || "cause not known"}` })),
+    lost: (all.lost ?? []).map((l) => ({ ...times(l),
+      title: () => `Deleted before its upload, ${when(l.from)}, ${length(times(l))}, because ${l.reason}` })),
+    epochs: (all.epochs ?? []).map((e) => ({ from: Date.parse(e.from), to: Date.parse(e.from), title: () => `The clock was corrected, ${when(e.from)}` })),
   };
 }
 
@@ -64,8 +66,10 @@ function join(parts, start, end, width, what) {
     const partly = percent < full;
     const last = out[out.length - 1];
     if (last && last.to === from && last.partly === partly) last.to = to;
-    else out.push({ from, to, partly, title: "" });
+    else {
+      const one = { from, to, partly, title: () => `${what}${partly ? " in part" : ""}: ${when(one.from)}, ${length(one)}` };
+      out.push(one);
+    }
   });
-  for (const s of out) s.title = `${what}${s.partly ? " in part" : ""}: ${when(s.from)}, ${length(s)}`;
   return out;
 }

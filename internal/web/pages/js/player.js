@@ -337,7 +337,7 @@ export class Player {
         placed = true;
         this.say("");
         const first = Math.max((start - this.origin) / 1000, this.video.buffered.start(0));
-        if (Math.abs(this.video.currentTime - first) > hair) this.jump(first);
+        if (this.video.currentTime < first - hair) this.jump(first); // it is never beyond, but by what was played since
       }
       this.skip();
       await this.forget(buffer);

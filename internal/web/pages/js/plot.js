@@ -1,6 +1,6 @@
 // Plots over time: a picture, what it says in words, and its numbers as a table.
 import { fill, h, svg, table } from "./dom.js";
-import { when } from "./format.js";
+import { dayInUTC, when } from "./format.js";
 
 /**
  * A line of a plot: points of [ms since 1970, value] in order. Kind is how it is drawn: bars begin at the point before.
@@ -45,17 +45,12 @@ export class Plot {
     fill(this.picture, ...lines.flatMap((line) => draw(line, x, y, line.kind === "forecast" ? Infinity : content.gap ?? Infinity)),
       limit && svg("line", { class: "limit", x1: 0, x2: width, y1: y(limit.value), y2: y(limit.value) }),
       now !== undefined && now < to && svg("line", { class: "now", x1: x(now), x2: x(now), y1: 0, y2: height }));
-    const label = content.day ? dayOf : when;
+    const label = content.day ? dayInUTC : when;
     fill(this.times, h("span", {}, label(from)), now !== undefined && now < to && h("span", {}, "then: foreseen"), h("span", {}, label(to)));
     const named = [...lines.filter((l) => l.points.length > 0).map((l) => [l.kind, l.name]), ...(limit ? [["limit", limit.name]] : [])];
     fill(this.legend, ...(named.length > 1 ? named : []).map(([kind, name]) => h("li", {}, h("span", { class: `key ${kind}`, "aria-hidden": "true" }), name)));
     fill(this.numbers, numbers(this.title, content));
   }
-}
-
-/** @param {number} time */
-function dayOf(time) {
-  return new Date(time).toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" });
 }
 
 /**
@@ -92,7 +87,7 @@ function numbers(title, content) {
   const kept = times.filter((_, i) => (times.length - 1 - i) % every === 0);
   const values = shown.map((l) => new Map(l.points));
   return table(`${title}, as numbers`, [{ title: content.day ? "Day (UTC)" : "Time" }, ...shown.map((l) => ({ title: l.name, number: true }))],
-    kept.map((time) => [(content.day ? dayOf : when)(time), ...values.map((v) => {
+    kept.map((time) => [(content.day ? dayInUTC : when)(time), ...values.map((v) => {
       const value = v.get(time);
       return value === undefined ? "" : content.write(value);
     })]));

@@ -1,13 +1,14 @@
 // The time line: what was recorded, is in the cloud, is held, and what happened, over a span of time.
 import { fill, h } from "./dom.js";
-import { when } from "./format.js";
+import { day, timeOfDay, when } from "./format.js";
 
-/** @typedef {{from: number, to: number, title: string, partly?: boolean}} Span in ms since 1970 */
-/** @typedef {{recorded: Span[], cloud: Span[], refused: Span[], held: Span[], events: Span[], gaps: Span[], epochs: Span[]}} Lanes */
+/** @typedef {{from: number, to: number, title: () => string, partly?: boolean}} Span in ms since 1970 */
+/** @typedef {{recorded: Span[], cloud: Span[], refused: Span[], held: Span[], events: Span[], gaps: Span[], lost: Span[],
+ *   epochs: Span[]}} Lanes */
 
 /** The lanes, from the top. @type {[keyof Lanes, string][]} */
 const lanes = [["recorded", "Recorded"], ["cloud", "In the cloud"], ["refused", "Refused"],
-  ["held", "Held"], ["events", "Events"], ["gaps", "Gaps"], ["epochs", "Clock corrected"]];
+  ["held", "Held"], ["events", "Events"], ["gaps", "Gaps"], ["lost", "Lost"], ["epochs", "Clock corrected"]];
 
 const minute = 60000;
 /** The spans that can be shown. @type {[number, string][]} */
@@ -16,6 +17,7 @@ export const zooms = [[minute, "1 minute"], [10 * minute, "10 minutes"], [60 * m
 const steps = [5000, 15000, minute, 5 * minute, 15 * minute, 60 * minute, 3 * 60 * minute, 6 * 60 * minute, 24 * 60 * minute,
   5 * 24 * 60 * minute];
 const mostTicks = 8;
+const least = 3; // px of a span, however short it is
 
 /** Shows lanes, and reports what somebody does with them. */
 export class Timeline {
@@ -31,7 +33,7 @@ export class Timeline {
     /** @type {[number, number]|undefined} */
     this.marked = undefined;
     /** @type {Lanes} */
-    this.data = { recorded: [], cloud: [], refused: [], held: [], events: [], gaps: [], epochs: [] };
+    this.data = { recorded: [], cloud: [], refused: [], held: [], events: [], gaps: [], lost: [], epochs: [] };
     this.ticks = h("div", { class: "ticks", "aria-hidden": "true" });
     this.rows = new Map(lanes.map(([name, label]) => [name, h("div", { class: `lane ${name}`, title: label })]));
     this.hand = h("div", { class: "cursor" });
@@ -57,7 +59,10 @@ export class Timeline {
       this.box.setPointerCapture(e.pointerId);
     });
     this.box.addEventListener("pointermove", (e) => {
-      if (!drag) return;
+      if (!drag) {
+        this.name(e);
+        return;
+      }
       drag.moved ||= Math.abs(e.clientX - drag.x) > 4;
       if (drag.moved) this.show(drag.start - ((e.clientX - drag.x) / this.box.clientWidth) * this.length, this.zoom);
     });
@@ -122,11 +127,8 @@ export class Timeline {
   draw() {
     for (const [name] of lanes) {
       const shown = this.data[name].filter((s) => s.to > this.start && s.from < this.start + this.length);
-      fill(/** @type {HTMLElement} */ (this.rows.get(name)), ...shown.map((s) => {
-        const bar = h("i", { title: s.title, class: s.partly ? "partly" : undefined });
-        this.place(bar, s.from, s.to);
-        return bar;
-      }));
+      const bars = [shown.filter((s) => !s.partly), shown.filter((s) => s.partly)];
+      fill(/** @type {HTMLElement} */ (this.rows.get(name)), ...bars.map((list, i) => list.length > 0 && this.bar(list, i === 1)));
     }
     const step = steps.find((s) => this.length / s <= mostTicks) ?? steps[steps.length - 1];
     const offset = new Date(this.start).getTimezoneOffset() * minute;
@@ -139,6 +141,40 @@ export class Timeline {
     fill(this.ticks, ...marks);
     this.point(this.cursor);
     this.mark(this.marked);
+  }
+
+  /**
+   * One element for all spans of a lane, as there can be hundreds: it is as wide as the line, and masked where there is none.
+   * @param {Span[]} list in their order
+   * @param {boolean} partly
+   */
+  bar(list, partly) {
+    const bar = h("i", { class: partly ? "partly" : undefined });
+    const width = this.box.clientWidth || 1000;
+    /** @type {[number, number][]} */
+    const spots = [];
+    for (const s of list) {
+      const from = Math.max(0, ((s.from - this.start) / this.length) * width);
+      const to = Math.min(width, Math.max(from + least, ((s.to - this.start) / this.length) * width));
+      const last = spots[spots.length - 1];
+      if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+      else spots.push([from, to]);
+    }
+    const stops = spots.flatMap(([from, to]) => [`#0000 ${share(from, width)}`, `#000 ${share(from, width)} ${share(to, width)}`,
+      `#0000 ${share(to, width)}`]);
+    bar.style.maskImage = `linear-gradient(to right, ${stops.join(", ")})`;
+    return bar;
+  }
+
+  /** Names what the pointer is at. @param {PointerEvent} event */
+  name(event) {
+    const lane = /** @type {Element} */ (event.target).closest(".lane");
+    const found = lanes.find(([name]) => this.rows.get(name) === lane);
+    if (!lane || !found) return;
+    const time = this.timeAt(event.clientX);
+    const near = (least / this.box.clientWidth) * this.length;
+    const spot = [...this.data[found[0]]].reverse().find((s) => s.from - near <= time && time <= s.to + near);
+    lane.setAttribute("title", spot?.title() || found[1]);
   }
 
   /** @param {HTMLElement} element @param {number} from @param {number} to */
@@ -154,7 +190,12 @@ export class Timeline {
 function label(time, step) {
   const t = new Date(time);
   if (step >= 24 * 60 * minute || (t.getHours() === 0 && t.getMinutes() === 0 && t.getSeconds() === 0)) {
-    return t.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" });
+    return day(time);
   }
-  return t.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", ...(step < minute ? { second: "2-digit" } : {}) });
+  return timeOfDay(time, step < minute);
+}
+
+/** @param {number} at @param {number} width */
+function share(at, width) {
+  return `${((at / width) * 100).toFixed(3)}%`;
 }
