@@ -475,6 +475,32 @@ func TestAPauseEndsForAllThatItsModeUploads(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForWhatIsNotTriedAgain: neither for a segment outside the range, nor for one that is gone. Who did would look again each
+// millisecond, for ever.
+func TestNobodyWaitsForWhatIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newRigWithAnUnreadableSegment(t)
+	u := w.uploader()
+	w.drain(u)
+	list := w.store.Segments(door, time.Time{}, time.Time{})
+	begin := list[1].StartTime()
+	expect := func(what string, from, to time.Time, want bool) {
+		t.Helper()
+		u.aim(mode{from: from, to: to})
+		if at, ok := u.queue.NextRetry(queue.UnreadableFor); ok != want {
+			t.Errorf("%s: a next try at %v: %v, want %v", what, at, ok, want)
+		}
+	}
+	never := time.Time{}
+	expect("all", never, never, true)
+	expect("a range within", begin.Add(time.Millisecond), begin.Add(time.Second), true)
+	expect("a range before it", list[0].StartTime(), begin, false)
+	expect("a range after it", list[2].StartTime(), list[2].End, false)
+	expect("all after it", list[2].StartTime(), never, false)
+	must(t, w.store.Delete(list[1].Key))
+	expect("all, once it is deleted", never, never, false)
+}
+
 func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	t.Parallel()
 	reported := func(w *rig) bool { return w.reports(codeStore) }

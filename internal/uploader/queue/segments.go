@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -36,11 +35,10 @@ func (q *Queue) Settle(inFlight func(segment.Key) bool) (damaged []segment.Key, 
 func (q *Queue) PassedOver(key segment.Key) bool { return q.passedOver.has(key) }
 
 // NextRetry returns when the first segment that is passed over is to be tried again, of those whose pauses are
-// at most that long.
+// at most that long. Those that the queue would not find then, as they are outside its range or no longer wait, are none: who waits for
+// one of them would do so for ever.
 func (q *Queue) NextRetry(most time.Duration) (at time.Time, ok bool) {
-	return q.passedOver.next(most, func(key segment.Key) bool {
-		return q.wanted.to.IsZero() || NewFragment(q.o.Store, key, mkv.Fragment{}).Began().Before(q.wanted.to)
-	})
+	return q.passedOver.next(most, func(key segment.Key) bool { return q.waits(key, q.wanted.from, q.wanted.to) })
 }
 
 // Overdue reports whether a segment that was passed over is to be tried again now.
@@ -66,9 +64,12 @@ func (q *Queue) Pends(id ID) bool {
 }
 
 // pending reports whether a segment waits for its upload.
-func (q *Queue) pending(key segment.Key) bool {
+func (q *Queue) pending(key segment.Key) bool { return q.waits(key, time.Time{}, time.Time{}) }
+
+// waits reports whether a segment waits for its upload and has media of a time range; a zero time is unbounded.
+func (q *Queue) waits(key segment.Key, from, to time.Time) bool {
 	before := key
 	before.Start--
-	found, ok := q.o.Store.NextPending(before, time.Time{}, time.Time{})
+	found, ok := q.o.Store.NextPending(before, from, to)
 	return ok && found == key
 }
