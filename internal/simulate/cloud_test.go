@@ -82,7 +82,7 @@ func (l *line) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		return nil, errUnreachable
 	}
 	here, there := net.Pipe()
-	w := &wire{Conn: here, line: l}
+	w := &wire{Conn: here, line: l, closed: make(chan struct{})}
 	l.mu.Lock()
 	l.conns[w] = true
 	l.mu.Unlock()
@@ -120,7 +120,9 @@ func (l *line) cut() {
 // wire is a connection.
 type wire struct {
 	net.Conn
-	line *line
+	line   *line
+	once   sync.Once
+	closed chan struct{} // by this end: what reads and writes then ends at once, as that of a socket does
 }
 
 func (w *wire) wait() {
@@ -128,24 +130,21 @@ func (w *wire) wait() {
 		w.line.mu.Lock()
 		state, latency := w.line.state, w.line.latency
 		w.line.mu.Unlock()
-		if state != lineBlack {
-			if latency > 0 {
-				<-time.After(latency)
-			}
-			return
+		again := state == lineBlack
+		if again {
+			latency = time.Second
 		}
-		<-time.After(time.Second)
-		if w.ended() {
+		if latency > 0 {
+			select {
+			case <-time.After(latency):
+			case <-w.closed:
+				return
+			}
+		}
+		if !again {
 			return
 		}
 	}
-}
-
-// ended reports whether the connection was closed here.
-func (w *wire) ended() bool {
-	w.line.mu.Lock()
-	defer w.line.mu.Unlock()
-	return !w.line.conns[w]
 }
 
 // Write implements net.Conn.
@@ -166,6 +165,7 @@ func (w *wire) Close() error {
 	w.line.mu.Lock()
 	delete(w.line.conns, w)
 	w.line.mu.Unlock()
+	w.once.Do(func() { close(w.closed) })
 	return w.Conn.Close()
 }
 
