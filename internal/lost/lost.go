@@ -12,8 +12,8 @@ import (
 )
 
 // MaxRanges is how many ranges are kept of a stream: the last ones. Media is mostly deleted in its order, so that one range is a whole
-// outage.
-const MaxRanges = 100
+// outage; and who keeps them writes all of them while more is lost.
+const MaxRanges = 32
 
 // Range is a time range of which the media was deleted before it was uploaded, in the times of recording.
 type Range struct {

@@ -55,14 +55,11 @@ func (p *passedOver) has(key segment.Key) bool { return p.now().Before(p.until[k
 // most that long.
 func (p *passedOver) next(most time.Duration, want func(segment.Key) bool) (at time.Time, ok bool) {
 	for key, t := range p.until {
-		if !want(key) {
-			continue
-		}
 		pause := UnreadableFor
 		if grown, has := p.pause[key]; has {
 			pause = grown
 		}
-		if pause <= most && (!ok || t.Before(at)) {
+		if pause <= most && (!ok || t.Before(at)) && want(key) {
 			at, ok = t, true
 		}
 	}
