@@ -91,16 +91,6 @@ func (r Range) meets(other Range) bool {
 	return r.Reason == other.Reason && !other.From.After(r.To.Add(segment.GapAfter)) && !r.From.After(other.To.Add(segment.GapAfter))
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
+func earlier(a, b time.Time) time.Time { return slices.MinFunc([]time.Time{a, b}, time.Time.Compare) }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
+func later(a, b time.Time) time.Time { return slices.MaxFunc([]time.Time{a, b}, time.Time.Compare) }

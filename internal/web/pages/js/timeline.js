@@ -162,7 +162,7 @@ export class Timeline {
     }
     const stops = spots.flatMap(([from, to]) => [`#0000 ${share(from, width)}`, `#000 ${share(from, width)} ${share(to, width)}`,
       `#0000 ${share(to, width)}`]);
-    bar.style.maskImage = `linear-gradient(to right, ${stops.join(", ")})`;
+    bar.style.maskImage = bar.style.webkitMaskImage = `linear-gradient(to right, ${stops.join(", ")})`; // Safari before 15.4 knows the latter
     return bar;
   }
 
