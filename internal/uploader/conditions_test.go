@@ -46,8 +46,8 @@ var conditionRows = []conditiontest.Row{
 		return func() { repaired.Store(true) }
 	})},
 	{
-		Code: "upload-tags", Job: health.JobUploader, Limit: withoutTagsFor + time.Minute,
-		Reason: "tags that were refused are tried again when they change, and once a day",
+		Code: "upload-tags", Job: health.JobUploader, Limit: 2 * firstWithoutTags,
+		Reason: "tags that were refused are tried again when they change, and after pauses that grow to a day",
 		Start: uploading("upload-tags", func(w *rig, u *Uploader) (repair func()) {
 			must(w.t, u.SetTags(someTags))
 			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1))

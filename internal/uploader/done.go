@@ -31,7 +31,7 @@ func (u *Uploader) passed(f inflight) (whole, again bool) {
 		u.report.numbers.persisted.Add(1)
 	}
 	u.report.sound(f, u.o.Audio())
-	u.tags.passed()
+	u.tags.passed(f.tagged)
 	u.report.stuck(u.poison.Stuck())
 	return whole, again
 }

@@ -24,6 +24,7 @@ type inflight struct {
 	size    int64     // bytes of the cluster that are sent
 	sent    time.Time // when its last byte was written; zero before
 	omitted queue.Omitted
+	tagged  bool
 	heard   int // the highest rank among its acknowledgements; see ranks
 }
 

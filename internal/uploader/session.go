@@ -142,17 +142,17 @@ func (e *session) send(next queue.Fragment) {
 	if e.flight.empty() {
 		e.timing.lastProgress = time.Now()
 	}
-	e.flight.add(inflight{Fragment: next, size: size, omitted: omitted})
+	// Where the next may be recorded much later, or waits for the acknowledgement of this one, a tag ends the fragment.
+	end := next.Split != nil || !e.mode.drain || e.mode.goesOn != nil || u.o.MaxInFlight < minInFlight
+	set, tail := u.tags.tail(end, u.o.Events(next.Began(), next.Ended()))
+	if set != nil {
+		e.sending.tags = set
+	}
+	e.flight.add(inflight{Fragment: next, size: size, omitted: omitted, tagged: set != nil})
 	e.sending.last, e.sending.any, e.sending.writing = next, true, true
 	e.sending.began, e.sending.before = time.Now(), e.conn.BytesSent()
 	e.sending.failsAlone = u.poison.FailsAlone(next.ID())
 	u.queue.Take(next)
-	var tail []byte
-	// Where the next may be recorded much later, or waits for the acknowledgement of this one, a tag ends the fragment.
-	end := next.Split != nil || !e.mode.drain || e.mode.goesOn != nil || u.o.MaxInFlight < minInFlight
-	if set, elements := u.tags.tail(end, u.o.Events(next.Began(), next.Ended())); set != nil {
-		e.sending.tags, tail = set, elements
-	}
 	e.conn.Send(head, media, tail)
 	if u.retries.isolate || u.poison.Has(next.ID()) && (next.Split == nil || next.Split.Single) {
 		e.sending.single = true

@@ -42,8 +42,12 @@ type tagSet struct {
 	nearly  bool   // one further tag is allowed
 }
 
-// withoutTagsFor is how long tags that the service refused are left out, unless they change.
-const withoutTagsFor = 24 * time.Hour
+// Tags that the service may have refused are left out, unless they change, for firstWithoutTags, and four times as long with each further
+// refusal in a row, up to withoutTagsFor: an ERROR may have had another cause, and each try costs only a session.
+const (
+	firstWithoutTags = time.Minute
+	withoutTagsFor   = 24 * time.Hour
+)
 
 // CheckTags returns an error for tags that the service would refuse with 4009 FRAGMENT_METADATA_LIMIT_REACHED.
 func CheckTags(tags []mkv.Tag) error {
@@ -79,8 +83,9 @@ type fragmentTags struct {
 	now     func() time.Time       // the wall clock
 	current atomic.Pointer[tagSet] // never nil
 
-	withheld *tagSet // the tags that the service refused, and that are left out; nil = none
-	until    time.Time
+	withheld *tagSet       // the tags that the service refused, and that are left out; nil = none
+	until    time.Time     // they are
+	pause    time.Duration // the last one; 0 once tags got through
 }
 
 func newFragmentTags(o Options) *fragmentTags {
@@ -106,11 +111,14 @@ func (t *fragmentTags) set(tags []mkv.Tag) error {
 // withheld with the others.
 func (t *fragmentTags) tail(end bool, events string) (set *tagSet, elements []byte) {
 	set = t.current.Load()
-	if t.withheld != nil && (t.withheld != set || t.now().After(t.until)) {
+	switch {
+	case t.withheld == nil:
+	case t.withheld != set:
 		t.release()
-	}
-	if t.withheld == set {
+	case !t.now().After(t.until):
 		return nil, nil
+	default:
+		t.withheld = nil // a try: what was reported ends when it gets through
 	}
 	elements = slices.Clip(set.encoded)
 	if events != "" && !set.full {
@@ -127,21 +135,27 @@ func (t *fragmentTags) tail(end bool, events string) (set *tagSet, elements []by
 }
 
 // withhold leaves out tags that the service may have refused: media takes precedence over metadata.
-func (t *fragmentTags) withhold(set *tagSet) { t.withheld, t.until = set, t.now().Add(withoutTagsFor) }
+func (t *fragmentTags) withhold(set *tagSet) {
+	t.pause = min(max(4*t.pause, firstWithoutTags), withoutTagsFor)
+	t.withheld, t.until = set, t.now().Add(t.pause)
+}
 
-// release sends tags again.
+// release sends tags again, as if none had been refused.
 func (t *fragmentTags) release() {
-	t.withheld = nil
+	t.withheld, t.pause = nil, 0
 	t.health.OK(scopeTags)
 }
 
-// passed reports that a fragment got through without its tags, if they are withheld.
-func (t *fragmentTags) passed() {
+// passed notes that a fragment got through, with tags or without: which is reported while they are withheld.
+func (t *fragmentTags) passed(tagged bool) {
 	if t.withheld == nil {
+		if tagged && t.pause > 0 {
+			t.release()
+		}
 		return
 	}
 	fault := health.SystemFault(codeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
-		"They are tried again when they change, and once a day.", t.stream)
+		"They are tried again when they change, and after pauses that grow to a day.", t.stream)
 	if t.health.Report(scopeTags, health.Degraded, fault) {
 		logevent.Condition(t.log, fault)
 	}

@@ -248,22 +248,40 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 	}
 }
 
-func TestRefusedTagsAreTriedAgainNextDay(t *testing.T) {
+// TestRefusedTagsAreTriedAgain after a minute, then after pauses that grow to a day. What is reported ends when they get through, not before.
+func TestRefusedTagsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, roomy)
-	w.record(1, 2)
-	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1))
 	now := begin
 	u := w.uploader(func(o *Options) { o.Now = func() time.Time { return now } })
 	must(t, u.SetTags(someTags))
-	w.drain(u)
-	w.expectTags(nil)
-	now = now.Add(withoutTagsFor + time.Second)
-	w.record(1, 2)
-	w.drain(u)
-	if n := w.service.Stats(door).Tagged; n != 2 {
-		t.Errorf("%d fragments have tags, want the two of the next day", n)
+	refuse := func() { w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1)) }
+	upload := func(what string, tagged int, reported bool) {
+		t.Helper()
+		before := w.service.Stats(door).Tagged
+		w.record(1, 2)
+		w.drain(u)
+		if n := w.service.Stats(door).Tagged - before; n != tagged || w.reports(codeTags) != reported {
+			t.Errorf("%s: %d fragments with tags, reported: %v; want %d, %v", what, n, w.reports(codeTags), tagged, reported)
+		}
 	}
+	refuse()
+	upload("refused", 0, true)
+	upload("at once", 0, true)
+	for _, pause := range []time.Duration{time.Minute, 4 * time.Minute, 16 * time.Minute, 64 * time.Minute, 256 * time.Minute,
+		1024 * time.Minute, withoutTagsFor, withoutTagsFor} {
+		now = now.Add(pause - time.Second)
+		upload("before "+pause.String(), 0, true)
+		now = now.Add(2 * time.Second)
+		refuse()
+		upload("refused after "+pause.String(), 0, true)
+	}
+	now = now.Add(withoutTagsFor + time.Second)
+	upload("accepted", 2, false)
+	refuse()
+	upload("refused again", 0, true)
+	now = now.Add(firstWithoutTags + time.Second)
+	upload("after a minute again", 2, false)
 }
 
 // A fragment that is refused without tags too is to blame itself.
