@@ -25,6 +25,8 @@ const (
 	atOnce = 250
 	// lastFrame is how long the last frame of a segment is taken to be shown.
 	lastFrame = 40 // ms
+	// lastYear is the last one that JSON has (RFC 3339).
+	lastYear = 9999
 )
 
 // Request says what is summed up.
@@ -93,7 +95,9 @@ func Of(ctx context.Context, store *segment.Store, r Request, now time.Time) (Ov
 		}
 	}
 	if !r.From.Before(r.To) { // it is still to come
-		r.To = r.From.Add(time.Second)
+		if r.To = r.From.Add(time.Second); r.To.Year() > lastYear {
+			r.From, r.To = r.From.Add(-time.Second), r.From
+		}
 	}
 	s := &sums{from: r.From.UnixMilli(), to: r.To.UnixMilli()}
 	s.column = max((s.to-s.from+int64(r.Columns)-1)/int64(r.Columns), 1)

@@ -8,6 +8,7 @@ import { begin } from "./shell.js";
 import { Timeline, zooms } from "./timeline.js";
 
 const stream = new URLSearchParams(location.search).get("stream") ?? "";
+if (!stream) location.replace("/"); // where they all are
 const video = /** @type {HTMLVideoElement} */ (at("video"));
 const zoom = /** @type {HTMLSelectElement} */ (at("zoom"));
 const speed = /** @type {HTMLSelectElement} */ (at("speed"));
@@ -150,6 +151,10 @@ at("later").addEventListener("click", () => line.show(line.start + line.length /
 at("go").addEventListener("submit", (event) => {
   event.preventDefault();
   const time = Date.parse(/** @type {HTMLInputElement} */ (at("go-to")).value);
+  if (!(time > 0)) {
+    tell("Nothing can be recorded then: choose a time after 1970.");
+    return;
+  }
   line.show(Math.min(time - line.length / 2, Date.now() - line.length * 0.9), line.zoom);
   seek(time);
 });

@@ -131,13 +131,11 @@ export class Timeline {
       fill(/** @type {HTMLElement} */ (this.rows.get(name)), ...bars.map((list, i) => list.length > 0 && this.bar(list, i === 1)));
     }
     const step = steps.find((s) => this.length / s <= mostTicks) ?? steps[steps.length - 1];
-    const offset = new Date(this.start).getTimezoneOffset() * minute;
-    const marks = [];
-    for (let t = Math.ceil((this.start - offset) / step) * step + offset; t < this.start + this.length; t += step) {
+    const marks = times(this.start, this.start + this.length, step).map((t) => {
       const tick = h("span", {}, label(t, step));
       tick.style.left = `${((t - this.start) / this.length) * 100}%`;
-      marks.push(tick);
-    }
+      return tick;
+    });
     fill(this.ticks, ...marks);
     this.point(this.cursor);
     this.mark(this.marked);
@@ -145,7 +143,7 @@ export class Timeline {
 
   /**
    * One element for all spans of a lane, as there can be hundreds: it is as wide as the line, and masked where there is none.
-   * @param {Span[]} list in their order
+   * @param {Span[]} list
    * @param {boolean} partly
    */
   bar(list, partly) {
@@ -153,7 +151,7 @@ export class Timeline {
     const width = this.box.clientWidth || 1000;
     /** @type {[number, number][]} */
     const spots = [];
-    for (const s of list) {
+    for (const s of [...list].sort((a, b) => a.from - b.from)) {
       const from = Math.max(0, ((s.from - this.start) / this.length) * width);
       const to = Math.min(width, Math.max(from + least, ((s.to - this.start) / this.length) * width));
       const last = spots[spots.length - 1];
@@ -183,6 +181,28 @@ export class Timeline {
     const right = Math.min(2, (to - this.start) / this.length);
     element.style.left = `${left * 100}%`;
     element.style.width = `${Math.max(0, right - left) * 100}%`;
+  }
+}
+
+/**
+ * The times between two others that a clock on the wall shows at each step, also on the days on which it is put forward or back.
+ * @param {number} from
+ * @param {number} to
+ * @param {number} step
+ */
+function times(from, to, step) {
+  const hour = 60 * minute;
+  const begin = new Date(from);
+  const [year, month, day] = [begin.getFullYear(), begin.getMonth(), begin.getDate()];
+  const days = Math.max(1, step / (24 * hour));
+  /** @type {number[]} */
+  const list = [];
+  for (let i = 0; ; i++) {
+    const t = step < hour ? new Date(year, month, day, begin.getHours()).getTime() + i * step
+      : (step < 24 * hour ? new Date(year, month, day, (i * step) / hour) : new Date(year, month, day + i)).getTime();
+    if (t >= to) return list;
+    const counted = step < 24 * hour || (Date.UTC(year, month, day + i) / (24 * hour)) % days === 0;
+    if (t >= from && counted && t !== list[list.length - 1]) list.push(t);
   }
 }
 
