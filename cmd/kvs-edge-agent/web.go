@@ -99,7 +99,13 @@ func writeWebLink(w io.Writer, link localapi.WebLink, hosts []string, now time.T
 	fmt.Fprintf(w, "The web pages of this hub are at\n\n  %s\n", link.URL)
 	if listen, err := netip.ParseAddrPort(link.Address); err == nil && listen.Addr().IsUnspecified() {
 		if at, err := url.Parse(link.URL); err == nil {
+			if link.Fingerprint != "" && !link.SelfSigned {
+				hosts = link.Names
+			}
 			for _, host := range hosts {
+				if host == at.Hostname() {
+					continue
+				}
 				at.Host = net.JoinHostPort(host, fmt.Sprint(listen.Port()))
 				fmt.Fprintf(w, "  %s\n", at)
 			}
@@ -107,6 +113,9 @@ func writeWebLink(w io.Writer, link localapi.WebLink, hosts []string, now time.T
 	}
 	fmt.Fprintf(w, "\nThis link signs in, once, within %s. Each of these addresses can be before its path:\n\n  %s%s\n",
 		humanize.Span(link.Expires.Sub(now).Round(time.Minute)), link.URL, link.Path)
+	if link.Trouble != "" {
+		fmt.Fprintf(w, "\nBrowsers will warn of its certificate: %s.\n", link.Trouble)
+	}
 	if link.SelfSigned {
 		fmt.Fprintf(w, "\nThe agent made its certificate itself: a browser warns of it, and shows this SHA-256 fingerprint when it is the "+
 			"hub's:\n\n  %s\n", link.Fingerprint)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,6 +59,9 @@ func passwordLine(lines *bufio.Reader) (string, error) {
 	}
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
 		return "", errors.New("the password is empty: write it as a line to the standard input, or use --remove")
+	}
+	if !utf8.ValidString(line) {
+		return "", errors.New("the password is not text in UTF-8, which is what browsers send: set the terminal or the file to UTF-8")
 	}
 	return line, nil
 }

@@ -66,6 +66,8 @@ type WebLink struct {
 	Expires     time.Time `json:"expires"`               // of the link
 	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the certificate; missing without TLS
 	SelfSigned  bool      `json:"selfSigned,omitempty"`
+	Names       []string  `json:"names,omitempty"`   // what the operator's certificate is for: other addresses warn
+	Trouble     string    `json:"trouble,omitempty"` // what is wrong with it
 }
 
 // WebPassword is the body of PUT /v1/web/password. An empty password removes it.
@@ -259,7 +261,7 @@ func (s *Server) check(r *request) (any, error) {
 func (s *Server) webLink(r *request) (any, error) {
 	var in WebLinkRequest
 	if s.o.Agent.WebLink == nil {
-		return nil, errNotHere
+		return nil, errNoWeb
 	}
 	if err := r.decode(&in, "a link"); err != nil {
 		return nil, err
@@ -271,7 +273,7 @@ func (s *Server) webLink(r *request) (any, error) {
 func (s *Server) webPassword(r *request) (any, error) {
 	var in WebPassword
 	if s.o.Agent.SetWebPassword == nil {
-		return nil, errNotHere
+		return nil, errNoWeb
 	}
 	if json.Unmarshal(r.body, &in) != nil { // whose error could quote the password
 		return nil, refused(errors.New("the request is not the JSON of a password"))

@@ -85,6 +85,9 @@ func badQuery(format string, args ...any) error {
 	return &Error{http.StatusBadRequest, codeParameter, fmt.Sprintf(format, args...)}
 }
 
+var errNoWeb = &Error{http.StatusNotFound, codeNotHere,
+	"this agent serves no web pages: set AWS_KVS_EDGE_WEB_ADDRESS, such as to :8443 for browsers on this machine alone, and restart the agent"}
+
 var errNotHere = &Error{http.StatusNotFound, codeNotHere, "this agent does not have that"}
 
 // refused is the answer to a request that the agent does not follow: the code is that of a fault.

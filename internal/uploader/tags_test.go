@@ -248,7 +248,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 	}
 }
 
-// TestRefusedTagsAreTriedAgain after a minute, then after pauses that grow to a day. What is reported ends when they get through, not before.
+// TestRefusedTagsAreTriedAgain after a minute, then after pauses that grow to a day. The report of them ends when they get through.
 func TestRefusedTagsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, roomy)

@@ -91,7 +91,7 @@ func (c *certificate) refresh() bool {
 		err = c.own()
 	}
 	if err == nil {
-		err = c.expired()
+		err = c.invalid()
 	}
 	if err == nil {
 		c.o.Component.OK(scopeCertificate)
@@ -132,8 +132,12 @@ func (c *certificate) readFiles() error {
 	return nil
 }
 
-// expired says that the operator's certificate is no longer valid. c.mu is held.
-func (c *certificate) expired() error {
+// invalid says that the operator's certificate is not valid now. c.mu is held.
+func (c *certificate) invalid() error {
+	if begin := c.current.Leaf.NotBefore; c.o.Now().Before(begin) {
+		return fmt.Errorf("it is valid from %s on, so that browsers refuse it until then: check the hub's clock, or use another one",
+			begin.UTC().Format(time.DateOnly))
+	}
 	if end := c.current.Leaf.NotAfter; c.o.Now().After(end) {
 		return fmt.Errorf("it was valid until %s, so that browsers refuse it: renew it", end.UTC().Format(time.DateOnly))
 	}
@@ -235,6 +239,28 @@ func fingerprintOf(der []byte) string {
 		parts[i] = fmt.Sprintf("%02X", b)
 	}
 	return strings.Join(parts, ":")
+}
+
+// shown is what the operator's certificate is for, without patterns, and what is wrong with it now. Of the agent's own, which no browser
+// knows, it is empty.
+func (c *certificate) shown() (names []string, trouble string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil || c.o.Certificate == "" {
+		return nil, ""
+	}
+	for _, name := range c.current.Leaf.DNSNames {
+		if !strings.Contains(name, "*") {
+			names = append(names, name)
+		}
+	}
+	for _, ip := range c.current.Leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if err := c.invalid(); err != nil {
+		trouble = err.Error()
+	}
+	return names, trouble
 }
 
 // names reports whether the certificate is for a host.

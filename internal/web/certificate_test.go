@@ -2,10 +2,12 @@ package web
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,41 @@ func TestARenewedCertificateIsReadAtTheNextHandshake(t *testing.T) {
 func conditionText(r *rig) string {
 	worst, _ := r.registry.Component("", health.JobAPI).Snapshot().Worst()
 	return worst.Text
+}
+
+// TestALinkIsOfWhatTheCertificateNames and says when browsers will warn of it.
+func TestALinkIsOfWhatTheCertificateNames(t *testing.T) {
+	t.Parallel()
+	made, err := newOwn("shop.example", time.Now())
+	must(t, err)
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	must(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.Certificate}), 0o600))
+	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: made.Key}), 0o600))
+	r := newRig(t, func(o *Options) { o.Address, o.Hostname, o.Certificate, o.Key = "0.0.0.0:0", "hub7", cert, key }).await()
+	valid := r.certificate.current.Leaf
+	for _, c := range []struct {
+		at            time.Time
+		trouble, said string
+	}{
+		{time.Now(), "", ""},
+		{valid.NotBefore.Add(-time.Hour), "is valid from " + valid.NotBefore.UTC().Format(time.DateOnly), "check the hub's clock"},
+		{valid.NotAfter.Add(time.Hour), "was valid until " + valid.NotAfter.UTC().Format(time.DateOnly), "renew it"},
+		{time.Now(), "", ""},
+	} {
+		r.pass(c.at.Sub(r.now()))
+		r.certificate.refresh()
+		link, err := r.Link(localapi.WebLinkRequest{Role: "view"})
+		must(t, err)
+		names := []string{"localhost", "shop.example", "127.0.0.1", "::1"}
+		if !slices.Equal(link.Names, names) || !strings.HasPrefix(link.URL, "https://localhost:") {
+			t.Errorf("the link is %s, for %q", link.URL, link.Names)
+		}
+		if text := conditionText(r); !strings.Contains(link.Trouble, c.trouble) || !strings.Contains(link.Trouble, c.said) ||
+			(link.Trouble == "") != (c.trouble == "") || !strings.Contains(text, c.trouble) || (text == "") != (c.trouble == "") {
+			t.Errorf("at %v: the link says %q, status %q; want %q", c.at, link.Trouble, text, c.trouble)
+		}
+	}
 }
 
 func TestTheAgentsCertificateIsKeptAndRenewed(t *testing.T) {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -73,11 +74,8 @@ func (s *Server) token(r *http.Request) string {
 
 // role is that of a request's session.
 func (s *Server) role(r *http.Request) (signin.Role, bool) {
-	token := s.token(r)
-	if token == "" {
-		return "", false
-	}
-	return s.gate.Session(token)
+	role, _, ok := s.gate.Session(s.token(r))
+	return role, ok
 }
 
 // page serves a page to who is signed in, and redirects everybody else to the sign-in. Pages are the same on all hubs.
@@ -158,20 +156,39 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) {
 
 // api serves the local API to those who are signed in, each with the right of its role.
 func (s *Server) api(w http.ResponseWriter, r *http.Request) {
-	role, ok := s.role(r)
+	role, ended, ok := s.gate.Session(s.token(r))
 	if !ok {
 		refuseUnknown(w)
 		return
 	}
 	right := localapi.Read
-	if role == signin.Operate {
+	switch {
+	case role == signin.Operate:
 		right = localapi.Operate
-	} else if !isRead(r) {
+	case !isRead(r):
 		refuse(w, http.StatusForbidden, "rights", "that changes something: sign in with the role operate")
 		return
+	case operates[r.URL.Path]:
+		refuse(w, http.StatusForbidden, "rights", "that is for the role operate: sign in with it")
+		return
 	}
+	ctx, cancel := context.WithCancel(r.Context()) // who signs out, or is signed out, sees no more
+	defer cancel()
+	defer context.AfterFunc(ended, cancel)()
+	r = r.WithContext(ctx)
 	s.forward(w, r, r.URL.Path, right, fmt.Sprintf("web page, role %s, from %s", role, addressOf(r.RemoteAddr)))
 }
+
+// operates are the paths that only those read who operate.
+var operates = func() map[string]bool {
+	paths := make(map[string]bool)
+	for _, route := range localapi.Routes() {
+		if route.Method == http.MethodGet && route.Right == localapi.Operate {
+			paths[route.Path] = true
+		}
+	}
+	return paths
+}()
 
 // forward passes a request to the local API, without what is for the browser and this server alone.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, path string, right localapi.Right, who string) {

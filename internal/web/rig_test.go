@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/evidence/collect"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/history"
@@ -147,6 +148,7 @@ func (r *rig) agent() localapi.Agent {
 	broken := status.Condition{Job: health.JobRecorder, Condition: health.Condition{Code: "camera", Class: health.SystemError,
 		Severity: health.Failed, Text: "Nobody answers at rtsp://10.0.0.8: <b>check</b> its power & its cable.", Since: started}}
 	return localapi.Agent{
+		Changes: changes.New(changes.Options{Now: time.Now}),
 		Snapshot: func() status.Snapshot {
 			return status.Snapshot{Time: time.Now(), Version: "1.2.3", Thing: "shop-7", Started: started, Verdict: status.Degraded,
 				Disk: status.Disk{Directory: "/var/lib/rec", FreeBytes: 4e11, TotalBytes: 1e12, Forecast: status.Forecast{Days: 31}},

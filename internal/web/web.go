@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -81,7 +82,12 @@ type Server struct {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	host, _, err := net.SplitHostPort(o.Address)
+	host, port, err := net.SplitHostPort(o.Address)
+	if err == nil {
+		if _, bad := strconv.ParseUint(port, 10, 16); bad != nil {
+			err = errors.New("the port is a number up to 65535")
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s is %q, but must be [host]:port: %w", o.AddressVariable, o.Address, err)
 	}
@@ -119,6 +125,7 @@ func (s *Server) listen() (net.Listener, error) {
 
 // Run serves until ctx ends. While the address or the certificate cannot be used, a condition says so, and it is tried again.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.gate.Close()
 	for {
 		err := s.serveOnce(ctx)
 		if ctx.Err() != nil {
@@ -242,6 +249,7 @@ func (s *Server) Link(in localapi.WebLinkRequest) (out localapi.WebLink, err err
 	if s.certificate != nil {
 		scheme = "https"
 		out.Fingerprint, out.SelfSigned = s.certificate.fingerprint()
+		out.Names, out.Trouble = s.certificate.shown()
 	}
 	host, port, err := net.SplitHostPort(out.Address)
 	if err != nil {
@@ -249,6 +257,9 @@ func (s *Server) Link(in localapi.WebLinkRequest) (out localapi.WebLink, err err
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
 		host = s.o.Hostname
+		if len(out.Names) > 0 && !s.certificate.names(host) {
+			host = out.Names[0]
+		}
 	}
 	out.URL = scheme + "://" + net.JoinHostPort(host, port) + "/"
 	token, expires := s.gate.Link(role)

@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -374,6 +375,42 @@ func wantFingerprint(t *testing.T, r *rig, conn *tls.Conn) {
 	must(t, err)
 	if got := fingerprintOf(conn.ConnectionState().PeerCertificates[0].Raw); got != link.Fingerprint || !link.SelfSigned {
 		t.Errorf("the fingerprint is %s, printed is %s", got, link.Fingerprint)
+	}
+}
+
+// TestWhatIsOpenEndsWithItsSession: an answer without an end, as changes are, is not read beyond it.
+func TestWhatIsOpenEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	for what, end := range map[string]func(*rig, *browser){
+		"signed out":       func(_ *rig, b *browser) { b.want(http.StatusNoContent, http.MethodDelete, "/session", "") },
+		"another password": func(r *rig, _ *browser) { r.setPasswords() },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(o *Options) { o.Address = "127.0.0.1:0" }).await()
+			b := r.signedIn("view")
+			other := r.signedIn("operate")
+			open := func(b *browser) io.ReadCloser {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/v1/changes", nil)
+				must(t, err)
+				resp, err := b.http.Do(req)
+				must(t, err)
+				if resp.StatusCode != http.StatusOK {
+					t.Fatalf("changes: %s", resp.Status)
+				}
+				t.Cleanup(func() { _ = resp.Body.Close() })
+				return resp.Body
+			}
+			body := open(b)
+			end(r, b)
+			if _, err := io.Copy(io.Discard, body); err != nil && t.Context().Err() != nil {
+				t.Errorf("it has not ended: %v", err)
+			}
+			b.want(http.StatusUnauthorized, http.MethodGet, "/v1/status", "")
+			if what == "signed out" {
+				other.want(http.StatusOK, http.MethodGet, "/v1/status", "")
+			}
+		})
 	}
 }
 

@@ -33,15 +33,16 @@ const maxWaiting = 16
 // ErrBusy means that too many passwords are being checked.
 var ErrBusy = errors.New("too many passwords are being checked: try again in some seconds")
 
-// hashing computes one hash at a time: each takes much memory.
+// hashing checks one password at a time: each takes much memory. One more may be set meanwhile, which strangers do not hold up.
 type hashing struct {
 	turn    chan struct{}
+	setting chan struct{}
 	waiting chan struct{}
 	absent  string // what is computed where there is no hash, so that the time says nothing
 }
 
 func newHashing() hashing {
-	h := hashing{turn: make(chan struct{}, 1), waiting: make(chan struct{}, maxWaiting)}
+	h := hashing{turn: make(chan struct{}, 1), setting: make(chan struct{}, 1), waiting: make(chan struct{}, maxWaiting)}
 	h.absent = phc(argonMemory, argonTime, argonThreads, make([]byte, saltBytes), make([]byte, keyBytes))
 	return h
 }
@@ -67,10 +68,13 @@ func (h hashing) key(ctx context.Context, password string, salt []byte, memory, 
 func (h hashing) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // it never fails: crypto/rand
-	key, err := h.key(ctx, password, salt, argonMemory, argonTime, argonThreads)
-	if err != nil {
-		return "", err
+	select {
+	case h.setting <- struct{}{}:
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
+	defer func() { <-h.setting }()
+	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, keyBytes)
 	return phc(argonMemory, argonTime, argonThreads, salt, key), nil
 }
 

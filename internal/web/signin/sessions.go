@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ const (
 type session struct {
 	role        Role
 	began, used time.Time
+	ended       context.Context // what runs for it ends with it
+	end         context.CancelFunc
 }
 
 // sessions are those that have not ended, by the SHA-256 of their tokens.
@@ -33,7 +36,7 @@ func (s *sessions) add(role Role, now time.Time) string {
 	var oldest [sha256.Size]byte
 	for key, one := range s.list {
 		if one.over(now) {
-			delete(s.list, key)
+			s.drop(key)
 			continue
 		}
 		if one.role != role {
@@ -44,9 +47,11 @@ func (s *sessions) add(role Role, now time.Time) string {
 		}
 	}
 	if count >= maxSessions {
-		delete(s.list, oldest)
+		s.drop(oldest)
 	}
-	s.list[kept] = &session{role: role, began: now, used: now}
+	one := &session{role: role, began: now, used: now}
+	one.ended, one.end = context.WithTimeout(context.Background(), SessionTime)
+	s.list[kept] = one
 	return token
 }
 
@@ -54,27 +59,35 @@ func (s *session) over(now time.Time) bool {
 	return now.Sub(s.began) >= SessionTime || now.Sub(s.used) >= idleTime
 }
 
-// use returns the role of a session, which lasts longer for it.
-func (s *sessions) use(token string, now time.Time) (Role, bool) {
+// drop ends a session. mu is held.
+func (s *sessions) drop(key [sha256.Size]byte) {
+	if one := s.list[key]; one != nil {
+		one.end()
+		delete(s.list, key)
+	}
+}
+
+// use returns the role of a session, which lasts longer for it, and a context that ends with it.
+func (s *sessions) use(token string, now time.Time) (role Role, ended context.Context, ok bool) {
 	key := sha256.Sum256([]byte(token))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one, ok := s.list[key]
-	if !ok {
-		return "", false
+	one := s.list[key]
+	if one == nil {
+		return "", nil, false
 	}
 	if one.over(now) {
-		delete(s.list, key)
-		return "", false
+		s.drop(key)
+		return "", nil, false
 	}
 	one.used = now
-	return one.role, true
+	return one.role, one.ended, true
 }
 
 func (s *sessions) end(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.list, sha256.Sum256([]byte(token)))
+	s.drop(sha256.Sum256([]byte(token)))
 }
 
 func (s *sessions) endAll(role Role) {
@@ -82,7 +95,16 @@ func (s *sessions) endAll(role Role) {
 	defer s.mu.Unlock()
 	for key, one := range s.list {
 		if one.role == role {
-			delete(s.list, key)
+			s.drop(key)
 		}
+	}
+}
+
+// close ends all sessions.
+func (s *sessions) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.list {
+		s.drop(key)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -40,7 +41,7 @@ func ParseRole(name string) (Role, error) {
 	return "", fmt.Errorf("the role is %q, but must be %s or %s", name, View, Operate)
 }
 
-// Lengths of passwords, in characters and in bytes.
+// Lengths of passwords, in characters.
 const (
 	minPassword = 10
 	maxPassword = 256
@@ -81,7 +82,7 @@ func Open(o Options) *Gate {
 	g := &Gate{o: o, hashing: newHashing(), hashes: make(map[Role]string)}
 	g.sessions.list = make(map[[sha256.Size]byte]*session)
 	g.links.list = make(map[[sha256.Size]byte]link)
-	g.slow.list = make(map[netip.Prefix]*tries)
+	g.slow.list = make(map[place]*tries)
 	var s stored
 	switch err := o.Dir.Read(File, &s); {
 	case err == nil && s.Version == fileVersion:
@@ -101,7 +102,10 @@ func Open(o Options) *Gate {
 func (g *Gate) SetPassword(ctx context.Context, role Role, password string) error {
 	var hash string
 	if password != "" {
-		if n := utf8.RuneCountInString(password); n < minPassword || len(password) > maxPassword {
+		if strings.ContainsRune(password, utf8.RuneError) {
+			return errors.New("the password is not text in UTF-8: no browser would send the same")
+		}
+		if n := utf8.RuneCountInString(password); n < minPassword || n > maxPassword {
 			return fmt.Errorf("the password has %s, but must have %d to %d", humanize.Count(n, "character"), minPassword, maxPassword)
 		}
 		var err error
@@ -143,7 +147,8 @@ func (e *WaitError) Error() string {
 
 // ByPassword starts a session for who knows the password of a role. from is the client's address.
 func (g *Gate) ByPassword(ctx context.Context, from netip.Addr, role Role, password string) (token string, err error) {
-	if wait := g.slow.begin(from, g.o.Now()); wait > 0 {
+	place := of(from, role)
+	if wait := g.slow.begin(place, g.o.Now()); wait > 0 {
 		return "", &WaitError{wait}
 	}
 	g.mu.Lock()
@@ -151,11 +156,11 @@ func (g *Gate) ByPassword(ctx context.Context, from netip.Addr, role Role, passw
 	g.mu.Unlock()
 	right, err := g.hashing.matches(ctx, hash, password)
 	if err != nil {
-		g.slow.undo(from)
+		g.slow.undo(place)
 		return "", err
 	}
 	if !right {
-		if n := g.slow.count(from); n >= freeTries {
+		if n := g.slow.count(place); n >= freeTries {
 			logevent.WebPasswordsWrong.Log(g.o.Log, zap.Stringer("from", from), zap.Int("tries", n))
 		}
 		return "", ErrWrong
@@ -165,7 +170,7 @@ func (g *Gate) ByPassword(ctx context.Context, from netip.Addr, role Role, passw
 	if g.hashes[role] != hash {
 		return "", ErrWrong
 	}
-	g.slow.forget(from)
+	g.slow.forget(place)
 	return g.begin(role, from, "password"), nil
 }
 
@@ -189,8 +194,13 @@ func (g *Gate) Link(role Role) (token string, expires time.Time) {
 	return g.links.add(role, g.o.Now())
 }
 
-// Session returns the role of a session that has not ended.
-func (g *Gate) Session(token string) (Role, bool) { return g.sessions.use(token, g.o.Now()) }
+// Session returns the role of a session that has not ended, and a context that ends with it.
+func (g *Gate) Session(token string) (role Role, ended context.Context, ok bool) {
+	return g.sessions.use(token, g.o.Now())
+}
+
+// Close ends all sessions.
+func (g *Gate) Close() { g.sessions.close() }
 
 // End signs out.
 func (g *Gate) End(token string) { g.sessions.end(token) }

@@ -103,9 +103,20 @@ func TestPasswordsAreThoseOfARole(t *testing.T) {
 	if err := r.try(client, View, right); !errors.Is(err, ErrWrong) {
 		t.Errorf("a removed password: %v", err)
 	}
-	for _, bad := range []string{"short", strings.Repeat("x", maxPassword+1)} {
-		if err := r.SetPassword(t.Context(), View, bad); err == nil || strings.Contains(err.Error(), bad) {
-			t.Errorf("a password of %d bytes is refused with %v", len(bad), err)
+	for bad, want := range map[string]string{
+		"short": "has 5 characters, but must have 10 to 256", strings.Repeat("ä", 9): "has 9 characters",
+		strings.Repeat("x", maxPassword+1): "has 257 characters", strings.Repeat("ä", maxPassword+1): "has 257 characters",
+		"caf\xe9caf\xe9caf\xe9": "not text in UTF-8", "caf\ufffdcaf\ufffdcaf\ufffd": "not text in UTF-8",
+	} {
+		err := r.SetPassword(t.Context(), View, bad)
+		if err == nil || strings.Contains(err.Error(), bad) || !strings.Contains(err.Error(), want) {
+			t.Errorf("a password of %d bytes is refused with %v, want %q", len(bad), err, want)
+		}
+	}
+	for _, good := range []string{strings.Repeat("ä", minPassword), strings.Repeat("€", maxPassword)} {
+		r.set(View, good)
+		if err := r.try(client, View, good); err != nil {
+			t.Errorf("a password of %d bytes: %v", len(good), err)
 		}
 	}
 }
@@ -174,13 +185,33 @@ func TestWrongPasswordsAreSlowedAndNeverLockOut(t *testing.T) {
 	tries(netip.MustParseAddr("2001:db8:1:3::1"), 1)
 }
 
+// TestWhoKnowsOnePasswordGuessesNoOther faster: a right password of a role takes back the wrong ones of that role alone.
+func TestWhoKnowsOnePasswordGuessesNoOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.set(View, right)
+	r.set(Operate, right+"2")
+	for n := range freeTries {
+		if err := r.try(client, Operate, wrong); !errors.Is(err, ErrWrong) {
+			t.Fatalf("try %d: %v", n, err)
+		}
+		if err := r.try(client, View, right); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wait *WaitError
+	if err := r.try(client, Operate, right+"2"); !errors.As(err, &wait) {
+		t.Errorf("after %d wrong ones: %v, want a wait", freeTries, err)
+	}
+}
+
 func TestTheTableOfAddressesIsBounded(t *testing.T) {
 	t.Parallel()
 	var s slowdown
-	s.list = make(map[netip.Prefix]*tries)
+	s.list = make(map[place]*tries)
 	now := time.Now()
 	for i := range 3 * maxAddresses {
-		s.begin(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now.Add(time.Duration(i)))
+		s.begin(of(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), View), now.Add(time.Duration(i)))
 	}
 	if len(s.list) != maxAddresses {
 		t.Errorf("it has %d addresses, want %d", len(s.list), maxAddresses)
@@ -213,22 +244,28 @@ func TestTriesAtTheSameTimeCountToo(t *testing.T) {
 func TestOneHashAtATime(t *testing.T) {
 	t.Parallel()
 	h := newHashing()
-	h.turn <- struct{}{} // one is being computed
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() {
-		_, err := h.hash(ctx, right)
-		ended <- err
-	}()
+	stored, err := h.hash(t.Context(), right)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.turn <- struct{}{} // one is being checked
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("a hash whose turn does not come: %v", err)
+	if _, err := h.matches(ended, stored, right); !errors.Is(err, context.Canceled) {
+		t.Errorf("a password whose turn does not come: %v", err)
 	}
 	for range maxWaiting {
 		h.waiting <- struct{}{}
 	}
-	if _, err := h.hash(t.Context(), right); !errors.Is(err, ErrBusy) {
+	if _, err := h.matches(t.Context(), stored, right); !errors.Is(err, ErrBusy) {
 		t.Errorf("one more than may wait: %v", err)
+	}
+	if _, err := h.hash(t.Context(), right); err != nil {
+		t.Errorf("strangers keep a password from being set: %v", err)
+	}
+	h.setting <- struct{}{}
+	if _, err := h.hash(ended, right); !errors.Is(err, context.Canceled) {
+		t.Errorf("a password that is to be set after another: %v", err)
 	}
 }
 
@@ -243,7 +280,7 @@ func TestLinksWorkOnceAndInTime(t *testing.T) {
 	if err != nil || role != Operate {
 		t.Fatal(role, err)
 	}
-	if role, ok := r.Session(token); !ok || role != Operate {
+	if role, _, ok := r.Session(token); !ok || role != Operate {
 		t.Errorf("the session is of %q", role)
 	}
 	late, _ := r.Link(View)
@@ -277,7 +314,7 @@ func TestSessionsEnd(t *testing.T) {
 	}
 	ended := func(what, token string) {
 		t.Helper()
-		if _, ok := r.Session(token); ok {
+		if _, _, ok := r.Session(token); ok {
 			t.Errorf("%s: the session has not ended", what)
 		}
 	}
@@ -287,7 +324,7 @@ func TestSessionsEnd(t *testing.T) {
 	token, other := begin(View), begin(Operate)
 	r.set(View, right+"2")
 	ended("another password", token)
-	if _, ok := r.Session(other); !ok {
+	if _, _, ok := r.Session(other); !ok {
 		t.Error("the session of another role has ended")
 	}
 	token = begin(View)
@@ -295,7 +332,7 @@ func TestSessionsEnd(t *testing.T) {
 	ended("unused", token)
 	token = begin(View)
 	for range int(SessionTime/idleTime) * 2 {
-		if _, ok := r.Session(token); !ok {
+		if _, _, ok := r.Session(token); !ok {
 			t.Fatal("a session in use has ended early")
 		}
 		r.pass(idleTime / 2)

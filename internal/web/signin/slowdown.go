@@ -20,7 +20,13 @@ const (
 // networkBits is how much of an IPv6 address counts: who has one has all of its /64.
 const networkBits = 64
 
-// tries are the passwords of an address that were wrong, or are being checked.
+// place is from where passwords of a role come: who knows that of one role is slowed for the other all the same.
+type place struct {
+	prefix netip.Prefix
+	role   Role
+}
+
+// tries are the passwords of a place that were wrong, or are being checked.
 type tries struct {
 	count int
 	last  time.Time
@@ -34,28 +40,28 @@ func (t *tries) wait() time.Duration {
 	return min(maxWait, firstWait<<min(t.count-freeTries, 10))
 }
 
-// slowdown slows addresses from which wrong passwords come.
+// slowdown slows places from which wrong passwords come.
 type slowdown struct {
 	mu   sync.Mutex
-	list map[netip.Prefix]*tries
+	list map[place]*tries
 }
 
-// of is what counts as one address.
-func of(address netip.Addr) netip.Prefix {
+// of is what counts as one place.
+func of(address netip.Addr, role Role) place {
 	address = address.Unmap().WithZone("")
 	bits := address.BitLen()
 	if address.Is6() {
 		bits = networkBits
 	}
 	prefix, _ := address.Prefix(bits) // it fails for the zero address alone, and all of these are one
-	return prefix
+	return place{prefix, role}
 }
 
 // begin counts a try, or returns how long it has to wait, and is not counted then.
-func (s *slowdown) begin(from netip.Addr, now time.Time) (wait time.Duration) {
+func (s *slowdown) begin(from place, now time.Time) (wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.list[of(from)]
+	one := s.list[from]
 	if one != nil && now.Sub(one.last) >= forgetAfter {
 		one.count = 0
 	}
@@ -67,19 +73,19 @@ func (s *slowdown) begin(from netip.Addr, now time.Time) (wait time.Duration) {
 	if one == nil {
 		s.makeRoom()
 		one = new(tries)
-		s.list[of(from)] = one
+		s.list[from] = one
 	}
 	one.count++ // now, so that tries at the same time count too
 	one.last = now
 	return 0
 }
 
-// makeRoom removes an address where there are too many.
+// makeRoom removes a place where there are too many.
 func (s *slowdown) makeRoom() {
 	if len(s.list) < maxAddresses {
 		return
 	}
-	var oldest netip.Prefix
+	var oldest place
 	var found *tries
 	for prefix, one := range s.list {
 		if found == nil || one.last.Before(found.last) {
@@ -90,27 +96,27 @@ func (s *slowdown) makeRoom() {
 }
 
 // count is the number of wrong tries.
-func (s *slowdown) count(from netip.Addr) int {
+func (s *slowdown) count(from place) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one := s.list[of(from)]; one != nil {
+	if one := s.list[from]; one != nil {
 		return one.count
 	}
 	return 0
 }
 
 // undo takes back a try that was not checked.
-func (s *slowdown) undo(from netip.Addr) {
+func (s *slowdown) undo(from place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one := s.list[of(from)]; one != nil && one.count > 0 {
+	if one := s.list[from]; one != nil && one.count > 0 {
 		one.count--
 	}
 }
 
-// forget takes back all of an address.
-func (s *slowdown) forget(from netip.Addr) {
+// forget takes back all of a place.
+func (s *slowdown) forget(from place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.list, of(from))
+	delete(s.list, from)
 }
