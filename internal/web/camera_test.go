@@ -86,6 +86,11 @@ func (s stage) shown() (picture, said int) {
 // goTo goes to a time of the film, and pauses there.
 func (s stage) goTo(at time.Duration) {
 	s.T.Helper()
+	const pause = `(() => {
+		if (document.getElementById("play").textContent === "Pause") document.getElementById("play").click();
+		return true;
+	})()`
+	chromium.Ask[bool](s.Tab, pause) // so that it does not play on while this machine is busy
 	chromium.Ask[bool](s.Tab, fmt.Sprintf(`(() => {
 		const t = new Date(%d), local = new Date(t.getTime() - t.getTimezoneOffset() * 60000);
 		const field = document.getElementById("go-to");
@@ -95,10 +100,7 @@ func (s stage) goTo(at time.Duration) {
 	})()`, s.start.Add(at).UnixMilli()))
 	s.settle(`!video.seeking && video.readyState >= 2 && !clock.textContent.includes("live") && Number(clock.dataset.time) >= ` +
 		fmt.Sprint(s.start.Add(at).UnixMilli()))
-	chromium.Ask[bool](s.Tab, `(() => {
-		if (document.getElementById("play").textContent === "Pause") document.getElementById("play").click();
-		return true;
-	})()`)
+	chromium.Ask[bool](s.Tab, pause)
 	s.settle(`video.paused && !video.seeking`)
 }
 
