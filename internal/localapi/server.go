@@ -153,12 +153,15 @@ func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
 // checked serves a request whose right and parameters are as the route wants them.
 func (s *Server) checked(route Route, w *patience.Writer, r *http.Request) (answer any, err error) {
 	right, _ := r.Context().Value(rightKey{}).(Right)
+	browser := r.Context().Value(whoKey{}) != nil
 	if right < route.Right {
-		return nil, &Error{http.StatusForbidden, codeRights,
-			fmt.Sprintf("%s %s is for root, the agent's own user and members of its group: run it with sudo",
-				route.Method, route.Path)}
+		who := "root, the agent's own user and members of its group: run it with sudo"
+		if browser {
+			who = "the role operate: sign in with it"
+		}
+		return nil, &Error{http.StatusForbidden, codeRights, fmt.Sprintf("%s %s is for %s", route.Method, route.Path, who)}
 	}
-	if r.Context().Value(whoKey{}) != nil && route.Socket {
+	if browser && route.Socket {
 		return nil, errNotHere
 	}
 	q, err := query.Parse(route.Path, route.Params, r)

@@ -168,9 +168,6 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request) {
 	case !isRead(r):
 		refuse(w, http.StatusForbidden, "rights", "that changes something: sign in with the role operate")
 		return
-	case operates[r.URL.Path]:
-		refuse(w, http.StatusForbidden, "rights", "that is for the role operate: sign in with it")
-		return
 	}
 	ctx, cancel := context.WithCancel(r.Context()) // who signs out, or is signed out, sees no more
 	defer cancel()
@@ -178,17 +175,6 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 	s.forward(w, r, r.URL.Path, right, fmt.Sprintf("web page, role %s, from %s", role, addressOf(r.RemoteAddr)))
 }
-
-// operates are the paths that only those read who operate.
-var operates = func() map[string]bool {
-	paths := make(map[string]bool)
-	for _, route := range localapi.Routes() {
-		if route.Method == http.MethodGet && route.Right == localapi.Operate {
-			paths[route.Path] = true
-		}
-	}
-	return paths
-}()
 
 // forward passes a request to the local API, without what is for the browser and this server alone.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, path string, right localapi.Right, who string) {

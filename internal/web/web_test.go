@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -128,7 +129,10 @@ func TestViewersChangeNothing(t *testing.T) {
 			viewer.want(http.StatusForbidden, route.Method, route.Path, hold)
 		}
 		if route.Right == localapi.Operate && route.Method == http.MethodGet {
-			viewer.want(http.StatusForbidden, route.Method, route.Path, "")
+			text := viewer.want(http.StatusForbidden, route.Method, route.Path, "")
+			if !strings.Contains(text, "is for the role operate: sign in with it") {
+				t.Errorf("%s is refused with %q", route.Path, text)
+			}
 		}
 	}
 	if got := r.done(); got != "" {
@@ -387,24 +391,22 @@ func TestWhatIsOpenEndsWithItsSession(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(o *Options) { o.Address = "127.0.0.1:0" }).await()
+			r := newRig(t).await().setPasswords()
 			b := r.signedIn("view")
-			other := r.signedIn("operate")
-			open := func(b *browser) io.ReadCloser {
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/v1/changes", nil)
-				must(t, err)
-				resp, err := b.http.Do(req)
-				must(t, err)
-				if resp.StatusCode != http.StatusOK {
-					t.Fatalf("changes: %s", resp.Status)
-				}
-				t.Cleanup(func() { _ = resp.Body.Close() })
-				return resp.Body
+			other := r.signedIn("view")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/v1/changes", nil)
+			must(t, err)
+			resp, err := b.http.Do(req)
+			must(t, err)
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("changes: %s", resp.Status)
 			}
-			body := open(b)
 			end(r, b)
-			if _, err := io.Copy(io.Discard, body); err != nil && t.Context().Err() != nil {
-				t.Errorf("it has not ended: %v", err)
+			if _, err := io.Copy(io.Discard, resp.Body); ctx.Err() != nil {
+				t.Fatalf("it has not ended: %v", err)
 			}
 			b.want(http.StatusUnauthorized, http.MethodGet, "/v1/status", "")
 			if what == "signed out" {

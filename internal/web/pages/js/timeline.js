@@ -193,15 +193,15 @@ export class Timeline {
 function times(from, to, step) {
   const hour = 60 * minute;
   const begin = new Date(from);
-  const [year, month, day] = [begin.getFullYear(), begin.getMonth(), begin.getDate()];
+  const [year, month, date] = [begin.getFullYear(), begin.getMonth(), begin.getDate()];
   const days = Math.max(1, step / (24 * hour));
   /** @type {number[]} */
   const list = [];
   for (let i = 0; ; i++) {
-    const t = step < hour ? new Date(year, month, day, begin.getHours()).getTime() + i * step
-      : (step < 24 * hour ? new Date(year, month, day, (i * step) / hour) : new Date(year, month, day + i)).getTime();
+    const t = step < hour ? new Date(year, month, date, begin.getHours()).getTime() + i * step
+      : (step < 24 * hour ? new Date(year, month, date, (i * step) / hour) : new Date(year, month, date + i)).getTime();
     if (t >= to) return list;
-    const counted = step < 24 * hour || (Date.UTC(year, month, day + i) / (24 * hour)) % days === 0;
+    const counted = step < 24 * hour || (Date.UTC(year, month, date + i) / (24 * hour)) % days === 0;
     if (t >= from && counted && t !== list[list.length - 1]) list.push(t);
   }
 }
