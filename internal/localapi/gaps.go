@@ -44,6 +44,7 @@ type gapList struct {
 	server *Server
 	stream string
 	list   []Gap
+	lost   []lost.Range
 	end    time.Time // of the previous recording; zero: not known
 	epoch  uint32    // of that
 }
@@ -52,7 +53,7 @@ type gapList struct {
 func (l *gapList) add(from, to time.Time, cause string) *Gap {
 	g := Gap{From: from, To: to, Seconds: to.Sub(from).Seconds(), Cause: cause}
 	if cause == CauseUnknown {
-		if code, text := l.server.gapCause(l.stream, from, to); code != "" {
+		if code, text := l.server.gapCause(l.stream, from, to, l.lost); code != "" {
 			g.Cause, g.Text = code, text
 		}
 	}
@@ -60,7 +61,7 @@ func (l *gapList) add(from, to time.Time, cause string) *Gap {
 	return &l.list[len(l.list)-1]
 }
 
-// lost is what was deleted of a stream before its upload.
+// lost is what was deleted of a stream before its upload, in a time range; a zero time is unbounded.
 func (s *Server) lost(stream string, from, to time.Time) []lost.Range {
 	if s.o.Agent.Lost == nil {
 		return nil
@@ -68,13 +69,13 @@ func (s *Server) lost(stream string, from, to time.Time) []lost.Range {
 	return s.o.Agent.Lost(stream, from, to)
 }
 
-// gapCause says why there is nothing in a gap: its code and sentence, "" where that is not known. That it was deleted counts where that
-// is so of most of the gap, or where nothing else is known of it.
-func (s *Server) gapCause(stream string, from, to time.Time) (code, text string) {
+// gapCause says why there is nothing in a gap: its code and sentence, "" where that is not known. all are what the stream has lost; that
+// counts where it is most of the gap, or where nothing else is known of it.
+func (s *Server) gapCause(stream string, from, to time.Time, all []lost.Range) (code, text string) {
 	if feed := s.o.Agent.Changes; feed != nil {
 		code, text = feed.Cause(stream, from, to)
 	}
-	deleted, reason := lost.Share(s.lost(stream, from, to), from, to)
+	deleted, reason := lost.Share(all, from, to)
 	if deleted > to.Sub(from)/2 || deleted > segment.GapAfter && code == "" {
 		return CauseDeleted, "Deleted before the upload, because " + reason + "."
 	}
@@ -109,7 +110,7 @@ func (s *Server) getGaps(r *request) (any, error) {
 		return nil, err
 	}
 	list, last, more := s.page(r)
-	l := gapList{server: s, stream: r.Stream}
+	l := gapList{server: s, stream: r.Stream, lost: s.lost(r.Stream, time.Time{}, time.Time{})}
 	switch {
 	case last != nil:
 		_, l.end = newSegment(r.Context(), s.o.Store, *last).Recorded()

@@ -46,7 +46,7 @@ type Agent struct {
 	TriggerEvent  func(ctx context.Context, r EventRequest, by string) (TriggeredEvent, error)
 	// Events lists the last most events of a stream, or with an empty name of all, in a time range.
 	Events func(stream string, from, to time.Time, most int) []Event
-	// Lost lists what was deleted of a stream before its upload, of a time range, in the order of its times.
+	// Lost lists what was deleted of a stream before its upload, of a time range, in the order of its times; a zero time is unbounded.
 	Lost func(stream string, from, to time.Time) []lost.Range
 	// WebLink and SetWebPassword are about the web pages; nil: there are none.
 	WebLink        func(WebLinkRequest) (WebLink, error)

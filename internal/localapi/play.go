@@ -78,7 +78,7 @@ func (s *Server) getOverview(r *request) (any, error) {
 	}
 	out := Overview{Overview: all, Lost: s.lost(r.Stream, all.From, all.To)}
 	for i, g := range out.Gaps {
-		out.Gaps[i].Cause, _ = s.gapCause(r.Stream, g.From, g.To)
+		out.Gaps[i].Cause, _ = s.gapCause(r.Stream, g.From, g.To, out.Lost)
 	}
 	if s.o.Agent.Events != nil {
 		out.Events = s.o.Agent.Events(r.Stream, out.From, out.To, overviewEvents)

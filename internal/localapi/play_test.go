@@ -86,8 +86,8 @@ func TestAnOverviewHasEventsAndCauses(t *testing.T) {
 		Events: func(stream string, from, to time.Time, most int) []Event {
 			return []Event{{ID: stream, From: from, To: to, Triggers: most}}
 		},
-		Lost: func(_ string, _, to time.Time) []lost.Range {
-			return []lost.Range{{From: to.Add(-50 * time.Second), To: to.Add(-20 * time.Second), Reason: "it is too old"}}
+		Lost: func(string, time.Time, time.Time) []lost.Range {
+			return []lost.Range{{From: begin.Add(20 * time.Second), To: begin.Add(50 * time.Second), Reason: "it is too old"}}
 		},
 	}})
 	var got Overview
@@ -100,6 +100,11 @@ func TestAnOverviewHasEventsAndCauses(t *testing.T) {
 	}
 	if got.Gaps[0].Cause != CauseDeleted || len(got.Lost) != 1 || got.Lost[0].Reason != "it is too old" {
 		t.Errorf("what was lost: %+v, %+v", got.Lost, got.Gaps)
+	}
+	var gaps GapPage
+	api.decode("/v1/gaps?stream=door", &gaps)
+	if len(gaps.Gaps) != 1 || gaps.Gaps[0].Cause != CauseDeleted || gaps.Gaps[0].Text != "Deleted before the upload, because it is too old." {
+		t.Errorf("gaps: %+v", gaps)
 	}
 	for query, want := range map[string]int{
 		"stream=door&from=2100-01-01T00:00:00Z": 200, "stream=door&from=253402300799999": 200,

@@ -61,13 +61,13 @@ func (t *Times) Set(stream string, list []Range) {
 	t.keep(stream, list)
 }
 
-// Within returns the ranges that reach into a time range, in the order of their times.
+// Within returns the ranges that reach into a time range, in the order of their times; a zero time is unbounded.
 func (t *Times) Within(stream string, from, to time.Time) (list []Range) {
 	t.mu.Lock()
 	all := t.byStream[stream]
 	t.mu.Unlock()
 	for _, r := range all {
-		if r.To.After(from) && r.From.Before(to) {
+		if r.To.After(from) && (to.IsZero() || r.From.Before(to)) {
 			list = append(list, r)
 		}
 	}

@@ -69,10 +69,14 @@ func (l *losses) add(s segment.Info, why string) *health.Fault {
 // forget drops the losses of a stream.
 func (l *losses) forget(stream string) {
 	if _, had := l.byStream[stream]; had {
-		delete(l.byStream, stream)
-		l.times.Set(stream, nil)
+		l.drop(stream)
 		l.unsaved = true
 	}
+}
+
+func (l *losses) drop(stream string) {
+	delete(l.byStream, stream)
+	l.times.Set(stream, nil)
 }
 
 func (l *loss) raise(part *health.Component) *health.Fault {
@@ -141,8 +145,7 @@ func (l *losses) save(now time.Time, streams func() []string) {
 	known := streams()
 	for stream, of := range l.byStream {
 		if !slices.Contains(known, stream) && now.Sub(of.Last) > forgetLoss {
-			delete(l.byStream, stream)
-			l.times.Set(stream, nil)
+			l.drop(stream)
 		}
 	}
 	if err := l.file().save(json.Marshal(l.byStream)); err != nil {
@@ -158,7 +161,7 @@ func (l *losses) save(now time.Time, streams func() []string) {
 	l.part("").OK(scopeKeep)
 }
 
-// Lost lists what a stream lost, of a time range, in the order of its times.
+// Lost lists what a stream lost, of a time range, in the order of its times; a zero time is unbounded.
 func (k *Keeper) Lost(stream string, from, to time.Time) []lost.Range {
 	return k.losses.times.Within(stream, from, to)
 }

@@ -21,11 +21,18 @@ func (y *yard) restart(losses string) {
 	y.keeper = New(o)
 }
 
+// newYardWithLosses is newYard with a file of losses.
+func newYardWithLosses(t *testing.T) (y *yard, file string) {
+	t.Helper()
+	y = newYard(t)
+	file = filepath.Join(t.TempDir(), "state", "losses.json")
+	y.restart(file)
+	return y, file
+}
+
 func TestLossesOutliveARestart(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
-	file := filepath.Join(t.TempDir(), "state", "losses.json")
-	y.restart(file)
+	y, file := newYardWithLosses(t)
 	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
 	y.add("door", 0, 2_000_000, false)
 	y.add("door", time.Minute, 100, true)
@@ -204,9 +211,7 @@ func (y *yard) ranges(stream string) (list []string) {
 // TestWhatWasLostIsKnownByItsTimes also after a restart, until all media of the stream is deleted by somebody.
 func TestWhatWasLostIsKnownByItsTimes(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
-	file := filepath.Join(t.TempDir(), "state", "losses.json")
-	y.restart(file)
+	y, file := newYardWithLosses(t)
 	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
 	for _, s := range []struct {
 		after    time.Duration

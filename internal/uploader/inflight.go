@@ -24,8 +24,8 @@ type inflight struct {
 	size    int64     // bytes of the cluster that are sent
 	sent    time.Time // when its last byte was written; zero before
 	omitted queue.Omitted
-	tagged  bool
-	heard   int // the highest rank among its acknowledgements; see ranks
+	tagged  bool // tags follow it
+	heard   int  // the highest rank among its acknowledgements; see ranks
 }
 
 // ranks orders the acknowledgements of a fragment (API reference, PutMedia). Other kinds have no rank.
