@@ -43,6 +43,7 @@ type Client struct {
 	region      string
 	credentials aws.CredentialsProvider // keeps them
 	transport   *http.Transport         // every session gets a clone
+	buffers     *sync.Pool              // of connections that write
 	userAgent   string
 	signer      *v4.Signer
 	log         *zap.Logger
@@ -79,6 +80,7 @@ func New(o Options) *Client {
 	c := &Client{
 		config: o.Config, region: o.Config.Region(), transport: o.Config.Media(), userAgent: o.Config.UserAgent(),
 		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[endpointOf]endpoint),
+		buffers: newBuffers(),
 	}
 	cfg := o.Config.SDK(location.KinesisVideo)
 	// A provider that can be made to ask again keeps them itself. The SDK's cache around it would see

@@ -5,10 +5,15 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs/mediabody"
 )
 
-// sessionTransport is a clone for one session, which calls dead when its connection has ended.
-func sessionTransport(base *http.Transport, dead func()) *http.Transport {
+// sessionTransport is a clone for one session. It ends the body when its connection has ended, and has the connection gather what the
+// body writes.
+func sessionTransport(base *http.Transport, body *mediabody.Body, buffers *sync.Pool) *http.Transport {
 	t := base.Clone()
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -16,19 +21,36 @@ func sessionTransport(base *http.Transport, dead func()) *http.Transport {
 		if err != nil {
 			return nil, err
 		}
-		return &watchedConn{Conn: conn, dead: sync.OnceFunc(dead)}, nil
+		c := &sessionConn{Conn: conn, dead: sync.OnceFunc(body.Stop), buffers: buffers}
+		body.Over(c)
+		return c, nil
 	}
 	return t
 }
 
-// watchedConn calls dead when a connection has ended. net/http knows too, but waits for the request's
-// body before it says so, and the body waits for the next fragment.
-type watchedConn struct {
-	net.Conn
-	dead func()
+// gathered is how much a connection gathers in bytes: a write of a body in its records, of which each is up to 29 bytes longer
+// than what is in it, and net/http's framing. Linux sends 64 KiB of a connection at once; this is two of them.
+const gathered = 128 << 10
+
+// newBuffers returns what the connections of a client gather in. One has a buffer only while it writes.
+func newBuffers() *sync.Pool {
+	return &sync.Pool{New: func() any { return new([gathered]byte) }}
 }
 
-func (c *watchedConn) Read(p []byte) (int, error) {
+// sessionConn is the connection below a session's TLS. Between Hold and Flush it gathers what is written: TLS would write each record of
+// 16 kB by a call of its own, and each would go down the network stack on its own.
+type sessionConn struct {
+	net.Conn
+	dead    func() // the connection has ended. net/http knows too, but waits for the body before it says so, and the body for a fragment
+	buffers *sync.Pool
+
+	holding atomic.Bool
+	mu      sync.Mutex      // also orders what is written: TLS answers from the reader's goroutine
+	buffer  *[gathered]byte // guarded by mu; nil: nothing is gathered
+	size    int             // guarded by mu: bytes of buffer
+}
+
+func (c *sessionConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
 		c.dead()
@@ -36,7 +58,64 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *watchedConn) Close() error {
+func (c *sessionConn) Close() error {
 	c.dead()
 	return c.Conn.Close()
+}
+
+// Hold has what is written gathered until Flush.
+func (c *sessionConn) Hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holding.Store(true)
+	c.buffer = c.buffers.Get().(*[gathered]byte)
+}
+
+// Flush writes what was gathered since Hold. It fails with what a write failed with.
+func (c *sessionConn) Flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.flush()
+	c.buffers.Put(c.buffer)
+	c.buffer = nil
+	c.holding.Store(false)
+	return err
+}
+
+// Write writes p, or gathers it. What does not fit is written with what was gathered before it.
+func (c *sessionConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buffer == nil {
+		return c.Conn.Write(p)
+	}
+	if c.size+len(p) > gathered {
+		if err := c.flush(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) > gathered {
+		return c.Conn.Write(p)
+	}
+	c.size += copy(c.buffer[c.size:], p)
+	return len(p), nil
+}
+
+// flush writes what is gathered. c.mu is held.
+func (c *sessionConn) flush() error {
+	if c.size == 0 {
+		return nil
+	}
+	_, err := c.Conn.Write(c.buffer[:c.size])
+	c.size = 0
+	return err
+}
+
+// SetWriteDeadline is called by TLS before it says that it closes, which it leaves out while one of its writes is blocked. It does not
+// know that ours may be.
+func (c *sessionConn) SetWriteDeadline(t time.Time) error {
+	if c.holding.Load() {
+		return c.Conn.Close()
+	}
+	return c.Conn.SetWriteDeadline(t)
 }

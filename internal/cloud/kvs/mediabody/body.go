@@ -13,8 +13,8 @@ import (
 )
 
 // maxWrite is how many bytes are read from the file and written to the connection at once; it is the
-// one buffer of a session.
-const maxWrite = 128 << 10
+// one buffer of a session. Encrypted and framed they are a little less than 128 KiB, which Linux sends in two pieces of 64 KiB.
+const maxWrite = 124 << 10
 
 // HeadSize is the size in bytes of the Cluster head that is sent before a fragment's bytes from the file, see Body.Send.
 const HeadSize = 22
@@ -41,6 +41,12 @@ type Options struct {
 	Failed func(error)                   // is called when the media cannot be read
 }
 
+// Line is the connection that a body is written to. It gathers what is written between Hold and Flush.
+type Line interface {
+	Hold()
+	Flush() error
+}
+
 // Body is the request body of a session. net/http reads it in a goroutine of its own, and waits
 // for that goroutine before it reports a broken connection: so a body must end with its session.
 type Body struct {
@@ -53,6 +59,7 @@ type Body struct {
 	finish func()
 	stop   func()
 	count  atomic.Int64
+	line   atomic.Pointer[Line]
 
 	finished chan struct{}
 	stopped  chan struct{}
@@ -106,6 +113,9 @@ func (b *Body) Sent() <-chan struct{} { return b.sent }
 // Bytes is how many bytes the connection has taken.
 func (b *Body) Bytes() int64 { return b.count.Load() }
 
+// Over says what line the body is about to be written to.
+func (b *Body) Over(l Line) { b.line.Store(&l) }
+
 // Finish ends the body after what was handed over.
 func (b *Body) Finish() { b.finish() }
 
@@ -132,11 +142,10 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	for {
 		n, err := b.Read(b.buffer)
 		if n > 0 {
-			wrote, err := w.Write(b.buffer[:n])
-			total += int64(wrote)
-			if err != nil {
+			if err := b.write(w, b.buffer[:n]); err != nil {
 				return total, err
 			}
+			total += int64(n)
 			b.count.Add(int64(n))
 		}
 		switch err {
@@ -147,6 +156,21 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 			return total, err
 		}
 	}
+}
+
+// write writes p by one call of the line below, if there is one.
+func (b *Body) write(w io.Writer, p []byte) error {
+	line := b.line.Load()
+	if line == nil {
+		_, err := w.Write(p)
+		return err
+	}
+	(*line).Hold()
+	_, err := w.Write(p)
+	if flushed := (*line).Flush(); err == nil {
+		err = flushed
+	}
+	return err
 }
 
 // Read returns the next bytes and blocks until there are some. Being called again means that the previous
