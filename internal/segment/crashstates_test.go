@@ -244,11 +244,28 @@ func contentOf(t *testing.T, dir string) [sha256.Size]byte {
 	return hashOf(directories, files)
 }
 
+// state is one of the disk, with what was promised of it before the cut.
+type state struct{ disk, promises [sha256.Size]byte }
+
 // counted counts what was tried. Safe for concurrent use.
 type counted struct {
-	mu                                       sync.Mutex
-	workloads, cuts, states, distinct, twice int
-	sequences                                map[string]int // states by the operations before the cut
+	mu                             sync.Mutex
+	workloads, cuts, states, twice int
+	sequences                      map[string]int // states by the operations before the cut
+	seen                           map[state]bool
+}
+
+func newCounted() *counted {
+	return &counted{sequences: make(map[string]int), seen: make(map[state]bool)}
+}
+
+// first reports whether a state is met for the first time, and how many there are with it. Those that begin alike share many.
+func (c *counted) first(s state) (number int, first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first = !c.seen[s]
+	c.seen[s] = true
+	return len(c.seen), first
 }
 
 // operations describes the last operations before a cut.
@@ -286,32 +303,20 @@ func (j *journal) operations(n int) string {
 // recoveries are cut themselves.
 func (j *journal) crashes(t *testing.T, from, every, everyRecovery int, c *counted) {
 	t.Helper()
-	seen := make(map[string]bool)
 	dir := t.TempDir()
 	for n := from; n <= len(j.events) && !t.Failed(); n += every {
-		m, promises, facts := j.at(n), j.promises(n), 0
-		for _, e := range j.events[:n] {
-			if e.op == opFact {
-				facts++
-			}
-		}
-		list := m.states()
+		m, promises := j.at(n), j.promises(n)
+		promise, list := promises.hash(), m.states()
 		c.mu.Lock()
 		c.cuts, c.states = c.cuts+1, c.states+len(list)
 		c.sequences[j.operations(n)] += len(list)
 		c.mu.Unlock()
 		for _, s := range list {
 			directories, files := m.files(s)
-			hash := hashOf(directories, files)
-			key := fmt.Sprintf("%x %d", hash, facts) // what was promised since makes it another state
-			if seen[key] {
+			number, first := c.first(state{hashOf(directories, files), promise})
+			if !first {
 				continue
 			}
-			seen[key] = true
-			c.mu.Lock()
-			c.distinct++
-			number := c.distinct
-			c.mu.Unlock()
 			at := filepath.Join(dir, fmt.Sprint(number))
 			lay(t, at, directories, files)
 			if number%everyRecovery == 0 {
@@ -526,7 +531,7 @@ func TestEveryCrashStateIsRecovered(t *testing.T) {
 	t.Parallel()
 	type size struct{ acts, every, recovery int }
 	z := testtools.Proof(t, "crashstates", testtools.Sizes[size]{Short: size{2, 8, 60}, Middle: size{3, 12, 40}, Long: size{3, 1, 10}})
-	c := &counted{sequences: make(map[string]int)}
+	c := newCounted()
 	t.Run("all", func(t *testing.T) {
 		for i, list := range sequences(z.acts) {
 			if i%z.every != 0 {
@@ -559,7 +564,7 @@ func TestEveryCrashStateIsRecovered(t *testing.T) {
 		}
 	})
 	t.Logf("%d sequences of acts, %d cuts, %d states, %d of them distinct and recovered, %d recoveries that were cut themselves",
-		c.workloads, c.cuts, c.states, c.distinct, c.twice)
+		c.workloads, c.cuts, c.states, len(c.seen), c.twice)
 	for _, s := range slices.Sorted(maps.Keys(c.sequences)) {
 		t.Logf("%6d states after: %s", c.sequences[s], s)
 	}
@@ -577,8 +582,8 @@ func TestTheDayOfAStoreIsRecoveredInEveryState(t *testing.T) {
 	if err := y.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c := &counted{sequences: make(map[string]int)}
+	c := newCounted()
 	y.j.crashes(t, 0, z, 50, c)
 	t.Logf("%d cuts, %d states, %d of them distinct and recovered, %d recoveries that were cut themselves",
-		c.cuts, c.states, c.distinct, c.twice)
+		c.cuts, c.states, len(c.seen), c.twice)
 }

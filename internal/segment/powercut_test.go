@@ -2,7 +2,9 @@ package segment
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -552,6 +554,21 @@ func (j *journal) promises(n int) promised {
 }
 
 // check opens what a power cut left and holds it against the promises.
+// hash identifies all that check looks at.
+func (p promised) hash() [sha256.Size]byte {
+	facts := func(list []*fact) (all []string) {
+		for _, f := range list {
+			all = append(all, fmt.Sprint(f.kind, f.key, f.fragment, sha256.Sum256(f.data), f.end, f.offset))
+		}
+		return all
+	}
+	fragments := make(map[Key][]string)
+	for k, list := range p.fragments {
+		fragments[k] = facts(list)
+	}
+	return sha256.Sum256(fmt.Append(nil, fragments, p.persisted, p.noting, p.uploading, p.end, p.epochs, facts(p.started)))
+}
+
 func (p promised) check(t *testing.T, dir string, files fileSystem) {
 	t.Helper()
 	s, err := Open(Options{Dir: dir, Files: files})
