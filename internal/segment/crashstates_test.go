@@ -525,23 +525,30 @@ func sequences(most int) (list [][]act) {
 	return list
 }
 
+// mostActs is the length of the longest sequences.
+const mostActs = 3
+
+// failedOnce are the sequences in which a state was not recovered once: every size has them.
+var failedOnce = []string{"create,delete,delete", "delete,create,delete"}
+
 // TestEveryCrashStateIsRecovered tries the states that a power cut can leave, as ACE and ALICE do: for every sequence of up to three
 // acts of the store, behind a segment that is being written, and after each of its operations on files.
 func TestEveryCrashStateIsRecovered(t *testing.T) {
 	t.Parallel()
 	type size struct{ acts, every, recovery int }
-	z := testtools.Proof(t, "crashstates", testtools.Sizes[size]{Short: size{2, 8, 60}, Middle: size{3, 12, 40}, Long: size{3, 1, 10}})
+	z := testtools.Proof(t, "crashstates", testtools.Sizes[size]{Short: size{2, 8, 60}, Middle: size{mostActs, 12, 40}, Long: size{mostActs, 1, 10}})
 	c := newCounted()
 	t.Run("all", func(t *testing.T) {
-		for i, list := range sequences(z.acts) {
-			if i%z.every != 0 {
-				continue
-			}
+		for i, list := range sequences(mostActs) {
 			names := make([]string, len(list))
 			for k, a := range list {
 				names[k] = a.name
 			}
-			t.Run(strings.Join(names, ","), func(t *testing.T) {
+			name := strings.Join(names, ",")
+			if (len(list) > z.acts || i%z.every != 0) && !slices.Contains(failedOnce, name) {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				a := &actor{story: &story{t: t, j: newJournal(t.TempDir()), way: syncWays[i%len(syncWays)]}}
 				a.open()

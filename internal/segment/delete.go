@@ -41,7 +41,7 @@ func (s *Store) Deleted() int64 { return s.deleted.Load() }
 // rememberEnd saves the newest producer time of the stream, when nothing else would keep it after the deletion of a segment.
 func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	s.mu.Lock()
-	highest, known := st.Catalog.EndWithout(k)
+	highest, known := st.Catalog.EndWithout(k, st.Lasts)
 	s.mu.Unlock()
 	if known {
 		return nil

@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -236,5 +237,89 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 		if got := s.Holds(name); got != want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+}
+
+// The newest time outlives the media: what is being written keeps it only once a fragment of it is durable.
+func TestTheNewestTimeOutlivesWhatAPowerCutTakes(t *testing.T) {
+	t.Parallel()
+	next := begin.Add(time.Minute)
+	cases := map[string]struct {
+		write func(t *testing.T, s *Store, w *Writer)
+		noted bool // in the stream file by the deletion
+	}{
+		"nothing is written": {func(*testing.T, *Store, *Writer) {}, true},
+		"a fragment is in memory": {func(t *testing.T, _ *Store, w *Writer) {
+			t.Helper()
+			writeFragments(t, w, 0, 1)
+		}, true},
+		"a fragment is written and not synced": {func(t *testing.T, _ *Store, w *Writer) {
+			t.Helper()
+			writeFragments(t, w, 0, 1)
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		"a part of a fragment is durable": {func(t *testing.T, _ *Store, w *Writer) {
+			t.Helper()
+			if err := w.BeginFragment(0, true); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.WriteFrame(1, 0, true, [][]byte{payload(0)}); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.sync(0); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		"a fragment is durable": {func(t *testing.T, _ *Store, w *Writer) {
+			t.Helper()
+			writeFragments(t, w, 0, 1)
+			if err := w.sync(0); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+		"the next has begun and is finished without a frame": {func(t *testing.T, s *Store, w *Writer) {
+			t.Helper()
+			for _, info := range s.Segments("door", time.Time{}, begin.Add(time.Second)) {
+				if err := s.Delete(info.Key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			seal(t, w)
+		}, true},
+	}
+	for name, k := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s := mustOpen(t, Options{Dir: dir})
+			first := addSegment(t, s, "door", begin, 2)
+			last := s.LastEnd("door")
+			w := startSegment(t, s, "door", next, 0)
+			k.write(t, s, w)
+			if err := s.Delete(first); err != nil && !errors.Is(err, ErrNotFound) {
+				t.Fatal(err)
+			}
+			mark, err := layout.ReadStreamFile(s.files, filepath.Join(dir, "door"))
+			if err != nil || (mark.LastEnd != nil) != k.noted {
+				t.Errorf("the stream file has %+v, %v; noted %v is wanted", mark, err, k.noted)
+			}
+			synced := w.shown.Synced()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			again := t.TempDir()
+			if err := os.CopyFS(again, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(again, "door", layout.WritingName(w.Key().ID()))
+			if err := os.Truncate(path, synced); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+			if got := mustOpen(t, Options{Dir: again}).LastEnd("door"); got.Before(last) {
+				t.Errorf("after the power cut the newest time is %s, and was %s", got, last)
+			}
+		})
 	}
 }

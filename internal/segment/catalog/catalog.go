@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"math"
+	"slices"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
@@ -56,11 +57,16 @@ func (c *Catalog) Detach(i int) {
 }
 
 // EndWithout returns the newest producer time of the epoch that must be stored before a segment is deleted; known reports
-// that it is stored already.
-func (c *Catalog) EndWithout(k layout.ID) (highest int64, known bool) {
-	i, ok := c.Find(k)
-	if !ok || k.Epoch != c.Epoch || i < len(c.Entries)-1 {
+// that it is stored already: in the stream file, or by a newer segment, which is finished or of which lasts reports that media is durable.
+func (c *Catalog) EndWithout(k layout.ID, lasts func(layout.ID) bool) (highest int64, known bool) {
+	at, ok := c.Find(k)
+	if !ok || k.Epoch != c.Epoch {
 		return 0, true
+	}
+	for _, e := range slices.Backward(c.Entries[at+1:]) {
+		if e.State != layout.Writing || lasts(e.ID) {
+			return 0, true
+		}
 	}
 	c.highest = c.Newest()
 	return c.highest, c.kept == c.highest
