@@ -244,7 +244,7 @@ func contentOf(t *testing.T, dir string) [sha256.Size]byte {
 	return hashOf(directories, files)
 }
 
-// state is one of the disk, with what was promised of it before the cut.
+// state is one of the disk, with what was promised before the cut.
 type state struct{ disk, promises [sha256.Size]byte }
 
 // counted counts what was tried. Safe for concurrent use.
@@ -536,7 +536,9 @@ var failedOnce = []string{"create,delete,delete", "delete,create,delete"}
 func TestEveryCrashStateIsRecovered(t *testing.T) {
 	t.Parallel()
 	type size struct{ acts, every, recovery int }
-	z := testtools.Proof(t, "crashstates", testtools.Sizes[size]{Short: size{2, 8, 60}, Middle: size{mostActs, 12, 40}, Long: size{mostActs, 1, 10}})
+	z := testtools.Proof(t, "crashstates", testtools.Sizes[size]{
+		Short: size{2, 8, 60}, Middle: size{mostActs, 12, 40}, Long: size{mostActs, 1, 10},
+	})
 	c := newCounted()
 	t.Run("all", func(t *testing.T) {
 		for i, list := range sequences(mostActs) {

@@ -554,7 +554,7 @@ func (j *journal) promises(n int) promised {
 }
 
 // check opens what a power cut left and holds it against the promises.
-// hash identifies all that check looks at.
+// hash identifies all that check examines.
 func (p promised) hash() [sha256.Size]byte {
 	facts := func(list []*fact) (all []string) {
 		for _, f := range list {

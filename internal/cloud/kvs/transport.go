@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs/mediabody"
 )
 
-// sessionTransport is a clone for one session. It ends the body when its connection has ended, and has the connection gather what the
+// sessionTransport is a clone for one session. It ends the body when its connection has ended, and has the connection collect what the
 // body writes.
 func sessionTransport(base *http.Transport, body *mediabody.Body, buffers *sync.Pool) *http.Transport {
 	t := base.Clone()
@@ -28,16 +28,16 @@ func sessionTransport(base *http.Transport, body *mediabody.Body, buffers *sync.
 	return t
 }
 
-// gathered is how much a connection gathers in bytes: a write of a body in its records, of which each is up to 29 bytes longer
+// batchSize is how many bytes a connection collects: a write of a body in its records, of which each is up to 29 bytes longer
 // than what is in it, and net/http's framing. Linux sends 64 KiB of a connection at once; this is two of them.
-const gathered = 128 << 10
+const batchSize = 128 << 10
 
-// newBuffers returns what the connections of a client gather in. One has a buffer only while it writes.
+// newBuffers returns what the connections of a client collect in. One has a buffer only while it writes.
 func newBuffers() *sync.Pool {
-	return &sync.Pool{New: func() any { return new([gathered]byte) }}
+	return &sync.Pool{New: func() any { return new([batchSize]byte) }}
 }
 
-// sessionConn is the connection below a session's TLS. Between Hold and Flush it gathers what is written: TLS would write each record of
+// sessionConn is the connection below a session's TLS. Between Hold and Flush it collects what is written: TLS would write each record of
 // 16 kB by a call of its own, and each would go down the network stack on its own.
 type sessionConn struct {
 	net.Conn
@@ -45,9 +45,9 @@ type sessionConn struct {
 	buffers *sync.Pool
 
 	holding atomic.Bool
-	mu      sync.Mutex      // also orders what is written: TLS answers from the reader's goroutine
-	buffer  *[gathered]byte // guarded by mu; nil: nothing is gathered
-	size    int             // guarded by mu: bytes of buffer
+	mu      sync.Mutex       // also orders what is written: TLS answers from the reader's goroutine
+	buffer  *[batchSize]byte // guarded by mu; nil: nothing is collected
+	size    int              // guarded by mu: bytes of buffer
 }
 
 func (c *sessionConn) Read(p []byte) (int, error) {
@@ -63,15 +63,15 @@ func (c *sessionConn) Close() error {
 	return c.Conn.Close()
 }
 
-// Hold has what is written gathered until Flush.
+// Hold has what is written collected until Flush.
 func (c *sessionConn) Hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.holding.Store(true)
-	c.buffer = c.buffers.Get().(*[gathered]byte)
+	c.buffer = c.buffers.Get().(*[batchSize]byte)
 }
 
-// Flush writes what was gathered since Hold. It fails with what a write failed with.
+// Flush writes what was collected since Hold. It fails with what a write failed with.
 func (c *sessionConn) Flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,26 +82,26 @@ func (c *sessionConn) Flush() error {
 	return err
 }
 
-// Write writes p, or gathers it. What does not fit is written with what was gathered before it.
+// Write writes p, or collects it. What does not fit is written with what was collected before it.
 func (c *sessionConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.buffer == nil {
 		return c.Conn.Write(p)
 	}
-	if c.size+len(p) > gathered {
+	if c.size+len(p) > batchSize {
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
 	}
-	if len(p) > gathered {
+	if len(p) > batchSize {
 		return c.Conn.Write(p)
 	}
 	c.size += copy(c.buffer[c.size:], p)
 	return len(p), nil
 }
 
-// flush writes what is gathered. c.mu is held.
+// flush writes what is collected. c.mu is held.
 func (c *sessionConn) flush() error {
 	if c.size == 0 {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// tapped has the connections of a client's sessions be what tap makes of them.
+// tapped wraps the connections of a client's sessions by tap.
 func tapped(c *Client, tap func(net.Conn) net.Conn) *Client {
 	dial := c.transport.DialContext
 	c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -38,8 +38,8 @@ func (c countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestAPieceOfAFragmentIsWrittenByOneCall counts the calls below TLS: one for each piece of 124 KiB, and none waits for the next piece.
-func TestAPieceOfAFragmentIsWrittenByOneCall(t *testing.T) {
+// TestAChunkIsWrittenByOneCall counts the calls below TLS: one for each chunk of 124 KiB, and none waits for the next chunk.
+func TestAChunkIsWrittenByOneCall(t *testing.T) {
 	t.Parallel()
 	var got bytes.Buffer
 	var writes atomic.Int64
@@ -51,16 +51,16 @@ func TestAPieceOfAFragmentIsWrittenByOneCall(t *testing.T) {
 	}), func(conn net.Conn) net.Conn { return countedConn{conn, &writes} })
 	s, err := c.PutMedia(t.Context(), input("HEAD"))
 	must(t, err)
-	const piece = 124 << 10
+	const chunk = 124 << 10
 	want := "HEAD"
-	for _, size := range []int{piece, 1, 10 * piece, 10*piece + 1, 4096, 16 << 10} {
+	for _, size := range []int{chunk, 1, 10 * chunk, 10*chunk + 1, 4096, 16 << 10} {
 		media := strings.Repeat("m", size)
 		before := writes.Load()
 		s.Send(head('h'), section(media), nil)
 		awaitSent(t, s)
 		want += strings.Repeat("h", HeadSize) + media
 		// The head of the stream may be on its way with the first.
-		if n, most := writes.Load()-before, int64((HeadSize+len(media)+piece-1)/piece); n > most+1 || before > 8 && n != most {
+		if n, most := writes.Load()-before, int64((HeadSize+len(media)+chunk-1)/chunk); n > most+1 || before > 8 && n != most {
 			t.Errorf("a fragment of %d bytes was written by %d calls, want %d", HeadSize+len(media), n, most)
 		}
 	}
@@ -151,8 +151,8 @@ func (c *recordedConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestWhatIsGatheredStaysInOrder writes more than a connection gathers, and to one that fails.
-func TestWhatIsGatheredStaysInOrder(t *testing.T) {
+// TestWhatIsCollectedStaysInOrder writes more than a connection collects, and to one that fails.
+func TestWhatIsCollectedStaysInOrder(t *testing.T) {
 	t.Parallel()
 	letters := func(size int, letter string) string { return strings.Repeat(letter, size) }
 	cases := map[string]struct {
@@ -161,14 +161,14 @@ func TestWhatIsGatheredStaysInOrder(t *testing.T) {
 		want   []string
 	}{
 		"nothing":           {},
-		"all fits":          {writes: []string{"a", "bc", letters(gathered-3, "d")}, want: []string{"abc" + letters(gathered-3, "d")}},
-		"one byte too much": {writes: []string{"a", letters(gathered, "b")}, want: []string{"a", letters(gathered, "b")}},
-		"far too much": {writes: []string{"a", letters(2*gathered, "b"), "c", letters(gathered, "d"), "e"},
-			want: []string{"a", letters(2*gathered, "b"), "c", letters(gathered, "d"), "e"}},
+		"all fits":          {writes: []string{"a", "bc", letters(batchSize-3, "d")}, want: []string{"abc" + letters(batchSize-3, "d")}},
+		"one byte too much": {writes: []string{"a", letters(batchSize, "b")}, want: []string{"a", letters(batchSize, "b")}},
+		"far too much": {writes: []string{"a", letters(2*batchSize, "b"), "c", letters(batchSize, "d"), "e"},
+			want: []string{"a", letters(2*batchSize, "b"), "c", letters(batchSize, "d"), "e"}},
 		"the line is cut at the end":     {writes: []string{"a", "b"}, fail: 1},
-		"the line is cut in between":     {writes: []string{"a", letters(gathered, "b"), "c"}, fail: 1},
-		"the line is cut after a while":  {writes: []string{"a", letters(gathered, "b"), "c"}, fail: 2, want: []string{"a"}},
-		"the line is cut in a large one": {writes: []string{letters(gathered+1, "b")}, fail: 1},
+		"the line is cut in between":     {writes: []string{"a", letters(batchSize, "b"), "c"}, fail: 1},
+		"the line is cut after a while":  {writes: []string{"a", letters(batchSize, "b"), "c"}, fail: 2, want: []string{"a"}},
+		"the line is cut in a large one": {writes: []string{letters(batchSize+1, "b")}, fail: 1},
 	}
 	for name, k := range cases {
 		t.Run(name, func(t *testing.T) {
