@@ -35,7 +35,7 @@ type PutMediaInput struct {
 	// Pace returns how long that many further bytes must wait. It is called from the session's own
 	// goroutine, for at most 124 KiB at a time. nil = not at all.
 	Pace func(bytes int) time.Duration
-	// WriteSize returns how many bytes are sent at once, at most 124 KiB. nil = 124 KiB.
+	// WriteSize returns how many bytes are sent at once; more than 124 KiB, or nil, is 124 KiB.
 	WriteSize func() int
 }
 
@@ -98,7 +98,7 @@ func (c *Client) putMedia(ctx context.Context, in PutMediaInput, keys aws.Creden
 	if keys.CanExpire {
 		s.credentialsEnd = keys.Expires
 	}
-	s.transport = sessionTransport(c.transport, s.body, c.buffers)
+	s.transport = sessionTransport(lasting, c.transport, s.body, c.buffers)
 	answer, err := s.open(ctx, req)
 	var refused *RequestError
 	switch {

@@ -11,9 +11,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs/mediabody"
 )
 
-// sessionTransport is a clone for one session. It ends the body when its connection has ended, and has the connection collect what the
-// body writes.
-func sessionTransport(base *http.Transport, body *mediabody.Body, buffers *sync.Pool) *http.Transport {
+// sessionTransport is a clone for one session, which lasts until its context ends. It ends the body when its connection has ended, and has
+// the connection collect what the body writes.
+func sessionTransport(lasting context.Context, base *http.Transport, body *mediabody.Body, buffers *sync.Pool) *http.Transport {
 	t := base.Clone()
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -21,14 +21,15 @@ func sessionTransport(base *http.Transport, body *mediabody.Body, buffers *sync.
 		if err != nil {
 			return nil, err
 		}
-		c := &sessionConn{Conn: conn, dead: sync.OnceFunc(body.Stop), buffers: buffers}
+		c := &sessionConn{Conn: conn, lasting: lasting, dead: sync.OnceFunc(body.Stop), buffers: buffers}
+		c.ignore = context.AfterFunc(lasting, c.cut)
 		body.Over(c)
 		return c, nil
 	}
 	return t
 }
 
-// batchSize is how many bytes a connection collects: a write of a body in its records, of which each is up to 29 bytes longer
+// batchSize is how many bytes a connection collects: a write of a body in its records, each some 20 to 60 bytes longer
 // than what is in it, and net/http's framing. Linux sends 64 KiB of a connection at once; this is two of them.
 const batchSize = 128 << 10
 
@@ -41,7 +42,9 @@ func newBuffers() *sync.Pool {
 // 16 kB by a call of its own, and each would go down the network stack on its own.
 type sessionConn struct {
 	net.Conn
-	dead    func() // the connection has ended. net/http knows too, but waits for the body before it says so, and the body for a fragment
+	lasting context.Context // the session's
+	ignore  func() bool     // its end
+	dead    func()          // the connection has ended. net/http knows too, but waits for the body before it says so, and the body for a fragment
 	buffers *sync.Pool
 
 	holding atomic.Bool
@@ -60,21 +63,30 @@ func (c *sessionConn) Read(p []byte) (int, error) {
 
 func (c *sessionConn) Close() error {
 	c.dead()
+	c.ignore()
 	return c.Conn.Close()
 }
 
 // Hold has what is written collected until Flush.
 func (c *sessionConn) Hold() {
+	c.holding.Store(true)
+	if c.lasting.Err() != nil {
+		c.cut()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.holding.Store(true)
-	c.buffer = c.buffers.Get().(*[batchSize]byte)
+	if c.buffer == nil {
+		c.buffer = c.buffers.Get().(*[batchSize]byte)
+	}
 }
 
 // Flush writes what was collected since Hold. It fails with what a write failed with.
 func (c *sessionConn) Flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.buffer == nil {
+		return nil
+	}
 	err := c.flush()
 	c.buffers.Put(c.buffer)
 	c.buffer = nil
@@ -115,7 +127,16 @@ func (c *sessionConn) flush() error {
 // know that ours may be.
 func (c *sessionConn) SetWriteDeadline(t time.Time) error {
 	if c.holding.Load() {
-		return c.Conn.Close()
+		c.cut()
+		return nil
 	}
 	return c.Conn.SetWriteDeadline(t)
+}
+
+// cut ends the line under what may be blocked in a write of it. TLS does not come so far where its reader waits to write, too: for an answer
+// of its own it has the lock that closing needs.
+func (c *sessionConn) cut() {
+	if c.holding.Load() {
+		_ = c.Conn.Close()
+	}
 }
