@@ -528,7 +528,7 @@ func sequences(most int) (list [][]act) {
 // mostActs is the length of the longest sequences.
 const mostActs = 3
 
-// failedOnce are the sequences in which a state was not recovered once: every size has them.
+// failedOnce are the sequences in which a state was once not recovered: they are done in every size of the test.
 var failedOnce = []string{"create,delete,delete", "delete,create,delete"}
 
 // TestEveryCrashStateIsRecovered tries the states that a power cut can leave, as ACE and ALICE do: for every sequence of up to three

@@ -38,15 +38,18 @@ func (s *Store) Delete(k Key) error {
 // Deleted returns how many bytes of media were deleted from the disk of the recording directory since Open, for any reason.
 func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
-// rememberEnd saves the newest producer time of the stream, when nothing else would keep it after the deletion of a segment.
+// rememberEnd saves the newest producer time of the stream, when nothing else would keep it once a segment is gone.
 func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
+	st.File.Lock()
+	defer st.File.Unlock()
 	s.mu.Lock()
-	highest, known := st.Catalog.EndWithout(k, st.Lasts)
+	epoch := st.Catalog.Epoch
+	highest, unkept := st.Catalog.Unkept(k, st.Media)
 	s.mu.Unlock()
-	if known {
+	if !unkept {
 		return nil
 	}
-	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, k.Epoch, highest); err != nil {
+	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, epoch, highest); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
 			return nil // somebody removed the directory: the code that creates it again writes the stream file from memory
 		}
@@ -54,7 +57,7 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.Catalog.Keep(k.Epoch, highest)
+	st.Catalog.Keep(epoch, highest)
 	return nil
 }
 

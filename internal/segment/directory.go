@@ -111,6 +111,8 @@ func (s *Store) onDisk(st *streams.Stream) bool {
 
 // makeDirectory creates the stream's directory with its file, durably.
 func (s *Store) makeDirectory(st *streams.Stream) error {
+	st.File.Lock()
+	defer st.File.Unlock()
 	s.mu.Lock()
 	epoch, highest := st.Catalog.Epoch, st.Catalog.Newest()
 	s.mu.Unlock()

@@ -553,7 +553,6 @@ func (j *journal) promises(n int) promised {
 	return p
 }
 
-// check opens what a power cut left and holds it against the promises.
 // hash identifies all that check examines.
 func (p promised) hash() [sha256.Size]byte {
 	facts := func(list []*fact) (all []string) {
@@ -569,6 +568,7 @@ func (p promised) hash() [sha256.Size]byte {
 	return sha256.Sum256(fmt.Append(nil, fragments, p.persisted, p.noting, p.uploading, p.end, p.epochs, facts(p.started)))
 }
 
+// check opens what a power cut left and holds it against the promises.
 func (p promised) check(t *testing.T, dir string, files fileSystem) {
 	t.Helper()
 	s, err := Open(Options{Dir: dir, Files: files})

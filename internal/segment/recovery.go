@@ -41,6 +41,12 @@ func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 		st.Catalog.Broken = append(st.Catalog.Broken, k)
 		s.volume.Results.Report(err)
 	case err != nil:
+		st.Catalog.Remember(e)
+		if kept := s.rememberEnd(st, k); kept != nil { // Run tries again
+			st.Catalog.Broken = append(st.Catalog.Broken, k)
+			s.volume.Results.Report(kept)
+			return nil
+		}
 		return s.setAside(st, layout.WritingName(k), err)
 	default:
 		st.Catalog.Insert(e)
@@ -146,16 +152,23 @@ func (s *Store) recoverPostponed(ctx context.Context) {
 func (s *Store) repairSegment(st *streams.Stream, k layout.ID) error {
 	e, err := s.recoverFile(st, k)
 	repaired := err == nil
+	var synced error
 	var disk *health.Fault
 	switch {
 	case repaired:
+		synced = st.Sync() // before a deletion counts on it
 	case errors.Is(err, repair.ErrLater):
 		return nil
 	case errors.Is(err, mkv.ErrEmpty):
-		err = nil
+		err = s.rememberEnd(st, k)
 	case errors.Is(err, fs.ErrNotExist):
-		err = s.streamPresent(st) // the file is not deleted when its disk is gone
+		if err = s.streamPresent(st); err == nil { // the file is not deleted when its disk is gone
+			err = s.rememberEnd(st, k)
+		}
 	case !errors.As(err, &disk):
+		if kept := s.rememberEnd(st, k); kept != nil {
+			return kept
+		}
 		err = s.setAside(st, layout.WritingName(k), err)
 	}
 	if err != nil {
@@ -171,8 +184,5 @@ func (s *Store) repairSegment(st *streams.Stream, k layout.ID) error {
 	}
 	s.mu.Unlock()
 	st.Doubts.Clear(k)
-	if !repaired {
-		return nil
-	}
-	return volume.Fault(st.Dir, st.Sync())
+	return volume.Fault(st.Dir, synced)
 }

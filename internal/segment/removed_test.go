@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,83 +244,120 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 // The newest time outlives the media: what is being written keeps it only once a fragment of it is durable.
 func TestTheNewestTimeOutlivesWhatAPowerCutTakes(t *testing.T) {
 	t.Parallel()
-	next := begin.Add(time.Minute)
+	fragment := func(t *testing.T, w *Writer) {
+		t.Helper()
+		writeFragments(t, w, 0, 1)
+	}
+	durable := func(t *testing.T, w *Writer) {
+		t.Helper()
+		if err := w.sync(0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cases := map[string]struct {
-		write func(t *testing.T, s *Store, w *Writer)
-		noted bool // in the stream file by the deletion
+		before []func(t *testing.T, w *Writer) // the deletion of the one finished segment
+		after  func(t *testing.T, w *Writer)
+		noted  bool          // in the stream file by the deletion
+		media  time.Duration // of what is being written, which the stream file has, too
 	}{
-		"nothing is written": {func(*testing.T, *Store, *Writer) {}, true},
-		"a fragment is in memory": {func(t *testing.T, _ *Store, w *Writer) {
-			t.Helper()
-			writeFragments(t, w, 0, 1)
-		}, true},
-		"a fragment is written and not synced": {func(t *testing.T, _ *Store, w *Writer) {
-			t.Helper()
-			writeFragments(t, w, 0, 1)
-			if err := w.Flush(); err != nil {
-				t.Fatal(err)
-			}
-		}, true},
-		"a part of a fragment is durable": {func(t *testing.T, _ *Store, w *Writer) {
-			t.Helper()
-			if err := w.BeginFragment(0, true); err != nil {
-				t.Fatal(err)
-			}
-			if err := w.WriteFrame(1, 0, true, [][]byte{payload(0)}); err != nil {
-				t.Fatal(err)
-			}
-			if err := w.sync(0); err != nil {
-				t.Fatal(err)
-			}
-		}, true},
-		"a fragment is durable": {func(t *testing.T, _ *Store, w *Writer) {
-			t.Helper()
-			writeFragments(t, w, 0, 1)
-			if err := w.sync(0); err != nil {
-				t.Fatal(err)
-			}
-		}, false},
-		"the next has begun and is finished without a frame": {func(t *testing.T, s *Store, w *Writer) {
-			t.Helper()
-			for _, info := range s.Segments("door", time.Time{}, begin.Add(time.Second)) {
-				if err := s.Delete(info.Key); err != nil {
-					t.Fatal(err)
-				}
-			}
-			seal(t, w)
-		}, true},
+		"nothing is written":                   {noted: true},
+		"a fragment is in memory":              {before: []func(*testing.T, *Writer){fragment}, noted: true, media: 960 * time.Millisecond},
+		"a fragment is written and not synced": {before: []func(*testing.T, *Writer){fragment, written}, noted: true, media: 960 * time.Millisecond},
+		"a part of a fragment is durable":      {before: []func(*testing.T, *Writer){half, durable}, noted: true},
+		"a fragment is durable":                {before: []func(*testing.T, *Writer){fragment, durable}},
+		"it ends without a frame":              {after: func(t *testing.T, w *Writer) { t.Helper(); seal(t, w) }, noted: true},
 	}
 	for name, k := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dir, next := t.TempDir(), begin.Add(time.Minute)
 			s := mustOpen(t, Options{Dir: dir})
 			first := addSegment(t, s, "door", begin, 2)
 			last := s.LastEnd("door")
 			w := startSegment(t, s, "door", next, 0)
-			k.write(t, s, w)
-			if err := s.Delete(first); err != nil && !errors.Is(err, ErrNotFound) {
+			header := w.mkv.Size()
+			for _, do := range k.before {
+				do(t, w)
+			}
+			if err := s.Delete(first); err != nil {
 				t.Fatal(err)
+			}
+			want := last
+			if k.media > 0 {
+				want = next.Add(k.media)
 			}
 			mark, err := layout.ReadStreamFile(s.files, filepath.Join(dir, "door"))
-			if err != nil || (mark.LastEnd != nil) != k.noted {
-				t.Errorf("the stream file has %+v, %v; noted %v is wanted", mark, err, k.noted)
+			if err != nil || (mark.LastEnd != nil) != k.noted || k.noted && *mark.LastEnd != want.UnixMilli() {
+				t.Errorf("the stream file has %+v, %v; want it: %v, and %d", mark, err, k.noted, want.UnixMilli())
 			}
-			synced := w.shown.Synced()
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
+			if k.after != nil {
+				k.after(t, w)
 			}
 			again := t.TempDir()
 			if err := os.CopyFS(again, os.DirFS(dir)); err != nil {
 				t.Fatal(err)
 			}
 			path := filepath.Join(again, "door", layout.WritingName(w.Key().ID()))
-			if err := os.Truncate(path, synced); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := os.Truncate(path, max(header, w.shown.Synced())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				t.Fatal(err)
 			}
 			if got := mustOpen(t, Options{Dir: again}).LastEnd("door"); got.Before(last) {
 				t.Errorf("after the power cut the newest time is %s, and was %s", got, last)
 			}
 		})
+	}
+}
+
+func written(t *testing.T, w *Writer) {
+	t.Helper()
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// half begins a fragment and writes a frame of it.
+func half(t *testing.T, w *Writer) {
+	t.Helper()
+	if err := w.BeginFragment(0, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WriteFrame(1, 0, true, [][]byte{payload(0)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What cannot be read when the store is opened is set aside; the newest time that it kept is not.
+func TestTheNewestTimeOutlivesWhatIsSetAside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := mustOpen(t, Options{Dir: dir})
+	first := addSegment(t, s, "door", begin, 2)
+	last := s.LastEnd("door")
+	w := startSegment(t, s, "door", begin.Add(time.Minute), 1)
+	if err := errors.Join(w.sync(0), s.Delete(first)); err != nil {
+		t.Fatal(err)
+	}
+	again := t.TempDir()
+	if err := os.CopyFS(again, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(again, "door", layout.WritingName(w.Key().ID()))
+	if err := os.WriteFile(path, []byte(strings.Repeat("this is not Matroska", 5000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, start := range []string{"first", "second"} { // the second does not see the file any more
+		s, err := Open(Options{Dir: again})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.LastEnd("door"); got.Before(last) {
+			t.Errorf("after the %s start the newest time is %s, and was %s", start, got, last)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is not set aside: %v", err)
 	}
 }

@@ -56,20 +56,28 @@ func (c *Catalog) Detach(i int) {
 	c.Broken = append(c.Broken, e.ID)
 }
 
-// EndWithout returns the newest producer time of the epoch that must be stored before a segment is deleted; known reports
-// that it is stored already: in the stream file, or by a newer segment, which is finished or of which lasts reports that media is durable.
-func (c *Catalog) EndWithout(k layout.ID, lasts func(layout.ID) bool) (highest int64, known bool) {
-	at, ok := c.Find(k)
-	if !ok || k.Epoch != c.Epoch {
-		return 0, true
-	}
-	for _, e := range slices.Backward(c.Entries[at+1:]) {
-		if e.State != layout.Writing || lasts(e.ID) {
-			return 0, true
+// Unkept returns the newest producer time of the epoch, and whether it must be stored before a segment goes: a power cut would leave neither
+// a newer segment nor a stream file that has it. media reports of a segment that is being written whether it has a fragment, and whether one
+// is durable.
+func (c *Catalog) Unkept(without layout.ID, media func(layout.ID) (some, durable bool)) (highest int64, unkept bool) {
+	kept := c.kept
+	for _, e := range slices.Backward(c.Entries) {
+		if e.Epoch != c.Epoch {
+			break
+		}
+		some, durable := true, true
+		if e.State == layout.Writing {
+			some, durable = media(e.ID)
+		}
+		if some {
+			c.highest = max(c.highest, e.End())
+		}
+		if durable && e.ID != without {
+			kept = max(kept, e.End())
+			break // older ones end before
 		}
 	}
-	c.highest = c.Newest()
-	return c.highest, c.kept == c.highest
+	return c.highest, c.highest > kept
 }
 
 // Keep records that the stream file has the newest producer time of an epoch.

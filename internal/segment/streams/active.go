@@ -86,14 +86,14 @@ func (st *Stream) Idle(k layout.ID) (path string, idle bool) {
 	return filepath.Join(st.Dir, st.Catalog.Entries[i].Name()), true
 }
 
-// Lasts reports whether a power cut leaves media of a segment that is being written: a fragment of it is durable.
-func (st *Stream) Lasts(k layout.ID) bool {
+// Media reports whether a segment that is being written has a fragment, and whether a power cut leaves one.
+func (st *Stream) Media(k layout.ID) (some, durable bool) {
 	a := st.Active[k]
 	if a == nil || a.Recording == nil {
-		return false
+		return false, false
 	}
 	list := a.Recording.SoFar()
-	return len(list) > 0 && list[0].Offset+list[0].Size <= a.Recording.Synced()
+	return len(list) > 0, len(list) > 0 && list[0].Offset+list[0].Size <= a.Recording.Synced()
 }
 
 // Recorded reports whether a segment is being written.

@@ -1,11 +1,12 @@
 // Package streams owns what is known about one stream in memory: its segments, their users, their use of the disk, the
-// stream's limit, and the segment being recorded. It has no lock of its own. It must not read nor write segments.
+// stream's limit, and the segment being recorded. Its owner has the lock. It must not read nor write segments.
 package streams
 
 import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"sync"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -26,6 +27,7 @@ type Stream struct {
 	Device           uint64 // of dir; 0 until the stream has its directory
 	Shared           bool   // dir shares the space of the recording directory, though device is another one
 	Files            atomicfile.FileSystem
+	File             sync.Mutex // held to write the stream file; taken before the owner's lock
 	Catalog          catalog.Catalog
 	Untimed          bool // the side file lacks clock notes
 	Gaps             *gaps.Notes
