@@ -44,9 +44,9 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	defer st.File.Unlock()
 	s.mu.Lock()
 	epoch := st.Catalog.Epoch
-	highest, unkept := st.Catalog.Unkept(k, st.Media)
+	highest, unsaved := st.Catalog.Unsaved(k, st.Media)
 	s.mu.Unlock()
-	if !unkept {
+	if !unsaved {
 		return nil
 	}
 	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, epoch, highest); err != nil {

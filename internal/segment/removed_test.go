@@ -248,7 +248,7 @@ func TestTheNewestTimeOutlivesWhatAPowerCutTakes(t *testing.T) {
 		t.Helper()
 		writeFragments(t, w, 0, 1)
 	}
-	durable := func(t *testing.T, w *Writer) {
+	synced := func(t *testing.T, w *Writer) {
 		t.Helper()
 		if err := w.sync(0); err != nil {
 			t.Fatal(err)
@@ -258,13 +258,13 @@ func TestTheNewestTimeOutlivesWhatAPowerCutTakes(t *testing.T) {
 		before []func(t *testing.T, w *Writer) // the deletion of the one finished segment
 		after  func(t *testing.T, w *Writer)
 		noted  bool          // in the stream file by the deletion
-		media  time.Duration // of what is being written, which the stream file has, too
+		media  time.Duration // that is being written, and its time in the stream file, too
 	}{
 		"nothing is written":                   {noted: true},
 		"a fragment is in memory":              {before: []func(*testing.T, *Writer){fragment}, noted: true, media: 960 * time.Millisecond},
 		"a fragment is written and not synced": {before: []func(*testing.T, *Writer){fragment, written}, noted: true, media: 960 * time.Millisecond},
-		"a part of a fragment is durable":      {before: []func(*testing.T, *Writer){half, durable}, noted: true},
-		"a fragment is durable":                {before: []func(*testing.T, *Writer){fragment, durable}},
+		"a part of a fragment is durable":      {before: []func(*testing.T, *Writer){half, synced}, noted: true},
+		"a fragment is durable":                {before: []func(*testing.T, *Writer){fragment, synced}},
 		"it ends without a frame":              {after: func(t *testing.T, w *Writer) { t.Helper(); seal(t, w) }, noted: true},
 	}
 	for name, k := range cases {

@@ -56,23 +56,23 @@ func (c *Catalog) Detach(i int) {
 	c.Broken = append(c.Broken, e.ID)
 }
 
-// Unkept returns the newest producer time of the epoch, and whether it must be stored before a segment goes: a power cut would leave neither
+// Unsaved returns the newest producer time of the epoch, and whether it must be stored before a segment goes: a power cut would leave neither
 // a newer segment nor a stream file that has it. media reports of a segment that is being written whether it has a fragment, and whether one
-// is durable.
-func (c *Catalog) Unkept(without layout.ID, media func(layout.ID) (some, durable bool)) (highest int64, unkept bool) {
+// is synced.
+func (c *Catalog) Unsaved(without layout.ID, media func(layout.ID) (some, synced bool)) (highest int64, unsaved bool) {
 	kept := c.kept
 	for _, e := range slices.Backward(c.Entries) {
 		if e.Epoch != c.Epoch {
 			break
 		}
-		some, durable := true, true
+		some, synced := true, true
 		if e.State == layout.Writing {
-			some, durable = media(e.ID)
+			some, synced = media(e.ID)
 		}
 		if some {
 			c.highest = max(c.highest, e.End())
 		}
-		if durable && e.ID != without {
+		if synced && e.ID != without {
 			kept = max(kept, e.End())
 			break // older ones end before
 		}

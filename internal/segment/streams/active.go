@@ -87,7 +87,7 @@ func (st *Stream) Idle(k layout.ID) (path string, idle bool) {
 }
 
 // Media reports whether a segment that is being written has a fragment, and whether a power cut leaves one.
-func (st *Stream) Media(k layout.ID) (some, durable bool) {
+func (st *Stream) Media(k layout.ID) (some, synced bool) {
 	a := st.Active[k]
 	if a == nil || a.Recording == nil {
 		return false, false
