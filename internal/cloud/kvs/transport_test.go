@@ -59,7 +59,7 @@ func TestAChunkIsWrittenByOneCall(t *testing.T) {
 		s.Send(head('h'), section(media), nil)
 		awaitSent(t, s)
 		want += strings.Repeat("h", HeadSize) + media
-		// The head of the stream goes before the first, at any time.
+		// The head of the stream is written with the first, or earlier.
 		if n, want := writes.Load()-before, int64((HeadSize+len(media)+chunk-1)/chunk); i > 0 && n != want {
 			t.Errorf("a fragment of %d bytes was written by %d calls, want %d", HeadSize+len(media), n, want)
 		}
@@ -71,7 +71,7 @@ func TestAChunkIsWrittenByOneCall(t *testing.T) {
 	}
 }
 
-// stuckConn takes nothing once it is stuck, until it is closed. What is read of it then are records that nobody sent.
+// stuckConn takes nothing once it is stuck, until it is closed. Then it is read as records that nobody sent.
 type stuckConn struct {
 	net.Conn
 	stuck     *atomic.Bool
