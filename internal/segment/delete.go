@@ -40,25 +40,11 @@ func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
 // rememberEnd saves the newest producer time of the stream, when nothing else would keep it once a segment is gone.
 func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
-	st.File.Lock()
-	defer st.File.Unlock()
-	s.mu.Lock()
-	epoch := st.Catalog.Epoch
-	highest, unsaved := st.Catalog.Unsaved(k, st.Media)
-	s.mu.Unlock()
-	if !unsaved {
-		return nil
+	err := st.SaveEnd(&s.mu, k)
+	if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
+		return nil // somebody removed the directory: the code that creates it again writes the stream file from memory
 	}
-	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, epoch, highest); err != nil {
-		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
-			return nil // somebody removed the directory: the code that creates it again writes the stream file from memory
-		}
-		return volume.Fault(st.Dir, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Catalog.Keep(epoch, highest)
-	return nil
+	return volume.Fault(st.Dir, err)
 }
 
 // discard renames a segment's file to garbage and removes it from the index. The rename comes first, so that a crash while a

@@ -260,12 +260,14 @@ func TestTheNewestTimeOutlivesWhatAPowerCutTakes(t *testing.T) {
 		noted  bool          // in the stream file by the deletion
 		media  time.Duration // that is being written, and its time in the stream file, too
 	}{
-		"nothing is written":                   {noted: true},
-		"a fragment is in memory":              {before: []func(*testing.T, *Writer){fragment}, noted: true, media: 960 * time.Millisecond},
-		"a fragment is written and not synced": {before: []func(*testing.T, *Writer){fragment, written}, noted: true, media: 960 * time.Millisecond},
-		"a part of a fragment is durable":      {before: []func(*testing.T, *Writer){half, synced}, noted: true},
-		"a fragment is durable":                {before: []func(*testing.T, *Writer){fragment, synced}},
-		"it ends without a frame":              {after: func(t *testing.T, w *Writer) { t.Helper(); seal(t, w) }, noted: true},
+		"nothing is written":      {noted: true},
+		"a fragment is in memory": {before: []func(*testing.T, *Writer){fragment}, noted: true, media: 960 * time.Millisecond},
+		"a fragment is written and not synced": {
+			before: []func(*testing.T, *Writer){fragment, written}, noted: true, media: 960 * time.Millisecond,
+		},
+		"a part of a fragment is durable": {before: []func(*testing.T, *Writer){half, synced}, noted: true},
+		"a fragment is durable":           {before: []func(*testing.T, *Writer){fragment, synced}},
+		"it ends without a frame":         {after: func(t *testing.T, w *Writer) { t.Helper(); seal(t, w) }, noted: true},
 	}
 	for name, k := range cases {
 		t.Run(name, func(t *testing.T) {

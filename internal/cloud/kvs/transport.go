@@ -44,7 +44,9 @@ type sessionConn struct {
 	net.Conn
 	lasting context.Context // the session's
 	ignore  func() bool     // its end
-	dead    func()          // the connection has ended. net/http knows too, but waits for the body before it says so, and the body for a fragment
+	// dead is called when the connection has ended. net/http knows too, but waits for the body before it says so, and the body for
+	// a fragment.
+	dead    func()
 	buffers *sync.Pool
 
 	holding atomic.Bool
@@ -123,8 +125,8 @@ func (c *sessionConn) flush() error {
 	return err
 }
 
-// SetWriteDeadline is called by TLS before it says that it closes, which it leaves out while one of its writes is blocked. It does not
-// know that ours may be.
+// SetWriteDeadline is called by TLS before it says that it closes, which it leaves out while one of its writes is blocked. It does
+// not know that ours may be.
 func (c *sessionConn) SetWriteDeadline(t time.Time) error {
 	if c.holding.Load() {
 		c.cut()
@@ -133,8 +135,8 @@ func (c *sessionConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// cut ends the line under what may be blocked in a write of it. TLS does not come so far where its reader waits to write, too: for an answer
-// of its own it has the lock that closing needs.
+// cut ends the line under what may be blocked in a write of it. TLS does not do that where its reader waits to write, too: then the
+// reader has the lock that closing needs.
 func (c *sessionConn) cut() {
 	if c.holding.Load() {
 		_ = c.Conn.Close()

@@ -56,9 +56,9 @@ func (c *Catalog) Detach(i int) {
 	c.Broken = append(c.Broken, e.ID)
 }
 
-// Unsaved returns the newest producer time of the epoch, and whether it must be stored before a segment goes: a power cut would leave neither
-// a newer segment nor a stream file that has it. media reports of a segment that is being written whether it has a fragment, and whether one
-// is synced.
+// Unsaved returns the newest producer time of the epoch, and whether it must be stored before a segment goes: a power cut would
+// leave neither a newer segment nor a stream file that has it. media reports of a segment that is being written whether it has a
+// fragment, and whether one is synced.
 func (c *Catalog) Unsaved(without layout.ID, media func(layout.ID) (some, synced bool)) (highest int64, unsaved bool) {
 	kept := c.kept
 	for _, e := range slices.Backward(c.Entries) {

@@ -67,6 +67,27 @@ func (st *Stream) Adopt(loaded *Stream) {
 	st.Watchers.Notify()
 }
 
+// SaveEnd writes the newest producer time of the epoch to the stream file, when nothing else on the disk has it once a segment is
+// gone. owner is the lock of the stream's owner, which is not held.
+func (st *Stream) SaveEnd(owner sync.Locker, gone layout.ID) error {
+	st.File.Lock()
+	defer st.File.Unlock()
+	owner.Lock()
+	epoch := st.Catalog.Epoch
+	highest, unsaved := st.Catalog.Unsaved(gone, st.Media)
+	owner.Unlock()
+	if !unsaved {
+		return nil
+	}
+	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, epoch, highest); err != nil {
+		return err
+	}
+	owner.Lock()
+	defer owner.Unlock()
+	st.Catalog.Keep(epoch, highest)
+	return nil
+}
+
 // Rename renames a segment's file in its stream's directory. It is durable after Sync. Both may take long on a slow disk and
 // are therefore called without the lock.
 func (st *Stream) Rename(from, to string) error {

@@ -13,7 +13,8 @@ import (
 )
 
 // maxWrite is how many bytes are read from the file and written to the connection at once; it is the
-// one buffer that a session always has. Encrypted and framed they are a little less than 128 KiB, which Linux sends in two buffers of 64 KiB.
+// one buffer that a session always has. Encrypted and framed they are a little less than 128 KiB, which Linux sends in two
+// buffers of 64 KiB.
 const maxWrite = 124 << 10
 
 // HeadSize is the size in bytes of the Cluster head that is sent before a fragment's bytes from the file, see Body.Send.
@@ -41,7 +42,8 @@ type Options struct {
 	Failed func(error)                   // is called when the media cannot be read
 }
 
-// Line is the connection that a body is written to. It collects what is written between Hold and Flush, of which each Hold is followed by one.
+// Line is the connection that a body is written to. It collects what is written between Hold and Flush; each Hold is followed by a
+// Flush.
 type Line interface {
 	Hold()
 	Flush() error
