@@ -22,6 +22,7 @@ const (
 	stored                    // the cloud has it
 	gone                      // deleted on the hub, rightly
 	onDisk                    // found in the store by the check that is under way
+	due                       // synced before that check began to read
 )
 
 // account is what the world has seen of each access unit, and holds the promises against it. Safe for concurrent use.
@@ -369,6 +370,20 @@ func (l *account) wasTrouble(at time.Time) bool {
 	return false
 }
 
+// beginCheck forgets what an earlier check found. What is synced while the store is read is left to the next one.
+func (l *account) beginCheck() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, units := range l.units {
+		for n, u := range units {
+			units[n] = u &^ (onDisk | due)
+			if u&synced != 0 {
+				units[n] |= due
+			}
+		}
+	}
+}
+
 // conclude judges all, once the cloud has passed on what it has, and onDisk is set for what is in the store. names are those of the files.
 func (l *account) conclude(final bool, names map[int]string) {
 	l.mu.Lock()
@@ -380,7 +395,7 @@ func (l *account) conclude(final bool, names map[int]string) {
 	for camera, units := range l.units {
 		lost, unrecorded := finding{l: l, camera: camera, names: names}, finding{l: l, camera: camera, names: names}
 		for n, u := range units {
-			if u&synced != 0 && u&(stored|gone|onDisk) == 0 {
+			if u&due != 0 && u&(stored|gone|onDisk) == 0 {
 				lost.add(uint32(n), "synced to the disk, and neither there nor in the cloud")
 				units[n] |= gone // it is said once
 			}

@@ -230,13 +230,7 @@ func (w *world) check(final bool) error {
 	if err := w.cloud.renew(); err != nil {
 		return err
 	}
-	w.account.mu.Lock()
-	for _, units := range w.units {
-		for n := range units {
-			units[n] &^= onDisk
-		}
-	}
-	w.account.mu.Unlock()
+	w.beginCheck()
 	next := make(map[segment.Key]checked)
 	for _, stream := range h.store.Streams() {
 		for _, info := range h.store.Segments(stream, time.Time{}, time.Time{}) {
