@@ -146,7 +146,7 @@ var afterFailedSync = map[string]string{
 	"Writer.finish":               "the file is in doubt: Seal has it written again",
 	"Writer.sealed":               "after a power cut the file has its name of before, and is recovered",
 	"volume.Volume.MakeDirectory": "directory and marker are removed, and made by the next segment",
-	"Store.rememberEnd":           "atomicfile.Replace: all of it is done again by the next who needs it",
+	"streams.Stream.SaveEnd":      "atomicfile.Replace: all of it is done again by the next who needs it",
 	"layout.WriteStreamFile":      "its callers are here",
 	"Store.SyncProgress":          "an error; the lines are still unsaved, and the next one does it again",
 	"layout.WriteClock":           "its callers are here",
