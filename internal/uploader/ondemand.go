@@ -339,12 +339,15 @@ func (u *Uploader) sendRefused(ctx context.Context) bool {
 	return held
 }
 
-// rested reports that no upload is under way: what is on the disk is not to be uploaded, so no problem with it is left.
+// rested reports that no upload is under way: what is on the disk is not to be uploaded, so no problem with it is left but that it
+// cannot be read, which is tried again here.
 func (u *Uploader) rested() {
 	u.poison.Prune(u.queue.Pends)
 	u.report.stuck(nil)
 	u.report.noneLeft()
-	if u.queue.Restart(); u.queue.Readable() {
+	u.queue.Restart()
+	u.queue.Retry()
+	if u.queue.Readable() {
 		u.progress.readable()
 	}
 	u.report.pause(stateOnRequest)

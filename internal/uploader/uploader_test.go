@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -528,6 +529,41 @@ func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 			t.Errorf("reported before each note: %v, want %v; and at the end: %v", store.seen, want, reported(w))
 		}
 	})
+}
+
+// TestADiskThatServesAgainIsNoLongerReportedAtRest has an upload on request that could not read a recording, and no other after it.
+func TestADiskThatServesAgainIsNoLongerReportedAtRest(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	w.record(3, 2)
+	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+	must(t, err)
+	whole, err := os.ReadFile(files[1])
+	must(t, err)
+	must(t, os.Truncate(files[1], 3))
+	var ahead atomic.Int64
+	u := w.uploader(func(o *Options) { o.clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+	if err := u.Range(w.context(), time.Time{}, time.Time{}, func(Progress) {}); err == nil || !w.reports(codeStore) {
+		t.Fatalf("an upload that cannot read a recording: %v, reported: %v", err, w.reports(codeStore))
+	}
+	for _, step := range []struct {
+		what     string
+		content  []byte
+		after    time.Duration
+		reported bool
+	}{
+		{"the file as it was, and not due", whole[:3], 0, true},
+		{"the file as it was, and due", whole[:3], queue.UnreadableFor, true},
+		{"the whole file, and not due", whole, 0, true},
+		{"the whole file, and due", whole, queue.UnreadableFor, false},
+	} {
+		must(t, os.WriteFile(files[1], step.content, 0o600))
+		ahead.Add(int64(step.after))
+		if u.rested(); w.reports(codeStore) != step.reported {
+			t.Errorf("%s: reported: %v, want %v", step.what, w.reports(codeStore), step.reported)
+		}
+	}
+	w.expectAll(w.want[2], w.want[3]) // resting uploads nothing
 }
 
 func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {

@@ -47,6 +47,25 @@ func (q *Queue) Overdue() bool {
 	return ok && !q.o.Now().Before(at)
 }
 
+// Retry tries again to read the segments that are passed over and due, where nothing else does, as nothing is to be uploaded.
+func (q *Queue) Retry() {
+	for key := range q.passedOver.until {
+		if q.passedOver.has(key) || !q.pending(key) {
+			continue
+		}
+		reader, err := q.o.Store.OpenSegment(key)
+		if err == nil {
+			_, _, err = reader.Fragments()
+			err = errors.Join(err, reader.Close())
+		}
+		if err != nil && !errors.Is(err, segment.ErrNotFound) {
+			q.passedOver.add(key, err)
+			continue
+		}
+		q.passedOver.remove(key)
+	}
+}
+
 // Readable reports whether no segment that waits for its upload is passed over. It forgets segments that
 // no longer wait.
 func (q *Queue) Readable() bool {
