@@ -32,9 +32,9 @@ type Options struct {
 type Store struct {
 	o        Options
 	watchers signal.Watchers
-	saving   sync.Mutex // held while an event is changed, before mu
-	journal  journal    // guarded by saving
-	known    names      // guarded by saving
+	saving   *signal.Turn // held while an event is changed, before mu
+	journal  journal      // guarded by saving
+	known    names        // guarded by saving
 
 	mu       sync.Mutex
 	events   []*Event            // oldest first; guarded by mu, as all below
@@ -67,7 +67,7 @@ func Open(o Options) *Store {
 	if o.most == 0 {
 		o.most = MaxKept
 	}
-	s := &Store{o: o, journal: journal{files: o.Files, path: filepath.Join(o.Dir, File)}, known: make(names),
+	s := &Store{o: o, saving: signal.NewTurn(), journal: journal{files: o.Files, path: filepath.Join(o.Dir, File)}, known: make(names),
 		going: make(map[string][]*Event), byID: make(map[string]*Event), versions: make(map[string]uint64), noted: make(map[place]Progress),
 		seen: o.Now()}
 	list, lost, err := s.journal.read(s.known)

@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/syncqueue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // DefaultFlushInterval bounds how much of a recording a power cut loses.
@@ -64,8 +65,8 @@ type Store struct {
 	syncs    *syncqueue.Queue
 	holds    *holding.Book
 
-	clocks    sync.Mutex // held to change the notes about a stream's times; taken before mu
-	repairing sync.Mutex // held by repairBroken, as no file may be repaired twice at once; taken before mu
+	clocks    *signal.Turn // held to change the notes about a stream's times; taken before mu
+	repairing sync.Mutex   // held by repairBroken, as no file may be repaired twice at once; taken before mu
 
 	recovering int64 // bytes of torn files that were found while loading; used by the loading goroutine
 
@@ -134,7 +135,7 @@ func newStore(o Options) *Store {
 		volume: volume.New(volume.Options{
 			Dir: o.Dir, Log: o.Log, Health: o.Health, Files: o.Files, Memory: o.VolumeMemory, Version: o.Version, Reserved: o.Reserved,
 		}),
-		syncs: syncqueue.New(o.FlushInterval), streams: make(map[string]*streams.Stream),
+		clocks: signal.NewTurn(), syncs: syncqueue.New(o.FlushInterval), streams: make(map[string]*streams.Stream),
 	}
 	s.holds = s.newHolds(o.HoldMost)
 	return s

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // lineSince begins the line that names the segment from which on all gaps are noted.
@@ -23,7 +24,7 @@ type Notes struct {
 	files atomicfile.FileSystem
 	dir   string
 
-	writing sync.Mutex // held to write the side file; taken before mu
+	writing *signal.Turn // held to write the side file; taken before mu
 
 	mu      sync.Mutex
 	noted   bool // since is valid
@@ -35,7 +36,7 @@ type Notes struct {
 
 // New returns the notes of a stream without any.
 func New(files atomicfile.FileSystem, dir string) *Notes {
-	return &Notes{files: files, dir: dir, of: make(map[layout.ID][]layout.Span)}
+	return &Notes{files: files, dir: dir, writing: signal.NewTurn(), of: make(map[layout.ID][]layout.Span)}
 }
 
 // LoadOptions describe the context of a side file.

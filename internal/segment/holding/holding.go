@@ -16,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // Options are what a Book needs of its store. All are required.
@@ -44,12 +45,14 @@ type Options struct {
 // Book has the holds of all streams. Safe for concurrent use.
 type Book struct {
 	o        Options
-	changing sync.Mutex // held to change holds; taken before the lock
+	changing *signal.Turn // held to change holds; taken before the lock
 	unread   map[string]health.Scope
 }
 
 // New returns the book of a store.
-func New(o Options) *Book { return &Book{o: o, unread: make(map[string]health.Scope)} }
+func New(o Options) *Book {
+	return &Book{o: o, changing: signal.NewTurn(), unread: make(map[string]health.Scope)}
+}
 
 // Kept is a hold with what it holds now.
 type Kept struct {

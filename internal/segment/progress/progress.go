@@ -30,7 +30,7 @@ type Progress struct {
 	name  string // of the side file
 
 	syncing *signal.Turn // held during a sync; taken before writing
-	writing sync.Mutex   // held to write to the file, and to end it; taken before mu
+	writing *signal.Turn // held to write to the file, and to end it; taken before mu
 
 	mu      sync.Mutex
 	done    map[time.Duration]bool
@@ -59,7 +59,10 @@ type lines struct {
 
 // New returns the progress of a segment of which nothing is uploaded. The side file is created with the first line.
 func New(files atomicfile.FileSystem, dir string, k layout.ID) *Progress {
-	return &Progress{files: files, dir: dir, name: layout.ProgressName(k), syncing: signal.NewTurn(), done: make(map[time.Duration]bool)}
+	return &Progress{
+		files: files, dir: dir, name: layout.ProgressName(k), syncing: signal.NewTurn(), writing: signal.NewTurn(),
+		done: make(map[time.Duration]bool),
+	}
 }
 
 // Add records that a fragment is persisted or refused. Nothing is written.

@@ -27,7 +27,7 @@ type Stream struct {
 	Device           uint64 // of dir; 0 until the stream has its directory
 	Shared           bool   // dir shares the space of the recording directory, though device is another one
 	Files            atomicfile.FileSystem
-	File             sync.Mutex // held to write the stream file; taken before the owner's lock
+	File             *signal.Turn // held to write the stream file; taken before the owner's lock
 	Catalog          catalog.Catalog
 	Untimed          bool // the side file lacks clock notes
 	Gaps             *gaps.Notes
@@ -48,7 +48,7 @@ type Stream struct {
 
 // NewStream returns a stream without segments. dir is where its directory will be, unless something else is there.
 func NewStream(files atomicfile.FileSystem, dir, name string) *Stream {
-	st := &Stream{Name: name, Files: files, Catalog: catalog.NewCatalog(), Active: make(map[layout.ID]*active)}
+	st := &Stream{Name: name, Files: files, File: signal.NewTurn(), Catalog: catalog.NewCatalog(), Active: make(map[layout.ID]*active)}
 	st.SetDir(dir)
 	return st
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // Options are the settings of a Volume. All but the optional ones are required.
@@ -50,7 +51,7 @@ type Volume struct {
 	device    uint64                  // of dir
 	gapsNoted bool                    // the agent that used the directory before notes gaps
 	format    atomic.Int32            // of the stored files
-	forming   sync.Mutex              // held to change format
+	forming   *signal.Turn            // held to change format
 	proving   chan struct{}           // held while files of the recording directory are created again
 
 	mu      sync.Mutex
@@ -62,7 +63,7 @@ func New(o Options) *Volume {
 	return &Volume{
 		Unread: newUnread(o.Dir, o.Log, o.Health), Results: newResults(o.Log, o.Health), Watch: newWatch(o.Files, o.Health),
 		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, memory: o.Memory, version: o.Version, reserved: o.Reserved,
-		proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
+		forming: signal.NewTurn(), proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
 	}
 }
 
