@@ -51,7 +51,7 @@ type Sources struct {
 
 	knowing sync.Mutex // of its own, as what is known is asked for while a set is applied
 
-	mu   sync.Mutex      // held while a set is applied
+	mu   *signal.Turn    // held while a set is applied
 	told map[string]bool // streams of which health says that a source is overruled; guarded by mu
 }
 
@@ -60,7 +60,7 @@ func New(o Options) *Sources {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Sources{o: o, told: make(map[string]bool)}
+	return &Sources{o: o, mu: signal.NewTurn(), told: make(map[string]bool)}
 }
 
 // Source is what one source wants. Its methods are called from one goroutine, but for Others.

@@ -7,13 +7,13 @@ import (
 	"context"
 	"math"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 const (
@@ -41,7 +41,7 @@ type Store struct {
 	o       Options
 	arrived chan noted
 
-	mu      sync.Mutex
+	mu      *signal.Turn        // held while a journal is read or written
 	streams map[string]*journal // guarded by mu, as what they point to
 }
 
@@ -60,7 +60,7 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Store{o: o, arrived: make(chan noted, waiting), streams: make(map[string]*journal)}
+	return &Store{o: o, mu: signal.NewTurn(), arrived: make(chan noted, waiting), streams: make(map[string]*journal)}
 }
 
 // Note keeps a receipt. It never waits: while the disk is too slow receipts are dropped.
