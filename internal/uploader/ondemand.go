@@ -126,7 +126,7 @@ func countRange(s store, stream string, from, to time.Time) (p Progress, whole b
 	whole = true
 	refused := refusedNow(s, stream)
 	for _, info := range s.Segments(stream, from, to) {
-		list, err := listFragments(s, info.Key)
+		list, err := queue.ListFragments(s, info.Key)
 		if err != nil {
 			whole = whole && errors.Is(err, segment.ErrNotFound)
 			continue

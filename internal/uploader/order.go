@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
@@ -117,7 +116,7 @@ func (l *live) newestPending() (queue.Fragment, bool) {
 		return queue.Fragment{}, false
 	}
 	key := list[len(list)-1].Key
-	fragments, err := listFragments(l.store, key)
+	fragments, err := queue.ListFragments(l.store, key)
 	if err != nil || len(fragments) == 0 {
 		return queue.Fragment{}, false
 	}
@@ -132,17 +131,4 @@ func (l *live) over(t turn, began time.Time, next queue.Fragment) bool {
 		return now.After(t.newest) && time.Since(began) >= min(l.took, liveLag)
 	}
 	return now.Sub(next.Ended()) > liveLag
-}
-
-// listFragments returns the fragments of a segment.
-func listFragments(s interface {
-	OpenSegment(k segment.Key) (*segment.Reader, error)
-}, k segment.Key) ([]mkv.Fragment, error) {
-	reader, err := s.OpenSegment(k)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = reader.Close() }() // was only read
-	list, _, err := reader.Fragments()
-	return list, err
 }

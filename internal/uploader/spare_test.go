@@ -20,7 +20,7 @@ import (
 func (w *rig) fragments() (list []queue.Fragment) {
 	w.t.Helper()
 	for _, s := range w.store.Segments(door, time.Time{}, time.Time{}) {
-		stored, err := listFragments(w.store, s.Key)
+		stored, err := queue.ListFragments(w.store, s.Key)
 		must(w.t, err)
 		for _, f := range stored {
 			list = append(list, queue.NewFragment(w.store, s.Key, f))

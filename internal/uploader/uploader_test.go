@@ -438,10 +438,19 @@ func newRigWithAnUnreadableSegment(t *testing.T) *rig {
 	t.Helper()
 	w := newRig(t, 24, roomy)
 	w.record(3, 2)
-	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
-	must(t, err)
-	must(t, os.Truncate(files[1], 3))
+	w.corrupt(1)
 	return w
+}
+
+// corrupt makes a segment unreadable, and returns its file with what was in it.
+func (w *rig) corrupt(n int) (path string, whole []byte) {
+	w.t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+	must(w.t, err)
+	whole, err = os.ReadFile(files[n])
+	must(w.t, err)
+	must(w.t, os.Truncate(files[n], 3))
+	return files[n], whole
 }
 
 func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
@@ -536,11 +545,7 @@ func TestADiskThatServesAgainIsNoLongerReportedAtRest(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, roomy)
 	w.record(3, 2)
-	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
-	must(t, err)
-	whole, err := os.ReadFile(files[1])
-	must(t, err)
-	must(t, os.Truncate(files[1], 3))
+	path, whole := w.corrupt(1)
 	var ahead atomic.Int64
 	u := w.uploader(func(o *Options) { o.clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
 	if err := u.Range(w.context(), time.Time{}, time.Time{}, func(Progress) {}); err == nil || !w.reports(codeStore) {
@@ -557,7 +562,7 @@ func TestADiskThatServesAgainIsNoLongerReportedAtRest(t *testing.T) {
 		{"the whole file, and not due", whole, 0, true},
 		{"the whole file, and due", whole, queue.UnreadableFor, false},
 	} {
-		must(t, os.WriteFile(files[1], step.content, 0o600))
+		must(t, os.WriteFile(path, step.content, 0o600))
 		ahead.Add(int64(step.after))
 		if u.rested(); w.reports(codeStore) != step.reported {
 			t.Errorf("%s: reported: %v, want %v", step.what, w.reports(codeStore), step.reported)

@@ -53,7 +53,7 @@ func Recorded(s Media, stream string, from, to time.Time, each func(began, ended
 		refused[queue.ID{Segment: r.Key, Fragment: r.Fragment.Start}] = true
 	}
 	for _, info := range s.Segments(stream, from, to) {
-		list, err := listFragments(s, info.Key)
+		list, err := queue.ListFragments(s, info.Key)
 		if err != nil {
 			continue // deleted meanwhile, or it cannot be read: what sends it says so
 		}
@@ -68,7 +68,7 @@ func Recorded(s Media, stream string, from, to time.Time, each func(began, ended
 
 // Fragments lists the complete fragments of a segment.
 func Fragments(s Media, k segment.Key) (list []queue.Fragment, err error) {
-	stored, err := listFragments(s, k)
+	stored, err := queue.ListFragments(s, k)
 	for _, f := range stored {
 		list = append(list, queue.NewFragment(s, k, f))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -53,17 +54,25 @@ func (q *Queue) Retry() {
 		if q.passedOver.has(key) || !q.pending(key) {
 			continue
 		}
-		reader, err := q.o.Store.OpenSegment(key)
-		if err == nil {
-			_, _, err = reader.Fragments()
-			err = errors.Join(err, reader.Close())
-		}
-		if err != nil && !errors.Is(err, segment.ErrNotFound) {
+		if _, err := ListFragments(q.o.Store, key); err != nil && !errors.Is(err, segment.ErrNotFound) {
 			q.passedOver.add(key, err)
 			continue
 		}
 		q.passedOver.remove(key)
 	}
+}
+
+// ListFragments returns the fragments of a segment.
+func ListFragments(s interface {
+	OpenSegment(k segment.Key) (*segment.Reader, error)
+}, k segment.Key) ([]mkv.Fragment, error) {
+	reader, err := s.OpenSegment(k)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	list, _, err := reader.Fragments()
+	return list, err
 }
 
 // Readable reports whether no segment that waits for its upload is passed over. It forgets segments that
