@@ -6,7 +6,7 @@ import (
 )
 
 // writeBuffer is what net/http gathers before it writes to the connection: a request's head.
-// Media goes past it: below TLS one more buffer saves more calls.
+// Media goes past it, and is collected below TLS: kvs.Session does that.
 const writeBuffer = 4 << 10
 
 // Media is a transport for PutMedia: the same roots and the same proxy, but HTTP/1.1 only, without

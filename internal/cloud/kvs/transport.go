@@ -22,7 +22,7 @@ func sessionTransport(lasting context.Context, base *http.Transport, body *media
 			return nil, err
 		}
 		c := &sessionConn{Conn: conn, lasting: lasting, dead: sync.OnceFunc(body.Stop), buffers: buffers}
-		c.ignore = context.AfterFunc(lasting, c.cut)
+		c.stopWatching = context.AfterFunc(lasting, func() { c.cut() })
 		body.Over(c)
 		return c, nil
 	}
@@ -42,8 +42,8 @@ func newBuffers() *sync.Pool {
 // 16 kB by a call of its own, and each would go down the network stack on its own.
 type sessionConn struct {
 	net.Conn
-	lasting context.Context // the session's
-	ignore  func() bool     // its end
+	lasting      context.Context // the session's
+	stopWatching func() bool     // lasting
 	// dead is called when the connection has ended. net/http knows too, but waits for the body before it says so, and the body for
 	// a fragment.
 	dead    func()
@@ -65,7 +65,7 @@ func (c *sessionConn) Read(p []byte) (int, error) {
 
 func (c *sessionConn) Close() error {
 	c.dead()
-	c.ignore()
+	c.stopWatching()
 	return c.Conn.Close()
 }
 
@@ -128,17 +128,18 @@ func (c *sessionConn) flush() error {
 // SetWriteDeadline is called by TLS before it says that it closes, which it leaves out while one of its writes is blocked. It does
 // not know that ours may be.
 func (c *sessionConn) SetWriteDeadline(t time.Time) error {
-	if c.holding.Load() {
-		c.cut()
+	if c.cut() {
 		return nil
 	}
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// cut ends the line under what may be blocked in a write of it. TLS does not do that where its reader waits to write, too: then the
-// reader has the lock that closing needs.
-func (c *sessionConn) cut() {
-	if c.holding.Load() {
+// cut ends the line under what may be blocked in a write of it, and reports whether something may be. TLS does not do that where its
+// reader waits to write, too: then the reader has the lock that closing needs.
+func (c *sessionConn) cut() bool {
+	holding := c.holding.Load()
+	if holding {
 		_ = c.Conn.Close()
 	}
+	return holding
 }
