@@ -111,7 +111,13 @@ func New(o Options) *Requests {
 func (r *Requests) Run(ctx context.Context) {
 	check := time.NewTicker(checkEvery)
 	defer check.Stop()
-	for {
+	for checked := true; ; {
+		if awaits := len(r.list) > 0 || r.unsaved; awaits != checked {
+			check.Reset(checkEvery)
+			if checked = awaits; !awaits {
+				check.Stop() // an agent that awaits nothing does not wake for it
+			}
+		}
 		select {
 		case <-ctx.Done():
 			r.forget()
