@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// tick is how often the process shows that it runs.
-	tick = 500 * time.Millisecond
-	// Limit is the least time that the process must not have run for a freeze.
+	// tick is how often the process shows that it runs. Each is a wake-up of an agent that has nothing to do.
+	tick = time.Second
+	// Limit is the least time that the process must not have run for a freeze. One of Limit and a tick is noticed in any case.
 	Limit = 2 * time.Second
 	// late is how much later than it was to be a tick counts as late: the process waits for a processor.
 	late = 200 * time.Millisecond

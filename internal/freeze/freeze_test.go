@@ -85,7 +85,7 @@ func TestShortPausesAreNoFreeze(t *testing.T) {
 	watched(t, func(h *hub, w *Watch) {
 		for range 100 {
 			h.sleep(Limit - tick)
-			time.Sleep(time.Second)
+			time.Sleep(2 * tick)
 		}
 		if len(h.all()) > 0 {
 			t.Errorf("noticed: %v", h.all())
