@@ -114,7 +114,7 @@ func (s *Store) loadStream(name string) error {
 // loadNames indexes a stream's files by their names, and returns the segments that were being written and those with a side
 // file. Garbage is removed.
 func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
-	for _, f := range files {
+	for _, f := range atomicfile.WithInfo(files, layout.SegmentSuffix) {
 		p, ok := layout.ParseName(strings.TrimSuffix(f.Name(), atomicfile.BesideSuffix))
 		if !ok {
 			continue

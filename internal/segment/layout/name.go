@@ -19,6 +19,7 @@ const (
 
 // The suffixes of the names of a segment's files.
 const (
+	SegmentSuffix  = ".mkv" // of all that have media
 	WritingSuffix  = ".writing.mkv"
 	SealedSuffix   = ".sealed.mkv"
 	UploadedSuffix = ".uploaded.mkv"
