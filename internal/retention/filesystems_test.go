@@ -3,9 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -35,37 +33,6 @@ const (
 	segmentCount = 40
 )
 
-// mounted makes a file system of that kind on a loop device and mounts it, until the test ends.
-func mounted(t *testing.T, kind string, size int64) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	command := func(name string, args ...string) {
-		t.Helper()
-		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-			t.Skipf("this machine cannot do %s: %s %v: %v, %s", kind, name, args, err, out)
-		}
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("only root may mount a file system")
-	}
-	if kind == "tmpfs" {
-		command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size), "none", dir)
-	} else {
-		image := filepath.Join(t.TempDir(), "disk")
-		if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, size)); err != nil {
-			t.Fatal(err)
-		}
-		command("mkfs."+kind, "-q", image)
-		command("mount", "-o", "loop", image, dir)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v, %s", err, out)
-		}
-	})
-	return dir
-}
-
 // realDisk is a real store on a real disk with an agent's keeper, in real time or faster.
 type realDisk struct {
 	t *testing.T
@@ -84,7 +51,7 @@ type realDisk struct {
 // newRealDisk records and fills the disk so that something is missing.
 func newRealDisk(t *testing.T, files realFiles, kind string) *realDisk {
 	t.Helper()
-	d := &realDisk{t: t, realFiles: files, dir: mounted(t, kind, diskSize*files.mb)}
+	d := &realDisk{t: t, realFiles: files, dir: testtools.Mounted(t, kind, diskSize*files.mb)}
 	var err error
 	if d.store, err = segment.Open(segment.Options{Dir: filepath.Join(d.dir, "recordings")}); err != nil {
 		t.Fatal(err)

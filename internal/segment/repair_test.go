@@ -213,3 +213,52 @@ func TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording(t *testing.T) {
 		t.Errorf("recovered are %d fragments, the first is persisted: %v", len(list), s.Done(k, 0))
 	}
 }
+
+func TestNoRoomOnTheDiskIsLeftOfARecording(t *testing.T) {
+	t.Parallel()
+	dir := testtools.Mounted(t, "ext4", 8<<30)
+	s := open(t, dir)
+	var names []string
+	write := func(stream string) *Writer {
+		w := startSegment(t, s, stream, begin, 1)
+		for i := range 20 {
+			at := time.Second + time.Duration(i)*frameInterval
+			if err := errors.Join(w.BeginFragment(at, true), w.WriteFrame(1, at, true, [][]byte{make([]byte, 100_000)})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		names = append(names, filepath.Join(dir, stream, w.Key().ID().String()+"*.mkv"))
+		return w
+	}
+	// room returns how much more of the disk than its size a file takes.
+	room := func(pattern string) int64 {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) != 1 {
+			t.Fatal(pattern, found, err)
+		}
+		info, err := os.Stat(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Blocks*512 - info.Size()
+	}
+	sealed, killed, abandoned := write("sealed"), write("killed"), write("abandoned")
+	for i, pattern := range names {
+		if got := room(pattern); got < 1<<20 {
+			t.Errorf("file %d that grows has room of %d bytes", i, got)
+		}
+	}
+	seal(t, sealed)
+	if err := abandoned.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(killed.file.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir)
+	for i, pattern := range names {
+		if got := room(pattern); got > 64<<10 {
+			t.Errorf("file %d that is finished still has room of %d bytes", i, got)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/room"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
@@ -106,7 +107,7 @@ func (w *Writer) create() error {
 		return err
 	}
 	f := repair.NewFile(opened)
-	if w.mkv, err = mkv.NewWriter(f, w.shown.Header, mkv.WriterOptions{}); err == nil {
+	if w.mkv, err = mkv.NewWriter(room.New(f, opened), w.shown.Header, mkv.WriterOptions{}); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
