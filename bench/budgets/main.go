@@ -61,11 +61,13 @@ type budget struct {
 
 var budgets = []budget{
 	{"CPU of 16 cameras, to ffmpeg", 0.5, "×", func(r results) (float64, bool) { return r.cpu(16, "ffmpeg") }},
-	{"CPU of 16 cameras, to the floor", 1.25, "×", func(r results) (float64, bool) { return r.cpu(16, "floor") }},
-	{"resident memory with 16 cameras", 40, "MB", func(r results) (float64, bool) {
-		f, ok := r.recording[subject{16, "agent"}]
-		return f.RSS / 1e6, ok
-	}},
+	{"CPU of 1 camera, to the floor", 1, "×", func(r results) (float64, bool) { return r.cpu(1, "floor") }},
+	{"CPU of 16 cameras, to the floor", 0.45, "×", func(r results) (float64, bool) { return r.cpu(16, "floor") }},
+	{"CPU of 64 cameras, to the floor", 0.22, "×", func(r results) (float64, bool) { return r.cpu(64, "floor") }},
+	{"CPU of 16 cameras over UDP, to TCP", 1.5, "×", func(r results) (float64, bool) { return r.ratio(16, "udp", "agent") }},
+	{"CPU of 16 cameras over TLS, to TCP", 1.5, "×", func(r results) (float64, bool) { return r.ratio(16, "rtsps", "agent") }},
+	{"resident memory with 16 cameras", 30, "MB", func(r results) (float64, bool) { return r.memory(16) }},
+	{"resident memory with 64 cameras", 55, "MB", func(r results) (float64, bool) { return r.memory(64) }},
 	{"resident memory of each further camera", 1, "MB", func(r results) (float64, bool) {
 		few, ok := r.recording[subject{16, "agent"}]
 		many, also := r.recording[subject{64, "agent"}]
@@ -81,7 +83,7 @@ var budgets = []budget{
 		f, ok := r.recording[subject{16, "agent"}]
 		return f.Written / f.Media, ok && f.Media > 0
 	}},
-	{"CPU of a GB uploaded, to curl -T", 1.3, "×", func(r results) (float64, bool) {
+	{"CPU of a GB uploaded, to curl -T", 0.9, "×", func(r results) (float64, bool) {
 		v, ok := r.upload["ours to curl without a limit"]
 		return v, ok
 	}},
@@ -142,12 +144,20 @@ type idle struct {
 
 // cpu is what the agent took, as a multiple of what another took.
 func (r results) cpu(cameras int, other string) (float64, bool) {
-	ours, ok := r.recording[subject{cameras, "agent"}]
-	theirs, also := r.recording[subject{cameras, other}]
-	if !ok || !also {
-		return 0, false
-	}
-	return (ours.User + ours.System) / ours.Seconds / ((theirs.User + theirs.System) / theirs.Seconds), true
+	return r.ratio(cameras, "agent", other)
+}
+
+// ratio is what one took of the processor, as a multiple of what another took.
+func (r results) ratio(cameras int, one, other string) (float64, bool) {
+	a, ok := r.recording[subject{cameras, one}]
+	b, also := r.recording[subject{cameras, other}]
+	return a.percent() / b.percent(), ok && also
+}
+
+// memory is what the agent has in memory, in MB.
+func (r results) memory(cameras int) (float64, bool) {
+	f, ok := r.recording[subject{cameras, "agent"}]
+	return f.RSS / 1e6, ok
 }
 
 func read(dir string) (r results, err error) {
