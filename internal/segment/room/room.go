@@ -64,7 +64,7 @@ func roomOn(f *os.File) int64 {
 	if unix.Fstatfs(int(f.Fd()), &st) != nil || st.Type != unix.EXT4_SUPER_MAGIC {
 		return 0
 	}
-	return min(int64(st.Bavail)*st.Bsize/share, most)
+	return min(int64(st.Bavail*uint64(st.Bsize))/share, most)
 }
 
 // Sync implements atomicfile.File for a file that does not grow any more: it frees the room that is left.
