@@ -161,11 +161,13 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 			return nil
 		}
 	}
+	windows := a.scheduled(plan, component, log, run)
 	modes := &uploadModes{
 		stream: stream, common: a.uploadMode, initial: spec.Tags, known: true, pace: defaultTagPace(), nudged: a.nudges.of(stream),
 		component: component, log: log,
-		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, log, run),
-			settings.UploadLive: u.RunLive, settings.UploadOnRequest: u.RunOnRequest},
+		run: map[settings.UploadMode]func(context.Context) error{
+			settings.UploadScheduled: func(ctx context.Context) error { return u.RunInWindows(ctx, windows) },
+			settings.UploadLive:      u.RunLive, settings.UploadOnRequest: u.RunOnRequest},
 	}
 	if spec.LiveSince != 0 {
 		modes.run[settings.UploadOnRequest] = func(ctx context.Context) error { return u.RunLiveSince(ctx, time.UnixMilli(spec.LiveSince)) }

@@ -235,7 +235,8 @@ func (h *hub) uploadJob(stream string, spec jobspec.Upload) func(context.Context
 			return nil
 		}
 	}
-	mode := h.scheduled(plan, component, run)
+	windows := h.scheduled(plan, component, run)
+	mode := func(ctx context.Context) error { return u.RunInWindows(ctx, windows) }
 	switch h.w.modes[stream] {
 	case settings.UploadLive:
 		mode = u.RunLive

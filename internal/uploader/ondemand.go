@@ -346,9 +346,6 @@ func (u *Uploader) rested() {
 	u.report.stuck(nil)
 	u.report.noneLeft()
 	u.queue.Restart()
-	u.queue.Retry()
-	if u.queue.Readable() {
-		u.progress.readable()
-	}
+	u.readAgain()
 	u.report.pause(stateOnRequest)
 }

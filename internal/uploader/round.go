@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
@@ -46,6 +51,47 @@ func (u *Uploader) RunLiveSince(ctx context.Context, since time.Time) error {
 
 // Drain is Run, but returns nil as soon as nothing is pending, and ctx's error when ctx ends first.
 func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, mode{drain: true}) }
+
+// RunInWindows runs windows, which calls Run or Drain now and then only. In between, recordings that could not be read are tried
+// again, so that a disk that has recovered is not reported until the next window.
+func (u *Uploader) RunInWindows(ctx context.Context, windows func(context.Context) error) error {
+	ctx, end := context.WithCancel(ctx)
+	var trying sync.WaitGroup
+	defer trying.Wait()
+	defer end()
+	trying.Go(func() {
+		again := time.NewTicker(refused.LookEvery)
+		defer again.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-again.C:
+			}
+			if err := supervise.Do("Reading the recordings of stream "+u.o.Stream+" again", u.betweenWindows); err != nil {
+				logevent.Condition(u.o.Log, health.FaultOf(err, supervise.Code))
+			}
+		}
+	})
+	return windows(ctx)
+}
+
+// betweenWindows tries again what could not be read, unless something is being uploaded.
+func (u *Uploader) betweenWindows() error {
+	if u.lock.try() {
+		defer u.lock.unlock()
+		u.readAgain()
+	}
+	return nil
+}
+
+// readAgain tries again what could not be read, where no upload does.
+func (u *Uploader) readAgain() {
+	u.queue.Retry()
+	if u.queue.Readable() {
+		u.progress.readable()
+	}
+}
 
 // upload works through the pending fragments in that mode, until ctx ends or, when it drains, nothing is pending.
 func (u *Uploader) upload(ctx context.Context, m mode) error {

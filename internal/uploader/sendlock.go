@@ -34,6 +34,16 @@ func (l *sendLock) lock(ctx context.Context) error {
 	}
 }
 
+// try reports whether it was free, and then holds it.
+func (l *sendLock) try() bool {
+	select {
+	case l.held <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *sendLock) unlock() { <-l.held }
 
 // request asks the holder to yield, until done is called. urgent: also where that is an upload on demand.

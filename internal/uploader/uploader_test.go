@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -25,6 +27,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 )
 
 func TestEverythingArrivesOnceAndInOrderInOneSession(t *testing.T) {
@@ -540,35 +543,81 @@ func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	})
 }
 
-// TestADiskThatServesAgainIsNoLongerReportedAtRest has an upload on request that could not read a recording, and no other after it.
+// TestADiskThatServesAgainIsNoLongerReportedAtRest has an upload that could not read a recording, and no other after it.
 func TestADiskThatServesAgainIsNoLongerReportedAtRest(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		upload func(u *Uploader, ctx context.Context) error
+		fails  bool
+		after  func(u *Uploader)
+	}{
+		"on request": {
+			func(u *Uploader, ctx context.Context) error {
+				return u.Range(ctx, time.Time{}, time.Time{}, func(Progress) {})
+			},
+			true, (*Uploader).rested,
+		},
+		"in windows": {(*Uploader).Drain, false, func(u *Uploader) { _ = u.betweenWindows() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newRig(t, 24, roomy)
+			w.record(3, 2)
+			path, whole := w.corrupt(1)
+			var ahead atomic.Int64
+			u := w.uploader(func(o *Options) { o.clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+			if err := row.upload(u, w.context()); (err != nil) != row.fails || !w.reports(codeStore) {
+				t.Fatalf("an upload that cannot read a recording: %v, reported: %v", err, w.reports(codeStore))
+			}
+			for _, step := range []struct {
+				what     string
+				content  []byte
+				after    time.Duration
+				reported bool
+			}{
+				{"the file as it was, and not due", whole[:3], 0, true},
+				{"the file as it was, and due", whole[:3], queue.UnreadableFor, true},
+				{"the whole file, and not due", whole, 0, true},
+				{"the whole file, and due", whole, queue.UnreadableFor, false},
+			} {
+				must(t, os.WriteFile(path, step.content, 0o600))
+				ahead.Add(int64(step.after))
+				if row.after(u); w.reports(codeStore) != step.reported {
+					t.Errorf("%s: reported: %v, want %v", step.what, w.reports(codeStore), step.reported)
+				}
+			}
+			w.expectAll(w.want[2], w.want[3]) // nothing is uploaded at rest
+		})
+	}
+}
+
+// TestWhatCannotBeReadIsTriedAgainBetweenWindows has a window that could not read a recording, and none after it.
+func TestWhatCannotBeReadIsTriedAgainBetweenWindows(t *testing.T) {
 	t.Parallel()
 	w := newRig(t, 24, roomy)
 	w.record(3, 2)
 	path, whole := w.corrupt(1)
-	var ahead atomic.Int64
-	u := w.uploader(func(o *Options) { o.clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
-	if err := u.Range(w.context(), time.Time{}, time.Time{}, func(Progress) {}); err == nil || !w.reports(codeStore) {
-		t.Fatalf("an upload that cannot read a recording: %v, reported: %v", err, w.reports(codeStore))
-	}
-	for _, step := range []struct {
-		what     string
-		content  []byte
-		after    time.Duration
-		reported bool
-	}{
-		{"the file as it was, and not due", whole[:3], 0, true},
-		{"the file as it was, and due", whole[:3], queue.UnreadableFor, true},
-		{"the whole file, and not due", whole, 0, true},
-		{"the whole file, and due", whole, queue.UnreadableFor, false},
-	} {
-		must(t, os.WriteFile(path, step.content, 0o600))
-		ahead.Add(int64(step.after))
-		if u.rested(); w.reports(codeStore) != step.reported {
-			t.Errorf("%s: reported: %v, want %v", step.what, w.reports(codeStore), step.reported)
+	var later time.Time // than the window
+	u := w.uploader(func(o *Options) { o.clock = func() time.Time { return cmp.Or(later, time.Now()) } })
+	must(t, u.Drain(w.context()))
+	must(t, os.WriteFile(path, whole, 0o600))
+	later = time.Now().Add(queue.UnreadableFor)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			done <- u.RunInWindows(ctx, func(ctx context.Context) error {
+				<-ctx.Done() // no window opens
+				return nil
+			})
+		}()
+		time.Sleep(refused.LookEvery + time.Second)
+		if w.reports(codeStore) {
+			t.Error("a disk that has recovered is reported until the next window")
 		}
-	}
-	w.expectAll(w.want[2], w.want[3]) // resting uploads nothing
+		end()
+		must(t, <-done)
+	})
 }
 
 func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
