@@ -123,6 +123,7 @@ func (r *Requests) Run(ctx context.Context) {
 			r.forget()
 			return
 		case <-r.o.Inbox.Ready():
+			r.forget() // what was delivered meanwhile is about the events of before
 			r.o.Inbox.Take(func(payload []byte, repeated bool, acknowledge func()) {
 				r.receive(ctx, payload, repeated)
 				acknowledge()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -154,6 +155,54 @@ func TestEachEventIsAnsweredUntilTheBrokerHasTheLastAnswer(t *testing.T) {
 	s.expect("once the broker has the last answer")
 	s.r.receive(t.Context(), event, true)
 	s.expect("asked after the end", "DONE +++")
+}
+
+// inbox has messages that come one at a time.
+type inbox struct {
+	ready chan struct{}
+	next  []byte
+}
+
+func (i *inbox) Ready() <-chan struct{} { return i.ready }
+
+func (i *inbox) Take(each func(payload []byte, repeated bool, acknowledge func())) {
+	each(i.next, false, func() {})
+}
+
+// TestAnAnswerThatIsDeliveredLateIsNotTakenForALaterOne asks twice about an event, and again after it was forgotten.
+func TestAnAnswerThatIsDeliveredLateIsNotTakenForALaterOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newRig(t)
+		in := &inbox{ready: make(chan struct{}), next: []byte(`{"EventId":"one","StreamName":"door"}`)}
+		s.r.o.Inbox = in
+		ctx, end := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.r.Run(ctx)
+		}()
+		s.progress["one"] = Progress{Total: 3, Done: 3, Final: true}
+		ask := func() {
+			in.ready <- struct{}{}
+			synctest.Wait()
+		}
+		ask()
+		ask()
+		s.expect("asked twice", "DONE +++", "DONE +++")
+		s.sent[0]()
+		time.Sleep(time.Hour) // it is forgotten, and nothing is checked any more
+		s.sent[1]()
+		time.Sleep(time.Hour)
+		ask()
+		s.expect("asked once more", "DONE +++")
+		time.Sleep(time.Hour)
+		end()
+		<-done
+		s.restart()
+		s.check()
+		s.expect("after a restart before the broker has the last answer", "DONE +++")
+	})
 }
 
 func TestWhatBecameOfAnEventIsSaid(t *testing.T) {
