@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// tick is how often the process shows that it runs. Each is a wake-up of an agent that has nothing to do.
+	// tick is how often the process shows that it runs. Each one wakes an agent that has nothing to do.
 	tick = time.Second
 	// Limit is the least time that the process must not have run for a freeze. One of Limit and a tick is noticed in any case.
 	Limit = 2 * time.Second
