@@ -114,7 +114,8 @@ func (s *Store) loadStream(name string) error {
 // loadNames indexes a stream's files by their names, and returns the segments that were being written and those with a side
 // file. Garbage is removed.
 func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
-	for _, f := range atomicfile.WithInfo(files, layout.SegmentSuffix) {
+	sizes := atomicfile.Sizes(files, layout.SegmentSuffix)
+	for i, f := range files {
 		p, ok := layout.ParseName(strings.TrimSuffix(f.Name(), atomicfile.BesideSuffix))
 		if !ok {
 			continue
@@ -138,14 +139,13 @@ func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFi
 		case layout.WritingSuffix:
 			torn = append(torn, p.ID)
 		default:
-			info, err := f.Info()
-			if errors.Is(err, fs.ErrNotExist) {
+			if errors.Is(sizes[i].Err, fs.ErrNotExist) {
 				continue // deleted by the running agent
 			}
-			if err != nil {
+			if err := sizes[i].Err; err != nil {
 				return nil, nil, volume.Fault(st.Dir, err)
 			}
-			e := catalog.Entry{ID: p.ID, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
+			e := catalog.Entry{ID: p.ID, Bytes: sizes[i].Bytes, Length: uint32(p.Length), State: p.State, Refused: p.Refused}
 			if err := s.loadFinished(st, e); err != nil {
 				return nil, nil, err
 			}
