@@ -137,9 +137,21 @@ func noted(f atomicfile.File, do func(atomicfile.File) error) error {
 	return do(f)
 }
 
+// Around is a file that has another one in it, of which the same is made durable.
+type Around interface{ Real() atomicfile.File }
+
+// realFile returns the file of the operating system.
+func realFile(f atomicfile.File) (*os.File, bool) {
+	if around, ok := f.(Around); ok {
+		f = around.Real()
+	}
+	r, ok := f.(*os.File)
+	return r, ok
+}
+
 // dataSync makes the data of a file durable, with its size.
 func dataSync(f atomicfile.File) error {
-	if r, ok := f.(*os.File); ok {
+	if r, ok := realFile(f); ok {
 		return fdatasync(r)
 	}
 	return f.Sync()

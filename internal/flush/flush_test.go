@@ -168,6 +168,26 @@ func TestTheRealSystemSyncsFiles(t *testing.T) {
 	}
 }
 
+// around is a file with another one in it, which must not be synced by anything but the calls of that.
+type around struct{ atomicfile.File }
+
+func (a around) Real() atomicfile.File { return a.File }
+func (around) Sync() error             { return errors.New("a complete sync, where the data suffices") }
+
+func TestAFileWithAnotherOneInItIsSyncedAsThatOne(t *testing.T) {
+	t.Parallel()
+	list := items(t, atomicfile.OS{}, 3)
+	for i, it := range list {
+		list[i].File = &noting{File: around{it.File.(*noting).File}}
+	}
+	NewShared(atomicfile.OS{}).Sync(list)
+	for i, it := range list {
+		if it.Err != nil {
+			t.Errorf("file %d: %v", i, it.Err)
+		}
+	}
+}
+
 func TestADiskIsOfOurOwnWhenNothingElseIsOnIt(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -139,7 +139,7 @@ func device(dir string) uint64 {
 
 // rangeOut starts to write a file's data to the disk, or waits for that. File systems that cannot do it do it in the sync.
 func rangeOut(f atomicfile.File, wait bool) error {
-	r, ok := f.(*os.File)
+	r, ok := realFile(f)
 	if !ok {
 		return nil
 	}

@@ -144,7 +144,6 @@ var afterFailedSync = map[string]string{
 	"Writer.Synced": "the file is in doubt: it is no longer synced, the recorder begins another segment, " +
 		"and Seal has it written again",
 	"Writer.finish":               "the file is in doubt: Seal has it written again",
-	"room.File.Sync":              "it is a call of Writer.finish, through package mkv",
 	"Writer.sealed":               "after a power cut the file has its name of before, and is recovered",
 	"volume.Volume.MakeDirectory": "directory and marker are removed, and made by the next segment",
 	"streams.Stream.SaveEnd":      "atomicfile.Replace: all of it is done again by the next who needs it",

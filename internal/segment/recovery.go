@@ -90,11 +90,8 @@ func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, err
 	} else if err != nil {
 		return e, volume.Fault(st.Dir, err)
 	}
-	r, err := repair.Recover(
-		st.Files,
-		filepath.Join(st.Dir, layout.WritingName(k)),
-		func(f file, size int64) { s.recoverGaps(st, k, f, size) },
-	)
+	path := filepath.Join(st.Dir, layout.WritingName(k))
+	r, err := repair.Recover(st.Files, path, func(f file, size int64) { s.recoverGaps(st, k, f, size) })
 	if r.InDoubt {
 		st.Doubts.Add(k)
 	}

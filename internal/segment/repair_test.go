@@ -214,12 +214,43 @@ func TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording(t *testing.T) {
 	}
 }
 
-func TestNoRoomOnTheDiskIsLeftOfARecording(t *testing.T) {
+// roomBehind returns how much more of the disk than its size the one file takes that matches.
+func roomBehind(t *testing.T, pattern string) int64 {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	if err != nil || len(found) != 1 {
+		t.Fatal(pattern, found, err)
+	}
+	info, err := os.Stat(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Sys().(*syscall.Stat_t).Blocks*512 - info.Size()
+}
+
+func freeOn(t *testing.T, s *Store) int64 {
+	t.Helper()
+	if err := s.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	free, _, err := s.DiskFree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(free)
+}
+
+// TestRoomAheadIsFreeAndIsNotLeftBehind has recordings that end in each way.
+func TestRoomAheadIsFreeAndIsNotLeftBehind(t *testing.T) {
 	t.Parallel()
 	dir := testtools.Mounted(t, "ext4", 8<<30)
 	s := open(t, dir)
-	var names []string
-	write := func(stream string) *Writer {
+	before := freeOn(t, s)
+	streams := map[string]string{ // how each ends, and where its file is then
+		"sealed": "*.mkv", "killed": "*.mkv", "abandoned": "*.mkv", "unreadable": "quarantine/*.mkv",
+	}
+	writers := make(map[string]*Writer)
+	for stream := range streams {
 		w := startSegment(t, s, stream, begin, 1)
 		for i := range 20 {
 			at := time.Second + time.Duration(i)*frameInterval
@@ -227,38 +258,32 @@ func TestNoRoomOnTheDiskIsLeftOfARecording(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		names = append(names, filepath.Join(dir, stream, w.Key().ID().String()+"*.mkv"))
-		return w
-	}
-	// room returns how much more of the disk than its size a file takes.
-	room := func(pattern string) int64 {
-		found, err := filepath.Glob(pattern)
-		if err != nil || len(found) != 1 {
-			t.Fatal(pattern, found, err)
+		if got := roomBehind(t, filepath.Join(dir, stream, "*.mkv")); got < 1<<20 {
+			t.Errorf("the file of %s grows, and has room of %d bytes", stream, got)
 		}
-		info, err := os.Stat(found[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info.Sys().(*syscall.Stat_t).Blocks*512 - info.Size()
+		writers[stream] = w
 	}
-	sealed, killed, abandoned := write("sealed"), write("killed"), write("abandoned")
-	for i, pattern := range names {
-		if got := room(pattern); got < 1<<20 {
-			t.Errorf("file %d that grows has room of %d bytes", i, got)
-		}
+	if less := before - freeOn(t, s) - 4*2_000_000; less > 1<<20 {
+		t.Errorf("%d bytes that only recordings can use are not free", less)
 	}
-	seal(t, sealed)
-	if err := abandoned.Abandon(); err != nil {
+	seal(t, writers["sealed"])
+	err := errors.Join(writers["abandoned"].Abandon(), writers["killed"].file.Close(), writers["unreadable"].file.Close(), s.Close())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(killed.file.Close(), s.Close()); err != nil {
+	corrupt := filepath.Join(dir, "unreadable", layout.WritingName(writers["unreadable"].Key().ID()))
+	if f, err := os.OpenFile(corrupt, os.O_RDWR, 0); err != nil {
+		t.Fatal(err)
+	} else if _, err := f.WriteAt(make([]byte, 4096), 0); errors.Join(err, f.Close()) != nil {
 		t.Fatal(err)
 	}
-	open(t, dir)
-	for i, pattern := range names {
-		if got := room(pattern); got > 64<<10 {
-			t.Errorf("file %d that is finished still has room of %d bytes", i, got)
+	again := open(t, dir)
+	for stream, name := range streams {
+		if got := roomBehind(t, filepath.Join(dir, stream, name)); got > 64<<10 {
+			t.Errorf("the file of %s is finished, and still has room of %d bytes", stream, got)
 		}
+	}
+	if less := before - freeOn(t, again) - 4*2_000_000; less > 1<<20 || less < -1<<20 {
+		t.Errorf("in the end %d bytes are missing", less)
 	}
 }

@@ -26,6 +26,7 @@ type Writer struct {
 	stream *streams.Stream
 	key    Key
 	file   *repair.File
+	ahead  *room.File // within file
 	mkv    *mkv.Writer
 	shown  *streams.Recording // the view of its readers
 
@@ -106,8 +107,9 @@ func (w *Writer) create() error {
 	if err != nil {
 		return err
 	}
-	f := repair.NewFile(opened)
-	if w.mkv, err = mkv.NewWriter(room.New(f, opened), w.shown.Header, mkv.WriterOptions{}); err == nil {
+	ahead := room.New(opened, w.store.volume.RoomOf(w.store.SameDisk(st.Name)))
+	f := repair.NewFile(ahead)
+	if w.mkv, err = mkv.NewWriter(f, w.shown.Header, mkv.WriterOptions{}); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
@@ -118,7 +120,7 @@ func (w *Writer) create() error {
 		w.takeBack(path)
 		return err
 	}
-	w.file = f
+	w.file, w.ahead = f, ahead
 	return nil
 }
 
@@ -288,6 +290,7 @@ func (w *Writer) finish() error {
 	if err := w.file.Failure(); err != nil {
 		return err // the copy is finished
 	}
+	w.ahead.Free()
 	if err := w.mkv.Close(); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/room"
 )
 
 // SetAside moves a file of a stream's directory to the quarantine, durably, and returns its path there. It overwrites no
@@ -24,7 +25,19 @@ func SetAside(files atomicfile.FileSystem, dir, name string) (path string, err e
 	if err := files.Rename(filepath.Join(dir, name), to); err != nil {
 		return "", err
 	}
+	trim(files, to)
 	return to, errors.Join(files.SyncDir(quarantine), files.SyncDir(dir))
+}
+
+// trim frees what a file was to grow into.
+func trim(files atomicfile.FileSystem, path string) {
+	if info, err := files.Stat(path); err != nil || !room.Left(info) {
+		return
+	}
+	if f, err := files.OpenFile(path, os.O_RDWR, 0); err == nil {
+		room.Trim(f)
+		_ = f.Close()
+	}
 }
 
 func exists(files atomicfile.FileSystem, path string) bool {

@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/room"
 )
 
-// Free returns the bytes that the agent may still use of the recording disk, and its size.
+// Free returns the bytes that the agent may still use of the recording disk, with the room that its files have already, and its size.
 func (v *Volume) Free() (free, total uint64, err error) {
 	if err := v.Present(); err != nil {
 		return 0, 0, err
@@ -16,7 +18,15 @@ func (v *Volume) Free() (free, total uint64, err error) {
 	if free, total, err = FreeSpace(v.dir); err != nil {
 		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", Fault(v.dir, err))
 	}
-	return free, total, nil
+	return free + uint64(v.room.Bytes()), total, nil
+}
+
+// RoomOf returns the total that the room of a file is part of: nil for one on another disk, which has none.
+func (v *Volume) RoomOf(sameDisk bool) *room.Total {
+	if sameDisk {
+		return &v.room
+	}
+	return nil
 }
 
 // Commit makes the file system of the recordings complete what it has deferred, also the freeing of deleted files. Only the

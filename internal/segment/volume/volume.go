@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/room"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
@@ -36,8 +37,7 @@ type Volume struct {
 	// Results are the last results of syncs and repairs.
 	Results *Results
 	// Watch ends the conditions of directories when their cause is gone.
-	Watch *Watch
-
+	Watch    *Watch
 	dir      string
 	log      *zap.Logger
 	health   *health.Component
@@ -53,6 +53,8 @@ type Volume struct {
 	format    atomic.Int32            // of the stored files
 	forming   *signal.Turn            // held to change format
 	proving   chan struct{}           // held while files of the recording directory are created again
+
+	room room.Total // of the files that are being written
 
 	mu      sync.Mutex
 	placing map[string]chan struct{} // by the lower case of names that get their directory now; closed then; guarded by mu
