@@ -134,10 +134,11 @@ screenshots: tools ## the pictures of docs/web.md, of an agent with cameras of a
 test-player: player ## what AWS's own video player finds of uploaded media, compared with what is stored
 	KVS_EDGE_PROOFS=middle $(GO) test -count 1 -timeout 20m -run '^TestAWSsPlayer' ./internal/localcloud ./cmd/kvs-edge-agent
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, and whether it builds for 32 bits
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=7 $(GO) build -o /dev/null $(MAIN)
 
 vuln: ## known vulnerabilities that the program can reach, where a database is: GOVULNDB=file:///path, or vuln.go.dev
 	@.ci/vulnerabilities
