@@ -6,10 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
@@ -366,4 +369,35 @@ func TestAReaderKnowsTheDiskOfAStream(t *testing.T) {
 	if !s.SameDisk("door") {
 		t.Error("the stream is taken to be on another disk")
 	}
+}
+
+// TestADirectoryIsFreeAtOnceThatAProcessBeingStartedHasOpen has what a fork leaves until it is another program: the files of the agent.
+func TestADirectoryIsFreeAtOnceThatAProcessBeingStartedHasOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copies := 0
+	for _, fd := range fds {
+		n, err := strconv.Atoi(filepath.Base(fd))
+		if to, linkErr := os.Readlink(fd); err != nil || linkErr != nil || to != filepath.Join(dir, volume.LockFileName) {
+			continue
+		}
+		child, err := unix.Dup(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = unix.Close(child) }()
+		copies++
+	}
+	if err := s.Close(); err != nil || copies == 0 {
+		t.Fatalf("the lock is open %d times: %v", copies, err)
+	}
+	open(t, dir)
 }

@@ -56,3 +56,7 @@ func lock(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlock frees the recording directory. Closing the file would not suffice: a process that is just being started has it open, too,
+// until it becomes another program.
+func unlock(f *os.File) error { return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close()) }

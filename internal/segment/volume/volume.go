@@ -90,7 +90,7 @@ func (v *Volume) Open() error {
 	}
 	v.lock.Store(held)
 	if err := v.claim(); err != nil {
-		_ = held.Close()
+		_ = unlock(held)
 		return err
 	}
 	v.device = Device(v.dir)
@@ -106,7 +106,7 @@ func (v *Volume) OpenReadOnly() error {
 // Close releases the directory.
 func (v *Volume) Close() error {
 	if held := v.lock.Load(); held != nil {
-		return held.Close()
+		return unlock(held)
 	}
 	return nil
 }
