@@ -25,7 +25,7 @@ const Code = "local-api"
 const scope health.Scope = "socket"
 
 // watchEvery is how often the socket's file is checked.
-const watchEvery = 2 * time.Second
+const watchEvery = 5 * time.Second
 
 // Socket is a listener on a unix socket whose file is made again when somebody removes it.
 type Socket struct {

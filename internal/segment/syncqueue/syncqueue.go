@@ -47,11 +47,13 @@ type Queue struct {
 	once    map[Part]bool   // those of parts that have nothing left to do after a beat, or a few
 	disks   map[uint64]bool // that have beats
 	changed chan struct{}   // closed, and made again, when there is another interval, or another disk
+	beats   chan struct{}   // closed, and made again, with each beat of the disk 0
 }
 
 // New returns a queue without parts.
 func New(interval time.Duration) *Queue {
-	q := &Queue{parts: make(map[Part]uint64), once: make(map[Part]bool), disks: make(map[uint64]bool), changed: make(chan struct{})}
+	q := &Queue{parts: make(map[Part]uint64), once: make(map[Part]bool), disks: make(map[uint64]bool),
+		changed: make(chan struct{}), beats: make(chan struct{})}
 	q.interval.Store(int64(interval))
 	return q
 }
@@ -138,6 +140,9 @@ func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {
 	began, took := time.Now(), time.Duration(0) // the longest beat, of which less and less counts
 	for q.wait(ctx, began, took) {
 		began = time.Now()
+		if disk == 0 {
+			q.beat()
+		}
 		err := Beat(d, append(q.PartsOf(disk), b.More(disk)...))
 		now := time.Since(began)
 		q.took(now)
@@ -172,8 +177,30 @@ func (q *Queue) wait(ctx context.Context, began time.Time, took time.Duration) b
 	}
 }
 
-// Wait waits for the interval, and returns false when ctx ends.
-func (q *Queue) Wait(ctx context.Context) bool { return q.wait(ctx, time.Now(), 0) }
+// beat wakes who waits for a beat.
+func (q *Queue) beat() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	close(q.beats)
+	q.beats = make(chan struct{})
+}
+
+// Wait waits for the next beat of the disk 0, with which the process wakes in any case, or twice the interval where that disk hangs.
+// It returns false when ctx ends.
+func (q *Queue) Wait(ctx context.Context) bool {
+	q.mu.Lock()
+	beats := q.beats
+	q.mu.Unlock()
+	hangs := time.NewTimer(2 * q.Pause())
+	defer hangs.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-beats:
+	case <-hangs.C:
+	}
+	return true
+}
 
 // PartsOf returns the parts of a disk.
 func (q *Queue) PartsOf(disk uint64) (parts []Part) {
