@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/pressure"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -60,7 +61,7 @@ const clockCheck = 5 * time.Second
 // watchClock says how far the hub's clock is off, until ctx ends. ahead is hubclock.Clock.Ahead.
 func watchClock(component *health.Component, log *zap.Logger, ahead func() time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
-		ticker := time.NewTicker(clockCheck)
+		ticker := pulse.NewTicker(clockCheck)
 		defer ticker.Stop()
 		for {
 			judgeClock(component, log, ahead())

@@ -22,7 +22,7 @@ const (
 // layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
 // import each other.
 var layers = [][]string{
-	{"internal/hubclock", "internal/signal", "internal/arn", "internal/fipsmode"},
+	{"internal/hubclock", "internal/pulse", "internal/signal", "internal/arn", "internal/fipsmode"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
 		"internal/crcline", "internal/jsonfault", "internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/trimrss",

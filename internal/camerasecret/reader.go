@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
 // roundEvery is how long Run rests at most. A device key that was replaced, which nobody
@@ -59,7 +60,7 @@ func (c *Cache) nextDue() (arn string, flight chan struct{}, wait time.Duration)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	wait = roundEvery // a bound, so that a step of the clock is noticed too
+	wait = pulse.Until(roundEvery) // a bound, so that a step of the clock is noticed too
 	for _, arn := range slices.Sorted(maps.Keys(c.wanted)) {
 		e := c.entry(arn)
 		if e.due.IsZero() && !e.readAt.IsZero() {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
 const (
@@ -61,7 +63,7 @@ func sinceBoot() time.Duration {
 func (w *Watch) Run(ctx context.Context) error {
 	w.setRunning(true)
 	defer w.setRunning(false)
-	ticker := time.NewTicker(tick)
+	ticker := pulse.NewTicker(tick)
 	defer ticker.Stop()
 	for {
 		select {

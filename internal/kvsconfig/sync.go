@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
 // Syncer keeps what the hub does in sync with what the cloud wants.
@@ -90,7 +91,7 @@ func (s *Syncer) Run(ctx context.Context) {
 	if len(s.failed) > 0 {
 		later.again.Reset(0)
 	}
-	saving := time.NewTicker(saveEvery) // of the state that could not be written before
+	saving := pulse.NewTicker(saveEvery) // of the state that could not be written before
 	defer saving.Stop()
 	var settled settlement
 	defer settled.end()

@@ -7,6 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
 // The codes of the conditions.
@@ -280,7 +281,7 @@ func (m *Meter) Run(ctx context.Context) error {
 // untilTick is how long to wait for the next comparison, which is not later than the end of the day.
 func (m *Meter) untilTick() time.Duration {
 	now := m.o.Clock.Now().In(m.o.Zone)
-	return min(tick, max(midnight(dateOf(now).AddDate(0, 0, 1), m.o.Zone).Sub(now), leastTick))
+	return min(pulse.Until(tick), max(midnight(dateOf(now).AddDate(0, 0, 1), m.o.Zone).Sub(now), leastTick))
 }
 
 // Close saves what was counted, when nothing is sent any more.

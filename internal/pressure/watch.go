@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
 // The codes of the conditions.
@@ -65,7 +66,7 @@ func (w *Watch) Now() Reading {
 
 // Run probes until ctx ends.
 func (w *Watch) Run(ctx context.Context) error {
-	ticker := time.NewTicker(probeEvery)
+	ticker := pulse.NewTicker(probeEvery)
 	defer ticker.Stop()
 	for {
 		w.probe(time.Now())

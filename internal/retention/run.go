@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
@@ -57,7 +58,7 @@ func New(o Options) *Keeper {
 
 // Run makes a pass every Interval, and after Wake, until ctx ends. It returns nil.
 func (k *Keeper) Run(ctx context.Context) error {
-	ticker := time.NewTicker(k.o.Interval)
+	ticker := pulse.NewTicker(k.o.Interval)
 	defer ticker.Stop()
 	k.pass(ctx)
 	for {

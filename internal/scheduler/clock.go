@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -17,7 +18,7 @@ const (
 	// clockSlice is the longest sleep of the clock where the kernel does not report that the wall clock was set or a
 	// suspension ended. Timers of the runtime notice neither, so this bounds the delay: within a second, as promised.
 	clockSlice = 800 * time.Millisecond
-	// zoneEvery is how often the system's time zone is read, and the longest sleep of the clock in any case.
+	// zoneEvery is how often the system's time zone is read, and the longest sleep of the clock in any case, give or take what pulse.Until does.
 	zoneEvery = 2 * time.Second
 )
 
@@ -177,7 +178,7 @@ func (c *Clock) tick() time.Duration {
 	if all || !c.earliest.After(now) {
 		c.ringAlarms(now, all)
 	}
-	c.wakeAt = now.Add(c.slice)
+	c.wakeAt = now.Add(pulse.Until(c.slice))
 	if c.earliest.Before(c.wakeAt) {
 		c.wakeAt = c.earliest
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -97,7 +98,7 @@ func (r *Requests) Run(ctx context.Context) {
 		r.resumed = true
 		r.resume(ctx)
 	}
-	saving := time.NewTicker(saveEvery)
+	saving := pulse.NewTicker(saveEvery)
 	defer saving.Stop()
 	for {
 		select {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
 // Code is the condition of a socket that somebody removed and that cannot be created again.
@@ -97,7 +98,7 @@ func (s *Socket) inPlace() bool {
 
 // Watch makes the socket again when its file is gone, until ctx ends.
 func (s *Socket) Watch(ctx context.Context, component *health.Component, log *zap.Logger) {
-	ticker := time.NewTicker(watchEvery)
+	ticker := pulse.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
 		select {
