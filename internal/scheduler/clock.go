@@ -18,7 +18,7 @@ const (
 	// clockSlice is the longest sleep of the clock where the kernel does not report that the wall clock was set or a
 	// suspension ended. Timers of the runtime notice neither, so this bounds the delay: within a second, as promised.
 	clockSlice = 800 * time.Millisecond
-	// zoneEvery is how often the system's time zone is read, and the longest sleep of the clock in any case, give or take what pulse.Until does.
+	// zoneEvery is how often the system's time zone is read, and the longest sleep of the clock in any case; see pulse.Until.
 	zoneEvery = 2 * time.Second
 )
 
