@@ -35,14 +35,14 @@ func (p *progress) settle(f *flight) {
 	switch {
 	case err != nil:
 		p.report.unreadable(err)
-	case (!p.unsaved || !p.store.NotesPending(p.stream)) && p.queue.Readable():
+	case p.queue.Readable():
 		p.readable()
 	}
 }
 
-// readable ends the condition about the disk, unless refused fragments still cannot be queued.
+// readable ends the condition about the disk, unless progress still waits for it, or refused fragments still cannot be queued.
 func (p *progress) readable() {
-	if !p.refused.DiskFails() {
+	if (!p.unsaved || !p.store.NotesPending(p.stream)) && !p.refused.DiskFails() {
 		p.report.readable()
 	}
 }

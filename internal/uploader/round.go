@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
@@ -60,7 +61,7 @@ func (u *Uploader) RunInWindows(ctx context.Context, windows func(context.Contex
 	defer trying.Wait()
 	defer end()
 	trying.Go(func() {
-		again := time.NewTicker(refused.LookEvery)
+		again := pulse.NewTicker(refused.LookEvery)
 		defer again.Stop()
 		for {
 			select {
@@ -78,7 +79,7 @@ func (u *Uploader) RunInWindows(ctx context.Context, windows func(context.Contex
 
 // betweenWindows tries again what could not be read, unless something is being uploaded.
 func (u *Uploader) betweenWindows() error {
-	if u.lock.try() {
+	if !u.uploading.Load() && u.lock.try() {
 		defer u.lock.unlock()
 		u.readAgain()
 	}
@@ -87,7 +88,9 @@ func (u *Uploader) betweenWindows() error {
 
 // readAgain tries again what could not be read, where no upload does.
 func (u *Uploader) readAgain() {
-	u.queue.Retry()
+	for _, key := range u.queue.Retry() {
+		u.report.damaged(key)
+	}
 	if u.queue.Readable() {
 		u.progress.readable()
 	}
@@ -109,6 +112,10 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			u.report.pause(stateStopped)
 		}
 	}()
+	if !m.onDemand {
+		u.uploading.Store(true)
+		defer u.uploading.Store(false)
+	}
 	for ctx.Err() == nil {
 		if m.onDemand && !m.urgent && u.lock.urgent() && !m.stepAside() {
 			break

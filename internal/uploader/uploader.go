@@ -38,6 +38,7 @@ type Uploader struct {
 	rate         float64     // bytes/s at which fragments were sent lately; 0 = not known
 	current      atomic.Bool // see Current
 	resting      atomic.Bool // RunOnRequest runs
+	uploading    atomic.Bool // Run, RunLive or Drain is at work
 }
 
 // accepted is how long fragments are that the service accepts, as far as its answers say.

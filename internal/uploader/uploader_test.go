@@ -679,6 +679,26 @@ func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
 	}
 }
 
+// TestASegmentThatCannotBeMovedIsReportedUntilItIs has a disk that can be read and not written between two windows.
+func TestASegmentThatCannotBeMovedIsReportedUntilItIs(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	w.record(3, 2)
+	store := &immovable{watchedStore: w.store, oldest: w.store.Segments(door, time.Time{}, time.Time{})[0].Key}
+	u := w.uploader(func(o *Options) { o.Store = store })
+	w.drain(u)
+	w.waited.Store(int64(queue.UnreadableFor))
+	if err := u.betweenWindows(); err != nil || store.refused != 2 || !w.reports(codeStore) {
+		t.Errorf("the disk was asked %d times, want twice; reported: %v, %v", store.refused, w.reports(codeStore), err)
+	}
+	w.waited.Store(int64(2*queue.UnreadableFor) + int64(time.Second))
+	store.repaired = true
+	if err := u.betweenWindows(); err != nil || w.reports(codeStore) {
+		t.Errorf("still reported, or %v", err)
+	}
+	w.expectUploaded(0)
+}
+
 // immovable is a store whose disk refuses to move the oldest segment to uploaded until it is repaired.
 type immovable struct {
 	*watchedStore

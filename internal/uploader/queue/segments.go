@@ -48,8 +48,9 @@ func (q *Queue) Overdue() bool {
 	return ok && !q.o.Now().Before(at)
 }
 
-// Retry tries again to read the segments that are passed over and due, where nothing else does, as nothing is to be uploaded.
-func (q *Queue) Retry() {
+// Retry tries again to read, and to move, the segments that are passed over and due, where nothing else does, as nothing is to be
+// uploaded. damaged are as of Settle.
+func (q *Queue) Retry() (damaged []segment.Key) {
 	for key := range q.passedOver.until {
 		if q.passedOver.has(key) || !q.pending(key) {
 			continue
@@ -58,8 +59,16 @@ func (q *Queue) Retry() {
 			q.passedOver.add(key, err)
 			continue
 		}
+		switch err := q.o.Store.MarkUploaded(key); {
+		case errors.Is(err, segment.ErrDamaged):
+			damaged = append(damaged, key)
+		case err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound):
+			q.passedOver.add(key, err)
+			continue
+		}
 		q.passedOver.remove(key)
 	}
+	return damaged
 }
 
 // ListFragments returns the fragments of a segment.
