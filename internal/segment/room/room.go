@@ -88,6 +88,7 @@ func (f *File) makeRoom(behind int64) {
 		err := unix.Fallocate(int(f.opened.Fd()), unix.FALLOC_FL_KEEP_SIZE, f.size, f.end-f.size)
 		if !errors.Is(err, unix.EINTR) {
 			f.has = err == nil
+			f.count() // the space is no longer free on the disk
 			return
 		}
 	}
@@ -107,12 +108,12 @@ func (f *File) count() {
 
 // Free frees the room that is left, as hardly anything more is written. It is durable with the next sync.
 func (f *File) Free() {
-	f.has, f.end = false, 0
-	f.count()
+	f.opened, f.has = nil, false
 	if f.made {
 		f.made = false
 		Trim(f.File)
 	}
+	f.count()
 }
 
 // Close implements io.Closer. A recovery frees what is left.

@@ -140,14 +140,14 @@ func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {
 	began, took := time.Now(), time.Duration(0) // the longest beat, of which less and less counts
 	for q.wait(ctx, began, took) {
 		began = time.Now()
-		if disk == 0 {
-			q.beat()
-		}
 		err := Beat(d, append(q.PartsOf(disk), b.More(disk)...))
 		now := time.Since(began)
 		q.took(now)
 		took = max(now, took-took/rest)
 		b.Result(disk, err)
+		if disk == 0 {
+			q.beat()
+		}
 	}
 }
 
@@ -185,8 +185,8 @@ func (q *Queue) beat() {
 	q.beats = make(chan struct{})
 }
 
-// Wait waits for the next beat of the disk 0, with which the process wakes in any case, or twice the interval where that disk hangs.
-// It returns false when ctx ends.
+// Wait waits for the end of the next beat of the disk 0, with which the process wakes in any case, or twice the interval where that disk
+// hangs. It returns false when ctx ends.
 func (q *Queue) Wait(ctx context.Context) bool {
 	q.mu.Lock()
 	beats := q.beats

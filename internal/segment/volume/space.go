@@ -15,10 +15,11 @@ func (v *Volume) Free() (free, total uint64, err error) {
 	if err := v.Present(); err != nil {
 		return 0, 0, err
 	}
+	before := v.room.Bytes()
 	if free, total, err = FreeSpace(v.dir); err != nil {
 		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", Fault(v.dir, err))
 	}
-	return free + uint64(v.room.Bytes()), total, nil
+	return free + uint64(min(before, v.room.Bytes())), total, nil // room that was made meanwhile counts once
 }
 
 // RoomOf returns the total that the room of a file is part of: nil for one on another disk, which has none.
