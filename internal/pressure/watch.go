@@ -9,7 +9,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
-	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
 // The codes of the conditions.
@@ -66,7 +65,7 @@ func (w *Watch) Now() Reading {
 
 // Run probes until ctx ends.
 func (w *Watch) Run(ctx context.Context) error {
-	ticker := pulse.NewTicker(probeEvery)
+	ticker := time.NewTicker(probeEvery)
 	defer ticker.Stop()
 	for {
 		w.probe(time.Now())

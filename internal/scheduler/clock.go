@@ -168,7 +168,7 @@ func (c *Clock) tick() time.Duration {
 		logevent.ClockStepped.Log(c.log, zap.Duration("step", step), zap.Time("now", now))
 		c.offset, all = offset, true
 	}
-	if elapsed-c.zoneChecked >= zoneEvery {
+	if elapsed-c.zoneChecked >= zoneEvery-zoneEvery/8 { // wake-ups are not exactly so far apart
 		c.zoneChecked = elapsed
 		if zone := c.zone(); zone != c.current {
 			logevent.TimeZoneChanged.Log(c.log, zap.Stringer("zone", zone))
