@@ -18,18 +18,29 @@ func (q *Queue) Settle(inFlight func(segment.Key) bool) (damaged []segment.Key, 
 			left = append(left, key)
 			continue
 		}
-		e := q.o.Store.MarkUploaded(key)
-		if errors.Is(e, segment.ErrDamaged) {
+		isDamaged, e := q.move(key)
+		if isDamaged {
 			damaged = append(damaged, key)
-			continue
 		}
-		if e != nil && !errors.Is(e, segment.ErrIncomplete) && !errors.Is(e, segment.ErrNotFound) {
+		if e != nil {
 			err = errors.Join(err, e)
 			q.passedOver.add(key, e)
 		}
 	}
 	q.finished = left
 	return damaged, err
+}
+
+// move moves a segment to uploaded, unless it is not complete or no longer there. Its error is one of the disk; damaged is as of Settle.
+func (q *Queue) move(key segment.Key) (damaged bool, err error) {
+	switch err := q.o.Store.MarkUploaded(key); {
+	case errors.Is(err, segment.ErrDamaged):
+		return true, nil
+	case errors.Is(err, segment.ErrIncomplete), errors.Is(err, segment.ErrNotFound):
+		return false, nil
+	default:
+		return false, err
+	}
 }
 
 // PassedOver reports whether a segment is passed over now, as it cannot be read.
@@ -59,12 +70,13 @@ func (q *Queue) Retry() (damaged []segment.Key) {
 			q.passedOver.add(key, err)
 			continue
 		}
-		switch err := q.o.Store.MarkUploaded(key); {
-		case errors.Is(err, segment.ErrDamaged):
-			damaged = append(damaged, key)
-		case err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound):
+		isDamaged, err := q.move(key)
+		if err != nil {
 			q.passedOver.add(key, err)
 			continue
+		}
+		if isDamaged {
+			damaged = append(damaged, key)
 		}
 		q.passedOver.remove(key)
 	}
