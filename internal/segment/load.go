@@ -114,7 +114,7 @@ func (s *Store) loadStream(name string) error {
 // loadNames indexes a stream's files by their names, and returns the segments that were being written and those with a side
 // file. Garbage is removed.
 func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
-	sizes := atomicfile.Sizes(files, layout.SegmentSuffix)
+	sizes := volume.Sizes(files, layout.SegmentSuffix)
 	for i, f := range files {
 		p, ok := layout.ParseName(strings.TrimSuffix(f.Name(), atomicfile.BesideSuffix))
 		if !ok {

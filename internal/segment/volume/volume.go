@@ -37,7 +37,8 @@ type Volume struct {
 	// Results are the last results of syncs and repairs.
 	Results *Results
 	// Watch ends the conditions of directories when their cause is gone.
-	Watch    *Watch
+	Watch *Watch
+
 	dir      string
 	log      *zap.Logger
 	health   *health.Component
