@@ -84,7 +84,7 @@ func TestAFreezeIsNoticedOnceByWhoeverLooksFirst(t *testing.T) {
 func TestShortPausesAreNoFreeze(t *testing.T) {
 	watched(t, func(h *hub, w *Watch) {
 		for range 100 {
-			h.sleep(Limit - tick)
+			h.sleep(Limit - time.Millisecond)
 			time.Sleep(2 * tick)
 		}
 		if len(h.all()) > 0 {
