@@ -127,27 +127,33 @@ func (s *soak) configuration(c *camera) edgeconfig.EdgeConfig {
 	}
 }
 
-// configureAll makes all streams, and configures each; when it is called again, all upload without pause.
+// configureAll makes the streams of all cameras, and configures each.
 func (s *soak) configureAll(ctx context.Context) error {
+	return s.eachCamera(ctx, func(ctx context.Context, c *camera) error {
+		if err := s.prepare(ctx, c); err != nil {
+			return err
+		}
+		return s.configure(ctx, c.stream, s.configuration(c))
+	})
+}
+
+// eachCamera does something for all cameras at once.
+func (s *soak) eachCamera(ctx context.Context, do func(context.Context, *camera) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range s.cameras {
 		group.Go(func() error {
-			if err := s.prepare(ctx, c); err != nil {
+			if err := do(ctx, c); err != nil {
 				return fmt.Errorf("%s: %w", c.stream, err)
 			}
-			return s.configure(ctx, c.stream, s.configuration(c))
+			return nil
 		})
 	}
 	return group.Wait()
 }
 
-// prepare makes the stream of a camera and its secret, or, where it has them, has it upload without pause.
+// prepare makes the stream of a camera and its secret.
 func (s *soak) prepare(ctx context.Context, c *camera) (err error) {
 	const cloudRetention = 24 // hours
-	if c.secret != "" {
-		c.upload = always
-		return nil
-	}
 	if c.secret, err = s.cloud.PutSecret(c.stream, fmt.Sprintf(`{"MediaURI":%q}`, c.URL())); err != nil {
 		return err
 	}

@@ -16,6 +16,9 @@ type deed struct {
 	every time.Duration // on average
 	do    func(ctx context.Context, random *rand.Rand) error
 
+	random *rand.Rand
+	left   time.Duration // until it happens next; 0 = to be drawn
+
 	mu      sync.Mutex // guards what follows
 	done    int
 	failed  int
@@ -52,10 +55,20 @@ func (s *soak) allDeeds() []*deed {
 	}
 }
 
-// repeat does it until ctx ends, with pauses from half to one and a half times its own.
-func (s *soak) repeat(ctx context.Context, d *deed, random *rand.Rand) {
-	for s.pause(ctx, between(random, d.every/2, d.every*3/2)) == nil && !s.ended() {
-		err := d.do(ctx, random)
+// repeat does it until ctx ends, with pauses from half to one and a half times its own. A pause that ends with ctx is continued by
+// the next call.
+func (s *soak) repeat(ctx context.Context, d *deed) {
+	for !s.ended() {
+		if d.left <= 0 {
+			d.left = between(d.random, d.every/2, d.every*3/2)
+		}
+		began := time.Now()
+		if s.pause(ctx, d.left) != nil {
+			d.left -= time.Duration(float64(time.Since(began)) * s.o.haste)
+			return
+		}
+		d.left = 0
+		err := d.do(ctx, d.random)
 		if ctx.Err() != nil {
 			return // it was interrupted
 		}

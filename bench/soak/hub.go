@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -40,7 +41,10 @@ type soak struct {
 	user    *integrator.Integrator
 	cameras []*camera
 	deeds   []*deed
-	all     sync.WaitGroup
+	began   time.Time // of all that happens
+	rests   int
+	// nextTable is when the next table is due, after began.
+	nextTable time.Duration
 
 	agent  *exec.Cmd
 	exited chan struct{}
@@ -57,7 +61,7 @@ type soak struct {
 
 // start starts cameras, cloud and agent.
 func start(ctx context.Context, o options, dir string) (s *soak, err error) {
-	s = &soak{o: o, dir: dir, faults: map[string]int{}, settings: map[string]string{}, out: io.Discard}
+	s = &soak{o: o, dir: dir, faults: map[string]int{}, out: io.Discard}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -82,7 +86,10 @@ func start(ctx context.Context, o options, dir string) (s *soak, err error) {
 	s.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
-	s.deeds = s.allDeeds()
+	s.nextTable, s.deeds = o.table, s.allDeeds()
+	for i, d := range s.deeds {
+		d.random = rand.New(rand.NewPCG(o.seed, uint64(i)))
+	}
 	return s, s.startAgent(o.agent)
 }
 
@@ -108,8 +115,15 @@ func (s *soak) writeSettings() error {
 	return os.WriteFile(s.path("agent.env"), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
 
+// firstSettings are those of the start that deeds change.
+func (s *soak) firstSettings() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settings = map[string]string{"AWS_KVS_EDGE_SEGMENT_DURATION": "20s", "AWS_KVS_EDGE_LOG_LEVEL": "DEBUG"}
+}
+
 func (s *soak) startAgent(program string) error {
-	s.settings["AWS_KVS_EDGE_SEGMENT_DURATION"], s.settings["AWS_KVS_EDGE_LOG_LEVEL"] = "20s", "DEBUG"
+	s.firstSettings()
 	if err := s.writeSettings(); err != nil {
 		return err
 	}

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +28,7 @@ type options struct {
 	warmUp time.Duration // after which the agent is to be flat; 0 = half of the length, at most 75 minutes
 	every  time.Duration // between two samples
 	table  time.Duration // between two tables
+	round  time.Duration // how long everything happens between two rests
 	seed   uint64        // of what happens when; 0 = by the clock
 	// haste divides the pauses and lengths of all that happens, for short runs.
 	haste float64
@@ -45,6 +46,7 @@ func main() {
 	flag.DurationVar(&o.warmUp, "warm-up", 0, "from when on the agent has to be flat (default: half of the time, at most 75 minutes)")
 	flag.DurationVar(&o.every, "sample", 10*time.Second, "time between two samples")
 	flag.DurationVar(&o.table, "table", 10*time.Minute, "time between two tables")
+	flag.DurationVar(&o.round, "round", 10*time.Minute, "how long everything happens between two rests")
 	flag.Uint64Var(&o.seed, "seed", 0, "of what happens when (default: by the clock)")
 	flag.Float64Var(&o.haste, "haste", 1, "divides the pauses and lengths of all that happens, for short runs")
 	flag.Parse()
@@ -91,31 +93,40 @@ func run(ctx context.Context, o options, out printer) (err error) {
 	return nil
 }
 
-// live has everything happen at once for the length of the run, while samples are taken.
+// live has everything happen at once for the length of the run, in rounds with rests between them, while samples are taken.
 func (s *soak) live(ctx context.Context) {
+	s.began = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.o.length)
 	defer cancel()
-	for i, d := range s.deeds {
-		random := rand.New(rand.NewPCG(s.o.seed, uint64(i)))
-		s.all.Go(func() { s.repeat(ctx, d, random) })
+	for s.round(ctx); ctx.Err() == nil && !s.ended(); s.round(ctx) {
+		s.rest(ctx)
+		s.reopenWindows(ctx)
 	}
-	s.watch(ctx)
-	s.all.Wait()
+	if s.ended() {
+		s.found("the agent ended by itself")
+	}
 }
 
-// watch samples the agent, and prints a table from time to time, until ctx ends or the agent does.
-func (s *soak) watch(ctx context.Context) {
-	began, next := time.Now(), s.o.table
-	for backoff.Sleep(ctx, s.o.every) == nil {
-		if s.ended() {
-			s.found("the agent ended by itself")
-			return
-		}
-		s.sample(ctx, time.Since(began))
-		if time.Since(began) >= next {
-			next += s.o.table
+// round has everything happen at once, for a while.
+func (s *soak) round(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.short(s.o.round))
+	defer cancel()
+	var all sync.WaitGroup
+	for _, d := range s.deeds {
+		all.Go(func() { s.repeat(ctx, d) })
+	}
+	s.watch(ctx, 0)
+	all.Wait()
+}
+
+// watch samples the agent, in a rest unless that is 0, and prints a table from time to time, until ctx ends or the agent does.
+func (s *soak) watch(ctx context.Context, rest int) {
+	for backoff.Sleep(ctx, s.o.every) == nil && !s.ended() {
+		s.sample(ctx, rest)
+		if at := time.Since(s.began); at >= s.nextTable {
+			s.nextTable = at.Truncate(s.o.table) + s.o.table
 			s.countMedia()
-			s.printTable(time.Since(began))
+			s.printTable(at)
 		}
 	}
 }
@@ -125,14 +136,11 @@ func (s *soak) settle(ctx context.Context) {
 	if s.ended() || ctx.Err() != nil {
 		return
 	}
-	s.endFaults()
-	if err := s.configureAll(ctx); err != nil {
-		s.found("the last configurations failed: %v", err)
-	}
-	s.await(ctx, "the end of all conditions", s.healthy)
+	s.rest(ctx)
 	for _, c := range s.cameras {
 		c.Unplug()
 	}
+	s.await(ctx, "the end of the recordings", s.noneRecorded)
 	s.await(ctx, "the upload of everything", s.allUploaded)
 	if err := s.stopAgent(); err != nil {
 		s.found("%v", err)
@@ -140,18 +148,20 @@ func (s *soak) settle(ctx context.Context) {
 	s.countMedia()
 }
 
-// await waits until done returns nil; what it says at last is a finding.
+// await waits until done returns nil, or ctx ends; what it says at last, in time, is a finding.
 func (s *soak) await(ctx context.Context, what string, done func(context.Context) error) {
 	const patience, poll = 12 * time.Minute, 500 * time.Millisecond
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := done(ctx)
+		err := done(waiting)
 		if err == nil {
 			return
 		}
-		if backoff.Sleep(ctx, poll) != nil {
-			s.found("%s did not come within %s: %v", what, patience, err)
+		if backoff.Sleep(waiting, poll) != nil {
+			if ctx.Err() == nil {
+				s.found("%s did not come within %s: %v", what, patience, err)
+			}
 			return
 		}
 	}

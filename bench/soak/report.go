@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -124,22 +125,46 @@ func (s *soak) verdict() (good bool) {
 	for _, text := range findings {
 		fmt.Fprintln(s.out, "FOUND:", text)
 	}
-	if good {
-		fmt.Fprintln(s.out, "The verdict is: what the agent takes stays flat, and the cloud has what the cameras sent.")
-	} else {
+	switch {
+	case !good:
 		fmt.Fprintln(s.out, "The verdict is: failed.")
+	case len(s.unjudged()) == 0:
+		fmt.Fprintln(s.out, "The verdict is: what the agent takes stays flat, and the cloud has what the cameras sent.")
+	default:
+		fmt.Fprintf(s.out, "The verdict is: the cloud has what the cameras sent. The time was too short to see whether these stay flat: %s.\n",
+			strings.Join(s.unjudged(), ", "))
 	}
 	_ = s.keepLine(map[string]any{"verdict": good, "seed": s.o.seed, "findings": findings, "streams": tallies, "traits": judgements})
 	return good
 }
 
-// leastJudged is the time in which it can be seen whether something grows.
-const leastJudged = 20 * time.Minute
+// The time in which it can be seen whether something grows, by all samples, and by rests.
+const leastJudged, leastOfRests = 20 * time.Minute, time.Hour
+
+// canJudge says whether the run was long enough to see whether a trait grows.
+func (s *soak) canJudge(t trait) bool {
+	least := leastJudged
+	if t.rests {
+		least = leastOfRests
+	}
+	return s.o.length-s.o.warmUp >= least
+}
+
+// unjudged are the traits that should be flat, and about which a run of this length says nothing.
+func (s *soak) unjudged() (names []string) {
+	for _, t := range traits {
+		if !t.free && !s.canJudge(t) {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
 
 // judgeAll prints the table of all traits.
 func (s *soak) judgeAll() (all []judgement) {
 	samples := s.judged()
-	fmt.Fprintf(s.out, "\nafter the warm-up of %s, %d samples\n", s.o.warmUp, len(samples))
+	fmt.Fprintf(s.out, "\nafter the warm-up of %s, %d samples; memory, goroutines, descriptors and threads are compared in %d rests\n",
+		s.o.warmUp, len(samples), restsIn(samples))
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tmedian\tgrowth\tmost in the quarters\t\t\t\tflat\t")
 	for _, t := range traits {
@@ -147,7 +172,7 @@ func (s *soak) judgeAll() (all []judgement) {
 		all = append(all, j)
 		flat := "yes"
 		switch {
-		case t.free || s.o.length-s.o.warmUp < leastJudged:
+		case t.free || !s.canJudge(t):
 			flat = "not judged"
 		case j.Wrong != "":
 			flat = "NO"

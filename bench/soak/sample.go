@@ -31,35 +31,37 @@ type sample struct {
 	State      int64   `json:"state_bytes"`
 	Logs       int64   `json:"log_bytes"`
 	Backlog    int64   `json:"backlog_bytes"`
-	StatusMS   float64 `json:"status_ms"` // in which status was answered
+	StatusMS   float64 `json:"status_ms"`      // in which status was answered
+	Rest       int     `json:"rest,omitempty"` // in which rest, from 1 on; 0 = in none
 }
 
-// sample adds a sample. One that cannot be taken completely is left out: the agent is being asked too much, or ends.
-func (s *soak) sample(ctx context.Context, at time.Duration) {
+// sample adds a sample, of a rest unless that is 0. One that cannot be taken completely is left out: the agent is being asked too
+// much, or ends.
+func (s *soak) sample(ctx context.Context, rest int) {
 	pid := s.agent.Process.Pid
 	figures, err := proc.Read(pid)
 	if err != nil {
 		return
 	}
-	one := sample{Seconds: at.Seconds(), RSS: figures.RSS, CPU: figures.CPU(), Anonymous: proc.Keyed(pid, "status", "RssAnon") * 1024,
-		Threads: proc.Keyed(pid, "status", "Threads")}
+	one := sample{Seconds: time.Since(s.began).Seconds(), Rest: rest, RSS: figures.RSS, CPU: figures.CPU(),
+		Anonymous: proc.Keyed(pid, "status", "RssAnon") * 1024, Threads: proc.Keyed(pid, "status", "Threads")}
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil {
 		return
 	}
 	one.Files = int64(len(files))
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	asking, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	asked := time.Now()
-	if err := s.lookAtStatus(ctx); err != nil {
-		if ctx.Err() != context.Canceled {
+	if err := s.lookAtStatus(asking); err != nil {
+		if ctx.Err() == nil {
 			s.found("status was not answered: %v", err)
 		}
 		return
 	}
 	one.StatusMS = float64(time.Since(asked).Microseconds()) / 1000
 	one.Backlog, one.Segments = s.last.backlog, s.last.segments
-	metrics, err := s.api.Metrics(ctx)
+	metrics, err := s.api.Metrics(asking)
 	if err != nil {
 		return
 	}
@@ -105,6 +107,7 @@ type overview struct {
 	backlog, segments  int64
 	lost, deletedEarly int64
 	conditions         []string // but those for information
+	recording          []string // streams that are being recorded
 	lostOf             map[string]int64
 }
 
@@ -129,6 +132,9 @@ func (s *soak) lookAtStatus(ctx context.Context) error {
 		o.deletedEarly += st.Space.DeletedBeforeUpload
 		o.lostOf[st.Name] = st.Recorder.FramesLost
 		o.lost += st.Recorder.FramesLost
+		if st.Recorder.State == "recording" {
+			o.recording = append(o.recording, st.Name)
+		}
 		complain(st.Name, st.Conditions)
 	}
 	s.mu.Lock()
@@ -148,12 +154,26 @@ func (s *soak) healthy(ctx context.Context) error {
 	return nil
 }
 
-// allUploaded returns how much is left to upload.
-func (s *soak) allUploaded(ctx context.Context) error {
+// noneRecorded returns which streams are still being recorded: what was received last is not on the disk before.
+func (s *soak) noneRecorded(ctx context.Context) error {
 	if err := s.lookAtStatus(ctx); err != nil {
 		return err
 	}
-	if s.last.backlog > 0 {
+	if len(s.last.recording) > 0 {
+		return fmt.Errorf("still recorded are %s", strings.Join(s.last.recording, ", "))
+	}
+	return nil
+}
+
+// allUploaded returns how much is left to upload.
+func (s *soak) allUploaded(ctx context.Context) error { return s.leftAtMost(ctx, 0) }
+
+// leftAtMost returns how much is left to upload if that is more than most, in bytes.
+func (s *soak) leftAtMost(ctx context.Context, most int64) error {
+	if err := s.lookAtStatus(ctx); err != nil {
+		return err
+	}
+	if s.last.backlog > most {
 		return fmt.Errorf("%d bytes are left", s.last.backlog)
 	}
 	return nil

@@ -20,7 +20,7 @@ type size struct {
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	proof := testtools.Proof(t, "soak", testtools.Sizes[size]{
-		Short: size{2 * time.Second, 60}, Middle: size{time.Minute, 12}, Long: size{20 * time.Minute, 4},
+		Short: size{time.Second, 60}, Middle: size{time.Minute, 12}, Long: size{20 * time.Minute, 4},
 	})
 	agent := filepath.Join(t.TempDir(), "kvs-edge-agent")
 	build := exec.Command("go", "build", "-trimpath", "-o", agent, "../../cmd/kvs-edge-agent")
@@ -33,7 +33,8 @@ func TestSoak(t *testing.T) {
 		t.Fatal(err)
 	}
 	printed := new(testtools.Text)
-	o := options{agent: agent, dir: dir, length: proof.length, every: time.Second, table: proof.length / 2, haste: proof.haste}
+	o := options{agent: agent, dir: dir, length: proof.length, round: 10 * time.Minute, every: time.Second, table: proof.length / 2,
+		haste: proof.haste}
 	if err := run(t.Context(), o, printed); err != nil {
 		t.Fatalf("%v:\n%s", err, printed)
 	}
