@@ -215,7 +215,7 @@ var uploadRows = []Row{
 	{RefusedUnreadable, warning, "list of a segment's refused fragments unreadable", "They are not sent again. Check the disk."},
 	{SegmentNotRequeued, warning, "segment not queued for upload again", "The next start tries again. Check the disk."},
 	{ProgressUnreadable, warning, "upload progress of a segment unreadable; it is sent again",
-		"The service may receive fragments twice. Check the disk."},
+		"It was tried for minutes, except by a command. The service may receive fragments twice. Check the disk."},
 	{StreamTagsReadable, info, "tags of the stream can be read again", "Ends `stream-tags`."},
 	{FragmentTagsRejected, warning, "fragment tags not changed", "The error says which limit the stream's tags exceed: change the tags."},
 	{TallyNotRead, warning, "count of uploads per day unreadable; it is started again",

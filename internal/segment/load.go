@@ -10,13 +10,9 @@ import (
 	"strings"
 	"syscall"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
-	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
@@ -182,8 +178,7 @@ func (s *Store) adopt(loaded *streams.Stream) {
 	s.stream(loaded.Name).Adopt(loaded)
 }
 
-// loadSideFile reads which fragments of a segment are persisted. Without the side file they are sent again, so an unreadable
-// one is not an error.
+// loadSideFile reads which fragments of a segment are persisted. One that cannot be read is tried again by Run.
 func (s *Store) loadSideFile(st *streams.Stream, k layout.ID) {
 	path := filepath.Join(st.Dir, layout.ProgressName(k))
 	switch i, ok := st.Catalog.Find(k); {
@@ -194,7 +189,7 @@ func (s *Store) loadSideFile(st *streams.Stream, k layout.ID) {
 		}
 		return
 	case st.Catalog.Entries[i].Kind() == catalog.KindRefused:
-		s.loadRefused(st, i)
+		st.LoadRefused(i, s.readOnly, s.log)
 		return
 	case st.Catalog.Entries[i].Kind() == catalog.KindUploaded:
 		if !s.readOnly {
@@ -202,13 +197,5 @@ func (s *Store) loadSideFile(st *streams.Stream, k layout.ID) {
 		}
 		return
 	}
-	p, refused, err := progress.Load(st.Files, st.Dir, k, s.readOnly)
-	if err != nil {
-		logevent.ProgressUnreadable.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
-		return
-	}
-	st.Use(k).Progress = p
-	for _, one := range refused {
-		st.Refused.Add(k, one)
-	}
+	st.LoadNotes(k, s.readOnly, s.log)
 }

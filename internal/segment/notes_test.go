@@ -10,17 +10,19 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-// full is a disk that, while told to, takes no note or only some bytes of one, or fails to open or sync
+// full is a disk that, while told to, takes no note or only some bytes of one, or fails to open, read or sync
 // the file.
 type full struct {
 	unsyncedFiles
-	op    atomic.Value // string: open, write or sync
+	op    atomic.Value // string: open, read, write or sync
+	reads atomic.Int32 // that failed
 	takes int          // bytes of a write
 	why   error
 }
@@ -41,6 +43,14 @@ func (d *full) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
 	}
 	f, err := d.unsyncedFiles.OpenFile(name, flag, mode)
 	return fullFile{f, d}, err
+}
+
+func (d *full) ReadFile(name string) ([]byte, error) {
+	if err := d.fails("read"); err != nil && strings.Contains(name, layout.ProgressSuffix) {
+		d.reads.Add(1)
+		return nil, err
+	}
+	return d.unsyncedFiles.ReadFile(name)
 }
 
 type fullFile struct {
@@ -192,5 +202,76 @@ func TestLeftoversOfRewritingAreRemoved(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "door", "*"+atomicfile.BesideSuffix))
 	if err != nil || len(left) != 2 {
 		t.Errorf("left: %v %v", left, err)
+	}
+}
+
+// A disk that cannot read a note at the start may well do so a moment later: until then that segment is not sent again.
+func TestNotesThatCannotBeReadAreReadLater(t *testing.T) {
+	t.Parallel()
+	const beats = 3000 // far more than there are tries
+	for name, c := range map[string]struct {
+		readable int // the beat from which on it can be read
+		deleted  bool
+		reads    int32 // that fail
+		done     bool  // what was uploaded is known at the end
+	}{
+		"at the first beat":   {readable: 0, reads: 1, done: true},
+		"after some tries":    {readable: 20, reads: 5, done: true},
+		"never":               {readable: beats, reads: 8},
+		"its segment is gone": {readable: beats, deleted: true, reads: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk := &full{why: syscall.EIO}
+			dir := t.TempDir()
+			s := open(t, dir)
+			first, second := addSegment(t, s, "door", begin, 3), addSegment(t, s, "door", begin.Add(time.Minute), 3)
+			list := fragmentsOf(t, s, first)
+			if err := errors.Join(s.MarkPersisted(first, list[0]), s.MarkPersisted(first, list[1]), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			disk.op.Store("read")
+			s, err := Open(Options{Dir: dir, Files: disk})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			changes, stop := s.Changes("door")
+			defer stop()
+			pending := func() (k Key) {
+				k, _ = s.NextPending(Before("door"), time.Time{}, time.Time{})
+				return k
+			}
+			for beat := range beats {
+				switch {
+				case beat == c.readable:
+					disk.op.Store("")
+				case beat == 10 && c.deleted:
+					if err := s.Delete(first); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := s.readNotes(); err == nil {
+					break
+				} else if pending() != second || !errors.Is(err, syscall.EIO) {
+					t.Fatalf("beat %d: %v is pending, and reading says %v", beat, pending(), err)
+				}
+			}
+			want := first
+			if c.deleted {
+				want = second
+			}
+			if pending() != want || s.Done(first, list[0].Start) != c.done || s.Done(first, list[2].Start) {
+				t.Errorf("%v is pending, want %v; uploaded are %v, %v", pending(), want, s.Done(first, list[0].Start), s.Done(first, list[2].Start))
+			}
+			if reads := disk.reads.Load(); reads != c.reads {
+				t.Errorf("%d times reading failed, want %d", reads, c.reads)
+			}
+			select {
+			case <-changes:
+			default:
+				t.Error("no watcher wakes")
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,17 @@ func (s *Store) remember(k Key, f mkv.Fragment, refused *progress.Refusal) (*str
 		st.Refused.Add(k.ID(), *refused)
 	}
 	return st, p, nil
+}
+
+// readNotes reads side files that could not be read before.
+func (s *Store) readNotes() (failed error) {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.streams))
+	s.mu.Unlock()
+	for _, st := range all {
+		failed = errors.Join(failed, st.ReadNotes(&s.mu, s.log))
+	}
+	return failed
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

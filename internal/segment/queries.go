@@ -41,7 +41,8 @@ func (s *Store) SegmentsFrom(first Key, from, to time.Time, most int) []Info {
 }
 
 // NextPending returns a stream's oldest segment that is not uploaded, comes after `after` (see Before) and has media
-// recorded in [from, to); a zero time is unbounded. Its cost does not depend on the number of segments.
+// recorded in [from, to); a zero time is unbounded. Its cost does not depend on the number of segments. One of which it is not
+// known what is uploaded is left out.
 func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,10 +50,11 @@ func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 	if st == nil {
 		return Key{}, false
 	}
-	if e, ok := st.Catalog.NextPending(after.ID(), from, to); ok {
-		return streams.KeyOf(st.Name, e.ID), true
+	e, ok := st.Catalog.NextPending(after.ID(), from, to)
+	for ok && !st.Noted(e.ID) {
+		e, ok = st.Catalog.NextPending(e.ID, from, to)
 	}
-	return Key{}, false
+	return streams.KeyOf(st.Name, e.ID), ok
 }
 
 // LastEnd returns the newest producer time that the stream's current epoch ever had: a new segment must start after it. Zero

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
@@ -131,31 +128,4 @@ func (s *Store) claimRequeue(k Key, starts []time.Duration) (*streams.Stream, *p
 		s.mu.Unlock()
 		return st, p, e, nil
 	}
-}
-
-// loadRefused reads which fragments of a finished segment are refused. A fragment that an earlier version refused for a
-// broken connection, or that was to be tried again, makes the segment pending again.
-func (s *Store) loadRefused(st *streams.Stream, i int) {
-	e := st.Catalog.Entries[i]
-	p, list, err := progress.Load(st.Files, st.Dir, e.ID, s.readOnly)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			logevent.RefusedUnreadable.Log(s.log, zap.String("stream", st.Name), zap.Error(err))
-		}
-		return
-	}
-	for _, one := range list {
-		st.Refused.Add(e.ID, one)
-	}
-	if !p.Requeued() || s.readOnly {
-		return
-	}
-	after := e
-	after.State, after.Refused = Sealed, false
-	if err := st.Rename(e.Name(), after.Name()); err != nil {
-		logevent.SegmentNotRequeued.Log(s.log, zap.String("stream", st.Name), zap.Error(err)) // the next start tries again
-		return
-	}
-	st.Catalog.Replace(i, after)
-	st.Use(e.ID).Progress = p
 }

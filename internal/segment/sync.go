@@ -43,7 +43,7 @@ const repairs = ^uint64(0)
 // keepRepairing finishes segments that a failing disk left, and writes the notes that it refused.
 func (s *Store) keepRepairing(ctx context.Context) {
 	for s.syncs.Wait(ctx) {
-		s.volume.Results.Set(repairs, s.repairBroken())
+		s.volume.Results.Set(repairs, errors.Join(s.repairBroken(), s.readNotes()))
 		s.keepGaps()
 		s.keepClocks()
 	}

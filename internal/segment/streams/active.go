@@ -133,5 +133,6 @@ func (st *Stream) Forget(k layout.ID) (notes *progress.Progress) {
 	}
 	st.Gaps.Forget(k)
 	st.Refused.Drop(k)
+	delete(st.unread, k)
 	return notes
 }

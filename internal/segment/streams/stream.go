@@ -33,6 +33,7 @@ type Stream struct {
 	Gaps             *gaps.Notes
 	Active           map[layout.ID]*active
 	Refused          progress.Refusals
+	unread           unread
 	Watchers         signal.Watchers // of fragments completed, segments sealed or deleted
 	Paused           *health.Fault
 	limit            limitState
@@ -48,7 +49,8 @@ type Stream struct {
 
 // NewStream returns a stream without segments. dir is where its directory will be, unless something else is there.
 func NewStream(files atomicfile.FileSystem, dir, name string) *Stream {
-	st := &Stream{Name: name, Files: files, File: signal.NewTurn(), Catalog: catalog.NewCatalog(), Active: make(map[layout.ID]*active)}
+	st := &Stream{Name: name, Files: files, File: signal.NewTurn(), Catalog: catalog.NewCatalog(), Active: make(map[layout.ID]*active),
+		unread: make(unread)}
 	st.SetDir(dir)
 	return st
 }
@@ -63,7 +65,7 @@ func (st *Stream) SetDir(dir string) {
 func (st *Stream) Adopt(loaded *Stream) {
 	st.Dir, st.Device, st.Shared = loaded.Dir, loaded.Device, loaded.Shared
 	st.Catalog, st.Active, st.Doubts, st.QuarantinedBytes = loaded.Catalog, loaded.Active, loaded.Doubts, loaded.QuarantinedBytes
-	st.Refused, st.Gaps, st.Holds = loaded.Refused, loaded.Gaps, loaded.Holds
+	st.Refused, st.Gaps, st.Holds, st.unread = loaded.Refused, loaded.Gaps, loaded.Holds, loaded.unread
 	st.Watchers.Notify()
 }
 
