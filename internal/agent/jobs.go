@@ -151,15 +151,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Conte
 	})
 	run := u.Run
 	if spec.Schedule.IsHourly() {
-		run = func(ctx context.Context) error {
-			if err := u.Drain(ctx); err != nil {
-				return err
-			}
-			setNextWindow(component, a.nextOpening(plan))
-			defer setNextWindow(component, time.Time{})
-			<-ctx.Done() // until the next hour
-			return nil
-		}
+		run = a.hourly(plan, component, u.Drain)
 	}
 	windows := a.scheduled(plan, component, log, run)
 	modes := &uploadModes{
@@ -231,6 +223,18 @@ func (a *Agent) scheduled(
 			return nil
 		}
 		return err
+	}
+}
+
+// hourly uploads all there is, and then shows when it begins again. scheduled changes that when the window closes.
+func (a *Agent) hourly(plan scheduler.Plan, component *health.Component, drain func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := drain(ctx); err != nil {
+			return err
+		}
+		setNextWindow(component, a.nextOpening(plan))
+		<-ctx.Done()
+		return nil
 	}
 }
 
