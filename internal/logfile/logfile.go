@@ -31,9 +31,16 @@ const (
 type File struct {
 	mu       sync.Mutex
 	file     *lumberjack.Logger // guarded by mu, as all below
+	files    map[rotation]*lumberjack.Logger
 	settings settings.Log
 	checked  time.Time   // when the file was last found at its path, or created there
 	there    fs.FileInfo // the file then
+}
+
+// rotation is what a file is rotated by.
+type rotation struct {
+	directory  string
+	size, keep int // MB, and how many files
 }
 
 // watchEvery is how often that is checked: a log directory that was removed is created again for the next lines.
@@ -46,10 +53,21 @@ func Open(s settings.Log) (*File, error) {
 		return nil, fmt.Errorf("cannot open the log directory: %w; set %s", err, settings.EnvLogOutputDirectory)
 	}
 	_ = touch(s) // those of rotation get its mode, which would be 0600
-	return &File{file: rotated(s), settings: s}, nil
+	f := &File{settings: s, files: make(map[rotation]*lumberjack.Logger)}
+	f.file = f.rotated(s)
+	return f, nil
 }
 
-func rotated(s settings.Log) *lumberjack.Logger {
+// rotated returns the file that is rotated so: each only once, as lumberjack keeps a goroutine of each that it ever opened.
+func (f *File) rotated(s settings.Log) *lumberjack.Logger {
+	by := rotation{s.Directory, s.MaxFileSizeMB, s.RolloverCount}
+	if f.files[by] == nil {
+		f.files[by] = newRotated(s)
+	}
+	return f.files[by]
+}
+
+func newRotated(s settings.Log) *lumberjack.Logger {
 	limit := s.MaxFileSizeMB
 	if limit == 0 {
 		limit = math.MaxInt32 // lumberjack would take 0 for 100
@@ -103,13 +121,12 @@ func (f *File) Settings() settings.Log {
 	return f.settings
 }
 
-// Follow writes by other settings from now on, whose directory must exist. lumberjack keeps a sleeping goroutine of the
-// file that is closed.
+// Follow writes by other settings from now on, whose directory must exist.
 func (f *File) Follow(s settings.Log) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_ = f.file.Close() // each line is with the kernel already
-	f.file, f.settings, f.there = rotated(s), s, nil
+	f.file, f.settings, f.there = f.rotated(s), s, nil
 }
 
 // Try finds out whether a log can be written with these settings.

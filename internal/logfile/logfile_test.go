@@ -138,3 +138,35 @@ func TestALogFollowsOtherLimits(t *testing.T) {
 		t.Errorf("it is written by %+v, with files of %d MB and %d old ones", f.Settings(), f.file.MaxSize, f.file.MaxBackups)
 	}
 }
+
+// A hub may be reloaded for years: each file that lumberjack opens keeps a goroutine.
+func TestReloadsTakeNoMoreFiles(t *testing.T) {
+	t.Parallel()
+	first := settings.Log{Level: "INFO", Directory: t.TempDir(), MaxFileSizeMB: 20, RolloverCount: 10}
+	other, elsewhere := first, first
+	other.MaxFileSizeMB, elsewhere.Directory = 7, t.TempDir()
+	f, err := Open(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	lines := map[string]int{}
+	for i := range 30 {
+		s := []settings.Log{first, other, elsewhere}[i%3]
+		s.Level = []string{"INFO", "DEBUG", "TRACE", "WARN"}[i%4]
+		f.Follow(s)
+		if _, err := f.Write([]byte("a line\n")); err != nil {
+			t.Fatal(err)
+		}
+		lines[s.Directory]++
+	}
+	for dir, want := range lines {
+		text, err := os.ReadFile(filepath.Join(dir, fileName))
+		if got := strings.Count(string(text), "a line\n"); err != nil || got != want {
+			t.Errorf("%s has %d lines, want %d: %v", dir, got, want, err)
+		}
+	}
+	if len(f.files) != 3 {
+		t.Errorf("%d files were made, want 3", len(f.files))
+	}
+}
