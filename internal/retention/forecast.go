@@ -24,7 +24,7 @@ func (k *Keeper) Forecast(stream string) Forecast {
 	k.previewPolicy(n, stream, p, now)
 	f.NextBytes, f.NextNotUploaded = n.bytes, n.notUploaded
 	if p.MaxBytes > 0 {
-		f.fit(now, u.Bytes-u.HeldBytes, p.MaxBytes-p.MaxBytes/SegmentsPerLimit, k.rate(stream), p.MaxAge)
+		f.fit(now, u.Bytes-u.HeldBytes, p.most(), k.rate(stream), p.MaxAge)
 		return f
 	}
 	if !k.o.Store.SameDisk(stream) {

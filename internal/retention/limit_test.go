@@ -212,3 +212,78 @@ func TestALimitIsNeverExceeded(t *testing.T) {
 		}
 	}
 }
+
+// fillUp fills the limit with small segments behind pad bytes, and then with a large one until a frame of it is refused.
+func (f *filling) fillUp(pad, small int) {
+	f.t.Helper()
+	add := func(size int) {
+		f.t.Helper()
+		if err := f.write(true, size); err != nil {
+			f.t.Fatal(err)
+		}
+		f.seal()
+		f.now = f.now.Add(time.Second)
+	}
+	add(pad)
+	for used := 0; used < int(f.policy.MaxBytes)/8; used += small {
+		add(small)
+	}
+	for key := true; ; key = false {
+		if err := f.write(key, 5_000); errors.Is(err, segment.ErrPaused) {
+			break
+		} else if err != nil {
+			f.t.Fatal(err)
+		}
+		f.now = f.now.Add(time.Millisecond)
+	}
+	f.seal()
+}
+
+// A stream that waits for room gets it, or it is said why not: what the store wants to be free and what the keeper frees is the same,
+// to the byte.
+func TestAStreamWithoutRoomIsGivenSome(t *testing.T) {
+	t.Parallel()
+	for _, onFull := range []desired.OnFull{DeleteOldest, DenyNew} {
+		for _, limit := range []int64{1_000_000, 4_000_000} {
+			for _, small := range []int{600, 2_000, 40_000} {
+				for _, pad := range []int{1, 300, 900, 2_500, 3_900} {
+					t.Run(fmt.Sprintf("%d/%d/%d/%d", onFull, limit, small, pad), func(t *testing.T) {
+						t.Parallel()
+						f := newFilling(t, nil, limit, 0, 0, onFull)
+						f.fillUp(pad, small)
+						f.awaitRoom()
+					})
+				}
+			}
+		}
+	}
+}
+
+// awaitRoom makes passes until the stream may record. One that denies new media says that it is full, and is then told to delete.
+func (f *filling) awaitRoom() {
+	f.t.Helper()
+	for passes := 0; ; passes++ {
+		listed := f.store.Usage("yard").Segments
+		f.keeper.pass(f.t.Context())
+		deleted := listed - f.store.Usage("yard").Segments
+		worst, _ := f.keeper.o.Health.Component("yard", health.JobRetention).Snapshot().Worst()
+		paused := worst.Code == codeFull
+		f.now = f.now.Add(time.Minute)
+		err := f.write(true, 1)
+		switch {
+		case err == nil && paused:
+			f.t.Fatal("a stream that may record is reported as full")
+		case err == nil:
+			f.seal()
+			return
+		case !errors.Is(err, segment.ErrPaused):
+			f.t.Fatal(err)
+		case f.policy.OnFull == DenyNew && deleted == 0 && paused:
+			f.policy.OnFull = DeleteOldest
+			f.keeper.SetPolicy("yard", f.policy)
+		case deleted == 0:
+			f.t.Fatalf("pass %d deletes nothing although there is no room: %d of %d bytes are used (%v)", passes, f.store.Usage("yard").Bytes,
+				f.policy.MaxBytes, err)
+		}
+	}
+}

@@ -423,7 +423,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 			m.fail("%s: a segment of %s should be gone: %+v", s.name, g.start, p)
 		}
 	}
-	threshold := p.MaxBytes - p.MaxBytes/retention.SegmentsPerLimit
+	threshold := p.MaxBytes - p.MaxBytes/1000 - p.MaxBytes/retention.SegmentsPerLimit
 	var last *modelled // of what went for the limit, by the order of deletion
 	for _, g := range gone {
 		if !uploaded(g) && !old(g) && (last == nil || !g.whole() || last.whole()) {

@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // The strategies of a Policy.
@@ -26,7 +27,10 @@ type Policy desired.Keep
 const SegmentsPerLimit = 16
 
 // full reports whether a stream of that size has no room for a further segment.
-func (p Policy) full(bytes int64) bool { return p.MaxBytes > 0 && bytes > p.MaxBytes-p.ahead() }
+func (p Policy) full(bytes int64) bool { return p.MaxBytes > 0 && bytes > p.most() }
+
+// most returns the size up to which the store lets a stream begin a further segment.
+func (p Policy) most() int64 { return segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead()}.Most() }
 
 // ahead returns what stays free for the segment that is being written.
 func (p Policy) ahead() int64 { return p.MaxBytes / SegmentsPerLimit }

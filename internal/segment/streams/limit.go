@@ -64,10 +64,15 @@ func (l Limit) Counted(quarantined int64) int64 { return min(quarantined, l.Byte
 // sideFiles is the share of a limit that is left for the side files with the upload progress: 1/sideFiles.
 const sideFiles = 1000
 
+// room returns what the limit leaves for segments and quarantined files.
+func (l Limit) room() int64 { return l.Bytes - l.Bytes/sideFiles }
+
+// Most returns how much segments and quarantined files may use while Ahead is free. Deletions for the limit end there, too: a
+// stream of which nothing more is deleted, and that still waits for Ahead, would wait for ever.
+func (l Limit) Most() int64 { return l.room() - l.Ahead }
+
 // Room returns what the limit leaves for segments.
-func (st *Stream) Room() int64 {
-	return st.limit.Bytes - st.limit.Bytes/sideFiles - st.limit.Counted(st.QuarantinedBytes)
-}
+func (st *Stream) Room() int64 { return st.limit.room() - st.limit.Counted(st.QuarantinedBytes) }
 
 // taken returns how much of its limit a stream's segments use, or will use when the one being written is finished. Held ones do not
 // count.
