@@ -54,15 +54,31 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 		return inUse
 	case err != nil:
 		k.stuck[s.Stream] = true
-		part := k.o.Health.Component(s.Stream, health.JobRetention)
-		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-			logevent.Condition(k.o.Log, fault, zap.String("stream", s.Stream))
+		k.reportDisk(s.Stream, err)
+		if !errors.Is(err, segment.ErrLeft) {
+			return diskFails
 		}
-		return diskFails
 	}
 	if ours {
 		k.account.note(k.o.Uptime(), s.Bytes, held)
 	}
+	k.accountFor(s, why)
+	if err != nil {
+		return diskFails // the others would be left as well, most likely
+	}
+	return gone
+}
+
+// reportDisk reports that the media of a stream cannot be deleted.
+func (k *Keeper) reportDisk(stream string, err error) {
+	fault := health.FaultOf(err, segment.CodeDisk)
+	if k.o.Health.Component(stream, health.JobRetention).Report(health.ScopeDisk, health.Degraded, fault) {
+		logevent.Condition(k.o.Log, fault, zap.String("stream", stream))
+	}
+}
+
+// accountFor counts a deleted segment, and says that it is lost if it was not uploaded.
+func (k *Keeper) accountFor(s segment.Info, why string) {
 	part := k.o.Health.Component(s.Stream, health.JobRetention)
 	part.Counter(health.SegmentsDeleted).Add(1)
 	part.Counter(health.BytesDeleted).Add(s.Bytes)
@@ -72,15 +88,14 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 	}
 	if uploaded(s) {
 		k.o.Log.Debug("uploaded segment deleted", fields...)
-		return gone
+		return
 	}
 	if k.policy(s.Stream).Local {
 		logevent.SegmentDeleted.Log(k.o.Log, fields...)
-		return gone
+		return
 	}
 	if s.Refused {
 		fields = append(fields, zap.Bool("refused", true))
 	}
 	logevent.Condition(k.o.Log, k.losses.add(s, why), fields...)
-	return gone
 }

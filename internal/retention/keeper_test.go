@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -66,7 +67,12 @@ func (f fakeDisk) Deleted() int64 { return f.Store.Deleted() - f.y.away }
 
 func newYard(t *testing.T) *yard {
 	t.Helper()
-	store, err := segment.Open(segment.Options{Dir: t.TempDir()})
+	return newYardOn(t, atomicfile.OS{})
+}
+
+func newYardOn(t *testing.T, files atomicfile.FileSystem) *yard {
+	t.Helper()
+	store, err := segment.Open(segment.Options{Dir: t.TempDir(), Files: files})
 	if err != nil {
 		t.Fatal(err)
 	}

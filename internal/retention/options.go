@@ -16,8 +16,10 @@ type Store interface {
 	Streams() []string
 	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
 	Usage(stream string) segment.Usage
-	// Delete fails with hold.ErrHeld for a segment that a hold holds.
+	// Delete fails with hold.ErrHeld for a segment that a hold holds, and with segment.ErrLeft for one that is deleted but whose file is
+	// left: RemoveGarbage tries again to remove such files.
 	Delete(segment.Key) error
+	RemoveGarbage(stream string) error
 	Misdated(stream string) []segment.Misdated
 	NewestBefore(stream string, t time.Time) time.Time
 	SetLimit(stream string, l segment.Limit)

@@ -154,6 +154,8 @@ func (w *rig) Delete(k segment.Key) error {
 	return nil
 }
 
+func (w *rig) RemoveGarbage(string) error { return nil }
+
 func (w *rig) Held(k segment.Key) (held, known bool) {
 	for _, f := range w.files[k.Stream] {
 		if f.Key == k {

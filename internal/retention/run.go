@@ -111,10 +111,14 @@ func (k *Keeper) pass(ctx context.Context) {
 }
 
 // endDiskFaults ends the faults of streams without a failed deletion in this pass, also when there was nothing left to
-// delete.
+// delete, unless files of deleted segments are left: each pass tries these again.
 func (k *Keeper) endDiskFaults() {
 	for stream, failed := range k.stuck {
-		if failed {
+		err := k.o.Store.RemoveGarbage(stream)
+		if err != nil {
+			k.reportDisk(stream, err)
+		}
+		if failed || err != nil {
 			k.stuck[stream] = false // until a deletion fails in the next pass
 			continue
 		}

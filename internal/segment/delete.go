@@ -17,7 +17,8 @@ import (
 )
 
 // Delete removes a segment. It fails with ErrBusy while the segment is being written or read, with hold.ErrHeld while a hold holds it,
-// and with ErrNotFound when there is no such segment. A segment whose file somebody deleted is then no longer listed.
+// and with ErrNotFound when there is no such segment. A segment whose file somebody deleted is then no longer listed, nor is one of which
+// ErrLeft says that its file is left.
 func (s *Store) Delete(k Key) error {
 	s.mu.Lock()
 	st := s.streams[k.Stream]
@@ -28,11 +29,7 @@ func (s *Store) Delete(k Key) error {
 	if err := s.rememberEnd(st, k.ID()); err != nil {
 		return err
 	}
-	err := s.discard(st, k)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	return cmp.Or(s.removeGarbage(st), err)
+	return cmp.Or(s.discard(st, k), volume.Fault(st.Dir, st.RemoveGarbage(&s.mu, false)))
 }
 
 // Deleted returns how many bytes of media were deleted from the disk of the recording directory since Open, for any reason.
@@ -115,16 +112,15 @@ func (s *Store) claim(st *streams.Stream, k Key) (e catalog.Entry, garbage strin
 	return e, garbage, nil
 }
 
-// removeGarbage removes the files that discard renamed. That takes long for large files, so only the caller waits for it.
-func (s *Store) removeGarbage(st *streams.Stream) error {
+// RemoveGarbage tries again to remove the files of which ErrLeft said that they are left.
+func (s *Store) RemoveGarbage(stream string) error {
 	s.mu.Lock()
-	g := st.TakeGarbage()
+	st := s.streams[stream]
 	s.mu.Unlock()
-	left, err := g.Remove(st.Files, st.Dir)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Freed(g, left)
-	return volume.Fault(st.Dir, err)
+	if st == nil {
+		return nil
+	}
+	return volume.Fault(st.Dir, st.RemoveGarbage(&s.mu, true))
 }
 
 // DeleteStream removes all media of a stream and its directory. It waits for segments that are being read; nothing may write
@@ -202,7 +198,7 @@ func (s *Store) deleteFree(ctx context.Context, st *streams.Stream) (left int, e
 		switch err := s.Delete(Key{Stream: st.Name, Epoch: before.Epoch, Start: before.Start}); {
 		case errors.Is(err, ErrBusy):
 			left++
-		case errors.Is(err, hold.ErrHeld):
+		case errors.Is(err, hold.ErrHeld), errors.Is(err, ErrLeft): // what is left goes with the directory
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return left, err
 		}

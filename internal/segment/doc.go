@@ -70,6 +70,8 @@ var (
 	ErrBusy = errors.New("the segment is in use")
 	// ErrNotFound means that there is no such segment (any more).
 	ErrNotFound = errors.New("no such segment")
+	// ErrLeft means that a segment is deleted, but that its file could not be removed.
+	ErrLeft = streams.ErrLeft
 	// ErrIncomplete means that a segment has fragments that are neither persisted nor refused.
 	ErrIncomplete = errors.New("the segment is not uploaded completely")
 	// ErrDiskGone means that the disk of the recording directory is gone: it was unplugged or unmounted.

@@ -39,8 +39,9 @@ type Stream struct {
 	limit            limitState
 	Creating         bool // a segment is being created, without mu
 	Deleting         bool
-	garbage          Garbage
-	freeing          int64          // bytes of garbage, and of files being removed now
+	garbage          garbage
+	left             garbage        // could not be removed
+	freeing          int64          // bytes of both, and of files being removed now
 	QuarantinedBytes int64          // size of the quarantined files
 	Doubts           *repair.Doubts // unfinished segments of whose file a sync failed
 	Holds            *hold.File
