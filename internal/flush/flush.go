@@ -74,7 +74,7 @@ func (d *Disk) Sync(items []Item) {
 	if whole := d.wholeNow(); whole != nil {
 		writeOut(items)
 		if err := whole.SyncFS(d.dir); !errors.Is(err, errNotWhole) {
-			all(items, err)
+			d.settle(items, err)
 			return
 		}
 	}
@@ -90,18 +90,21 @@ func (d *Disk) wholeNow() Whole {
 	return d.whole
 }
 
-// all takes the result of a sync of the complete disk: all have it in common.
-func all(items []Item, err error) {
+// settle notes the result of a sync of the complete disk, which all items on it have in common, and syncs the others.
+func (d *Disk) settle(items []Item, err error) {
+	var others []*Item
 	for i := range items {
-		it := &items[i]
-		if err == nil || it.Err != nil {
-			continue
-		}
-		it.Err = err
-		if it.File != nil {
+		switch it := &items[i]; {
+		case it.Err != nil:
+		case d.real != nil && !it.Idle && !d.real.covers(it):
+			others = append(others, it)
+		case err != nil && it.File != nil:
 			it.Err = noted(it.File, func(atomicfile.File) error { return err })
+		default:
+			it.Err = err
 		}
 	}
+	Each(len(others), atOnce, func(i int) { d.one(others[i]) })
 }
 
 // one syncs an item by itself.

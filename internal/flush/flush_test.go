@@ -230,6 +230,66 @@ func TestADiskIsOfOurOwnWhenNothingElseIsOnIt(t *testing.T) {
 	}
 }
 
+// A directory that is mounted by itself hides all others on its disk.
+func TestADirectoryMountedByItselfIsJudgedByItsDisk(t *testing.T) {
+	t.Parallel()
+	root, bound := t.TempDir(), t.TempDir()
+	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("this machine does not let the test mount: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+	dir := filepath.Join(root, "recordings")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(dir, bound, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("this machine does not let the test mount: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(bound, unix.MNT_DETACH) })
+	if !Own(bound) || !Own(dir) {
+		t.Error("a disk with nothing but recordings is not of our own")
+	}
+	if err := os.WriteFile(filepath.Join(root, "database"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if Own(bound) || Own(dir) {
+		t.Error("a disk with the data of others is of our own")
+	}
+	if err := unix.Unmount(root, unix.MNT_DETACH); err != nil || Own(bound) {
+		t.Errorf("a disk of which nobody knows what it has is of our own (%v)", err)
+	}
+}
+
+// The result of a sync of the complete disk says nothing about a file on another one.
+func TestWhatLiesOnAnotherDiskHasAResultOfItsOwn(t *testing.T) {
+	t.Parallel()
+	list := items(t, atomicfile.OS{}, 3)
+	fd, err := unix.MemfdCreate("media", 0) // a file system of its own
+	if err != nil {
+		t.Skip(err)
+	}
+	other := os.NewFile(uintptr(fd), "media")
+	t.Cleanup(func() { _ = other.Close() })
+	list[1].File = &noting{File: around{other}}
+	list = append(list, Item{Dir: "/proc"}, Item{Dir: filepath.Join(list[0].Dir, "gone")})
+	dir, err := os.Open(list[0].Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = dir.Close() // so that syncing all fails
+	d := &Disk{files: &disk{}, real: &syncer{path: list[0].Dir, dir: dir, dev: device(list[0].Dir)}}
+	d.Sync(list)
+	for i, it := range list {
+		failed, want := errors.Is(it.Err, os.ErrClosed), i == 0 || i == 2
+		if failed != want {
+			t.Errorf("item %d: %v", i, it.Err)
+		}
+	}
+	if dirs := d.files.(*disk).dirs; len(dirs) != 2 {
+		t.Errorf("the directories on other disks are not synced: %v", dirs)
+	}
+}
+
 func TestKernelsAreOldEnough(t *testing.T) {
 	t.Parallel()
 	for release, want := range map[string]bool{

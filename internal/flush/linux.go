@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -75,6 +76,25 @@ func (s *syncer) SyncFS(string) error {
 	return nil
 }
 
+// covers reports whether an item lies on the disk that is synced. Another one may be mounted on a directory of it.
+func (s *syncer) covers(it *Item) bool {
+	if it.Dir != "" && device(it.Dir) != s.dev {
+		return false
+	}
+	if it.File == nil {
+		return true
+	}
+	on := false
+	_ = noted(it.File, func(f atomicfile.File) error {
+		if r, ok := realFile(f); ok {
+			info, err := r.Stat()
+			on = err == nil && deviceOf(info) == s.dev
+		}
+		return nil // a file that cannot be asked is synced by itself, which says why
+	})
+	return on
+}
+
 // reports reports whether syncfs reports failed writes: since Linux 5.8. Source: syncfs(2).
 func reports() bool {
 	var u unix.Utsname
@@ -95,8 +115,9 @@ func atLeast(release string, major, minor int) bool {
 	return a > major || a == major && b >= minor
 }
 
-// Own reports whether the disk of a directory has nothing but that directory: a syncfs then writes nobody else's data. It is a disk
-// that is mounted, and from its root down to dir nothing lies beside the way, but what file systems put there themselves.
+// Own reports whether the disk of a directory has nothing but that directory: a syncfs then writes nobody else's data. From the top of its
+// file system down to dir nothing lies beside the way, but what file systems put there themselves. That is looked up where all of the file
+// system is mounted: a directory that is mounted by itself does not show what lies beside it.
 func Own(dir string) bool {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -105,15 +126,27 @@ func Own(dir string) bool {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return false
 	}
-	for device(dir) != 0 {
-		above := filepath.Dir(dir)
-		if above == dir {
-			return false // the root file system has the system's data
-		}
-		if device(above) != device(dir) {
-			return true
-		}
-		beside, err := os.ReadDir(above)
+	mounts, err := Mounts()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(places(mounts, dir, device(dir)), func(p place) bool { return p.top != "/" && p.is(dir) && p.alone() })
+}
+
+// is reports whether a place is that of a directory, and not hidden by another mount.
+func (p place) is(dir string) bool {
+	here, err := os.Stat(dir)
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(p.dir)
+	return err == nil && os.SameFile(here, there)
+}
+
+// alone reports whether nothing lies beside a place.
+func (p place) alone() bool {
+	for dir := p.dir; dir != p.top; dir = filepath.Dir(dir) {
+		beside, err := os.ReadDir(filepath.Dir(dir))
 		if err != nil {
 			return false
 		}
@@ -122,17 +155,21 @@ func Own(dir string) bool {
 				return false
 			}
 		}
-		dir = above
 	}
-	return false
+	return true
 }
 
 // device returns the number of the disk that a directory is on; 0 when it is not known.
 func device(dir string) uint64 {
 	if info, err := os.Stat(dir); err == nil {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			return uint64(st.Dev)
-		}
+		return deviceOf(info)
+	}
+	return 0
+}
+
+func deviceOf(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Dev)
 	}
 	return 0
 }

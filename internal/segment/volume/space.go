@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/flush"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/room"
 )
 
@@ -70,12 +71,12 @@ func SharesSpace(a, b string) bool {
 	case uint32(first.Type) != magicZFS || uint32(second.Type) != magicZFS:
 		return false
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := flush.Mounts()
 	if err != nil {
 		return false
 	}
-	pool := poolOf(string(mounts), Device(a))
-	return pool != "" && pool == poolOf(string(mounts), Device(b)) && sameRoom(first, second)
+	pool := poolOf(mounts, Device(a))
+	return pool != "" && pool == poolOf(mounts, Device(b)) && sameRoom(first, second)
 }
 
 // sameBtrfs reports whether both are on one btrfs file system: the first half of the number is that of the file system, and
@@ -91,14 +92,11 @@ func sameRoom(a, b unix.Statfs_t) bool {
 	return max(first, second)-min(first, second) <= max(first, second)/64
 }
 
-// poolOf returns the ZFS pool of a device, "" when it is not on ZFS. Source: proc_pid_mountinfo(5).
-func poolOf(mounts string, device uint64) string {
-	number := fmt.Sprintf("%d:%d", unix.Major(device), unix.Minor(device))
-	for line := range strings.Lines(mounts) {
-		mount, system, _ := strings.Cut(line, " - ")
-		at, of := strings.Fields(mount), strings.Fields(system)
-		if len(at) > 2 && at[2] == number && len(of) > 1 && of[0] == "zfs" {
-			pool, _, _ := strings.Cut(of[1], "/")
+// poolOf returns the ZFS pool of a device, "" when it is not on ZFS.
+func poolOf(mounts []flush.Mount, device uint64) string {
+	for _, m := range mounts {
+		if m.Device == device && m.Type == "zfs" {
+			pool, _, _ := strings.Cut(m.Source, "/")
 			return pool
 		}
 	}

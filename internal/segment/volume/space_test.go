@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/flush"
 )
 
 // put sets a number whose size depends on the processor.
@@ -30,12 +32,13 @@ func TestPartsOfOneFileSystemShareItsSpace(t *testing.T) {
 			t.Errorf("%s: %t", tc.name, got)
 		}
 	}
-	const mounts = `22 1 8:2 / / rw - ext4 /dev/sda2 rw
-30 22 0:51 / /tank rw,noatime shared:9 - zfs tank rw,xattr
-31 30 0:52 / /tank/door rw shared:10 - zfs tank/cameras/door rw,xattr
-32 22 0:53 / /other rw - zfs tank2/door rw
-`
-	for minor, want := range map[uint32]string{51: "tank", 52: "tank", 53: "tank2", 54: ""} {
+	zfs := func(minor uint32, source string) flush.Mount {
+		return flush.Mount{Device: unix.Mkdev(0, minor), Type: "zfs", Source: source}
+	}
+	mounts := []flush.Mount{
+		{Device: unix.Mkdev(0, 50), Type: "ext4", Source: "tank"}, zfs(51, "tank"), zfs(52, "tank/cameras/door"), zfs(53, "tank2/door"),
+	}
+	for minor, want := range map[uint32]string{50: "", 51: "tank", 52: "tank", 53: "tank2", 54: ""} {
 		if got := poolOf(mounts, unix.Mkdev(0, minor)); got != want {
 			t.Errorf("device 0:%d is of %q, want %q", minor, got, want)
 		}
