@@ -89,7 +89,7 @@ func (s *Store) directoryPresent(st *streams.Stream) error {
 
 // noteDisk records on which disk the stream's directory is.
 func (s *Store) noteDisk(st *streams.Stream) {
-	now, shared := volume.Device(st.Dir), volume.SharesSpace(s.dir, st.Dir)
+	now, shared := s.volume.Number(st.Dir), volume.SharesSpace(s.dir, st.Dir)
 	s.mu.Lock()
 	st.Device, st.Shared = now, shared
 	s.mu.Unlock()

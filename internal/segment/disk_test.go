@@ -483,3 +483,52 @@ func TestADirectoryThatGoesBeforeItWasReadIsForgotten(t *testing.T) {
 		t.Errorf("a command that reads the directory says %v", err)
 	}
 }
+
+// replug has a disk come back as another device, with what it had. The agent still has files of the first one open.
+func replug(t *testing.T, dir string) {
+	t.Helper()
+	next := t.TempDir()
+	mount(t, "tmpfs", next, "tmpfs", 0, "size=4m")
+	if err := errors.Join(os.CopyFS(next, os.DirFS(dir)), unix.Unmount(dir, unix.MNT_DETACH)); err != nil {
+		t.Fatal(err)
+	}
+	mount(t, next, dir, "", unix.MS_BIND, "")
+}
+
+// A disk that comes back as another device is the same disk for everything that the store does.
+func TestADiskThatComesBackAsAnotherDeviceIsTheSame(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=4m")
+	own := filepath.Join(dir, "own")
+	if err := os.Mkdir(own, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, Options{Dir: dir})
+	addSegment(t, s, "door", begin, 1)
+	for i := range 2 {
+		replug(t, dir)
+		addSegment(t, s, "door", begin.Add(time.Duration(i+1)*time.Hour), 1)
+		if err := s.BeginEpoch("door", time.Time{}, time.Time{}, 0, begin); err != nil {
+			t.Errorf("a new epoch: %v", err)
+		}
+		if err := s.Delete(s.Segments("door", time.Time{}, time.Time{})[0].Key); err != nil {
+			t.Errorf("a deletion: %v", err)
+		}
+		mount(t, "tmpfs", own, "tmpfs", 0, "size=4m")
+		at := begin.Add(time.Duration(i) * time.Hour)
+		addSegment(t, s, "own", at, 1)
+		replug(t, own)
+		addSegment(t, s, "own", at.Add(time.Minute), 1)
+		if err := s.DeleteStream(t.Context(), "own"); err != nil {
+			t.Errorf("the deletion of a stream with a disk of its own: %v", err)
+		}
+		_, _ = unix.Unmount(own, unix.MNT_DETACH), unix.Unmount(own, unix.MNT_DETACH)
+		if addSegment(t, s, "yard", at, 1); !s.SameDisk("door") || !s.SameDisk("yard") {
+			t.Error("a stream is on another disk than the recordings")
+		}
+	}
+	if err := s.DeleteStream(t.Context(), "door"); err != nil {
+		t.Errorf("the deletion of a stream: %v", err)
+	}
+}

@@ -37,6 +37,23 @@ func Device(dir string) uint64 {
 	return 0
 }
 
+// Number returns a number for the disk that a directory is on: its device, but for the disk of the recordings, which keeps the number
+// that it had first, also when it was unplugged and came back as another device.
+func (v *Volume) Number(dir string) uint64 { return v.number(Device(dir)) }
+
+func (v *Volume) number(device uint64) uint64 {
+	now := v.replugged.Load()
+	switch {
+	case now == 0 || device == 0:
+		return device
+	case device == now:
+		return v.device
+	case device == v.device:
+		return now // another disk has the number that the disk of the recordings had first
+	}
+	return device
+}
+
 // nearestDevice returns the device of a directory, or of its nearest parent that exists.
 func nearestDevice(dir string) uint64 {
 	for dir = absolute(dir); ; dir = filepath.Dir(dir) {

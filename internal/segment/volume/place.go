@@ -106,12 +106,19 @@ func (v *Volume) Dangling(dir string) error {
 		"The disk of %s is not mounted: it is a link to %s, which is not there; mount that disk, or remove the link.", dir, target)
 }
 
-// DirectoryPresent fails when the disk that a stream's directory was on is not mounted.
+// DirectoryPresent fails when the disk that a stream's directory was on, of that Number, is not mounted. A disk of the stream's own may
+// come back as another device: its stream file says that it is the same.
 func (v *Volume) DirectoryPresent(stream, dir string, before uint64) error {
 	if err := v.Dangling(dir); err != nil {
 		return err
 	}
-	if nearestDevice(dir) != before {
+	now := v.number(nearestDevice(dir))
+	if now != before && before != v.device && now != v.device {
+		if mark, err := layout.ReadStreamFile(v.files, dir); err == nil && mark.Stream == stream {
+			return nil
+		}
+	}
+	if now != before {
 		return health.SystemFault(CodeDisk, ErrGone,
 			"The disk of %s, where stream %s is recorded, is not mounted: mount it again; recording then resumes by itself.", dir, stream)
 	}

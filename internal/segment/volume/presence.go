@@ -88,6 +88,7 @@ func (v *Volume) relock(why error) error {
 	v.keep(LockFileName, err)
 	if err == nil {
 		_ = v.lock.Swap(next).Close()
+		v.replugged.Store(Device(v.dir)) // the mark says that it is the same disk
 	}
 	return nil
 }

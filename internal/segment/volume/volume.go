@@ -49,7 +49,8 @@ type Volume struct {
 
 	lock      atomic.Pointer[os.File] // nil when read-only
 	mark      string                  // of the disk; "" when read-only
-	device    uint64                  // of dir
+	device    uint64                  // of dir when it was opened: its number for as long as it is open
+	replugged atomic.Uint64           // the device of dir since its disk came back as another one; 0: it did not
 	gapsNoted bool                    // the agent that used the directory before notes gaps
 	format    atomic.Int32            // of the stored files
 	forming   *signal.Turn            // held to change format
@@ -116,7 +117,7 @@ func (v *Volume) Close() error {
 func (v *Volume) GapsNoted() bool { return v.gapsNoted }
 
 // SameDisk reports whether deleting in a directory on that device frees space in the recording directory. shared is the
-// result of SharesSpace for the two.
+// result of SharesSpace for the two, and device that of Number.
 func (v *Volume) SameDisk(device uint64, shared bool) bool { return device == v.device || shared }
 
 func (v *Volume) exists(path string) bool {
