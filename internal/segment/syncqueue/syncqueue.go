@@ -137,13 +137,12 @@ func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {
 		d = flush.NewDisk(b.Files, b.Dir)
 	}
 	defer func() { _ = d.Close() }()
-	began, took := time.Now(), time.Duration(0) // the longest beat, of which less and less counts
-	for q.wait(ctx, began, took) {
-		began = time.Now()
+	var before beats
+	for before.began = time.Now(); q.wait(ctx, before); {
+		before.began = time.Now()
 		err := Beat(d, append(q.PartsOf(disk), b.More(disk)...))
-		now := time.Since(began)
-		q.took(now)
-		took = max(now, took-took/rest)
+		before.took(time.Since(before.began))
+		q.took(before.last)
 		b.Result(disk, err)
 		if disk == 0 {
 			q.beat()
@@ -151,20 +150,34 @@ func (q *Queue) keep(ctx context.Context, b Beats, disk uint64) {
 	}
 }
 
+// beats are those of a disk until now.
+type beats struct {
+	began   time.Time     // the last one
+	last    time.Duration // that it took
+	longest time.Duration // that one took, of which less and less counts
+}
+
+// took notes how long the last beat took.
+func (b *beats) took(d time.Duration) { b.last, b.longest = d, max(d, b.longest-b.longest/rest) }
+
 // A sixteenth of the interval is kept for the beat itself, and for frames in transit; where beats take longer, one and a quarter
-// times the longest of the last ones, and the disk has a sixteenth of that time for others.
+// times the longest of the last ones. After each beat the disk has a sixteenth of the time that this one took for others.
 const rest = 16
+
+// next returns when the next beat begins. One that is slow by itself is followed by beats in short intervals, for as long as another one
+// is to be expected: it must not make the others as rare as itself.
+func (b *beats) next(pause time.Duration) time.Time {
+	return b.began.Add(max(pause-max(b.longest+b.longest/4, pause/rest), pause/4, b.last+b.last/rest))
+}
 
 // wait waits for the next beat, so that data is durable an interval after it was written: a beat that takes its time begins earlier.
 // It returns false when ctx ends.
-func (q *Queue) wait(ctx context.Context, began time.Time, took time.Duration) bool {
+func (q *Queue) wait(ctx context.Context, before beats) bool {
 	for {
 		q.mu.Lock()
 		changed := q.changed
 		q.mu.Unlock()
-		pause := q.Pause()
-		next := max(pause-max(took+took/4, pause/rest), pause/4, took+took/rest)
-		timer := time.NewTimer(time.Until(began.Add(next)))
+		timer := time.NewTimer(time.Until(before.next(q.Pause())))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
