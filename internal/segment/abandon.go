@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -25,23 +27,17 @@ func (w *Writer) Abandon() error {
 	return volume.Fault(w.stream.Dir, w.abandonFile(err))
 }
 
-// abandonFile leaves a file that could not be finished to repairBroken, which repairs it as after a crash.
+// abandonFile leaves a file that could not be finished to be repaired as after a crash.
 func (w *Writer) abandonFile(why error) error {
 	w.detach()
-	_ = w.store.repairBroken() // Run tries again
+	w.repairSmall()
 	return why
 }
-
-// maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
-const maxRewriteAtOnce = 16 << 20
 
 // rewrite writes again a file whose sync failed. It returns nil when the file is intact and synced afterwards.
 func (w *Writer) rewrite(why error) error {
 	w.detach()
-	if w.mkv.Size() > maxRewriteAtOnce {
-		return why // Run does it
-	}
-	_ = w.store.repairBroken()
+	w.repairSmall()
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	if slices.Contains(w.stream.Catalog.Broken, w.key.ID()) {
@@ -50,7 +46,18 @@ func (w *Writer) rewrite(why error) error {
 	return nil
 }
 
-// detach leaves the file to repairBroken.
+// maxRepairAtOnce is the size up to which a file is repaired while its camera waits.
+const maxRepairAtOnce = 16 << 20
+
+// repairSmall repairs the file of this segment, if that takes no time to speak of: its camera waits, and may have a next segment on a disk
+// that is well again. Otherwise, and when it fails, Run does it; and it does all that others left.
+func (w *Writer) repairSmall() {
+	if w.mkv.Size() <= maxRepairAtOnce {
+		_ = w.store.repair(func(st *streams.Stream, k layout.ID) bool { return st == w.stream && k == w.key.ID() })
+	}
+}
+
+// detach leaves the file to who repairs it.
 func (w *Writer) detach() {
 	s, st := w.store, w.stream
 	if w.InDoubt() {

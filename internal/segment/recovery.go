@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -57,27 +56,14 @@ func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 	return nil
 }
 
-// recoverAtOnce is how many bytes of torn files are read before Open returns: recording waits for it. Run recovers the other
-// files.
-const recoverAtOnce = 64 << 20
-
 // postpone leaves a torn file to Run when many bytes were read already. Meanwhile no other segment may overlap it.
 func (s *Store) postpone(st *streams.Stream, k layout.ID) bool {
-	path := filepath.Join(st.Dir, layout.WritingName(k))
-	info, err := os.Stat(path)
-	if err != nil {
-		return false
+	length, postponed := s.recovering.Postpone(filepath.Join(st.Dir, layout.WritingName(k)))
+	if postponed {
+		st.Catalog.Remember(catalog.Entry{ID: k, Length: length})
+		st.Catalog.Broken = append(st.Catalog.Broken, k)
 	}
-	if s.recovering += info.Size(); s.recovering <= recoverAtOnce {
-		return false
-	}
-	length, ok := repair.LastFrame(path)
-	if !ok {
-		return false
-	}
-	st.Catalog.Remember(catalog.Entry{ID: k, Length: length})
-	st.Catalog.Broken = append(st.Catalog.Broken, k)
-	return true
+	return postponed
 }
 
 // recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with mkv.ErrEmpty when the file
@@ -111,12 +97,14 @@ func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, err
 
 // repairBroken finishes the segments that their writers had to abandon. They stay in the list of broken segments meanwhile:
 // acknowledgements for their fragments are recorded as for any other.
-func (s *Store) repairBroken() error { return s.repairWhile(func() bool { return true }) }
+func (s *Store) repairBroken() error {
+	return s.repair(func(*streams.Stream, layout.ID) bool { return true })
+}
 
-// repairWhile is repairBroken as long as goOn returns true before each segment.
-func (s *Store) repairWhile(goOn func() bool) error {
+// repair is repairBroken for those segments for which wanted is true when it is their turn.
+func (s *Store) repair(wanted func(*streams.Stream, layout.ID) bool) error {
 	if !s.repairing.TryLock() {
-		return nil // Run repairs the others later
+		return nil // Run repairs them later
 	}
 	defer s.repairing.Unlock()
 	s.mu.Lock()
@@ -130,7 +118,7 @@ func (s *Store) repairWhile(goOn func() bool) error {
 	var all error
 	for st, list := range broken {
 		for _, k := range list {
-			if goOn() {
+			if wanted(st, k) {
 				all = errors.Join(all, s.repairSegment(st, k))
 			}
 		}
@@ -140,7 +128,7 @@ func (s *Store) repairWhile(goOn func() bool) error {
 
 // recoverPostponed recovers the files that Open postponed.
 func (s *Store) recoverPostponed(ctx context.Context) {
-	if err := s.repairWhile(func() bool { return ctx.Err() == nil }); err != nil {
+	if err := s.repair(func(*streams.Stream, layout.ID) bool { return ctx.Err() == nil }); err != nil {
 		s.volume.Results.Report(err)
 	}
 }

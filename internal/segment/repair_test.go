@@ -15,6 +15,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -175,7 +176,7 @@ func TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, err := s.Create("door", headerAt(begin))
-	frame := bytes.Repeat([]byte("picture "), recoverAtOnce/64)
+	frame := bytes.Repeat([]byte("picture "), repair.MaxAtOpening/64)
 	for i := range 9 {
 		at := time.Duration(i) * time.Second
 		_, endErr := w.EndFragment()

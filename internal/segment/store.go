@@ -15,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/holding"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/syncqueue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
@@ -66,9 +67,9 @@ type Store struct {
 	holds    *holding.Book
 
 	clocks    *signal.Turn // held to change the notes about a stream's times; taken before mu
-	repairing sync.Mutex   // held by repairBroken, as no file may be repaired twice at once; taken before mu
+	repairing sync.Mutex   // held by repair, as no file may be repaired twice at once; taken before mu
 
-	recovering int64 // bytes of torn files that were found while loading; used by the loading goroutine
+	recovering repair.Opening // used by the loading goroutine
 
 	deleted atomic.Int64 // bytes of media, since Open
 

@@ -99,25 +99,3 @@ func (e diskError) Is(target error) bool { return target == ErrDisk }
 
 // Unwrap implements the interface of errors.As.
 func (e diskError) Unwrap() error { return e.error }
-
-// LastFrame returns the time of the last frame of a torn file, in ms since its start; ok is false when it cannot be read.
-func LastFrame(path string) (length uint32, ok bool) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, false
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, false
-	}
-	m, err := mkv.Open(f, info.Size())
-	if err != nil {
-		return 0, false
-	}
-	last, err := m.LastFrame()
-	if err != nil {
-		return 0, false
-	}
-	return uint32(min(last.Milliseconds(), layout.MaxLength)), true
-}
