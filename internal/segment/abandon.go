@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -53,7 +54,7 @@ const maxRepairAtOnce = 16 << 20
 // that is well again. Otherwise, and when it fails, Run does it; and it does all that others left.
 func (w *Writer) repairSmall() {
 	if w.mkv.Size() <= maxRepairAtOnce {
-		_ = w.store.repair(func(st *streams.Stream, k layout.ID) bool { return st == w.stream && k == w.key.ID() })
+		_, _ = w.store.repair(context.Background(), func(st *streams.Stream, k layout.ID) bool { return st == w.stream && k == w.key.ID() })
 	}
 }
 

@@ -67,7 +67,7 @@ func (y *story) segmentDespite(start time.Time) {
 	if err := w.Seal(); err != nil && !errors.Is(err, syscall.EIO) {
 		y.t.Errorf("sealing says %v", err)
 	}
-	if err := again(y.s.repairBroken); err != nil {
+	if err := again(y.s.repairNow); err != nil {
 		y.t.Errorf("a segment stays broken: %v", err)
 	}
 	if infos := y.s.Segments("the/door", start, time.Time{}); len(infos) != 1 || infos[0].State != Sealed {

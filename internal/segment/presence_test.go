@@ -81,7 +81,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = w.Seal() // its file may be gone
-			_ = s.repairBroken()
+			s.repairBroken(t.Context())
 			next, err := s.Create("door", headerAt(begin.Add(2*time.Minute)))
 			worst, _ := s.health.Snapshot().Worst()
 			if said := worst.Text + sentence(err); !strings.Contains(said, tc.says) ||
@@ -96,7 +96,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_ = s.repairBroken()
+			s.repairBroken(t.Context())
 			if err := s.volume.Present(); err != nil {
 				t.Errorf("present: %v", err)
 			}

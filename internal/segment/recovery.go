@@ -30,7 +30,7 @@ func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 	if s.postpone(st, k) {
 		return nil
 	}
-	e, err := s.recoverFile(st, k)
+	e, err := s.recoverFile(context.Background(), st, k) // who opens the store waits
 	var disk *health.Fault
 	switch {
 	case errors.Is(err, mkv.ErrEmpty):
@@ -68,16 +68,16 @@ func (s *Store) postpone(st *streams.Stream, k layout.ID) bool {
 
 // recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with mkv.ErrEmpty when the file
 // had no frame, and then the file is deleted; with a *health.Fault when the disk fails, and then the entry covers at least
-// the file's media; with repair.ErrLater; and otherwise when the file cannot be understood.
-func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, error) {
+// the file's media, also when ctx ends; with repair.ErrLater; and otherwise when the file cannot be understood.
+func (s *Store) recoverFile(ctx context.Context, st *streams.Stream, k layout.ID) (catalog.Entry, error) {
 	e := catalog.Entry{ID: k, State: Sealed}
-	if err := st.Doubts.Rewrite(k); errors.Is(err, repair.ErrLater) {
+	if err := st.Doubts.Rewrite(ctx, k); errors.Is(err, repair.ErrLater) {
 		return e, err
 	} else if err != nil {
 		return e, volume.Fault(st.Dir, err)
 	}
 	path := filepath.Join(st.Dir, layout.WritingName(k))
-	r, err := repair.Recover(st.Files, path, func(f file, size int64) { s.recoverGaps(st, k, f, size) })
+	r, err := repair.Recover(ctx, st.Files, path, func(f file, size int64) { s.recoverGaps(st, k, f, size) })
 	if r.InDoubt {
 		st.Doubts.Add(k)
 	}
@@ -95,16 +95,20 @@ func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, err
 	return e, nil
 }
 
-// repairBroken finishes the segments that their writers had to abandon. They stay in the list of broken segments meanwhile:
-// acknowledgements for their fragments are recorded as for any other.
-func (s *Store) repairBroken() error {
-	return s.repair(func(*streams.Stream, layout.ID) bool { return true })
+// repairBroken finishes the segments that their writers had to abandon, and those that Open postponed, and reports how that goes. They stay
+// in the list of broken segments meanwhile: acknowledgements for their fragments are recorded as for any other.
+func (s *Store) repairBroken(ctx context.Context) {
+	whole, err := s.repair(ctx, func(*streams.Stream, layout.ID) bool { return true })
+	if whole {
+		s.volume.Results.Set(repairs, err)
+	}
 }
 
-// repair is repairBroken for those segments for which wanted is true when it is their turn.
-func (s *Store) repair(wanted func(*streams.Stream, layout.ID) bool) error {
+// repair repairs the broken segments that are wanted, until ctx ends. It returns false when others are left, which says nothing about the
+// disk: ctx has ended, or somebody else repairs at this moment, and Run does it later.
+func (s *Store) repair(ctx context.Context, wanted func(*streams.Stream, layout.ID) bool) (whole bool, all error) {
 	if !s.repairing.TryLock() {
-		return nil // Run repairs them later
+		return false, nil
 	}
 	defer s.repairing.Unlock()
 	s.mu.Lock()
@@ -115,27 +119,19 @@ func (s *Store) repair(wanted func(*streams.Stream, layout.ID) bool) error {
 		}
 	}
 	s.mu.Unlock()
-	var all error
 	for st, list := range broken {
 		for _, k := range list {
-			if wanted(st, k) {
-				all = errors.Join(all, s.repairSegment(st, k))
+			if ctx.Err() == nil && wanted(st, k) {
+				all = errors.Join(all, s.repairSegment(ctx, st, k))
 			}
 		}
 	}
-	return all
+	return ctx.Err() == nil, all
 }
 
-// recoverPostponed recovers the files that Open postponed.
-func (s *Store) recoverPostponed(ctx context.Context) {
-	if err := s.repair(func(*streams.Stream, layout.ID) bool { return ctx.Err() == nil }); err != nil {
-		s.volume.Results.Report(err)
-	}
-}
-
-// repairSegment finishes a segment. When it fails the segment stays in the list of broken segments.
-func (s *Store) repairSegment(st *streams.Stream, k layout.ID) error {
-	e, err := s.recoverFile(st, k)
+// repairSegment finishes a segment. When it fails, or ctx ends, the segment stays in the list of broken segments.
+func (s *Store) repairSegment(ctx context.Context, st *streams.Stream, k layout.ID) error {
+	e, err := s.recoverFile(ctx, st, k)
 	repaired := err == nil
 	var synced error
 	var disk *health.Fault

@@ -24,7 +24,7 @@ func (s *Store) Run(ctx context.Context) error {
 		Beside: map[string]func(context.Context){ // parallel to the syncs, as a failing disk may be slow
 			"Reading the recordings":           func(ctx context.Context) { s.volume.Unread.Keep(ctx, s.syncs.Pause(), s.loadUnread) },
 			"Watching the recording directory": s.watchDirectories,
-			"Recovering recordings":            s.recoverPostponed, // files that were too large to read before the first camera could be recorded
+			"Recovering recordings":            s.repairBroken, // files that were too large to read before the first camera could be recorded
 			"Repairing recordings":             s.keepRepairing,
 		},
 	})
@@ -37,13 +37,14 @@ func (s *Store) SetFlushInterval(interval time.Duration) { s.syncs.SetPause(inte
 // SyncLag returns how long it took at most, since the last call, to sync what was due, and how often that is done.
 func (s *Store) SyncLag() (longest, beat time.Duration) { return s.syncs.Longest(), s.syncs.Pause() }
 
-// repairs stands for keepRepairing among the disks of which there is a result.
-const repairs = ^uint64(0)
+// repairs and rereads stand for repairBroken and readNotes among the disks of which there is a result.
+const repairs, rereads = ^uint64(0), ^uint64(0) - 1
 
 // keepRepairing finishes segments that a failing disk left, and writes the notes that it refused.
 func (s *Store) keepRepairing(ctx context.Context) {
 	for s.syncs.Wait(ctx) {
-		s.volume.Results.Set(repairs, errors.Join(s.repairBroken(), s.readNotes()))
+		s.repairBroken(ctx)
+		s.volume.Results.Set(rereads, s.readNotes())
 		s.keepGaps()
 		s.keepClocks()
 	}

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -136,8 +137,9 @@ func (d *Doubts) Clear(k layout.ID) {
 	}
 }
 
-// Rewrite writes again a file that is in doubt. It fails with ErrLater when the pause is not over.
-func (d *Doubts) Rewrite(k layout.ID) error {
+// Rewrite writes again a file that is in doubt. It fails with ErrLater when the pause is not over, and with the error of ctx when that
+// ends.
+func (d *Doubts) Rewrite(ctx context.Context, k layout.ID) error {
 	d.mu.Lock()
 	after, doubted := d.of[k]
 	d.mu.Unlock()
@@ -148,7 +150,7 @@ func (d *Doubts) Rewrite(k layout.ID) error {
 	if began.Before(after) {
 		return ErrLater
 	}
-	err := rewrite(d.files, filepath.Join(d.dir, layout.WritingName(k)))
+	err := rewrite(ctx, d.files, filepath.Join(d.dir, layout.WritingName(k)))
 	if err == nil {
 		d.Clear(k)
 		return nil
@@ -162,7 +164,7 @@ func (d *Doubts) Rewrite(k layout.ID) error {
 }
 
 // rewrite replaces a file by a copy of its readable content, which is durable except for its name.
-func rewrite(files atomicfile.FileSystem, path string) error {
+func rewrite(ctx context.Context, files atomicfile.FileSystem, path string) error {
 	from, err := files.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
@@ -172,5 +174,5 @@ func rewrite(files atomicfile.FileSystem, path string) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), layout.FileMode)
+	return atomicfile.Swap(files, path, io.NewSectionReader(atomicfile.While(ctx, from), 0, info.Size()), layout.FileMode)
 }

@@ -3,6 +3,7 @@
 package repair
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -47,14 +48,16 @@ func (r Recovered) Log(log *zap.Logger, stream, segment string) {
 var ErrDisk = errors.New("the disk failed")
 
 // Recover repairs a torn file and syncs it; read is called with it when it is complete. The error is mkv.ErrEmpty when it
-// had no frame, and then the file is deleted; it wraps ErrDisk when the disk failed; with any other error the file cannot be
-// understood.
-func Recover(files atomicfile.FileSystem, path string, read func(f atomicfile.File, size int64)) (r Recovered, err error) {
+// had no frame, and then the file is deleted; it wraps ErrDisk when the disk failed, and also when ctx ended, whose error it wraps then:
+// the file can be recovered again, as after a crash. With any other error the file cannot be understood.
+func Recover(
+	ctx context.Context, files atomicfile.FileSystem, path string, read func(f atomicfile.File, size int64),
+) (r Recovered, err error) {
 	opened, err := files.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return r, diskError{err}
 	}
-	f := NewFile(opened)
+	f := NewFile(atomicfile.While(ctx, opened))
 	defer func() {
 		_ = f.Close()
 		r.InDoubt = f.InDoubt()
@@ -66,6 +69,9 @@ func Recover(files atomicfile.FileSystem, path string, read func(f atomicfile.Fi
 	r.Recovery, err = mkv.Recover(f, info.Size())
 	for _, fragment := range r.Fragments {
 		r.Length = max(r.Length, uint32(min(max(fragment.Last.Milliseconds(), 0), layout.MaxLength)))
+	}
+	if ended := ctx.Err(); ended != nil {
+		return r, diskError{ended} // whatever was made of a file that was not read
 	}
 	if errors.Is(err, mkv.ErrEmpty) {
 		if info.Size() > maxEmpty {
@@ -88,6 +94,9 @@ func Recover(files atomicfile.FileSystem, path string, read func(f atomicfile.Fi
 		return r, diskError{err}
 	}
 	read(f, r.Size)
+	if err := ctx.Err(); err != nil {
+		return r, diskError{err}
+	}
 	return r, nil
 }
 
