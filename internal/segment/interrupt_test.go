@@ -92,7 +92,7 @@ func TestAStopInterruptsARepair(t *testing.T) {
 }
 
 // detached returns a segment of three fragments that is to be repaired.
-func (d *stopping) detached(t *testing.T, s *Store, stream string, resync bool) Key {
+func (d *refusing) detached(t *testing.T, s *Store, stream string, resync bool) Key {
 	t.Helper()
 	w := startSegment(t, s, stream, begin, 3)
 	if _, _, _, err := w.Due(); err != nil { // nothing stays in memory

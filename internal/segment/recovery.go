@@ -34,7 +34,7 @@ func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
 	var disk *health.Fault
 	switch {
 	case errors.Is(err, mkv.ErrEmpty):
-	case errors.As(err, &disk), errors.Is(err, repair.ErrLater):
+	case errors.As(err, &disk):
 		// For example on a full disk: the other streams are recorded, and Run tries again.
 		st.Catalog.Remember(e)
 		st.Catalog.Broken = append(st.Catalog.Broken, k)
@@ -68,12 +68,10 @@ func (s *Store) postpone(st *streams.Stream, k layout.ID) bool {
 
 // recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with mkv.ErrEmpty when the file
 // had no frame, and then the file is deleted; with a *health.Fault when the disk fails, and then the entry covers at least
-// the file's media, also when ctx ends; with repair.ErrLater; and otherwise when the file cannot be understood.
+// the file's media, also when ctx ends; and otherwise when the file cannot be understood.
 func (s *Store) recoverFile(ctx context.Context, st *streams.Stream, k layout.ID) (catalog.Entry, error) {
 	e := catalog.Entry{ID: k, State: Sealed}
-	if err := st.Doubts.Rewrite(ctx, k); errors.Is(err, repair.ErrLater) {
-		return e, err
-	} else if err != nil {
+	if err := st.Doubts.Rewrite(ctx, k); err != nil {
 		return e, volume.Fault(st.Dir, err)
 	}
 	path := filepath.Join(st.Dir, layout.WritingName(k))
@@ -131,29 +129,15 @@ func (s *Store) repair(ctx context.Context, wanted func(*streams.Stream, layout.
 
 // repairSegment finishes a segment. When it fails, or ctx ends, the segment stays in the list of broken segments.
 func (s *Store) repairSegment(ctx context.Context, st *streams.Stream, k layout.ID) error {
-	e, err := s.recoverFile(ctx, st, k)
-	repaired := err == nil
-	var synced error
-	var disk *health.Fault
-	switch {
-	case repaired:
-		synced = st.Sync() // before a deletion counts on it
-	case errors.Is(err, repair.ErrLater):
-		return nil
-	case errors.Is(err, mkv.ErrEmpty):
-		err = s.rememberEnd(st, k)
-	case errors.Is(err, fs.ErrNotExist):
-		if err = s.streamPresent(st); err == nil { // the file is not deleted when its disk is gone
-			err = s.rememberEnd(st, k)
-		}
-	case !errors.As(err, &disk):
-		if kept := s.rememberEnd(st, k); kept != nil {
-			return kept
-		}
-		err = s.setAside(st, layout.WritingName(k), err)
-	}
+	var e catalog.Entry // empty when nothing is left of the segment
+	err := st.Doubts.Try(k, func() (err error) { e, err = s.finishBroken(ctx, st, k); return err })
 	if err != nil {
 		return err
+	}
+	repaired := e.Bytes > 0
+	var synced error
+	if repaired {
+		synced = st.Sync() // before a deletion counts on it
 	}
 	s.mu.Lock()
 	st.Catalog.Broken = slices.DeleteFunc(st.Catalog.Broken, func(other layout.ID) bool { return other == k })
@@ -166,4 +150,27 @@ func (s *Store) repairSegment(ctx context.Context, st *streams.Stream, k layout.
 	s.mu.Unlock()
 	st.Doubts.Clear(k)
 	return volume.Fault(st.Dir, synced)
+}
+
+// finishBroken is recoverFile, and does what follows where nothing can be recovered: then it returns no entry.
+func (s *Store) finishBroken(ctx context.Context, st *streams.Stream, k layout.ID) (none catalog.Entry, err error) {
+	e, err := s.recoverFile(ctx, st, k)
+	var disk *health.Fault
+	switch {
+	case err == nil:
+		return e, nil
+	case errors.Is(err, mkv.ErrEmpty):
+		return none, s.rememberEnd(st, k)
+	case errors.Is(err, fs.ErrNotExist):
+		if err = s.streamPresent(st); err == nil { // the file is not deleted when its disk is gone
+			err = s.rememberEnd(st, k)
+		}
+		return none, err
+	case errors.As(err, &disk):
+		return none, err
+	}
+	if kept := s.rememberEnd(st, k); kept != nil {
+		return none, kept
+	}
+	return none, s.setAside(st, layout.WritingName(k), err)
 }

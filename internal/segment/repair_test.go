@@ -75,7 +75,9 @@ func (s *Store) repairNow() error {
 func repairAll(t *testing.T, s *Store) (err error) {
 	t.Helper()
 	testtools.Eventually(t, time.Minute, func() error {
-		if err = s.repairNow(); err != nil {
+		if err = s.repairNow(); errors.Is(err, repair.ErrLater) {
+			return err
+		} else if err != nil {
 			return nil
 		}
 		s.mu.Lock()

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
@@ -71,35 +70,26 @@ func (f *File) Unlinked() bool {
 	return ok && st.Nlink == 0
 }
 
-// ErrLater means that a file in doubt is written again later.
-var ErrLater = errors.New("the file waits to be written again after a failed sync")
-
-// A large file that cannot be written again is retried after rewritePause times the duration of the try, so that a failing
-// disk is not kept busy with it.
-const (
-	rewritePause = 10
-	rewriteSlow  = 100 * time.Millisecond
-)
-
 // Doubts are a stream's unfinished segments of whose file a sync failed. Safe for concurrent use.
 type Doubts struct {
 	files atomicfile.FileSystem
 	dir   string
 
-	mu sync.Mutex
-	of map[layout.ID]time.Time // when the file may be written again, so that a failing disk has time for other files
+	mu     sync.Mutex
+	of     map[layout.ID]bool
+	failed map[layout.ID]failure // the last try to repair it, also of a segment that is torn only
 }
 
 // NewDoubts returns the empty set of a stream.
 func NewDoubts(files atomicfile.FileSystem, dir string) *Doubts {
-	return &Doubts{files: files, dir: dir, of: make(map[layout.ID]time.Time)}
+	return &Doubts{files: files, dir: dir, of: make(map[layout.ID]bool), failed: make(map[layout.ID]failure)}
 }
 
 // Load adds a segment for which there is a doubt file.
 func (d *Doubts) Load(k layout.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.of[k] = time.Time{}
+	d.of[k] = true
 }
 
 // IDs returns the segments.
@@ -113,10 +103,8 @@ func (d *Doubts) IDs() []layout.ID {
 // after a power cut the checksums decide.
 func (d *Doubts) Add(k layout.ID) {
 	d.mu.Lock()
-	_, known := d.of[k]
-	if !known {
-		d.of[k] = time.Time{}
-	}
+	known := d.of[k]
+	d.of[k] = true
 	d.mu.Unlock()
 	if known {
 		return
@@ -129,36 +117,26 @@ func (d *Doubts) Add(k layout.ID) {
 // Clear removes a segment and its doubt file.
 func (d *Doubts) Clear(k layout.ID) {
 	d.mu.Lock()
-	_, known := d.of[k]
+	known := d.of[k]
 	delete(d.of, k)
+	delete(d.failed, k)
 	d.mu.Unlock()
 	if known {
 		_ = d.files.Remove(filepath.Join(d.dir, layout.DoubtName(k)))
 	}
 }
 
-// Rewrite writes again a file that is in doubt. It fails with ErrLater when the pause is not over, and with the error of ctx when that
-// ends.
+// Rewrite writes again a file that is in doubt. It fails with the error of ctx when that ends.
 func (d *Doubts) Rewrite(ctx context.Context, k layout.ID) error {
 	d.mu.Lock()
-	after, doubted := d.of[k]
+	doubted := d.of[k]
 	d.mu.Unlock()
 	if !doubted {
 		return nil
 	}
-	began := time.Now()
-	if began.Before(after) {
-		return ErrLater
-	}
 	err := rewrite(ctx, d.files, filepath.Join(d.dir, layout.WritingName(k)))
 	if err == nil {
 		d.Clear(k)
-		return nil
-	}
-	if took := time.Since(began); took > rewriteSlow {
-		d.mu.Lock()
-		d.of[k] = time.Now().Add(rewritePause * took)
-		d.mu.Unlock()
 	}
 	return err
 }
