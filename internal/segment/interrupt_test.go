@@ -95,6 +95,13 @@ func TestAStopInterruptsARepair(t *testing.T) {
 func (d *refusing) detached(t *testing.T, s *Store, stream string, resync bool) Key {
 	t.Helper()
 	w := startSegment(t, s, stream, begin, 3)
+	d.detach(t, w, resync)
+	return w.Key()
+}
+
+// detach has a segment repaired later: as after a crash, or after a failed sync.
+func (d *refusing) detach(t *testing.T, w *Writer, resync bool) {
+	t.Helper()
 	if _, _, _, err := w.Due(); err != nil { // nothing stays in memory
 		t.Error(err)
 	}
@@ -110,5 +117,4 @@ func (d *refusing) detached(t *testing.T, s *Store, stream string, resync bool) 
 		t.Error(err)
 	}
 	w.detach()
-	return w.Key()
 }
