@@ -15,6 +15,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/udp"
 )
@@ -26,6 +27,8 @@ type delivery struct {
 	channel int // of its RTP packets over the RTSP connection, as the library sees it
 	udp     bool
 	secure  bool // encrypted
+
+	takeReports func(compound []byte) // takes packets of RTCP that are not encrypted
 
 	// Over UDP.
 	sockets *udp.Sockets
@@ -198,7 +201,7 @@ func (d *delivery) close() {
 
 // start receives packets over UDP from now on: RTP and reports. Encrypted ones are passed to the library, which
 // returns them as if they had arrived over the RTSP connection.
-func (s *session) start(d *delivery, takeRTP taker, takeReport func(rtcp.Packet)) {
+func (s *session) start(d *delivery, takeRTP taker) {
 	d.config.Fits = func(payloadType uint8) bool {
 		for _, f := range d.media.Formats {
 			if f.PayloadType() == payloadType {
@@ -225,19 +228,21 @@ func (s *session) start(d *delivery, takeRTP taker, takeReport func(rtcp.Packet)
 		if d == s.video.delivery {
 			d.config.TakeOthers = d.config.TakeRTP
 		}
-		d.config.TakeRTCP = func(datagram []byte) {
-			reports, err := rtcp.Unmarshal(datagram)
-			if err != nil {
-				d.config.Unfit()
-			}
-			for _, report := range reports {
-				takeReport(report)
-			}
-		}
+		d.config.TakeRTCP = d.takeReports
 	}
 	d.config.Now = s.Now
 	d.track = udp.Start(d.sockets, d.config)
 	d.track.Open()
+}
+
+// receiveReports passes the sender reports of a track to take. The library parses only those that it has to decrypt.
+func (s *session) receiveReports(d *delivery, take func(reception.SenderReport)) {
+	if d.secure {
+		s.client.OnPacketRTCP(d.media, func(p rtcp.Packet) { s.receiver.takeDecrypted(p, take) })
+		return
+	}
+	d.takeReports = func(compound []byte) { s.receiver.takeReports(compound, take) }
+	s.tap.reports.Store(d.channel+1, d.takeReports)
 }
 
 // deliveries are those of the tracks that were set up.

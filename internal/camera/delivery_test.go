@@ -23,7 +23,10 @@ type countingSink struct {
 	pictures int
 	damaged  bool
 	foreign  []string
+	reports  int
 }
+
+func (s *countingSink) CameraTime(time.Time, uint32) { s.reports++ }
 
 func (s *countingSink) AccessUnit([][]byte, uint32, time.Time) {
 	if s.pictures--; s.pictures == 0 {

@@ -204,33 +204,42 @@ func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	}
 }
 
-// takeReport handles an RTCP packet of the video: it has the camera's time.
-func (r *receiver) takeReport(p rtcp.Packet) {
+// takeReports handles a compound packet of RTCP: take gets the sender reports in it.
+func (r *receiver) takeReports(compound []byte, take func(reception.SenderReport)) {
 	r.locked(func() {
-		r.count(p.MarshalSize())
-		report, ok := p.(*rtcp.SenderReport)
-		if !ok {
-			return
-		}
-		r.video.SenderReport(report.SSRC, report.NTPTime, r.now())
-		rtpTime := report.RTPTime
-		if r.streams != nil {
-			rtpTime, ok = r.streams.Time(rtpTime)
-		}
-		if ok && report.SSRC == r.track.Source() {
-			r.to.CameraTime(ntpTime(report.NTPTime), rtpTime)
+		r.count(len(compound))
+		if !reception.SenderReports(compound, take) {
+			r.count(traffic.UnreadableSize)
 		}
 	})
 }
 
-// takeAudioReport handles an RTCP packet of the audio.
-func (r *receiver) takeAudioReport(p rtcp.Packet) {
+// takeDecrypted handles a packet of RTCP that the library decrypted, and parsed: the parser allocates up to 4 MB for one packet, but
+// only for a peer that has the key.
+func (r *receiver) takeDecrypted(p rtcp.Packet, take func(reception.SenderReport)) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
 		if report, ok := p.(*rtcp.SenderReport); ok {
-			r.heardOf.SenderReport(report.SSRC, report.NTPTime, r.now())
+			take(reception.SenderReport{SSRC: report.SSRC, NTP: report.NTPTime, RTPTime: report.RTPTime})
 		}
 	})
+}
+
+// takeReport handles a sender report of the video: it has the camera's time.
+func (r *receiver) takeReport(report reception.SenderReport) {
+	r.video.SenderReport(report.SSRC, report.NTP, r.now())
+	rtpTime, ok := report.RTPTime, true
+	if r.streams != nil {
+		rtpTime, ok = r.streams.Time(rtpTime)
+	}
+	if ok && report.SSRC == r.track.Source() {
+		r.to.CameraTime(report.Time(), rtpTime)
+	}
+}
+
+// takeAudioReport handles a sender report of the audio.
+func (r *receiver) takeAudioReport(report reception.SenderReport) {
+	r.heardOf.SenderReport(report.SSRC, report.NTP, r.now())
 }
 
 // takeAudioTCP handles a packet on the channel of the audio.

@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
@@ -53,7 +54,7 @@ type session struct {
 	audioRefused bool // the camera refuses to send its audio
 
 	receiver receiver
-	silence  silence
+	silence  reception.Silence
 	ssrc     uint32                // of the agent's reports
 	reported time.Time             // when the last report was sent
 	stranger string                // address of another sender whose packets look like a track's, "" for none
@@ -99,7 +100,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 		s.memory.videoType = other.PayloadType
 	}
 	aborted := s.aborted.Load()
-	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.silence.heard)
+	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.silence.Heard())
 	if ctx.Err() != nil {
 		return s, ctx.Err()
 	}
@@ -223,7 +224,7 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 func (s *session) listen() {
 	v := s.video.delivery
 	s.tap.plain.Store(!v.secure)
-	s.client.OnPacketRTCP(v.media, s.receiver.takeReport)
+	s.receiveReports(v, s.receiver.takeReport)
 	for _, e := range s.video.early {
 		if v.udp {
 			e.take = s.receiver.takeUDP
@@ -232,16 +233,16 @@ func (s *session) listen() {
 		}
 	}
 	if v.udp {
-		s.start(v, s.receiver.takeUDP, s.receiver.takeReport)
+		s.start(v, s.receiver.takeUDP)
 	}
 	if s.audio == nil {
 		return
 	}
 	a := s.audio.delivery
-	s.client.OnPacketRTCP(a.media, s.receiver.takeAudioReport)
+	s.receiveReports(a, s.receiver.takeAudioReport)
 	if a.udp {
 		s.audio.early.take = s.receiver.takeAudioUDP
-		s.start(a, s.receiver.takeAudioUDP, s.receiver.takeAudioReport)
+		s.start(a, s.receiver.takeAudioUDP)
 	} else {
 		s.receive(a, s.audio.early, s.receiver.takeAudioTCP, s.tap.follow)
 	}
@@ -283,7 +284,7 @@ func (s *session) watch(ctx context.Context) error {
 	ticker := time.NewTicker(s.Limits.StallCheck)
 	defer ticker.Stop()
 	last := accessunit.Progress{}
-	s.silence = newSilence(s.Limits.Stall, s.Limits.StallCheck, time.Now())
+	s.silence = reception.NewSilence(s.Limits.Stall, s.Limits.StallCheck, time.Now())
 	for {
 		select {
 		case err := <-s.ended:
@@ -293,13 +294,13 @@ func (s *session) watch(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 			s.report(time.Now())
-			if s.silence.late(time.Now()) {
+			if s.silence.Late(time.Now()) {
 				continue
 			}
 			if now := s.receiver.progress(); now.After(last) {
 				last = now
-				s.silence.broken(time.Now())
-			} else if s.silence.tooLong(time.Now()) {
+				s.silence.Broken(time.Now())
+			} else if s.silence.TooLong(time.Now()) {
 				s.pauseAndClose() // video may have arrived a moment ago
 				return s.receiver.reason(s.stalled())
 			}

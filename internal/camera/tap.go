@@ -2,6 +2,7 @@ package camera
 
 import (
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,14 +18,16 @@ const tapPause = time.Second
 
 // tap extracts RTP packets from what a camera sends over its RTSP connection, before the RTSP library
 // sees them: the library allocates four times for each. It takes only those that look like one that
-// arrived through the library. RTCP, other channels and packets of other sources are left to the library, and
-// so are messages, in a form that it can read. Only the goroutine that reads the connection uses it.
+// arrived through the library. Other channels and packets of other sources are left to the library, and so are messages, in a form
+// that it can read. RTCP is not, unless it has to be decrypted: the library's parser can be made to allocate without a limit. Only the
+// goroutine that reads the connection uses it.
 type tap struct {
 	repair  func(message []byte) []byte // converts one to a form that the library can read; nil: it is ignored
 	dropped func() error                // is called for each message that is ignored; its error ends the reading
 	foreign func(error)                 // is called when the peer does not speak RTSP
 	flows   []*flow
 	plain   atomic.Bool // RTP is not encrypted
+	reports sync.Map    // by channel, a func([]byte) that takes packets of RTCP; they are valid until it returns
 	now     func() time.Time
 
 	opened   bool          // something has arrived over this connection
@@ -78,6 +81,16 @@ func (t *tap) flow(channel int) *flow {
 	return nil
 }
 
+// on returns what takes the packets on a channel.
+func (t *tap) on(channel int) (f *flow, reports func([]byte)) {
+	if f = t.flow(channel); f == nil {
+		if take, ok := t.reports.Load(channel); ok {
+			reports = take.(func([]byte))
+		}
+	}
+	return f, reports
+}
+
 // Drain takes packets off the front of a stream. Of the bytes left, the first forLibrary are for the
 // library, maybe more than have arrived; 0 means that more must arrive to decide, or that there is a message.
 func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
@@ -104,12 +117,16 @@ func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 				return stream[size:], 0
 			}
 		default:
-			f := t.flow(int(stream[1]))
-			if f == nil && !t.plain.Load() || size > conn.BufferSize {
+			f, reports := t.on(int(stream[1]))
+			if f == nil && reports == nil && !t.plain.Load() || size > conn.BufferSize {
 				return stream, size
 			}
 			if len(stream) < size {
 				return stream, 0
+			}
+			if reports != nil {
+				reports(stream[answer.FrameHeader:size])
+				break
 			}
 			if cut := cutExtension(stream[answer.FrameHeader:size]); cut > 0 {
 				copy(stream[cut:], stream[:answer.FrameHeader])

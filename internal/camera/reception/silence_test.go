@@ -1,8 +1,10 @@
-package camera
+package reception_test
 
 import (
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 )
 
 // TestALateCheckProvesNoSilence runs through a session's checks, by their times.
@@ -46,16 +48,16 @@ func TestALateCheckProvesNoSilence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			quiet, ended := newSilence(limit, every, began), time.Duration(0)
+			quiet, ended := reception.NewSilence(limit, every, began), time.Duration(0)
 			at := time.Duration(0)
 			for check := 1; check <= 40 && ended == 0; check++ {
 				at += every + row.skips[at]
 				now := began.Add(at)
 				switch {
-				case quiet.late(now):
+				case quiet.Late(now):
 				case row.came != nil && row.came(check, at):
-					quiet.broken(now)
-				case quiet.tooLong(now):
+					quiet.Broken(now)
+				case quiet.TooLong(now):
 					ended = at
 				}
 			}
