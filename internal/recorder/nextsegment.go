@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// scopeNext is the creation of the next segment, while the present one can still be written.
+// scopeNext is the creation of the next segment, while the present one can still be written: it ends with the present one (seal).
 const scopeNext health.Scope = "next-segment"
 
 const (

@@ -306,6 +306,7 @@ func (r *recording) seal() error {
 	if r.writer == nil {
 		return nil
 	}
+	r.o.Health.OK(scopeNext) // whatever becomes of it: it does not grow any more
 	if err := r.endFragment(); err != nil {
 		r.o.Log.Debug("fragment not ended", zap.Error(err)) // Seal reports the same error
 	}

@@ -298,7 +298,6 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	if err != nil {
 		return err
 	}
-	s.part.OK(scopeNext)
 	r.open(writer, header, s.inspector.Sets.Clone(), now)
 	s.newSegmentDue = false
 	return r.beginFragment(first, true)
