@@ -80,7 +80,7 @@ func (l *lossCounter) since(timestamp uint32) {
 func (l *lossCounter) frame(timestamp uint32) {
 	ahead := int32(timestamp - l.step.high)
 	switch {
-	case !l.started || ahead < -maxBack:
+	case !l.started || ahead < -maxBack || l.setBack(timestamp):
 		l.started, l.step = true, step{before: timestamp, high: timestamp, came: 1}
 		l.open = openHole{}
 	case ahead <= 0:
@@ -90,6 +90,12 @@ func (l *lossCounter) frame(timestamp uint32) {
 		l.endStep()
 		l.step = step{before: l.step.high, high: timestamp, came: 1}
 	}
+}
+
+// setBack reports whether a timestamp shows that the camera's clock was set back: in a stream without B-frames all timestamps up to the
+// step before the last are taken.
+func (l *lossCounter) setBack(timestamp uint32) bool {
+	return !l.reordered && l.known >= stepEnough && int32(timestamp-l.step.before) <= 0
 }
 
 // end counts the frames missing before the last one. With B-frames it is unknown which of those with lower timestamps

@@ -54,6 +54,7 @@ type openFragment struct {
 	newest   gopMark   // of its newest keyframe, or of its start
 	mark     gopMark   // of the newest keyframe at which it might have ended, or of its start
 	before   time.Time // newest producer time of the fragments before it
+	least    time.Time // of further video: after what had to be moved to its earliest valid time
 	hasAudio bool
 }
 
@@ -201,6 +202,9 @@ func (r *recording) writeVideo(
 	}
 	r.segment.frames++
 	r.fragment.frames++
+	if !producer.After(r.earliest()) {
+		r.fragment.least = producer.Add(time.Millisecond)
+	}
 	r.written(producer)
 	r.count(r.writer)
 	return producer, bytes, nil
@@ -208,7 +212,7 @@ func (r *recording) writeVideo(
 
 // writeAudio adds a frame of audio to the open fragment.
 func (r *recording) writeAudio(at time.Time, data []byte) error {
-	for _, least := range []time.Time{r.earliest(), r.lastAudio.Add(time.Millisecond)} {
+	for _, least := range []time.Time{r.validFrom(), r.lastAudio.Add(time.Millisecond)} {
 		if at.Before(least) {
 			at = least
 		}
@@ -250,9 +254,17 @@ func (r *recording) ensureAudio() error {
 // takesAudio reports whether there is a fragment with a track for audio.
 func (r *recording) takesAudio() bool { return r.segment.takesAudio && r.fragment.open }
 
-// earliest is the earliest valid time of a frame in the open fragment: after the previous fragment, within the
-// segment, and within the reordering limit, as block times have 16 bits.
+// earliest is the earliest time that the next frame of video may have in the open fragment: no two that are moved there have the same.
 func (r *recording) earliest() time.Time {
+	if least := r.validFrom(); least.After(r.fragment.least) {
+		return least
+	}
+	return r.fragment.least
+}
+
+// validFrom is the earliest valid time of a frame in the open fragment: after the previous fragment, within the
+// segment, and within the reordering limit, as block times have 16 bits.
+func (r *recording) validFrom() time.Time {
 	least := r.fragment.start.Add(-timeline.ReorderLimit)
 	if after := r.fragment.before.Add(time.Millisecond); after.After(least) {
 		least = after

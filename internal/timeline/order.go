@@ -12,11 +12,16 @@ type displayOrder struct {
 	back    int           // consecutive access units before it
 	depth   int           // the most of them between two at the front, up to reorderUnits
 	forward bool          // the access unit is at the front, or the front was abandoned
+	gap     time.Duration // from the front before to this one
+	earlier time.Duration // the gap of the front before
 }
 
 // add adds the media time of an access unit.
 func (o *displayOrder) add(media time.Duration) {
 	if media >= o.front {
+		if media > o.front {
+			o.earlier, o.gap = o.gap, media-o.front
+		}
 		if o.back <= o.maxBack() {
 			o.depth = max(o.depth, o.back)
 		}
@@ -29,6 +34,21 @@ func (o *displayOrder) add(media time.Duration) {
 		o.front = media
 	}
 }
+
+// orderKnown is how long after the anchor it is known whether a camera reorders. Before that any order is accepted.
+const orderKnown = 3 * time.Second
+
+// allows reports whether an access unit that lies before the front may be shown before others that arrived earlier. Of a camera that has
+// never reordered it may where a gap was left for it: those between it and the front before were sent already.
+func (o *displayOrder) allows(media time.Duration) bool {
+	return o.depth > 0 || o.back > 0 || media > o.front-o.gap && 4*o.gap >= 5*o.earlier
+}
+
+// retreat follows a clock that was set back a little.
+func (o *displayOrder) retreat(media time.Duration) { o.front, o.forward = media, true }
+
+// retreated reports whether the access unit has a timestamp before that of the previous one, and is shown after it.
+func (o *displayOrder) retreated(step time.Duration) bool { return step < 0 && o.back == 0 }
 
 // maxBack is how many consecutive access units may lie before the front: twice as many as ever did. When more do, the
 // camera's clock has slowed down and left the front far ahead.

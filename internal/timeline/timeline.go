@@ -152,10 +152,13 @@ func (t *Timeline) Assign(rtpTime uint32, arrival time.Time) (producer time.Time
 	t.chain.media += t.rate.duration(int64(int32(rtpTime - t.chain.raw)))
 	t.chain.raw = rtpTime
 	t.pace.recent.add(paceSample{arrival: since, media: t.chain.media})
-	if t.plausible(step, since) {
+	fromStray := t.pace.scale(t.rate.duration(int64(int32(rtpTime - t.strays.raw))))
+	back := t.setBack(step, since)
+	if !back && t.plausible(step, since) && !t.strays.follows(fromStray, t.pace.scale(step), t.frame) {
 		t.strays = strays{}
 		return t.advance(rtpTime, step, since), false
 	}
+	t.strays.back = back
 	return t.takeStray(rtpTime, since)
 }
 
@@ -298,8 +301,13 @@ func (t *Timeline) advance(raw uint32, step, arrival time.Duration) time.Time {
 		scaled = time.Duration(float64(scaled) * t.burst.gain)
 	}
 	before := t.believed.at
+	unordered := t.unordered(step, arrival)
 	t.believed = believed{raw: raw, media: t.believed.media + step, arrival: arrival, at: before + scaled}
-	t.order.add(t.believed.media)
+	if unordered {
+		t.order.retreat(t.believed.media)
+	} else {
+		t.order.add(t.believed.media)
+	}
 	lag := arrival - t.believed.at
 	t.stall.arrived(arrival, scaled, lag, t.longest)
 	if t.order.forward {
@@ -365,7 +373,8 @@ func (t *Timeline) place(scaled time.Duration, bound bool) time.Time {
 			t.believed.at += least.Add(-time.Millisecond / 2).Sub(exact)
 		}
 	}
-	if (scaled > 0 && producer.Before(last) || producer.Equal(last)) && last.Sub(t.origin)-t.believed.arrival < ReorderLimit-aheadLimit {
+	inOrder := scaled > 0 || t.order.retreated(scaled)
+	if (inOrder && producer.Before(last) || producer.Equal(last)) && last.Sub(t.origin)-t.believed.arrival < ReorderLimit-aheadLimit {
 		producer = last.Add(time.Millisecond)
 	}
 	return t.emit(producer, true)
