@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/resend"
@@ -88,7 +90,8 @@ func (d onDemand) run(ctx context.Context) error {
 			u.lock.unlock()
 		}
 	}()
-	d.mode.stepAside = func() bool {
+	d.mode.stepAside = func(meanwhile func()) bool {
+		meanwhile()
 		u.lock.unlock()
 		held = u.lock.lock(ctx) == nil
 		return held
@@ -225,9 +228,7 @@ func (u *Uploader) RunOnRequest(ctx context.Context) error {
 	var since time.Time // of segments that may be complete by now; zero: all
 	for u.lock.lock(ctx) == nil {
 		since = u.settleSince(since)
-		if !u.sendRefused(ctx) {
-			break
-		}
+		u.sendRefused(ctx)
 		u.rested()
 		u.lock.unlock()
 		select {
@@ -273,10 +274,8 @@ func (u *Uploader) Rests() bool { return u.resting.Load() && !u.lock.requested()
 // Spare sends one fragment that nobody asked for, while the uploader rests: a request ends it, but for what is on the line already. For
 // the cap of the line it is backlog. It tries once, and its error is a *health.Fault, which is not reported otherwise.
 func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := u.untilAsked(ctx)
 	defer cancel()
-	asked, stop := u.lock.asked.Watch()
-	defer stop()
 	if u.lock.lock(ctx) != nil {
 		return nil
 	}
@@ -285,15 +284,6 @@ func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
 	if !u.Rests() {
 		return nil
 	}
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-asked:
-			cancel()
-		case <-ended:
-		}
-	}()
 	var failed error
 	u.report.instead = func(f *health.Fault) {
 		failed = f
@@ -304,7 +294,7 @@ func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
 	err := u.upload(ctx, mode{
 		drain: true, onDemand: true, spare: true, from: f.Began(), to: f.Began().Add(time.Millisecond),
 		without:   func(id queue.ID) bool { return id != only },
-		stepAside: func() bool { return false }, // who is urgent has asked, which ends this
+		stepAside: func(func()) bool { return false }, // who is urgent has asked, which ends this
 	})
 	switch {
 	case failed != nil:
@@ -315,28 +305,51 @@ func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
 	return err
 }
 
-// sendRefused sends refused fragments again that are due, one after the other, each alone. Where the line's cap does not allow it,
-// that waits for a request. It reports false when the lock was lost, as ctx has ended.
-func (u *Uploader) sendRefused(ctx context.Context) bool {
-	held := true
-	for held && ctx.Err() == nil && !u.lock.requested() {
-		f, ok := u.refused.RequeueDue()
+// untilAsked returns a context that ends with ctx, or as soon as somebody asks for the lock.
+func (u *Uploader) untilAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	asked, stop := u.lock.asked.Watch()
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		defer stop()
+		select {
+		case <-asked:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(); watching.Wait() }
+}
+
+// sendRefused sends refused fragments again that are due, one after the other, each alone, until somebody asks for the lock. Those that
+// do not get through in a few tries are refused again: nothing else would send them, or list them.
+func (u *Uploader) sendRefused(ctx context.Context) {
+	ctx, cancel := u.untilAsked(ctx)
+	defer cancel()
+	for ctx.Err() == nil && !u.lock.requested() {
+		f, ok := u.refused.RequeueDue(false)
 		if !ok {
 			break
 		}
 		u.poison.Add(f)
 		only := f.ID()
-		_ = u.upload(ctx, mode{
+		err := u.upload(ctx, mode{
 			drain: true, onDemand: true, from: f.Began(), to: f.Began().Add(time.Millisecond),
 			without: func(id queue.ID) bool { return id != only },
-			stepAside: func() bool {
-				u.lock.unlock()
-				held = u.lock.lock(ctx) == nil
-				return held
+			stepAside: func(meanwhile func()) bool {
+				meanwhile()
+				return ctx.Err() == nil
 			},
-		}) // it is pending then, as everything else
+			gaveUp: func() bool { return u.poison.Failures(only) >= poison.RefusedAfter },
+		})
+		if unsaved := u.refused.Tried(f, err != nil); unsaved != nil {
+			u.progress.saved(unsaved)
+		}
+		u.poison.Forget(only)
+		if err != nil {
+			break
+		}
 	}
-	return held
 }
 
 // rested reports that no upload is under way: what is on the disk is not to be uploaded, so no problem with it is left but that it

@@ -3,9 +3,13 @@ package uploader
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,5 +169,91 @@ func TestWhatWasRefusedIsSentAgainOnRequestToo(t *testing.T) {
 	}
 	if n := w.refused(); n != 0 {
 		t.Errorf("%d fragments are refused", n)
+	}
+}
+
+// awaitRefused waits until one fragment is refused, and returns it.
+func (w *rig) awaitRefused() (one segment.Refused) {
+	w.t.Helper()
+	testtools.Eventually(w.t, patience, func() error {
+		list := w.store.Refused(door)
+		if len(list) != 1 {
+			return fmt.Errorf("%d fragments are refused", len(list))
+		}
+		one = list[0]
+		return nil
+	})
+	return one
+}
+
+// refusedOnce has the rig's second fragment refused, a day ago. Nothing was sent.
+func (w *rig) refusedOnce(code string) (clock func(*Options)) {
+	w.t.Helper()
+	clock = w.pass(0)
+	w.record(1, 4)
+	f := w.fragments()[1]
+	must(w.t, w.store.MarkRefused(f.Key, f.Stored, code))
+	w.pass(25 * time.Hour)
+	return clock
+}
+
+// TestARefusedFragmentThatKeepsFailing is tried a few times a day, and on three days, as the service does not say that it refuses it.
+func TestARefusedFragmentThatKeepsFailing(t *testing.T) {
+	t.Parallel()
+	const code = "5000 INTERNAL_ERROR"
+	w := newRig(t, 24, roomy)
+	clock := w.refusedOnce(code)
+	fault := w.refusing(5000, 1)
+	u := w.uploader(clock)
+	before := 0
+	for day := range refused.MaxTries {
+		stop := w.runOnRequest(u)
+		if one := w.awaitRefused(); one.Code != code || one.Tries != day+1 {
+			t.Errorf("day %d: it is refused as %+v", day, one)
+		}
+		w.request(u, 2, 3)
+		if n := fault.Fired() - before; n < 2 || n > 10 {
+			t.Errorf("day %d: it was sent %d times", day, n)
+		}
+		before = fault.Fired()
+		stop()
+		w.pass(25 * time.Hour)
+		u = w.uploader(clock)
+	}
+	w.runOnRequest(u)
+	if fault.Fired() != before || w.refused() != 1 {
+		t.Errorf("later it was sent %d times; %d are refused", fault.Fired()-before, w.refused())
+	}
+}
+
+// TestARequestGoesBeforeWhatWasRefused, also while the service does not answer for that: it is refused as before, without counting a try.
+func TestARequestGoesBeforeWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	const code = "4007 INVALID_PRODUCER_TIMESTAMP"
+	w := newRig(t, 24, roomy)
+	clock := w.refusedOnce(code)
+	u := w.uploader(clock, func(o *Options) { o.StallTimeout = time.Hour })
+	arrived := make(chan struct{})
+	var puts atomic.Int32
+	w.answer = func(rw http.ResponseWriter, r *http.Request, service http.Handler) {
+		if puts.Add(1) == 1 {
+			close(arrived)
+			_, _ = io.Copy(io.Discard, r.Body)
+			return
+		}
+		service.ServeHTTP(rw, r)
+	}
+	ctx, cancel := context.WithCancel(w.context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { _ = u.RunOnRequest(ctx) })
+	<-arrived
+	w.request(u, 2, 3)
+	if got := w.stored(); !slices.Equal(got, w.want[2:3]) {
+		t.Errorf("the service has %v", w.relative(got))
+	}
+	if one := w.awaitRefused(); one.Code != code || one.Tries != 0 {
+		t.Errorf("it is refused as %+v", one)
 	}
 }

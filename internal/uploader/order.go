@@ -20,8 +20,10 @@ type mode struct {
 	spare    bool        // with onDemand: nobody asked for it
 	goesOn   func() bool // with urgent: more will be recorded
 	begins   func()      // called before each fragment; may be nil
-	// stepAside, with onDemand, lets others have the lock. It reports false, without the lock, when the context has ended.
-	stepAside func() bool
+	// stepAside, with onDemand, lets others have the lock, and is given what the upload does meanwhile. It reports false when the upload
+	// is to end.
+	stepAside func(meanwhile func()) bool
+	gaveUp    func() bool         // whether the upload ends before it is done; nil = it does not
 	from, to  time.Time           // when the fragments were recorded, with onDemand; with live from alone
 	without   func(queue.ID) bool // fragments that are passed over; nil = none
 	each      func(size int64)    // called with the bytes of each fragment that is done; may be nil

@@ -117,7 +117,10 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		defer u.uploading.Store(false)
 	}
 	for ctx.Err() == nil {
-		if m.onDemand && !m.urgent && u.lock.urgent() && !m.stepAside() {
+		if m.onDemand && !m.urgent && u.lock.urgent() && !m.stepAside(func() {}) {
+			break
+		}
+		if m.gaveUp != nil && m.gaveUp() {
 			break
 		}
 		more, wait, err := u.round(ctx, m, changes)
@@ -131,6 +134,11 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			u.awaitCap(ctx, m, changes)
 		case wait > 0 && !more && m.urgent:
 			return errDeferred
+		case wait > 0 && !more && m.onDemand:
+			u.o.Health.SetState(stateWaiting)
+			if !m.stepAside(func() { u.pause(ctx, m, wait, changes) }) {
+				return ctx.Err()
+			}
 		case wait > 0:
 			u.o.Health.SetState(stateWaiting)
 			wake := changes
@@ -256,7 +264,7 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 	if u.refused.RequeueFreed() {
 		return true, 0
 	}
-	if f, ok := u.refused.RequeueDue(); ok {
+	if f, ok := u.refused.RequeueDue(true); ok {
 		u.poison.Add(f) // to be sent alone
 		return true, 0
 	}

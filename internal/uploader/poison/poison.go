@@ -233,6 +233,14 @@ func (l *List) FailsAlone(id queue.ID) bool {
 	return x != nil && x.consecutive > 0 && x.passed
 }
 
+// Failures returns how often in a row a fragment failed, in one piece or in parts.
+func (l *List) Failures(id queue.ID) int {
+	if x := l.suspects[id]; x != nil {
+		return x.consecutive
+	}
+	return 0
+}
+
 // Stuck returns the oldest fragment with which the connection repeatedly breaks; nil when there is none.
 func (l *List) Stuck() *Suspect {
 	var oldest *Suspect

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
@@ -33,6 +34,8 @@ type Store interface {
 	Refused(stream string) []segment.Refused
 	RefusedBefore(k segment.Key, fragmentStart time.Duration) (code string, ok bool)
 	Requeue(k segment.Key, fragmentStarts []time.Duration, counted bool) error
+	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error
+	MarkUploaded(k segment.Key) error
 	Usage(stream string) segment.Usage
 }
 
@@ -68,10 +71,10 @@ type failed struct {
 func New(o Options) *List { return &List{o: o, failed: make(map[segment.Key]failed)} }
 
 // RequeueDue makes pending one refused fragment that is due, and returns it: it is sent next, and alone. ok is false when
-// there is none. Call it when nothing else is pending.
-func (l *List) RequeueDue() (f queue.Fragment, ok bool) {
+// there is none. Call it when nothing else is pending. counted says that the try counts already now; else Tried is called at its end.
+func (l *List) RequeueDue(counted bool) (f queue.Fragment, ok bool) {
 	due := l.due()
-	if due == nil || !l.requeue(due.Key, []time.Duration{due.Fragment.Start}, true) {
+	if due == nil || !l.requeue(due.Key, []time.Duration{due.Fragment.Start}, counted) {
 		return queue.Fragment{}, false
 	}
 	l.tried, l.looked = append(l.tried, l.o.Now()), time.Time{}

@@ -40,6 +40,9 @@ func (s *store) Requeue(k segment.Key, _ []time.Duration, _ bool) error {
 	return nil
 }
 
+func (s *store) MarkRefused(segment.Key, mkv.Fragment, string) error { return s.fails }
+func (s *store) MarkUploaded(segment.Key) error                      { return nil }
+
 // add refuses n fragments that were sent again tries times.
 func (s *store) add(n int, code string, at time.Time, tries int) {
 	for range n {
@@ -65,18 +68,18 @@ func TestARefusedFragmentIsDueOnceADay(t *testing.T) {
 	l, pass := newList(s, nil)
 	s.add(1, "4006", begin, 0)
 	s.add(1, "4006", begin, refused.MaxTries)
-	if f, ok := l.RequeueDue(); ok {
+	if f, ok := l.RequeueDue(true); ok {
 		t.Errorf("%+v is sent again at once", f)
 	}
 	pass(24 * time.Hour)
 	if !l.Waiting() {
 		t.Error("a day later none is due")
 	}
-	if f, ok := l.RequeueDue(); !ok || f.Key.Start != 1 {
+	if f, ok := l.RequeueDue(true); !ok || f.Key.Start != 1 {
 		t.Errorf("a day later %+v goes next, %v", f, ok)
 	}
 	pass(refused.LookEvery)
-	if f, ok := l.RequeueDue(); ok {
+	if f, ok := l.RequeueDue(true); ok {
 		t.Errorf("%+v is sent again although that was done %d times", f, refused.MaxTries)
 	}
 }
@@ -88,7 +91,7 @@ func TestADayHasOnlySoManyTries(t *testing.T) {
 	s.add(2*refused.MaxADay, "4006", begin.Add(-24*time.Hour), 0)
 	for day := range 2 {
 		for n := 0; ; n++ {
-			if _, ok := l.RequeueDue(); !ok {
+			if _, ok := l.RequeueDue(true); !ok {
 				if n != refused.MaxADay {
 					t.Errorf("day %d: %d were sent again, want %d", day, n, refused.MaxADay)
 				}
@@ -124,15 +127,15 @@ func TestADiskThatFailsIsAskedAgainInTime(t *testing.T) {
 	reported := 0
 	l, pass := newList(s, func(error) { reported++ })
 	s.add(1, "4006", begin.Add(-24*time.Hour), 0)
-	if _, ok := l.RequeueDue(); ok || reported != 1 || !l.DiskFails() {
+	if _, ok := l.RequeueDue(true); ok || reported != 1 || !l.DiskFails() {
 		t.Errorf("queued: %v; reported %d times; the disk fails: %v", ok, reported, l.DiskFails())
 	}
 	s.fails = nil
-	if _, ok := l.RequeueDue(); ok {
+	if _, ok := l.RequeueDue(true); ok {
 		t.Error("the disk is asked again at once")
 	}
 	pass(queue.UnreadableFor)
-	if _, ok := l.RequeueDue(); !ok || l.DiskFails() {
+	if _, ok := l.RequeueDue(true); !ok || l.DiskFails() {
 		t.Errorf("queued: %v; the disk fails: %v", ok, l.DiskFails())
 	}
 }
