@@ -80,7 +80,8 @@ type onDemand struct {
 
 func (d onDemand) run(ctx context.Context) error {
 	u := d.u
-	defer u.lock.request(d.mode.urgent)()
+	request := u.lock.request(d.mode.urgent)
+	defer request.end()
 	if err := u.lock.lock(ctx); err != nil {
 		return err
 	}
@@ -91,9 +92,7 @@ func (d onDemand) run(ctx context.Context) error {
 		}
 	}()
 	d.mode.stepAside = func(meanwhile func()) bool {
-		meanwhile()
-		u.lock.unlock()
-		held = u.lock.lock(ctx) == nil
+		held = request.yield(ctx, meanwhile)
 		return held
 	}
 	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // the state of the upload that it interrupted
@@ -227,9 +226,11 @@ func (u *Uploader) RunOnRequest(ctx context.Context) error {
 	defer u.resting.Store(false)
 	var since time.Time // of segments that may be complete by now; zero: all
 	for u.lock.lock(ctx) == nil {
-		since = u.settleSince(since)
-		u.sendRefused(ctx)
-		u.rested()
+		if u.lock.open.Load() == 0 { // else its end follows
+			since = u.settleSince(since)
+			u.sendRefused(ctx)
+			u.rested()
+		}
 		u.lock.unlock()
 		select {
 		case <-ctx.Done():
@@ -269,7 +270,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // Rests reports whether the stream is uploaded on request only, and no request for it is open.
-func (u *Uploader) Rests() bool { return u.resting.Load() && !u.lock.requested() }
+func (u *Uploader) Rests() bool { return u.resting.Load() && u.lock.open.Load() == 0 }
 
 // Spare sends one fragment that nobody asked for, while the uploader rests: a request ends it, but for what is on the line already. For
 // the cap of the line it is backlog. It tries once, and its error is a *health.Fault, which is not reported otherwise.

@@ -96,17 +96,20 @@ func (u *Uploader) readAgain() {
 	}
 }
 
+// watch opens the channels of a mode.
+func (u *Uploader) watch(m *mode) (stop func()) {
+	var caps, line, asked func()
+	m.capChanges, caps = u.o.Cap.Watch()
+	m.lineChanges, line = u.o.Line.Watch()
+	m.asked, asked = u.lock.asked.Watch()
+	return func() { caps(); line(); asked() }
+}
+
 // upload works through the pending fragments in that mode, until ctx ends or, when it drains, nothing is pending.
 func (u *Uploader) upload(ctx context.Context, m mode) error {
 	changes, stop := u.o.Store.Changes(u.o.Stream)
 	defer stop()
-	var unwatch func()
-	m.capChanges, unwatch = u.o.Cap.Watch()
-	defer unwatch()
-	m.lineChanges, unwatch = u.o.Line.Watch()
-	defer unwatch()
-	m.asked, unwatch = u.lock.asked.Watch()
-	defer unwatch()
+	defer u.watch(&m)()
 	defer func() {
 		if ctx.Err() != nil && !m.onDemand {
 			u.report.pause(stateStopped)
@@ -127,16 +130,22 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		switch {
 		case ctx.Err() != nil:
 		case errors.Is(err, errMakesWay):
-			u.awaitLine(ctx, m, changes)
+			u.o.Health.SetState(stateMadeWay)
+			if !u.awaitLine(ctx, m, changes) {
+				return ctx.Err()
+			}
 		case err != nil && m.onDemand:
 			return u.o.Cap.Fault(u.o.Stream)
 		case err != nil:
 			u.awaitCap(ctx, m, changes)
 		case wait > 0 && !more && m.urgent:
 			return errDeferred
-		case wait > 0 && !more && m.onDemand:
+		case wait > 0 && m.onDemand && (!more || u.poison.Persists(u.queue.Covers)):
 			u.o.Health.SetState(stateWaiting)
-			if !m.stepAside(func() { u.pause(ctx, m, wait, changes) }) {
+			if u.lock.wanted() {
+				wait = max(wait, u.turn)
+			}
+			if !m.stepAside(func() { _ = backoff.Sleep(ctx, wait) }) {
 				return ctx.Err()
 			}
 		case wait > 0:

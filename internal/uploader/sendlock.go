@@ -11,7 +11,8 @@ import (
 // demand requests it, and a continuous upload that holds it yields.
 type sendLock struct {
 	held     chan struct{}   // capacity 1
-	requests atomic.Int32    // uploads on demand that wait for it or hold it
+	open     atomic.Int32    // uploads on demand
+	requests atomic.Int32    // of these: that wait for it or hold it
 	events   atomic.Int32    // of these: of the media of events
 	waiting  atomic.Int32    // goroutines that wait for it
 	asked    signal.Watchers // notified with each request
@@ -46,20 +47,46 @@ func (l *sendLock) try() bool {
 
 func (l *sendLock) unlock() { <-l.held }
 
-// request asks the holder to yield, until done is called. urgent: also where that is an upload on demand.
-func (l *sendLock) request(urgent bool) (done func()) {
-	if urgent {
-		l.events.Add(1)
+// request is that of an upload on demand for the lock.
+type request struct {
+	l      *sendLock
+	urgent bool
+}
+
+// request asks the holder to yield, until end is called. urgent: also where that is an upload on demand.
+func (l *sendLock) request(urgent bool) request {
+	l.open.Add(1)
+	r := request{l, urgent}
+	r.ask()
+	return r
+}
+
+func (r request) ask() {
+	r.count(1)
+	r.l.asked.Notify()
+}
+
+func (r request) count(n int32) {
+	if r.urgent {
+		r.l.events.Add(n)
 	}
-	l.requests.Add(1)
-	l.asked.Notify()
-	return func() {
-		l.requests.Add(-1)
-		if urgent {
-			l.events.Add(-1)
-		}
-		l.ended.Set()
-	}
+	r.l.requests.Add(n)
+}
+
+// yield calls meanwhile without the lock, which others may have then, also a continuous upload. It reports false, without the lock, when
+// ctx has ended.
+func (r request) yield(ctx context.Context, meanwhile func()) bool {
+	r.count(-1)
+	r.l.unlock()
+	meanwhile()
+	r.ask()
+	return r.l.lock(ctx) == nil
+}
+
+func (r request) end() {
+	r.count(-1)
+	r.l.open.Add(-1)
+	r.l.ended.Set()
 }
 
 // requested reports whether an upload on demand waits or runs.

@@ -89,7 +89,7 @@ func TestARequestGoesBeforeASpareFragment(t *testing.T) {
 	if got := w.stored(); !slices.Equal(got, w.want[:2]) {
 		t.Errorf("the service has %v", w.relative(got))
 	}
-	release := u.lock.request(false)
+	release := u.lock.request(false).end
 	must(t, u.Spare(w.context(), list[3])) // while somebody asks
 	release()
 	w.rests()

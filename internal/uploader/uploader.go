@@ -35,10 +35,11 @@ type Uploader struct {
 	report       report
 	progress     progress
 	accepted     accepted
-	rate         float64     // bytes/s at which fragments were sent lately; 0 = not known
-	current      atomic.Bool // see Current
-	resting      atomic.Bool // RunOnRequest runs
-	uploading    atomic.Bool // Run, RunLive or Drain is at work
+	rate         float64       // bytes/s at which fragments were sent lately; 0 = not known
+	current      atomic.Bool   // see Current
+	turn         time.Duration // how long others have the lock while an upload on demand waits
+	resting      atomic.Bool   // RunOnRequest runs
+	uploading    atomic.Bool   // Run, RunLive or Drain is at work
 }
 
 // accepted is how long fragments are that the service accepts, as far as its answers say.
@@ -66,7 +67,7 @@ func New(o Options) *Uploader {
 		between.Max = defaultRetryMax
 	}
 	u := &Uploader{
-		o: o, lock: newSendLock(), pace: pace.New(pace.Options{Bandwidth: o.Bandwidth}), poison: poison.New(between, o.Now),
+		o: o, lock: newSendLock(), turn: between.Max, pace: pace.New(pace.Options{Bandwidth: o.Bandwidth}), poison: poison.New(between, o.Now),
 		tags: newFragmentTags(o), finalAck: finalAck{cloud: o.Cloud, stream: o.Stream, log: o.Log},
 		retries:      retries{cloud: o.Cloud, stream: o.Stream, retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser)},
 		stallTimeout: stallTimeout{base: o.StallTimeout}, report: newReport(o),

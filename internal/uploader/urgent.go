@@ -150,19 +150,30 @@ func (e *session) abandon() {
 	e.abort()
 }
 
-// awaitLine waits until what has to make way may be sent again.
-func (u *Uploader) awaitLine(ctx context.Context, m mode, changes <-chan struct{}) {
-	u.o.Health.SetState(stateMadeWay)
+// awaitLine waits until what has to make way may be sent again. What is uploaded on demand steps aside for that: the stream's own upload
+// may have media to send that does not make way. It reports false when the upload is to end.
+func (u *Uploader) awaitLine(ctx context.Context, m mode, changes <-chan struct{}) (goesOn bool) {
 	if !m.live {
 		changes = nil
 	}
-	again := time.NewTimer(askCapAgain)
-	defer again.Stop()
-	select {
-	case <-ctx.Done():
-	case <-changes:
-	case <-m.asked: // an upload on demand has the lock meanwhile, and the media of an event may need it
-	case <-m.lineChanges:
-	case <-again.C:
+	asked := m.asked // an upload on demand has the lock meanwhile, and the media of an event may need it
+	if m.onDemand {
+		asked = nil // others have the lock
 	}
+	wait := func() {
+		again := time.NewTimer(askCapAgain)
+		defer again.Stop()
+		select {
+		case <-ctx.Done():
+		case <-changes:
+		case <-asked:
+		case <-m.lineChanges:
+		case <-again.C:
+		}
+	}
+	if m.onDemand {
+		return m.stepAside(wait)
+	}
+	wait()
+	return true
 }

@@ -241,6 +241,16 @@ func (l *List) Failures(id queue.ID) int {
 	return 0
 }
 
+// Persists reports whether a fragment that want accepts keeps failing, so that others are sent before it.
+func (l *List) Persists(want func(queue.Fragment) bool) bool {
+	for _, x := range l.suspects {
+		if x.consecutive >= maxFailures && want(x.First) {
+			return true
+		}
+	}
+	return false
+}
+
 // Stuck returns the oldest fragment with which the connection repeatedly breaks; nil when there is none.
 func (l *List) Stuck() *Suspect {
 	var oldest *Suspect
