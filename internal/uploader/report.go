@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/forecast"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
@@ -78,7 +79,7 @@ type report struct {
 	log      *zap.Logger
 	now      func() time.Time // the wall clock
 	numbers  numbers
-	forecast forecast
+	forecast forecast.Forecast
 	counted  Counted
 	soundAt  time.Time // when the newest fragment was recorded that decided on CodeAudio
 	// instead takes what would be reported of fragments that do not get through; nil: it is reported.
@@ -98,7 +99,7 @@ func (r *report) opened() {
 
 // interrupted reports that fragments do not get through; failures is how often in a row.
 func (r *report) interrupted(a rules.Answer, err error, failures int) {
-	r.forecast.forget()
+	r.forecast.Forget()
 	r.numbers.backlogDone.Set(0)
 	rule, title := a.Rule, a.Given
 	if rule.Action == rules.Refuse {
@@ -135,7 +136,7 @@ func (r *report) passed(f inflight) {
 	media := max(r.numbers.lastMedia.Load(), f.Ended().UnixMilli())
 	r.numbers.lastMedia.Set(min(media, r.store.LastRecorded(r.stream).UnixMilli()))
 	done := int64(0)
-	if at := r.forecast.note(now, r.store.Usage(r.stream).PendingDuration); !at.IsZero() {
+	if at := r.forecast.Note(now, r.store.Usage(r.stream).PendingDuration); !at.IsZero() {
 		done = at.UnixMilli()
 	}
 	r.numbers.backlogDone.Set(done)
@@ -155,7 +156,7 @@ func (r *report) noneLeft() {
 
 // pause reports that nothing is being uploaded, so that the end of the backlog cannot be estimated either.
 func (r *report) pause(state string) {
-	r.forecast.forget()
+	r.forecast.Forget()
 	r.numbers.backlogDone.Set(0)
 	r.health.SetState(state)
 }

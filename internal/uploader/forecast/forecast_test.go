@@ -1,4 +1,4 @@
-package uploader
+package forecast
 
 import (
 	"testing"
@@ -7,12 +7,12 @@ import (
 
 func TestTheForecastFollowsTheBacklog(t *testing.T) {
 	t.Parallel()
-	var f forecast
-	now := begin
+	var f Forecast
+	now := time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 	pending := time.Hour
 	step := func(shrinks time.Duration) time.Time {
 		now, pending = now.Add(10*time.Second), pending-shrinks
-		return f.note(now, pending)
+		return f.Note(now, pending)
 	}
 	if at := step(0); !at.IsZero() {
 		t.Errorf("after one look it says %v", at)
@@ -24,7 +24,7 @@ func TestTheForecastFollowsTheBacklog(t *testing.T) {
 	if want := now.Add(pending / 6); at.Sub(want).Abs() > time.Second {
 		t.Errorf("it says %v, want %v", at, want)
 	}
-	if again := f.note(now.Add(time.Second), pending); again != at {
+	if again := f.Note(now.Add(time.Second), pending); again != at {
 		t.Errorf("a moment later it says %v", again)
 	}
 	for range 20 {
@@ -33,7 +33,7 @@ func TestTheForecastFollowsTheBacklog(t *testing.T) {
 	if !at.IsZero() {
 		t.Errorf("of a backlog that grows it says %v", at)
 	}
-	f.forget()
+	f.Forget()
 	step(0)
 	pending = 20 * time.Second
 	if at := step(0); !at.IsZero() || len(f.samples) != 0 {

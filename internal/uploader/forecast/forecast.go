@@ -1,4 +1,5 @@
-package uploader
+// Package forecast owns the estimate of when a backlog is uploaded. It must not know what is sent, nor show anything.
+package forecast
 
 import (
 	"sync"
@@ -13,8 +14,9 @@ const (
 	forecastOver  = 2 * time.Minute
 )
 
-// forecast estimates when the backlog will be uploaded, from how fast it shrank recently. Safe for concurrent use.
-type forecast struct {
+// Forecast estimates when the backlog will be uploaded, from how fast it shrank recently. The zero value has no samples. Safe for
+// concurrent use.
+type Forecast struct {
 	mu      sync.Mutex
 	samples []backlogSample // oldest first
 	done    time.Time       // the last answer
@@ -25,9 +27,9 @@ type backlogSample struct {
 	pending time.Duration // of media
 }
 
-// note records the backlog and returns when it will be uploaded: the zero time while that is not known, when
+// Note records the backlog and returns when it will be uploaded: the zero time while that is not known, when
 // the backlog does not shrink, and when there is none.
-func (f *forecast) note(now time.Time, pending time.Duration) time.Time {
+func (f *Forecast) Note(now time.Time, pending time.Duration) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if pending < behindBy {
@@ -49,8 +51,8 @@ func (f *forecast) note(now time.Time, pending time.Duration) time.Time {
 	return f.done
 }
 
-// forget drops the samples when the upload stops, as they say nothing about its speed later.
-func (f *forecast) forget() {
+// Forget drops the samples when the upload stops, as they say nothing about its speed later.
+func (f *Forecast) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.samples, f.done = f.samples[:0], time.Time{}
