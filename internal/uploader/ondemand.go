@@ -10,7 +10,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/resend"
@@ -46,6 +45,7 @@ func (u *Uploader) Refused(ctx context.Context, each func(Progress)) error {
 		u: u, each: each, mode: mode{to: time.UnixMilli(1), without: func(id queue.ID) bool { _, ok := only[id]; return !ok }},
 		prepare: func(m *mode) error { return only.requeue(u.o.Store, u.o.Stream, m) },
 		count:   func() (Progress, bool) { return only.count(u.o.Store, u.o.Stream, u.queue.Pends), true },
+		finish:  func() { u.refuseAgain(only) },
 	}.run(ctx)
 }
 
@@ -76,6 +76,8 @@ type onDemand struct {
 	prepare func(*mode) error // called before anything is sent; it may change from, to and without
 	// count returns the progress, and whether all of the fragments can be read.
 	count func() (p Progress, whole bool)
+	// finish is called with the lock at the end, however that came; nil = nothing is left to do.
+	finish func()
 }
 
 func (d onDemand) run(ctx context.Context) error {
@@ -87,9 +89,13 @@ func (d onDemand) run(ctx context.Context) error {
 	}
 	held := true
 	defer func() {
-		if held {
-			u.lock.unlock()
+		if !held && (d.finish == nil || u.lock.lock(context.WithoutCancel(ctx)) != nil) {
+			return
 		}
+		if d.finish != nil {
+			d.finish()
+		}
+		u.lock.unlock()
 	}()
 	d.mode.stepAside = func(meanwhile func()) bool {
 		held = request.yield(ctx, meanwhile)
@@ -173,47 +179,6 @@ func refusedNow(s store, stream string) map[queue.ID]bool {
 	return list
 }
 
-// refusedFragments are the fragments that Refused sends, with their sizes.
-type refusedFragments map[queue.ID]int64
-
-// requeue fills the list, makes its fragments pending, and extends the time range of m so that it covers them.
-func (l refusedFragments) requeue(s store, stream string, m *mode) error {
-	starts := make(map[segment.Key][]time.Duration)
-	for _, r := range s.Refused(stream) {
-		f := queue.NewFragment(s, r.Key, r.Fragment)
-		if l[f.ID()] = r.Fragment.Size; m.from.IsZero() || f.Began().Before(m.from) {
-			m.from = f.Began()
-		}
-		if !f.Began().Before(m.to) {
-			m.to = f.Began().Add(time.Millisecond)
-		}
-		starts[r.Key] = append(starts[r.Key], r.Fragment.Start)
-	}
-	for k, list := range starts {
-		if err := s.Requeue(k, list, false); err != nil && !errors.Is(err, segment.ErrNotFound) {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l refusedFragments) count(s store, stream string, pends func(queue.ID) bool) (p Progress) {
-	refused := refusedNow(s, stream)
-	for id, size := range l {
-		p.Total++
-		p.TotalBytes += size
-		if pends(id) {
-			continue
-		}
-		p.Done++
-		p.Bytes += size
-		if refused[id] {
-			p.Refused++
-		}
-	}
-	return p
-}
-
 // stateOnRequest is that of an upload that waits for requests.
 const stateOnRequest = "on request"
 
@@ -222,11 +187,17 @@ const stateOnRequest = "on request"
 func (u *Uploader) RunOnRequest(ctx context.Context) error {
 	again := time.NewTicker(refused.LookEvery)
 	defer again.Stop()
+	u.own.Store(&mode{from: time.Unix(1<<40, 0)}) // in no time of a recording
 	u.resting.Store(true)
 	defer u.resting.Store(false)
 	var since time.Time // of segments that may be complete by now; zero: all
+	looked := false     // for what an earlier upload left
 	for u.lock.lock(ctx) == nil {
 		if u.lock.open.Load() == 0 { // else its end follows
+			if !looked {
+				u.refuseLeft()
+				looked = true
+			}
 			since = u.settleSince(since)
 			u.sendRefused(ctx)
 			u.rested()
@@ -320,37 +291,6 @@ func (u *Uploader) untilAsked(ctx context.Context) (context.Context, context.Can
 		}
 	})
 	return ctx, func() { cancel(); watching.Wait() }
-}
-
-// sendRefused sends refused fragments again that are due, one after the other, each alone, until somebody asks for the lock. Those that
-// do not get through in a few tries are refused again: nothing else would send them, or list them.
-func (u *Uploader) sendRefused(ctx context.Context) {
-	ctx, cancel := u.untilAsked(ctx)
-	defer cancel()
-	for ctx.Err() == nil && !u.lock.requested() {
-		f, ok := u.refused.RequeueDue(false)
-		if !ok {
-			break
-		}
-		u.poison.Add(f)
-		only := f.ID()
-		err := u.upload(ctx, mode{
-			drain: true, onDemand: true, from: f.Began(), to: f.Began().Add(time.Millisecond),
-			without: func(id queue.ID) bool { return id != only },
-			stepAside: func(meanwhile func()) bool {
-				meanwhile()
-				return ctx.Err() == nil
-			},
-			gaveUp: func() bool { return u.poison.Failures(only) >= poison.RefusedAfter },
-		})
-		if unsaved := u.refused.Tried(f, err != nil); unsaved != nil {
-			u.progress.saved(unsaved)
-		}
-		u.poison.Forget(only)
-		if err != nil {
-			break
-		}
-	}
 }
 
 // rested reports that no upload is under way: what is on the disk is not to be uploaded, so no problem with it is left but that it

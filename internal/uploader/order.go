@@ -33,6 +33,9 @@ type mode struct {
 	lineChanges <-chan struct{} // receives when what can wait may have to make way, or may be sent again
 }
 
+// covers reports whether a fragment is of the time that the mode uploads.
+func (m mode) covers(f queue.Fragment) bool { return f.In(m.from, m.to) }
+
 // class returns the class of the media that a session sends in that turn. What is not sent live is the backlog, also
 // in the window of a schedule.
 func (m mode) class(t turn) meter.Class {

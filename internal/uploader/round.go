@@ -46,7 +46,13 @@ func (u *Uploader) RunLive(ctx context.Context) error {
 
 // RunLiveSince is RunLive for what was recorded since then only: what is older is uploaded on request.
 func (u *Uploader) RunLiveSince(ctx context.Context, since time.Time) error {
-	_ = u.upload(ctx, mode{live: true, from: since}) // ends with ctx only
+	m := mode{live: true, from: since}
+	u.own.Store(&m)
+	if u.lock.lock(ctx) == nil {
+		u.refuseLeft()
+		u.lock.unlock()
+	}
+	_ = u.upload(ctx, m) // ends with ctx only
 	return nil
 }
 
@@ -116,6 +122,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		}
 	}()
 	if !m.onDemand {
+		u.own.Store(&m)
 		u.uploading.Store(true)
 		defer u.uploading.Store(false)
 	}
@@ -130,7 +137,6 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		switch {
 		case ctx.Err() != nil:
 		case errors.Is(err, errMakesWay):
-			u.o.Health.SetState(stateMadeWay)
 			if !u.awaitLine(ctx, m, changes) {
 				return ctx.Err()
 			}
@@ -270,10 +276,10 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 	if m.onDemand {
 		return false, 0
 	}
-	if u.refused.RequeueFreed() {
+	if u.refused.RequeueFreed(m.covers) {
 		return true, 0
 	}
-	if f, ok := u.refused.RequeueDue(true); ok {
+	if f, ok := u.refused.RequeueDue(true, m.covers); ok {
 		u.poison.Add(f) // to be sent alone
 		return true, 0
 	}

@@ -35,11 +35,12 @@ type Uploader struct {
 	report       report
 	progress     progress
 	accepted     accepted
-	rate         float64       // bytes/s at which fragments were sent lately; 0 = not known
-	current      atomic.Bool   // see Current
-	turn         time.Duration // how long others have the lock while an upload on demand waits
-	resting      atomic.Bool   // RunOnRequest runs
-	uploading    atomic.Bool   // Run, RunLive or Drain is at work
+	rate         float64              // bytes/s at which fragments were sent lately; 0 = not known
+	current      atomic.Bool          // see Current
+	turn         time.Duration        // how long others have the lock while an upload on demand waits
+	own          atomic.Pointer[mode] // how the stream's own upload runs, or ran last; nil = it did not yet
+	resting      atomic.Bool          // RunOnRequest runs
+	uploading    atomic.Bool          // Run, RunLive or Drain is at work
 }
 
 // accepted is how long fragments are that the service accepts, as far as its answers say.

@@ -153,6 +153,7 @@ func (e *session) abandon() {
 // awaitLine waits until what has to make way may be sent again. What is uploaded on demand steps aside for that: the stream's own upload
 // may have media to send that does not make way. It reports false when the upload is to end.
 func (u *Uploader) awaitLine(ctx context.Context, m mode, changes <-chan struct{}) (goesOn bool) {
+	u.o.Health.SetState(stateMadeWay)
 	if !m.live {
 		changes = nil
 	}

@@ -71,18 +71,23 @@ type failed struct {
 func New(o Options) *List { return &List{o: o, failed: make(map[segment.Key]failed)} }
 
 // RequeueDue makes pending one refused fragment that is due, and returns it: it is sent next, and alone. ok is false when
-// there is none. Call it when nothing else is pending. counted says that the try counts already now; else Tried is called at its end.
-func (l *List) RequeueDue(counted bool) (f queue.Fragment, ok bool) {
-	due := l.due()
+// there is none that want accepts. Call it when nothing else is pending. counted says that the try counts already now; else Tried is
+// called at its end.
+func (l *List) RequeueDue(counted bool, want func(queue.Fragment) bool) (f queue.Fragment, ok bool) {
+	due := l.due(want)
 	if due == nil || !l.requeue(due.Key, []time.Duration{due.Fragment.Start}, counted) {
 		return queue.Fragment{}, false
 	}
 	l.tried, l.looked = append(l.tried, l.o.Now()), time.Time{}
-	return queue.NewFragment(l.o.Store, due.Key, due.Fragment), true
+	return l.fragment(*due), true
 }
 
-// due returns the next refused fragment that is due; nil when none is, or MaxADay were tried within a day.
-func (l *List) due() *segment.Refused {
+func (l *List) fragment(r segment.Refused) queue.Fragment {
+	return queue.NewFragment(l.o.Store, r.Key, r.Fragment)
+}
+
+// due returns the next refused fragment that is due and that want accepts; nil when none is, or MaxADay were tried within a day.
+func (l *List) due(want func(queue.Fragment) bool) *segment.Refused {
 	now := l.o.Now()
 	if now.Sub(l.looked).Abs() < LookEvery {
 		return nil
@@ -100,7 +105,7 @@ func (l *List) due() *segment.Refused {
 		if x, ok := l.failed[r.Key]; ok && (isDue || lately) {
 			failing[r.Key] = x
 		}
-		if isDue && !lately && !l.o.PassedOver(r.Key) && (due == nil || l.goesBefore(r, *due)) {
+		if isDue && !lately && !l.o.PassedOver(r.Key) && want(l.fragment(r)) && (due == nil || l.goesBefore(r, *due)) {
 			due = &list[i]
 		}
 	}
@@ -170,16 +175,16 @@ func (l *List) Persisted(f queue.Fragment) {
 	}
 }
 
-// RequeueFreed makes pending the fragments that were refused for reasons that no longer apply. It reports whether there
-// were any.
-func (l *List) RequeueFreed() (any bool) {
+// RequeueFreed makes pending the fragments that want accepts and that were refused for reasons that no longer apply. It reports whether
+// there were any.
+func (l *List) RequeueFreed(want func(queue.Fragment) bool) (any bool) {
 	if len(l.freed) == 0 {
 		return false
 	}
 	starts := make(map[segment.Key][]time.Duration)
 	left := false
 	for _, r := range l.o.Store.Refused(l.o.Stream) {
-		if !l.isFreed(r.Code) || l.o.PassedOver(r.Key) || l.failedLately(r.Key) {
+		if !l.isFreed(r.Code) || l.o.PassedOver(r.Key) || l.failedLately(r.Key) || !want(l.fragment(r)) {
 			continue
 		}
 		if starts[r.Key] == nil && len(starts) == freedAtOnce {
@@ -212,7 +217,7 @@ func (l *List) isFreed(code string) bool {
 	return false
 }
 
-// Waiting reports whether refused fragments are to be queued, once nothing else is pending.
-func (l *List) Waiting() bool {
-	return len(l.freed) > 0 || l.o.Store.Usage(l.o.Stream).RefusedFragments > 0 && l.due() != nil
+// Waiting reports whether refused fragments are to be queued, once nothing else is pending, of those that want accepts.
+func (l *List) Waiting(want func(queue.Fragment) bool) bool {
+	return len(l.freed) > 0 || l.o.Store.Usage(l.o.Stream).RefusedFragments > 0 && l.due(want) != nil
 }

@@ -51,6 +51,8 @@ func (s *store) add(n int, code string, at time.Time, tries int) {
 	}
 }
 
+func all(queue.Fragment) bool { return true }
+
 var begin = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 
 // newList is a list by a clock that the returned function sets ahead.
@@ -68,18 +70,18 @@ func TestARefusedFragmentIsDueOnceADay(t *testing.T) {
 	l, pass := newList(s, nil)
 	s.add(1, "4006", begin, 0)
 	s.add(1, "4006", begin, refused.MaxTries)
-	if f, ok := l.RequeueDue(true); ok {
+	if f, ok := l.RequeueDue(true, all); ok {
 		t.Errorf("%+v is sent again at once", f)
 	}
 	pass(24 * time.Hour)
-	if !l.Waiting() {
+	if !l.Waiting(all) {
 		t.Error("a day later none is due")
 	}
-	if f, ok := l.RequeueDue(true); !ok || f.Key.Start != 1 {
+	if f, ok := l.RequeueDue(true, all); !ok || f.Key.Start != 1 {
 		t.Errorf("a day later %+v goes next, %v", f, ok)
 	}
 	pass(refused.LookEvery)
-	if f, ok := l.RequeueDue(true); ok {
+	if f, ok := l.RequeueDue(true, all); ok {
 		t.Errorf("%+v is sent again although that was done %d times", f, refused.MaxTries)
 	}
 }
@@ -91,7 +93,7 @@ func TestADayHasOnlySoManyTries(t *testing.T) {
 	s.add(2*refused.MaxADay, "4006", begin.Add(-24*time.Hour), 0)
 	for day := range 2 {
 		for n := 0; ; n++ {
-			if _, ok := l.RequeueDue(true); !ok {
+			if _, ok := l.RequeueDue(true, all); !ok {
 				if n != refused.MaxADay {
 					t.Errorf("day %d: %d were sent again, want %d", day, n, refused.MaxADay)
 				}
@@ -109,14 +111,14 @@ func TestAllOfAKindAreQueuedOnceOneIsTaken(t *testing.T) {
 	s.add(3, "4006 INVALID_MKV_DATA", begin, refused.MaxTries)
 	s.add(2, "4010 TRACK_NUMBER_MISMATCH", begin, refused.MaxTries)
 	l.Persisted(queue.NewFragment(s, segment.Key{Stream: "door", Start: 98}, mkv.Fragment{}))
-	if l.RequeueFreed() || l.Waiting() {
+	if l.RequeueFreed(all) || l.Waiting(all) {
 		t.Error("fragments are queued, and none was taken that was refused before")
 	}
 	l.Persisted(queue.NewFragment(s, segment.Key{Stream: "door", Start: 99}, mkv.Fragment{}))
-	if !l.Waiting() || !l.RequeueFreed() || len(s.pending) != 3 || len(s.list) != 2 {
+	if !l.Waiting(all) || !l.RequeueFreed(all) || len(s.pending) != 3 || len(s.list) != 2 {
 		t.Errorf("%d are queued and %d left, want 3 and 2", len(s.pending), len(s.list))
 	}
-	if l.Waiting() {
+	if l.Waiting(all) {
 		t.Error("there is more to queue")
 	}
 }
@@ -127,15 +129,15 @@ func TestADiskThatFailsIsAskedAgainInTime(t *testing.T) {
 	reported := 0
 	l, pass := newList(s, func(error) { reported++ })
 	s.add(1, "4006", begin.Add(-24*time.Hour), 0)
-	if _, ok := l.RequeueDue(true); ok || reported != 1 || !l.DiskFails() {
+	if _, ok := l.RequeueDue(true, all); ok || reported != 1 || !l.DiskFails() {
 		t.Errorf("queued: %v; reported %d times; the disk fails: %v", ok, reported, l.DiskFails())
 	}
 	s.fails = nil
-	if _, ok := l.RequeueDue(true); ok {
+	if _, ok := l.RequeueDue(true, all); ok {
 		t.Error("the disk is asked again at once")
 	}
 	pass(queue.UnreadableFor)
-	if _, ok := l.RequeueDue(true); !ok || l.DiskFails() {
+	if _, ok := l.RequeueDue(true, all); !ok || l.DiskFails() {
 		t.Errorf("queued: %v; the disk fails: %v", ok, l.DiskFails())
 	}
 }
