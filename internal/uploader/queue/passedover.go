@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"maps"
 	"syscall"
 	"time"
 
@@ -23,7 +24,7 @@ const (
 type passedOver struct {
 	now   func() time.Time
 	until map[segment.Key]time.Time     // when to try again
-	pause map[segment.Key]time.Duration // the last one, where pauses grow
+	pause map[segment.Key]time.Duration // the last one, where pauses grow; also of segments that could be read since
 }
 
 func newPassedOver(now func() time.Time) passedOver {
@@ -40,6 +41,15 @@ func (p *passedOver) add(key segment.Key, err error) {
 		p.pause[key] = wait
 	}
 	p.until[key] = p.now().Add(wait)
+}
+
+// read notes that a segment could be read: it is not passed over, but it may not have been moved yet, so its pauses continue to grow.
+func (p *passedOver) read(key segment.Key) { delete(p.until, key) }
+
+// prune forgets the segments that no longer wait.
+func (p *passedOver) prune(waits func(segment.Key) bool) {
+	maps.DeleteFunc(p.until, func(key segment.Key, _ time.Time) bool { return !waits(key) })
+	maps.DeleteFunc(p.pause, func(key segment.Key, _ time.Duration) bool { return !waits(key) })
 }
 
 // remove forgets that a segment was passed over.

@@ -193,7 +193,7 @@ func (q *Queue) openNext() bool {
 		}
 		q.open.reader = reader
 		if q.load() == nil {
-			q.passedOver.remove(key)
+			q.passedOver.read(key)
 			return true
 		}
 	}

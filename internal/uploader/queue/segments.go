@@ -25,7 +25,9 @@ func (q *Queue) Settle(inFlight func(segment.Key) bool) (damaged []segment.Key, 
 		if e != nil {
 			err = errors.Join(err, e)
 			q.passedOver.add(key, e)
+			continue
 		}
+		q.passedOver.remove(key)
 	}
 	q.finished = left
 	return damaged, err
@@ -99,11 +101,7 @@ func ListFragments(s interface {
 // Readable reports whether no segment that waits for its upload is passed over. It forgets segments that
 // no longer wait.
 func (q *Queue) Readable() bool {
-	for key := range q.passedOver.until {
-		if !q.pending(key) {
-			q.passedOver.remove(key)
-		}
-	}
+	q.passedOver.prune(q.pending)
 	return len(q.passedOver.until) == 0
 }
 
