@@ -95,13 +95,6 @@ func TestAStopInterruptsARepair(t *testing.T) {
 func (d *refusing) detached(t *testing.T, s *Store, stream string, resync bool) Key {
 	t.Helper()
 	w := startSegment(t, s, stream, begin, 3)
-	d.detach(t, w, resync)
-	return w.Key()
-}
-
-// detach has a segment repaired later: as after a crash, or after a failed sync.
-func (d *refusing) detach(t *testing.T, w *Writer, resync bool) {
-	t.Helper()
 	if _, _, _, err := w.Due(); err != nil { // nothing stays in memory
 		t.Error(err)
 	}
@@ -117,4 +110,5 @@ func (d *refusing) detach(t *testing.T, w *Writer, resync bool) {
 		t.Error(err)
 	}
 	w.detach()
+	return w.Key()
 }

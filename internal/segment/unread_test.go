@@ -1,8 +1,6 @@
 package segment
 
 import (
-	"bytes"
-	"errors"
 	"io/fs"
 	"strings"
 	"sync/atomic"
@@ -29,14 +27,6 @@ func (d *unreadable) OpenFile(name string, flag int, mode fs.FileMode) (file, er
 		f = unreadableFile{f, d}
 	}
 	return f, err
-}
-
-// Rename implements atomicfile.FileSystem: what takes the place of the file lies elsewhere on the disk.
-func (d *unreadable) Rename(from, to string) error {
-	if strings.HasSuffix(to, layout.WritingSuffix) {
-		d.size.Store(0)
-	}
-	return d.refusing.Rename(from, to)
 }
 
 type unreadableFile struct {
@@ -96,69 +86,6 @@ func TestADiskIsNotKeptBusyWithWhatItCannotRead(t *testing.T) {
 					t.Errorf("%d fragments are left", len(list))
 				}
 			})
-		})
-	}
-}
-
-// TestWhatCanBeReadOfAFileIsKept has sectors that the disk never reads again, and a disk that only was away for a while: then nothing is
-// missing.
-func TestWhatCanBeReadOfAFileIsKept(t *testing.T) {
-	t.Parallel()
-	const frames, frame = 50, 10_000 // a fragment each
-	for name, c := range map[string]struct {
-		resync     bool
-		from, size int64
-		back       int // the repair, counted from 1, before which the disk reads all again
-		left       int // fragments
-	}{
-		"a sector of a torn file":           {false, 123_456, 512, 0, frames - 1},
-		"a sector, after a failed sync":     {true, 123_456, 512, 0, frames - 1},
-		"many sectors":                      {false, 123_456, 5 * frame, 0, frames - 7},
-		"a disk that is back after a while": {false, 123_456, 512, 3, frames},
-		"the disk does not read half of it": {false, 0, 300_000, 30, frames},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			disk := &unreadable{why: syscall.EIO}
-			s := mustOpen(t, Options{Dir: t.TempDir(), Files: disk})
-			w, err := s.Create("door", headerAt(begin))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range frames {
-				at := time.Duration(i) * time.Second
-				data := [][]byte{bytes.Repeat([]byte{byte(i + 1)}, frame)}
-				if err := errors.Join(w.BeginFragment(at, true), w.WriteFrame(1, at, true, data)); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := w.EndFragment(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			disk.detach(t, w, c.resync)
-			disk.from.Store(c.from)
-			disk.size.Store(c.size)
-			repairs := 1
-			for ; repairs <= 40; repairs++ {
-				if repairs == c.back {
-					disk.size.Store(0)
-				}
-				if err := s.repairNow(); err == nil {
-					break
-				} else if !errors.Is(err, syscall.EIO) {
-					t.Errorf("a file that cannot be read is reported as %v", err)
-				}
-			}
-			if c.back > 0 && repairs != c.back || c.back == 0 && repairs != 4 {
-				t.Errorf("it is repaired with try %d", repairs)
-			}
-			disk.size.Store(0)
-			if list := fragmentsOf(t, s, w.Key()); len(list) != c.left {
-				t.Errorf("%d fragments are left, want %d", len(list), c.left)
-			}
-			if v, err := s.Verify(t.Context(), w.Key()); err != nil || len(v.Damaged) > 0 && c.left == frames {
-				t.Errorf("verified: %+v, %v", v, err)
-			}
 		})
 	}
 }

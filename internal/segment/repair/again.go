@@ -21,9 +21,8 @@ const (
 
 // failure is of a try to repair a segment.
 type failure struct {
-	err    error
-	after  time.Time // when it may be tried again
-	unread int       // how many in a row failed as the disk cannot read the file
+	err   error
+	after time.Time // when it may be tried again
 }
 
 // Try has a segment repaired. While a pause after a try that failed is not over it does nothing, and fails with ErrLater and with the error
@@ -43,17 +42,11 @@ func (d *Doubts) Try(k layout.ID, repair func() error) error {
 	switch {
 	case err == nil:
 		delete(d.failed, k)
-		return nil
 	case errors.Is(err, context.Canceled):
-		return err
+	case took > triesSlow:
+		d.failed[k] = failure{err, time.Now().Add(triesPause * took)}
+	default:
+		d.failed[k] = failure{err: err}
 	}
-	now := failure{err: err}
-	if took > triesSlow {
-		now.after = time.Now().Add(triesPause * took)
-	}
-	if cannotRead(err) {
-		now.unread = last.unread + 1
-	}
-	d.failed[k] = now
 	return err
 }

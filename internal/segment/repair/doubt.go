@@ -126,24 +126,23 @@ func (d *Doubts) Clear(k layout.ID) {
 	}
 }
 
-// Rewrite writes again a file that is in doubt; and without them also one of which the disk could repeatedly not read some parts. It fails
-// with the error of ctx when that ends.
+// Rewrite writes again a file that is in doubt. It fails with the error of ctx when that ends.
 func (d *Doubts) Rewrite(ctx context.Context, k layout.ID) error {
 	d.mu.Lock()
-	doubted, unread := d.of[k], d.failed[k].unread >= triesUnread
+	doubted := d.of[k]
 	d.mu.Unlock()
-	if !doubted && !unread {
+	if !doubted {
 		return nil
 	}
-	err := rewrite(ctx, d.files, filepath.Join(d.dir, layout.WritingName(k)), unread)
+	err := rewrite(ctx, d.files, filepath.Join(d.dir, layout.WritingName(k)))
 	if err == nil {
 		d.Clear(k)
 	}
 	return err
 }
 
-// rewrite replaces a file by a copy, which is durable except for its name: of all that can be read, or only when all of it can be.
-func rewrite(ctx context.Context, files atomicfile.FileSystem, path string, parts bool) error {
+// rewrite replaces a file by a copy of its readable content, which is durable except for its name.
+func rewrite(ctx context.Context, files atomicfile.FileSystem, path string) error {
 	from, err := files.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
@@ -153,10 +152,5 @@ func rewrite(ctx context.Context, files atomicfile.FileSystem, path string, part
 	if err != nil {
 		return err
 	}
-	while := atomicfile.While(ctx, from)
-	var content io.Reader = io.NewSectionReader(while, 0, info.Size())
-	if parts {
-		content = &readable{from: while, size: info.Size()}
-	}
-	return atomicfile.Swap(files, path, content, layout.FileMode)
+	return atomicfile.Swap(files, path, io.NewSectionReader(atomicfile.While(ctx, from), 0, info.Size()), layout.FileMode)
 }
