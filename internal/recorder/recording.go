@@ -53,8 +53,8 @@ type openFragment struct {
 	frames   int       // of video in it
 	newest   gopMark   // of its newest keyframe, or of its start
 	mark     gopMark   // of the newest keyframe at which it might have ended, or of its start
-	before   time.Time // newest producer time of the fragments before it
-	least    time.Time // of further video: after what had to be moved to its earliest valid time
+	valid    time.Time // the earliest valid time of a frame
+	least    time.Time // the earliest of the next frame of video: no two that are moved there have the same
 	hasAudio bool
 }
 
@@ -118,16 +118,23 @@ func (r *recording) after(producer time.Time) time.Time {
 	return producer.UTC()
 }
 
-// newFragment returns the fragment that begins there; before is the newest producer time until then.
-func newFragment(at gopMark, before time.Time) openFragment {
-	return openFragment{start: at.at, first: at.at, offset: at.offset, gops: 1, newest: at, mark: at, before: before}
+// newFragment returns the fragment that begins there; before is the newest producer time until then. Its frames may be from after
+// that, within the segment, and within the reordering limit, as block times have 16 bits.
+func (r *recording) newFragment(at gopMark, before time.Time) openFragment {
+	valid := at.at.Add(-timeline.ReorderLimit)
+	for _, least := range []time.Time{before.Add(time.Millisecond), r.segment.start} {
+		if least.After(valid) {
+			valid = least
+		}
+	}
+	return openFragment{start: at.at, first: at.at, offset: at.offset, gops: 1, newest: at, mark: at, valid: valid, least: valid}
 }
 
 func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
 	if err := r.endFragment(); err != nil {
 		return err
 	}
-	r.fragment = newFragment(gopMark{r.after(producer), r.writer.Bytes()}, r.newest)
+	r.fragment = r.newFragment(gopMark{r.after(producer), r.writer.Bytes()}, r.newest)
 	if err := r.writer.BeginFragment(r.fragment.start.Sub(r.segment.start), keyframe); err != nil {
 		return err
 	}
@@ -155,7 +162,7 @@ func (r *recording) moveGOP(producer time.Time, bytes int64) error {
 		return err
 	}
 	before := r.segment.start.Add(m.Completed.Last)
-	*f = newFragment(gopMark{r.segment.start.Add(m.Open.Start), m.Open.Offset}, before)
+	*f = r.newFragment(gopMark{r.segment.start.Add(m.Open.Start), m.Open.Offset}, before)
 	f.open, f.frames, f.hasAudio = true, m.Open.Frames, m.LastAudio > 0
 	f.first = before.Add(time.Millisecond) // at the earliest
 	if last := r.segment.start.Add(m.Open.Last); last.After(r.newest) {
@@ -187,8 +194,8 @@ func (r *recording) endFragment() error {
 func (r *recording) writeVideo(
 	producer time.Time, keyframe bool, nalus [][]byte, i *accessunit.Inspector,
 ) (at time.Time, bytes int, err error) {
-	if least := r.earliest(); producer.Before(least) {
-		producer = least
+	if producer.Before(r.fragment.least) {
+		producer = r.fragment.least
 	}
 	r.parts = r.parts[:0]
 	for _, nal := range nalus {
@@ -202,7 +209,7 @@ func (r *recording) writeVideo(
 	}
 	r.segment.frames++
 	r.fragment.frames++
-	if !producer.After(r.earliest()) {
+	if !producer.After(r.fragment.least) {
 		r.fragment.least = producer.Add(time.Millisecond)
 	}
 	r.written(producer)
@@ -212,7 +219,7 @@ func (r *recording) writeVideo(
 
 // writeAudio adds a frame of audio to the open fragment.
 func (r *recording) writeAudio(at time.Time, data []byte) error {
-	for _, least := range []time.Time{r.validFrom(), r.lastAudio.Add(time.Millisecond)} {
+	for _, least := range []time.Time{r.fragment.valid, r.lastAudio.Add(time.Millisecond)} {
 		if at.Before(least) {
 			at = least
 		}
@@ -253,27 +260,6 @@ func (r *recording) ensureAudio() error {
 
 // takesAudio reports whether there is a fragment with a track for audio.
 func (r *recording) takesAudio() bool { return r.segment.takesAudio && r.fragment.open }
-
-// earliest is the earliest time that the next frame of video may have in the open fragment: no two that are moved there have the same.
-func (r *recording) earliest() time.Time {
-	if least := r.validFrom(); least.After(r.fragment.least) {
-		return least
-	}
-	return r.fragment.least
-}
-
-// validFrom is the earliest valid time of a frame in the open fragment: after the previous fragment, within the
-// segment, and within the reordering limit, as block times have 16 bits.
-func (r *recording) validFrom() time.Time {
-	least := r.fragment.start.Add(-timeline.ReorderLimit)
-	if after := r.fragment.before.Add(time.Millisecond); after.After(least) {
-		least = after
-	}
-	if r.segment.start.After(least) {
-		least = r.segment.start
-	}
-	return least
-}
 
 // audioPatience is how long a fragment may be without audio: the store makes its frames durable at any time, and they must be valid by
 // themselves after a power cut.
