@@ -56,28 +56,56 @@ func (p h264Sets) size() (n int) {
 }
 
 func (p h264Sets) addSPS(nal []byte) (changed bool) {
-	var sps h264.SPS
-	if sps.Unmarshal(nal) != nil || sps.Width() <= 0 || sps.Height() <= 0 {
+	sps, whole, ok := readH264SPS(nal)
+	if !ok {
 		return false
 	}
-	var old h264.SPS
-	if before := p.sps[sps.ID]; before != nil && old.Unmarshal(before) == nil && reflect.DeepEqual(old, sps) {
+	before := p.sps[sps.ID]
+	if old, oldWhole, known := readH264SPS(before); known &&
+		(bytes.Equal(before[1:], nal[1:]) || whole && oldWhole && reflect.DeepEqual(old, sps)) {
 		return false // "smart" encoders repeat the same set in other bytes
 	}
-	if !fits(p.size(), p.sps[sps.ID], nal) {
+	if !fits(p.size(), before, nal) {
 		return false
 	}
 	p.sps[sps.ID] = bytes.Clone(nal)
 	return true
 }
 
+// readH264SPS reads a sequence parameter set. Where only its end cannot be read, the VUI, which says how pictures are shown, whole is
+// false, and what was not read is unset: decoders play such video too.
+func readH264SPS(nal []byte) (sps h264.SPS, whole, ok bool) {
+	const maxID = 31
+	whole = sps.Unmarshal(nal) == nil
+	w, h := h264Size(sps)
+	if !whole {
+		return sps, false, sps.VUI != nil && sps.ID <= maxID && credible(w, h)
+	}
+	return sps, true, w > 0 && h > 0
+}
+
+// h264Size is the size of pictures. The library does not crop the width of pictures without colours (H.264, 7.4.2.1.1).
+func h264Size(sps h264.SPS) (w, h int) {
+	w, h = sps.Width(), sps.Height()
+	if crop := sps.FrameCropping; crop != nil && (sps.ChromaFormatIdc == 0 || sps.SeparateColourPlaneFlag) {
+		w -= int(crop.LeftOffset) + int(crop.RightOffset)
+	}
+	return w, h
+}
+
+// of returns the parameter sets of the kind of one, by their ids.
+func (p h264Sets) of(nal []byte) map[uint32][]byte {
+	if len(nal) > 0 && nal[0]&h264TypeMask == h264SPS {
+		return p.sps
+	}
+	return p.pps
+}
+
+func (p h264Sets) Has(nal []byte) bool { return len(p.of(nal)) > 0 }
+
 func (p h264Sets) Holds(nal []byte) bool {
 	nal = trimZeros(nal)
-	sets := p.pps
-	if nal[0]&h264TypeMask == h264SPS {
-		sets = p.sps
-	}
-	for _, set := range sets {
+	for _, set := range p.of(nal) {
 		if bytes.Equal(set, nal) {
 			return true
 		}
@@ -90,13 +118,14 @@ func (p h264Sets) Track() (track mkv.Track, ok bool) {
 		return track, false
 	}
 	first := p.sps[slices.Min(slices.Collect(maps.Keys(p.sps)))]
-	var sps h264.SPS
-	if sps.Unmarshal(first) != nil {
+	sps, _, ok := readH264SPS(first)
+	if !ok {
 		return track, false
 	}
+	w, h := h264Size(sps)
 	return mkv.Track{
 		Number: VideoNumber, Kind: mkv.Video, CodecID: mkv.CodecAVC, Name: "video",
-		CodecPrivate: p.avcC(sps), Width: sps.Width(), Height: sps.Height(), Picture: h264Picture(sps),
+		CodecPrivate: p.avcC(sps), Width: w, Height: h, Picture: h264Picture(sps),
 	}, true
 }
 
@@ -108,7 +137,8 @@ func h264Picture(sps h264.SPS) mkv.Picture {
 			v.ColourDescriptionPresentFlag, v.ColourPrimaries, v.TransferCharacteristics, v.MatrixCoefficients,
 		}
 	}
-	return u.picture(sps.Width(), sps.Height(), !sps.FrameMbsOnlyFlag)
+	w, h := h264Size(sps)
+	return u.picture(w, h, !sps.FrameMbsOnlyFlag)
 }
 
 // avcC returns an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).

@@ -38,12 +38,12 @@ func (p h265Sets) Add(nal []byte) (changed bool) {
 	case h265VPS:
 		key.id = uint32(nal[2] >> 4)
 	case h265SPS:
-		sps, ok := parseH265SPS(nal)
+		sps, whole, ok := readH265SPS(nal)
 		if !ok {
 			return false
 		}
 		key.id = uint32(sps.ID)
-		if old, known := parseH265SPS(p[key]); known && reflect.DeepEqual(old, sps) {
+		if old, oldWhole, known := readH265SPS(p[key]); known && whole && oldWhole && reflect.DeepEqual(old, sps) {
 			return false
 		}
 	default:
@@ -72,13 +72,57 @@ func (p h265Sets) size() (n int) {
 // allows 8192x4320, and 16888 in one direction).
 const maxPixels = 16888
 
-func parseH265SPS(nal []byte) (sps h265.SPS, ok bool) {
-	if len(nal) < 3 || sps.Unmarshal(nal) != nil {
-		return sps, false
+func credible(w, h int) bool { return w > 0 && h > 0 && w <= maxPixels && h <= maxPixels }
+
+// readH265SPS reads a sequence parameter set. The library cannot read the levels of temporal layers, which decoders need not know, nor
+// long-term pictures. Where it reads no further than to what a file says of the video, whole is false, and what follows is unset.
+func readH265SPS(nal []byte) (sps h265.SPS, whole, ok bool) {
+	const maxID = 15
+	if len(nal) < 3 {
+		return sps, false, false
 	}
-	w, h := sps.Width(), sps.Height()
-	return sps, w > 0 && h > 0 && w <= maxPixels && h <= maxPixels
+	if whole = sps.Unmarshal(nal) == nil; !whole {
+		sps = h265.SPS{}
+		_ = sps.Unmarshal(withoutSubLayers(nal))
+		if sps.MaxDecPicBufferingMinus1 == nil || sps.ID > maxID { // the first that comes behind sizes and bit depths
+			return sps, false, false
+		}
+	}
+	return sps, whole, credible(sps.Width(), sps.Height())
 }
+
+// withoutSubLayers returns a sequence parameter set without the profiles and levels of its temporal layers (H.265, 7.3.3).
+func withoutSubLayers(nal []byte) []byte {
+	const (
+		layersAt    = 2
+		general     = 15 // bytes up to the end of the general part of profile_tier_level
+		flagsSize   = 2  // two flags a layer, and as many bits for layers that there are not
+		profileSize = 11
+		levelSize   = 1
+	)
+	rbsp := h264.EmulationPreventionRemove(nal)
+	if len(rbsp) < general+flagsSize {
+		return nal
+	}
+	layers := int(rbsp[layersAt] >> 1 & 7) // beside the highest one
+	flags := binary.BigEndian.Uint16(rbsp[general:])
+	skip := 0
+	for range layers {
+		if flags&0x8000 != 0 {
+			skip += profileSize
+		}
+		if flags&0x4000 != 0 {
+			skip += levelSize
+		}
+		flags <<= 2
+	}
+	if layers == 0 || len(rbsp) < general+flagsSize+skip {
+		return nal
+	}
+	return escape(slices.Concat(rbsp[:general], make([]byte, flagsSize), rbsp[general+flagsSize+skip:]))
+}
+
+func (p h265Sets) Has(nal []byte) bool { return len(nal) > 0 && len(p.of(h265Type(nal))) > 0 }
 
 func (p h265Sets) Holds(nal []byte) bool {
 	nal = trimZeros(nal)
@@ -111,7 +155,7 @@ func (p h265Sets) Track() (track mkv.Track, ok bool) {
 	if len(all) == 0 || len(p.of(h265VPS)) == 0 || len(p.of(h265PPS)) == 0 {
 		return track, false
 	}
-	sps, ok := parseH265SPS(all[0])
+	sps, _, ok := readH265SPS(all[0])
 	if !ok {
 		return track, false
 	}

@@ -14,6 +14,7 @@ func (c Contents) Keyframe() bool { return c.Closed || c.Open }
 type Inspector struct {
 	Sets        ParameterSets
 	SetsChanged bool // set by Inspect; the caller clears it
+	Unreadable  bool // a parameter set was left out, and no other of its kind was known
 
 	codec Codec
 }
@@ -22,9 +23,18 @@ type Inspector struct {
 func NewInspector(c Codec, parameterSets [][]byte) Inspector {
 	i := Inspector{codec: c, Sets: c.NewParameterSets(), SetsChanged: true}
 	for _, set := range parameterSets {
-		i.Sets.Add(set)
+		i.add(set)
 	}
 	return i
+}
+
+func (i *Inspector) add(set []byte) {
+	switch {
+	case i.Sets.Add(set):
+		i.SetsChanged = true
+	case !i.Sets.Has(set):
+		i.Unreadable = true
+	}
 }
 
 // Inspect stores parameter sets and returns what an access unit contains.
@@ -44,9 +54,7 @@ func (i *Inspector) Inspect(nalus [][]byte) (c Contents) {
 			recovery = true
 		case nalSet:
 			sets = true
-			if i.Sets.Add(nal) {
-				i.SetsChanged = true
-			}
+			i.add(nal)
 		}
 	}
 	// Some cameras send I pictures that are not IDR, and indicate only with a recovery point or with

@@ -56,6 +56,22 @@ func (e *escaped) next() (v byte, ok bool) {
 	return v, true
 }
 
+// escape adds emulation prevention to the bytes of a NAL unit.
+func escape(b []byte) []byte {
+	escaped := make([]byte, 0, len(b)+len(b)/2)
+	zeros := 0
+	for _, v := range b {
+		if zeros >= 2 && v <= 3 {
+			escaped, zeros = append(escaped, 3), 0
+		}
+		if zeros++; v != 0 {
+			zeros = 0
+		}
+		escaped = append(escaped, v)
+	}
+	return escaped
+}
+
 // number reads the payload type or size of a SEI message: bytes of 255 and a last one, added up.
 func (e *escaped) number() (n int) {
 	for {

@@ -9,6 +9,8 @@ type ParameterSets interface {
 	Add(nal []byte) (changed bool)
 	// Holds reports whether a parameter set is, byte for byte, an active one.
 	Holds(nal []byte) bool
+	// Has reports whether there is one of the kind of a parameter set.
+	Has(nal []byte) bool
 	// Clone returns a copy that Add does not change.
 	Clone() ParameterSets
 	// Track describes the video; ok is false while a parameter set is missing.

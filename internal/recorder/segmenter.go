@@ -238,7 +238,11 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 	s.gops.Keyframe(producer, s.bytes)
 	if s.inspector.SetsChanged || s.sound.changed || r.writer == nil {
 		track, complete := s.inspector.Sets.Track()
-		if !complete {
+		switch {
+		case complete:
+		case s.inspector.Unreadable:
+			return errUnreadableSets
+		default:
 			return errNoParameterSets
 		}
 		tracks := []mkv.Track{track}
@@ -261,9 +265,14 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 	return r.continueFragment(producer)
 }
 
-var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
-	"The camera sends no parameter sets (VPS, SPS, PPS), so the video cannot be decoded: enable them in its RTSP settings, "+
-		"or update its firmware.")
+var (
+	errNoParameterSets = health.SystemFault(codeUnreadable, nil,
+		"The camera sends no parameter sets (VPS, SPS, PPS), so the video cannot be decoded: enable them in its RTSP settings, "+
+			"or update its firmware.")
+	errUnreadableSets = health.SystemFault(codeUnreadable, nil,
+		"The camera sends parameter sets (VPS, SPS, PPS) that cannot be read, so the video is not recorded: "+
+			"choose another codec or profile in its settings, or update its firmware.")
+)
 
 // beginSegment starts a segment at the frame with the timestamp producer, or earlier when frames may follow that are
 // shown before it; then it ends the previous segment. While none can be created the previous one
