@@ -37,7 +37,7 @@ func (p h264Sets) Add(nal []byte) (changed bool) {
 	if nal[0]&h264TypeMask == h264SPS {
 		return p.addSPS(nal)
 	}
-	id, ok := ppsID(nal[1:])
+	id, ok := h264SetID(nal)
 	if !ok || !fits(p.size(), p.pps[id], nal) {
 		return false
 	}
@@ -99,6 +99,25 @@ func (p h264Sets) of(nal []byte) map[uint32][]byte {
 		return p.sps
 	}
 	return p.pps
+}
+
+func (p h264Sets) Replaces(nal []byte) bool {
+	nal = trimZeros(nal)
+	id, ok := h264SetID(nal)
+	set := p.of(nal)[id]
+	return !ok || set != nil && !bytes.Equal(set, nal)
+}
+
+// h264SetID is the id of a parameter set.
+func h264SetID(nal []byte) (id uint32, ok bool) {
+	switch {
+	case len(nal) < 2:
+		return 0, false
+	case nal[0]&h264TypeMask == h264SPS:
+		sps, _, ok := readH264SPS(nal)
+		return sps.ID, ok
+	}
+	return ppsID(nal[1:])
 }
 
 func (p h264Sets) Has(nal []byte) bool { return len(p.of(nal)) > 0 }

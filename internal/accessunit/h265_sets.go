@@ -33,31 +33,39 @@ func (p h265Sets) Add(nal []byte) (changed bool) {
 	if p.Holds(nal) { // as at almost every keyframe
 		return false
 	}
-	key := h265SetKey{kind: h265Type(nal)}
-	switch key.kind {
-	case h265VPS:
-		key.id = uint32(nal[2] >> 4)
-	case h265SPS:
-		sps, whole, ok := readH265SPS(nal)
-		if !ok {
-			return false
-		}
-		key.id = uint32(sps.ID)
-		if old, oldWhole, known := readH265SPS(p[key]); known && whole && oldWhole && reflect.DeepEqual(old, sps) {
-			return false
-		}
-	default:
-		id, ok := ppsID(nal[2:])
-		if !ok {
-			return false
-		}
-		key.id = id
+	key, ok := h265KeyOf(nal)
+	if !ok || key.kind == h265SPS && sameH265SPS(p[key], nal) {
+		return false
 	}
 	if !fits(p.size(), p[key], nal) {
 		return false
 	}
 	p[key] = bytes.Clone(nal)
 	return true
+}
+
+// h265KeyOf is the type and the id of a parameter set.
+func h265KeyOf(nal []byte) (key h265SetKey, ok bool) {
+	if len(nal) < 3 {
+		return key, false
+	}
+	switch key.kind = h265Type(nal); key.kind {
+	case h265VPS:
+		key.id, ok = uint32(nal[2]>>4), true
+	case h265SPS:
+		sps, _, known := readH265SPS(nal)
+		key.id, ok = uint32(sps.ID), known
+	default:
+		key.id, ok = ppsID(nal[2:])
+	}
+	return key, ok
+}
+
+// sameH265SPS reports whether two sets, of which the old one may be nil, mean the same.
+func sameH265SPS(old, set []byte) bool {
+	a, wholeA, _ := readH265SPS(old)
+	b, wholeB, _ := readH265SPS(set)
+	return wholeA && wholeB && reflect.DeepEqual(a, b)
 }
 
 // size is the size of all sets, in bytes.
@@ -120,6 +128,12 @@ func withoutSubLayers(nal []byte) []byte {
 		return nal
 	}
 	return escape(slices.Concat(rbsp[:general], make([]byte, flagsSize), rbsp[general+flagsSize+skip:]))
+}
+
+func (p h265Sets) Replaces(nal []byte) bool {
+	nal = trimZeros(nal)
+	key, ok := h265KeyOf(nal)
+	return !ok || p[key] != nil && !bytes.Equal(p[key], nal)
 }
 
 func (p h265Sets) Has(nal []byte) bool { return len(nal) > 0 && len(p.of(h265Type(nal))) > 0 }

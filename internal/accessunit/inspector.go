@@ -65,14 +65,14 @@ func (i *Inspector) Inspect(nalus [][]byte) (c Contents) {
 	return c
 }
 
-// Keeps reports whether a NAL unit belongs in a file with the parameter sets in its header: delimiters do not
-// (ISO/IEC 14496-15, 5.3.2), nor do parameter sets that the header has.
-func (i *Inspector) Keeps(nal []byte, header ParameterSets) bool {
+// Keeps reports whether the next NAL unit belongs in the stream of a file with these parameter sets: delimiters do not
+// (ISO/IEC 14496-15, 5.3.2), nor do parameter sets that decoders have from the header.
+func (i *Inspector) Keeps(nal []byte, file *FileSets) bool {
 	switch kindOf(i.codec, nal) {
 	case nalMalformed, nalDelimiter:
 		return false
 	case nalSet:
-		return !header.Holds(nal)
+		return file.keeps(nal)
 	}
 	return true
 }

@@ -9,12 +9,32 @@ type ParameterSets interface {
 	Add(nal []byte) (changed bool)
 	// Holds reports whether a parameter set is, byte for byte, an active one.
 	Holds(nal []byte) bool
+	// Replaces reports whether decoders that have these take a parameter set in place of one of them: it has the id of one and differs
+	// from it, or its id cannot be read.
+	Replaces(nal []byte) bool
 	// Has reports whether there is one of the kind of a parameter set.
 	Has(nal []byte) bool
 	// Clone returns a copy that Add does not change.
 	Clone() ParameterSets
 	// Track describes the video; ok is false while a parameter set is missing.
 	Track() (track mkv.Track, ok bool)
+}
+
+// FileSets are the parameter sets in the header of a file, and whether its stream has others.
+type FileSets struct {
+	Header ParameterSets
+	// Replaced is whether decoders may have others by now, up to the end of the file and in those that players join to it. From then
+	// on those of the header are written too: some decoders also forget sets that refer to a replaced one.
+	Replaced bool
+}
+
+// keeps reports whether a parameter set belongs in the stream.
+func (f *FileSets) keeps(nal []byte) bool {
+	if f.Header.Holds(nal) {
+		return f.Replaced
+	}
+	f.Replaced = f.Replaced || f.Header.Replaces(nal)
+	return true
 }
 
 // maxParameterSet is the limit of avcC's 16-bit lengths.

@@ -50,7 +50,7 @@ func FuzzParameterSets(f *testing.F) {
 			inspector := accessunit.NewInspector(codec, nil)
 			inspector.Inspect([][]byte{a, b})
 			for _, nal := range [][]byte{a, b} {
-				inspector.Keeps(nal, inspector.Sets)
+				inspector.Keeps(nal, &accessunit.FileSets{Header: inspector.Sets})
 			}
 			inspector.Sets.Track()
 		}

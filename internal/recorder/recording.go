@@ -34,13 +34,13 @@ type recording struct {
 
 // openSegment is the segment that is written to.
 type openSegment struct {
-	start        time.Time
-	takesAudio   bool                     // it has a track for the session's audio
-	silence      []byte                   // see recording.silence, for its track
-	activeParams accessunit.ParameterSets // the parameter sets in its header
-	frames       int
-	inFile       int       // how many of them are counted as recorded
-	flushed      time.Time // when the buffer was last written, by arrival
+	start      time.Time
+	takesAudio bool   // it has a track for the session's audio
+	silence    []byte // see recording.silence, for its track
+	sets       accessunit.FileSets
+	frames     int
+	inFile     int       // how many of them are counted as recorded
+	flushed    time.Time // when the buffer was last written, by arrival
 }
 
 // openFragment is the fragment that is written to, or the last one.
@@ -92,7 +92,8 @@ func (r *recording) open(w segmentWriter, h mkv.Header, params accessunit.Parame
 	r.next = w
 	r.finish()
 	r.writer, r.last, r.next = w, w, nil
-	r.segment = openSegment{start: h.Start, takesAudio: len(h.Tracks) > 1, activeParams: params, flushed: now}
+	sets := accessunit.FileSets{Header: params, Replaced: r.segment.sets.Replaced}
+	r.segment = openSegment{start: h.Start, takesAudio: len(h.Tracks) > 1, sets: sets, flushed: now}
 	if r.segment.takesAudio {
 		r.segment.silence = r.silence
 	}
@@ -199,7 +200,7 @@ func (r *recording) writeVideo(
 	}
 	r.parts = r.parts[:0]
 	for _, nal := range nalus {
-		if i.Keeps(nal, r.segment.activeParams) {
+		if i.Keeps(nal, &r.segment.sets) {
 			r.parts = append(r.parts, nal)
 			bytes += len(nal)
 		}

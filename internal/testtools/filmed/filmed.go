@@ -72,6 +72,7 @@ func Read(t testing.TB, path string) (film Film) {
 		codec = accessunit.H265
 	}
 	inspector := accessunit.NewInspector(codec, f.Video.Sets)
+	sets := accessunit.FileSets{Header: inspector.Sets}
 	for {
 		frame, err := f.Next()
 		switch {
@@ -88,7 +89,7 @@ func Read(t testing.TB, path string) (film Film) {
 			}
 			var kept [][]byte
 			for _, nal := range frame.NALUs {
-				if inspector.Keeps(nal, inspector.Sets) {
+				if inspector.Keeps(nal, &sets) {
 					kept = append(kept, nal)
 				}
 			}
