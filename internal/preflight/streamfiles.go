@@ -1,12 +1,12 @@
 package preflight
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -87,6 +87,6 @@ func wantedOf(files []wantedStream, list []kvsconfig.ListedConfig) []wantedStrea
 		w.namesAge = l.Config.DeletionConfig != nil && l.Config.DeletionConfig.EdgeRetentionInHours != nil
 		all = append(all, w)
 	}
-	slices.SortFunc(all, func(a, b wantedStream) int { return cmp.Compare(a.Name, b.Name) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all
 }

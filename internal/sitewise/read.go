@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -78,7 +79,10 @@ func ReadHub(ctx context.Context, c Cloud, hub string) (HubRead, error) {
 		}
 	}
 	readValues(ctx, c, read.Cameras)
-	slices.SortFunc(read.Cameras, func(a, b Read) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	sort.Slice(read.Cameras, func(i, j int) bool {
+		a, b := &read.Cameras[i], &read.Cameras[j]
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) < 0
+	})
 	return read, ctx.Err()
 }
 

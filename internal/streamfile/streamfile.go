@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -234,6 +235,6 @@ func Check(dir, thing string, noCloud bool) ([]Checked, error) {
 		list = append(list, Checked{File: name, Wrong: fmt.Sprintf("The file is not read, as the directory has more than %d stream files: "+
 			"remove those that nobody needs", maxFiles)})
 	}
-	slices.SortFunc(list, func(a, b Checked) int { return cmp.Compare(a.File, b.File) })
+	sort.Slice(list, func(i, j int) bool { return list[i].File < list[j].File })
 	return list, nil
 }

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"net/http"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
@@ -181,7 +182,7 @@ func (st *streamState) listed(selector *fragmentSelector, info StreamInfo, now t
 			FragmentLengthInMilliseconds: f.Duration.Milliseconds(), place: placeOf(f.Number),
 		})
 	}
-	slices.SortFunc(list, func(a, b listedFragment) int { return a.place.compare(b.place) })
+	sort.Slice(list, func(i, j int) bool { return list[i].place.compare(list[j].place) < 0 })
 	return list
 }
 

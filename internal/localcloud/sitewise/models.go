@@ -266,7 +266,7 @@ func (r request) listAssetModelProperties(in listModelPropertiesInput) (any, err
 		if err != nil {
 			return err
 		}
-		list := slices.SortedFunc(slices.Values(m.Properties), func(a, b property) int { return cmp.Compare(a.ID, b.ID) })
+		list := byID(m.Properties)
 		part, next, err := cut(list, in.page, func(p property) string { return p.ID })
 		out = listed("assetModelPropertySummaries", orEmpty(slices.Clone(part)), next)
 		return err

@@ -1,8 +1,8 @@
 package sitewise
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sitewisemodel"
 )
@@ -66,6 +66,13 @@ func (r request) describeAssetProperty(in propertyID) (any, error) {
 	return out, err
 }
 
+// byID returns a copy of a list of properties in the order of their ids.
+func byID(of []property) []property {
+	list := slices.Clone(of)
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list
+}
+
 type listPropertiesInput struct {
 	page
 	ID string `json:"assetId"`
@@ -78,7 +85,7 @@ func (r request) listAssetProperties(in listPropertiesInput) (any, error) {
 		if err != nil {
 			return err
 		}
-		list := slices.SortedFunc(slices.Values(d.Models[a.Model].Properties), func(a, b property) int { return cmp.Compare(a.ID, b.ID) })
+		list := byID(d.Models[a.Model].Properties)
 		part, next, err := cut(list, in.page, func(p property) string { return p.ID })
 		if err != nil {
 			return err
