@@ -1,9 +1,14 @@
 package archtest
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -51,6 +56,54 @@ func TestAProgramThatIsWrittenIsFound(t *testing.T) {
 		}
 		if got := len(programsWritten(parsed)); got != want {
 			t.Errorf("%s: %d calls are found, want %d", mode, got, want)
+		}
+	}
+}
+
+// TestNoProgramIsCommitted finds what `go build` leaves where it is called, and `git add` takes along.
+func TestNoProgramIsCommitted(t *testing.T) {
+	t.Parallel()
+	list, err := exec.Command("git", "-C", root, "ls-files", "-z").Output()
+	if err != nil {
+		t.Skipf("the files of a clone are not known: %v", err)
+	}
+	for name := range bytes.SplitSeq(bytes.TrimSuffix(list, []byte{0}), []byte{0}) {
+		isProgram, err := startsWith(filepath.Join(root, string(name)), "\x7fELF")
+		if err != nil && !os.IsNotExist(err) { // removed, and not committed yet
+			t.Error(err)
+		}
+		if isProgram {
+			t.Errorf("%s is a program: remove it, and name it in .gitignore", name)
+		}
+	}
+}
+
+func startsWith(path, magic string) (bool, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	head := make([]byte, len(magic))
+	if _, err := io.ReadFull(f, head); err != nil {
+		return false, nil // it is shorter
+	}
+	return string(head) == magic, nil
+}
+
+func TestAProgramIsRecognized(t *testing.T) {
+	t.Parallel()
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{own: true, "programs_test.go": false, ".": false} {
+		if got, err := startsWith(path, "\x7fELF"); err != nil || got != want {
+			t.Errorf("%s: %v, %v", path, got, err)
 		}
 	}
 }
