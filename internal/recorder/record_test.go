@@ -348,6 +348,9 @@ func (r *rig) expectOneSession() {
 // when a connection breaks would be lost.
 func (r *rig) settle() {
 	r.t.Helper()
+	r.await("the first frame", func() bool { // else those of the first moments wait for the camera's next one
+		return r.handed.Load()+r.number(health.FramesLost) > 0 || sent(r.camera) == 0
+	})
 	r.camera.Stall()
 	r.await("what the camera has queued on its way", func() bool {
 		return !slices.ContainsFunc(r.camera.Sessions(), func(s fakecam.Session) bool { return s.Queued > 0 })
