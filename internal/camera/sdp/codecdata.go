@@ -11,26 +11,26 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// ParameterSets returns the parameter sets of a format of H.264 or H.265, in the order that a decoder needs. Invalid
-// ones are left out: they are also sent in band.
+// ParameterSets returns the parameter sets of a format of H.264 or H.265, in the order that a decoder needs. They may be of any
+// contents.
 func (f Format) ParameterSets() [][]byte {
 	switch f.Codec {
 	case H264:
-		return pick(f.Parameters["sprop-parameter-sets"], valid264)
+		return pick(f.Parameters["sprop-parameter-sets"], isSet264)
 	case H265:
 		all := f.Parameters["sprop-vps"] + "," + f.Parameters["sprop-sps"] + "," + f.Parameters["sprop-pps"]
-		return pick(all, valid265)
+		return pick(all, isSet265)
 	default:
 		return nil
 	}
 }
 
-// pick decodes sets that are separated by commas, and keeps the valid ones.
-func pick(list string, valid func(set []byte) bool) [][]byte {
+// pick decodes sets that are separated by commas. Other NAL units are left out.
+func pick(list string, isSet func(set []byte) bool) [][]byte {
 	const most = 16
 	var sets [][]byte
 	for text := range strings.SplitSeq(list, ",") {
-		if set := decodeSet(text); len(set) > 1 && valid(set) && len(sets) < most {
+		if set := decodeSet(text); len(set) > 1 && isSet(set) && len(sets) < most {
 			sets = append(sets, set)
 		}
 	}
@@ -60,26 +60,17 @@ func decodeSet(text string) []byte {
 	return bytes.TrimRight(set, "\x00") // no NAL unit ends with zeros
 }
 
-func valid264(set []byte) bool {
-	switch h264.NALUType(set[0] & 0x1f) {
-	case h264.NALUTypeSPS:
-		return new(h264.SPS).Unmarshal(set) == nil
-	case h264.NALUTypePPS:
-		return true
-	default:
-		return false
-	}
+func isSet264(set []byte) bool {
+	kind := h264.NALUType(set[0] & 0x1f)
+	return kind == h264.NALUTypeSPS || kind == h264.NALUTypePPS
 }
 
-func valid265(set []byte) bool {
+func isSet265(set []byte) bool {
 	switch h265.NALUType(set[0] >> 1 & 0x3f) {
-	case h265.NALUType_SPS_NUT:
-		return new(h265.SPS).Unmarshal(set) == nil
-	case h265.NALUType_VPS_NUT, h265.NALUType_PPS_NUT:
+	case h265.NALUType_VPS_NUT, h265.NALUType_SPS_NUT, h265.NALUType_PPS_NUT:
 		return true
-	default:
-		return false
 	}
+	return false
 }
 
 // Interleaving is how NAL units may be sent out of decoding order.

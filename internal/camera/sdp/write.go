@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 )
 
 // Write returns a description of the chosen tracks, the video before the audio, with these control URLs. Strict readers accept it.
@@ -71,7 +74,7 @@ func (f Format) setsParameters() []string {
 		if f.Codec == H265 {
 			kind = set[0] >> 1 & 0x3f
 		}
-		if byType[kind] == "" {
+		if byType[kind] == "" && f.libraryReads(set) {
 			byType[kind] = encode(set)
 		}
 	}
@@ -89,4 +92,15 @@ func (f Format) setsParameters() []string {
 		}
 	}
 	return list
+}
+
+// libraryReads reports whether the RTSP library reads a parameter set to its end: it may refuse the description of others.
+func (f Format) libraryReads(set []byte) bool {
+	switch {
+	case f.Codec == H264 && h264.NALUType(set[0]&0x1f) == h264.NALUTypeSPS:
+		return new(h264.SPS).Unmarshal(set) == nil
+	case f.Codec == H265 && h265.NALUType(set[0]>>1&0x3f) == h265.NALUType_SPS_NUT:
+		return new(h265.SPS).Unmarshal(set) == nil
+	}
+	return true
 }
