@@ -1,13 +1,11 @@
 package camera_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/textproto"
 	"strings"
 	"testing"
 	"time"
@@ -66,16 +64,7 @@ func evilCamera(t *testing.T, answers map[string]string, media string) string {
 			}
 			go func() {
 				defer conn.Close()
-				r := textproto.NewReader(bufio.NewReader(conn))
-				for {
-					line, err := r.ReadLine()
-					if err != nil {
-						return
-					}
-					header, err := r.ReadMIMEHeader()
-					if err != nil {
-						return
-					}
+				for line, header := range testtools.Requests(conn) {
 					method, _, _ := strings.Cut(line, " ")
 					head, body := answers[method], ""
 					if head == "" {

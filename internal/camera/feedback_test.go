@@ -1,13 +1,11 @@
 package camera
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"net/textproto"
 	"runtime"
 	"strings"
 	"testing"
@@ -42,16 +40,7 @@ func serveFeedback(t *testing.T, pictures int) (url string) {
 			return
 		}
 		defer conn.Close()
-		r := textproto.NewReader(bufio.NewReader(conn))
-		for {
-			line, err := r.ReadLine()
-			if err != nil {
-				return
-			}
-			header, err := r.ReadMIMEHeader()
-			if err != nil {
-				return
-			}
+		for line, header := range testtools.Requests(conn) {
 			extra, body := "", ""
 			switch method, _, _ := strings.Cut(line, " "); method {
 			case "DESCRIBE":

@@ -1,7 +1,6 @@
 package camera
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
-	"net/textproto"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // serveLike answers as a file says, until the camera is asked to play, and then hangs up. asked lists the methods, with the
@@ -66,15 +65,9 @@ func serveLike(t *testing.T, file string, config *tls.Config, refuse func(method
 
 func answerLike(conn net.Conn, camera *script.Conversation, refuse func(method, url string) bool, note func(method, url string)) {
 	defer conn.Close()
-	r := textproto.NewReader(bufio.NewReader(conn))
-	for {
-		line, err := r.ReadLine()
-		if err != nil {
-			return
-		}
-		header, err := r.ReadMIMEHeader()
+	for line, header := range testtools.Requests(conn) {
 		fields := strings.Fields(line)
-		if err != nil || len(fields) < 2 {
+		if len(fields) < 2 {
 			return
 		}
 		note(fields[0], fields[1])

@@ -1,13 +1,11 @@
 package camera_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/textproto"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 const floodSDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n" +
@@ -57,16 +56,7 @@ func (f *flooder) url() string { return "rtsp://" + f.listener.Addr().String() +
 func (f *flooder) serve(conn net.Conn, method string, after bool, flood []byte) {
 	defer conn.Close()
 	_ = conn.(*net.TCPConn).SetWriteBuffer(64 << 10)
-	r := textproto.NewReader(bufio.NewReader(conn))
-	for {
-		line, err := r.ReadLine()
-		if err != nil {
-			return
-		}
-		header, err := r.ReadMIMEHeader()
-		if err != nil {
-			return
-		}
+	for line, header := range testtools.Requests(conn) {
 		asked, _, _ := strings.Cut(line, " ")
 		if asked != method || after {
 			body, more := "", ""

@@ -1,14 +1,12 @@
 package camera
 
 import (
-	"bufio"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"net/textproto"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +17,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // udpCamera is a camera that sends over UDP as the tests say.
@@ -94,17 +94,9 @@ var clientPorts = regexp.MustCompile(`client_port=(\d+)-(\d+)`)
 func (c *udpCamera) talk(conn net.Conn) {
 	stop, ended := make(chan struct{}), sync.WaitGroup{}
 	defer func() { close(stop); _ = conn.Close(); ended.Wait() }()
-	r := textproto.NewReader(bufio.NewReader(conn))
 	var sender *udpSender
-	for {
-		line, err := r.ReadLine()
-		if err != nil {
-			return
-		}
-		header, err := r.ReadMIMEHeader()
-		if err != nil {
-			return
-		}
+	var err error
+	for line, header := range testtools.Requests(conn) {
 		status, extra, body := "200 OK", "", ""
 		switch method, _, _ := strings.Cut(line, " "); method {
 		case "OPTIONS":

@@ -165,26 +165,15 @@ func eachBlock(t *testing.T, b *segmenterRig, f func(at time.Duration, block mkv
 		t.Fatal(err)
 	}
 	for _, info := range b.store.Segments("door", time.Time{}, time.Time{}) {
-		reader, err := b.store.OpenSegment(info.Key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer reader.Close()
-		m, err := mkv.Open(reader, info.Bytes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fragments, err := m.Fragments()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, fragment := range fragments {
-			for block, err := range m.Blocks(fragment) {
-				if err != nil {
-					t.Fatal(err)
+		readSegment(t, b.store, info, func(m *mkv.Reader, fragments []mkv.Fragment) {
+			for _, fragment := range fragments {
+				for block, err := range m.Blocks(fragment) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					f(info.StartTime().Sub(noon)+block.Time, block)
 				}
-				f(info.StartTime().Sub(noon)+block.Time, block)
 			}
-		}
+		})
 	}
 }

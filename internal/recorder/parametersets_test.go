@@ -298,7 +298,8 @@ func TestReplacedParameterSetsStayInTheStream(t *testing.T) {
 				at := time.Duration(i) * time.Second
 				b.frame(at, at, unit...)
 			}
-			blocks := b.contents()
+			var blocks [][]byte
+			eachBlock(t, b, func(_ time.Duration, block mkv.Block) { blocks = append(blocks, bytes.Clone(block.Data)) })
 			if len(blocks) != 5 {
 				t.Fatalf("%d blocks", len(blocks))
 			}
@@ -314,33 +315,4 @@ func TestReplacedParameterSetsStayInTheStream(t *testing.T) {
 			}
 		})
 	}
-}
-
-// contents ends the recording and returns the blocks of all its segments.
-func (b *segmenterRig) contents() (blocks [][]byte) {
-	b.t.Helper()
-	if err := b.recording.seal(); err != nil {
-		b.t.Fatal(err)
-	}
-	for _, info := range b.store.Segments("door", time.Time{}, time.Time{}) {
-		r, err := b.store.OpenSegment(info.Key)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		m, err := mkv.Open(r, info.Bytes)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		fragments, err := m.Fragments()
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		for _, f := range fragments {
-			for block := range m.Blocks(f) {
-				blocks = append(blocks, bytes.Clone(block.Data))
-			}
-		}
-		_ = r.Close()
-	}
-	return blocks
 }

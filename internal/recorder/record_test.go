@@ -247,22 +247,28 @@ type recorded struct {
 func (r *rig) eachRecording(read func(info segment.Info, m *mkv.Reader, fragments []mkv.Fragment)) {
 	r.t.Helper()
 	for _, info := range r.recordings() {
-		reader, err := r.store.OpenSegment(info.Key)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		m, err := mkv.Open(reader, info.Bytes)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		fragments, err := m.Fragments()
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		read(info, m, fragments)
-		if err := reader.Close(); err != nil {
-			r.t.Fatal(err)
-		}
+		readSegment(r.t, r.store, info, func(m *mkv.Reader, fragments []mkv.Fragment) { read(info, m, fragments) })
+	}
+}
+
+// readSegment opens a segment.
+func readSegment(t *testing.T, store *segment.Store, info segment.Info, read func(m *mkv.Reader, fragments []mkv.Fragment)) {
+	t.Helper()
+	reader, err := store.OpenSegment(info.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mkv.Open(reader, info.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fragments, err := m.Fragments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(m, fragments)
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
