@@ -625,7 +625,7 @@ func (f *file) write(p []byte, off int64, do func([]byte) (int, error)) (int, er
 		copy(f.ino.data[off:], p)
 	}
 	f.ino.info = nil
-	op.units = unitsIn(p)
+	op.units = unitsIn(append(f.before(max(0, off-markSize+1), min(off, markSize-1)), p...)) // one may have begun in the write before
 	f.ino.size, d.used = f.ino.size+grow, d.used+grow
 	f.ino.ops = append(f.ino.ops, op)
 	if len(op.units) > 0 {
@@ -637,6 +637,10 @@ func (f *file) write(p []byte, off int64, do func([]byte) (int, error)) (int, er
 // before is what a file has in a place, also one that is open for writing alone. mu is held.
 func (f *file) before(off, n int64) []byte {
 	data := make([]byte, n)
+	if off+n <= int64(len(f.ino.data)) {
+		copy(data, f.ino.data[off:])
+		return data
+	}
 	if _, err := f.File.ReadAt(data, off); err == nil || f.ino.path == "" {
 		return data
 	}
