@@ -58,11 +58,15 @@ func socketOf(env []string) string {
 	return ""
 }
 
-// stop asks for an orderly end and waits for it.
+// stop asks for an orderly end and waits for it. One that was started a moment ago may not wait for the signal yet, and ends by it: it
+// has nothing to put in order.
 func (a *agentProcess) stop(ctx context.Context) error {
 	_ = a.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-a.exited:
+		if status, ok := a.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGTERM {
+			return nil
+		}
 		if a.waitErr != nil {
 			return fmt.Errorf("the agent did not stop cleanly: %w; see %s", a.waitErr, a.logPath)
 		}
