@@ -2,6 +2,7 @@ package retention
 
 import (
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,5 +91,31 @@ func (y *yard) leaves(disk *keeping, want int) {
 	}
 	if c, said := y.condition("door", segment.CodeDisk); said != (want > 0) {
 		y.t.Errorf("%d files are left, and it is said: %q", want, c.Text)
+	}
+}
+
+// TestAFileThatStaysStopsNoRecording fills a limit beside files of deleted segments that stay: their stream does not wait for room that
+// nobody can free.
+func TestAFileThatStaysStopsNoRecording(t *testing.T) {
+	t.Parallel()
+	for name, keeps := range map[string][]int{"none": nil, "the first": {0}, "two": {0, 3}, "five": {0, 1, 2, 3, 4}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk := &keeping{keeps: keeps}
+			f := newFillingOn(t, disk, rand.New(rand.NewPCG(1, 2)), 4_000_000, 100_000, fillRate, DeleteOldest)
+			for n := range 100 * fillRate {
+				f.keep(n)
+				f.frame(n)
+			}
+			if f.seal(); f.lost > 0 {
+				t.Errorf("%d frames are lost, %d recorded", f.lost, f.taken)
+			}
+			if len(disk.names) != len(keeps) {
+				t.Errorf("%d files stay, want %d", len(disk.names), len(keeps))
+			}
+			if used := f.store.Usage("yard").Bytes; used > f.policy.MaxBytes {
+				t.Errorf("%d bytes are listed, of %d", used, f.policy.MaxBytes)
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -46,8 +47,16 @@ const fillRate = 25 // frames a second
 
 func newFilling(t *testing.T, random *rand.Rand, limit int64, rate, gop int, onFull desired.OnFull) *filling {
 	t.Helper()
+	return newFillingOn(t, nil, random, limit, rate, gop, onFull)
+}
+
+// newFillingOn is newFilling on a disk; nil: a real one.
+func newFillingOn(
+	t *testing.T, disk atomicfile.FileSystem, random *rand.Rand, limit int64, rate, gop int, onFull desired.OnFull,
+) *filling {
+	t.Helper()
 	dir := MemoryDir(t)
-	store, err := segment.Open(segment.Options{Dir: dir})
+	store, err := segment.Open(segment.Options{Dir: dir, Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,8 @@ func (st *Stream) Discard(bytes int64, name string) {
 	st.freeing += bytes
 }
 
-// Freeing returns how many bytes of deleted files are still used.
+// Freeing returns how many bytes of deleted files are still used, and will be free in a moment. Those of files that stay do not count:
+// their stream would wait for room that nobody can free.
 func (st *Stream) Freeing() int64 { return st.freeing }
 
 // RemoveGarbage removes the files that were discarded, or, with again, those that an earlier call could not remove. It fails with
@@ -45,7 +46,9 @@ func (st *Stream) RemoveGarbage(owner sync.Locker, again bool) error {
 	owner.Lock()
 	defer owner.Unlock()
 	st.left = append(st.left, left...)
-	st.freeing -= all.bytes() - left.bytes()
+	if !again {
+		st.freeing -= all.bytes()
+	}
 	st.Recheck()
 	return err
 }
