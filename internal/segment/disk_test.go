@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
@@ -530,5 +531,43 @@ func TestADiskThatComesBackAsAnotherDeviceIsTheSame(t *testing.T) {
 	}
 	if err := s.DeleteStream(t.Context(), "door"); err != nil {
 		t.Errorf("the deletion of a stream: %v", err)
+	}
+}
+
+// misread is a disk that cannot list some directories.
+type misread struct {
+	atomicfile.OS
+	dir atomic.Value // string: the name of one
+}
+
+func (d *misread) ReadDir(name string) ([]fs.DirEntry, error) {
+	if filepath.Base(name) == d.dir.Load() {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.EIO}
+	}
+	return d.OS.ReadDir(name)
+}
+
+// A stream that could be read only after its disk came back as another device lies on that disk, too.
+func TestAStreamThatIsReadLaterIsOnTheSameDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=4m")
+	s := mustOpen(t, Options{Dir: dir})
+	addSegment(t, s, "door", begin, 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	disk := new(misread)
+	disk.dir.Store("door")
+	s = mustOpen(t, Options{Dir: dir, Files: disk})
+	replug(t, dir)
+	addSegment(t, s, "yard", begin, 1) // which notices that
+	disk.dir.Store("")
+	s.loadUnread()
+	if !s.SameDisk("door") {
+		t.Error("the stream is on another disk than the recordings")
+	}
+	if err := errors.Join(s.BeginEpoch("door", time.Time{}, time.Time{}, 0, begin), s.DeleteStream(t.Context(), "door")); err != nil {
+		t.Errorf("a new epoch and the deletion: %v", err)
 	}
 }

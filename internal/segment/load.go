@@ -75,7 +75,7 @@ func (s *Store) loadStream(name string) error {
 	}
 	st := s.newStream(mark.Stream)
 	st.SetDir(dir)
-	st.Device, st.Shared = volume.Device(dir), volume.SharesSpace(s.dir, dir)
+	st.Device, st.Shared = s.volume.Number(dir), volume.SharesSpace(s.dir, dir)
 	st.Catalog.Clock = layout.ReadClock(s.files, dir)
 	st.Catalog.SeeEpoch(mark.Epoch)
 	if mark.LastEnd != nil {

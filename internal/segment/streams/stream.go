@@ -41,7 +41,7 @@ type Stream struct {
 	Deleting         bool
 	garbage          garbage
 	left             garbage        // could not be removed
-	freeing          int64          // bytes of both, and of files being removed now
+	freeing          int64          // bytes of garbage, and of files being removed now
 	QuarantinedBytes int64          // size of the quarantined files
 	Doubts           *repair.Doubts // unfinished segments of whose file a sync failed
 	Holds            *hold.File
