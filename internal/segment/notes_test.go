@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -251,7 +252,7 @@ func TestNotesThatCannotBeReadAreReadLater(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := s.readNotes(); err == nil {
+				if err := s.readNotes(t.Context()); err == nil {
 					break
 				} else if pending() != second || !errors.Is(err, syscall.EIO) {
 					t.Fatalf("beat %d: %v is pending, and reading says %v", beat, pending(), err)
@@ -273,5 +274,73 @@ func TestNotesThatCannotBeReadAreReadLater(t *testing.T) {
 				t.Error("no watcher wakes")
 			}
 		})
+	}
+}
+
+// unreadNotes opens a store whose disk cannot read the note of a segment with three fragments, of which two are uploaded.
+func unreadNotes(t *testing.T, mark func(s *Store, k Key, list []mkv.Fragment) error) (s *Store, k Key, list []mkv.Fragment, dir string) {
+	t.Helper()
+	disk := &full{why: syscall.EIO}
+	dir = filepath.Join(t.TempDir(), "recordings")
+	s = open(t, dir)
+	k = addSegment(t, s, "door", begin, 3)
+	list = fragmentsOf(t, s, k)
+	if err := errors.Join(mark(s, k, list), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	disk.op.Store("read")
+	s, err := Open(Options{Dir: dir, Files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	disk.op.Store("")
+	return s, k, list, dir
+}
+
+// A note that is not there since its disk is not says nothing, however long that takes.
+func TestNotesOfADiskThatIsGoneAreReadLater(t *testing.T) {
+	t.Parallel()
+	s, k, list, dir := unreadNotes(t, func(s *Store, k Key, list []mkv.Fragment) error {
+		return errors.Join(s.MarkPersisted(k, list[0]), s.MarkPersisted(k, list[1]))
+	})
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for beat := range 1000 {
+		if err := s.readNotes(t.Context()); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("beat %d: %v", beat, err)
+		}
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.readNotes(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !s.Done(k, list[0].Start) || !s.Done(k, list[1].Start) || s.Done(k, list[2].Start) {
+		t.Error("it is not known what is uploaded")
+	}
+}
+
+// What is refused of a finished segment is listed as soon as its note can be read.
+func TestRefusedNotesAreReadLater(t *testing.T) {
+	t.Parallel()
+	s, k, list, _ := unreadNotes(t, func(s *Store, k Key, list []mkv.Fragment) error {
+		return errors.Join(s.MarkPersisted(k, list[0]), s.MarkRefused(k, list[1], "4006 X"), s.MarkPersisted(k, list[2]), s.MarkUploaded(k))
+	})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := s.readNotes(ended); !errors.Is(err, syscall.EIO) || len(s.Refused("door")) > 0 {
+		t.Errorf("after the end of the agent files are read: %v", err)
+	}
+	if err := s.readNotes(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if refused := s.Refused("door"); len(refused) != 1 || refused[0].Key != k || refused[0].Fragment.Start != list[1].Start {
+		t.Errorf("refused are %v", refused)
+	}
+	if s.streams["door"].Active[k.ID()] != nil {
+		t.Error("its note is kept in memory")
 	}
 }

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -78,12 +79,13 @@ func (s *Store) remember(k Key, f mkv.Fragment, refused *progress.Refusal) (*str
 }
 
 // readNotes reads side files that could not be read before.
-func (s *Store) readNotes() (failed error) {
+func (s *Store) readNotes(ctx context.Context) (failed error) {
 	s.mu.Lock()
 	all := slices.Collect(maps.Values(s.streams))
 	s.mu.Unlock()
 	for _, st := range all {
-		failed = errors.Join(failed, st.ReadNotes(&s.mu, s.log))
+		present := func() error { return s.streamPresent(st) }
+		failed = errors.Join(failed, st.ReadNotes(ctx, &s.mu, present, s.log))
 	}
 	return failed
 }

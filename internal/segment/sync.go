@@ -44,7 +44,7 @@ const repairs, rereads = ^uint64(0), ^uint64(0) - 1
 func (s *Store) keepRepairing(ctx context.Context) {
 	for s.syncs.Wait(ctx) {
 		s.repairBroken(ctx)
-		s.volume.Results.Set(rereads, s.readNotes())
+		s.volume.Results.Set(rereads, s.readNotes(ctx))
 		s.keepGaps()
 		s.keepClocks()
 	}

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"sync"
@@ -17,8 +18,8 @@ import (
 // answered by then; a sector that is gone never will.
 const mostRereadings = 7
 
-// unread are segments of which it is not known what is uploaded, as their side files could not be read. They are not uploaded
-// meanwhile: all of them would be sent twice.
+// unread are segments of which it is not known what is uploaded, or refused, as their side files could not be read. They are not
+// uploaded meanwhile: all of them would be sent twice.
 type unread map[layout.ID]*rereading
 
 type rereading struct {
@@ -44,25 +45,38 @@ func (st *Stream) LoadNotes(k layout.ID, readOnly bool, log *zap.Logger) {
 	case readOnly:
 		logevent.ProgressUnreadable.Log(log, zap.String("stream", st.Name), zap.Error(err))
 	default:
-		r := new(rereading)
-		r.failed(volume.Fault(st.Dir, err))
-		st.unread[k] = r
+		st.unreadable(k, err)
 	}
 }
 
+func (st *Stream) unreadable(k layout.ID, err error) {
+	r := new(rereading)
+	r.failed(volume.Fault(st.Dir, err))
+	st.unread[k] = r
+}
+
+// note takes what a side file says: of a finished segment, what is refused.
 func (st *Stream) note(k layout.ID, p *progress.Progress, refused []progress.Refusal) {
-	st.Use(k).Progress = p
+	if !st.uploaded(k) {
+		st.Use(k).Progress = p
+	}
 	for _, one := range refused {
 		st.Refused.Add(k, one)
 	}
+}
+
+func (st *Stream) uploaded(k layout.ID) bool {
+	i, ok := st.Catalog.Find(k)
+	return ok && st.Catalog.Entries[i].State == layout.Uploaded
 }
 
 // Noted reports whether it is known which fragments of a segment are uploaded.
 func (st *Stream) Noted(k layout.ID) bool { return st.unread[k] == nil }
 
 // ReadNotes tries again to read side files that could not be read, once a beat, and returns why some still cannot. One that never can
-// counts as empty. owner is the lock of the stream's owner, which is not held.
-func (st *Stream) ReadNotes(owner sync.Locker, log *zap.Logger) (failed error) {
+// counts as empty, unless present says that the stream's disk is gone: then nothing is known. owner is the lock of the stream's owner,
+// which is not held.
+func (st *Stream) ReadNotes(ctx context.Context, owner sync.Locker, present func() error, log *zap.Logger) (failed error) {
 	owner.Lock()
 	var due []layout.ID
 	for k, r := range st.unread {
@@ -73,7 +87,13 @@ func (st *Stream) ReadNotes(owner sync.Locker, log *zap.Logger) (failed error) {
 	dir := st.Dir
 	owner.Unlock()
 	for _, k := range due {
+		if ctx.Err() != nil {
+			break
+		}
 		p, refused, err := progress.Load(st.Files, dir, k, false)
+		if err != nil && present() != nil {
+			break
+		}
 		owner.Lock()
 		st.reread(k, p, refused, volume.Fault(dir, err), log)
 		owner.Unlock()
@@ -96,7 +116,11 @@ func (st *Stream) reread(k layout.ID, p *progress.Progress, refused []progress.R
 		st.note(k, p, refused)
 	case errors.Is(err, fs.ErrNotExist):
 	case r.failed(err):
-		logevent.ProgressUnreadable.Log(log, zap.String("stream", st.Name), zap.Error(err))
+		lost := logevent.ProgressUnreadable
+		if st.uploaded(k) {
+			lost = logevent.RefusedUnreadable
+		}
+		lost.Log(log, zap.String("stream", st.Name), zap.Error(err))
 	default:
 		return
 	}
@@ -105,14 +129,19 @@ func (st *Stream) reread(k layout.ID, p *progress.Progress, refused []progress.R
 }
 
 // LoadRefused reads which fragments of a finished segment are refused. A fragment that an earlier version refused for a
-// broken connection, or that was to be tried again, makes the segment pending again. i is the segment's index in the catalog.
+// broken connection, or that was to be tried again, makes the segment pending again. i is the segment's index in the catalog. A side
+// file that cannot be read is left to ReadNotes, after which the next start makes the segment pending.
 func (st *Stream) LoadRefused(i int, readOnly bool, log *zap.Logger) {
 	e := st.Catalog.Entries[i]
 	p, list, err := progress.Load(st.Files, st.Dir, e.ID, readOnly)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			logevent.RefusedUnreadable.Log(log, zap.String("stream", st.Name), zap.Error(err))
-		}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil && readOnly:
+		logevent.RefusedUnreadable.Log(log, zap.String("stream", st.Name), zap.Error(err))
+		return
+	case err != nil:
+		st.unreadable(e.ID, err)
 		return
 	}
 	for _, one := range list {
