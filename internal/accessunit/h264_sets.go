@@ -61,9 +61,13 @@ func (p h264Sets) addSPS(nal []byte) (changed bool) {
 		return false
 	}
 	before := p.sps[sps.ID]
-	if old, oldWhole, known := readH264SPS(before); known &&
-		(bytes.Equal(before[1:], nal[1:]) || whole && oldWhole && reflect.DeepEqual(old, sps)) {
-		return false // "smart" encoders repeat the same set in other bytes
+	if old, oldWhole, known := readH264SPS(before); known {
+		if oldWhole && !whole { // it may be the same one, cut off
+			old.VUI, sps.VUI = nil, nil
+		}
+		if bytes.Equal(before[1:], nal[1:]) || oldWhole && reflect.DeepEqual(old, sps) {
+			return false // "smart" encoders repeat the same set in other bytes
+		}
 	}
 	if !fits(p.size(), before, nal) {
 		return false
@@ -81,7 +85,7 @@ func readH264SPS(nal []byte) (sps h264.SPS, whole, ok bool) {
 	if !whole {
 		return sps, false, sps.VUI != nil && sps.ID <= maxID && credible(w, h)
 	}
-	return sps, true, w > 0 && h > 0
+	return sps, true, sps.ID <= maxID && w > 0 && h > 0
 }
 
 // h264Size is the size of pictures. The library does not crop the width of pictures without colours (H.264, 7.4.2.1.1).

@@ -83,7 +83,8 @@ const maxPixels = 16888
 func credible(w, h int) bool { return w > 0 && h > 0 && w <= maxPixels && h <= maxPixels }
 
 // readH265SPS reads a sequence parameter set. The library cannot read the levels of temporal layers, which decoders need not know, nor
-// long-term pictures. Where it reads no further than to what a file says of the video, whole is false, and what follows is unset.
+// long-term pictures: then whole is false, and what follows is unset. One that is cut off is refused: unlike with H.264, decoders play
+// no video with it.
 func readH265SPS(nal []byte) (sps h265.SPS, whole, ok bool) {
 	const maxID = 15
 	if len(nal) < 3 {
@@ -91,12 +92,11 @@ func readH265SPS(nal []byte) (sps h265.SPS, whole, ok bool) {
 	}
 	if whole = sps.Unmarshal(nal) == nil; !whole {
 		sps = h265.SPS{}
-		_ = sps.Unmarshal(withoutSubLayers(nal))
-		if sps.MaxDecPicBufferingMinus1 == nil || sps.ID > maxID { // the first that comes behind sizes and bit depths
+		if err := sps.Unmarshal(withoutSubLayers(nal)); err != nil && !sps.LongTermRefPicsPresentFlag {
 			return sps, false, false
 		}
 	}
-	return sps, whole, credible(sps.Width(), sps.Height())
+	return sps, whole, sps.ID <= maxID && credible(sps.Width(), sps.Height())
 }
 
 // withoutSubLayers returns a sequence parameter set without the profiles and levels of its temporal layers (H.265, 7.3.3).

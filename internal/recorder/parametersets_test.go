@@ -32,7 +32,7 @@ func TestAnyReadableParameterSetsAreRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sps, pps := string(realSPS), string(realPPS)
+	sps, pps, cutOff := string(realSPS), string(realPPS), string(layered[:len(layered)-6])
 	for name, c := range map[string]struct {
 		codec accessunit.Codec
 		unit  []string
@@ -40,6 +40,7 @@ func TestAnyReadableParameterSetsAreRecorded(t *testing.T) {
 	}{
 		"temporal layers with levels": {accessunit.H265, []string{vps265, string(layered), pps265, idr265}, ""},
 		"an SPS that is cut off":      {accessunit.H264, []string{sps[:len(sps)-2], pps, idr}, ""},
+		"a cut-off SPS of H.265":      {accessunit.H265, []string{vps265, cutOff, pps265, idr265}, "that cannot be read"},
 		"an SPS without its size":     {accessunit.H264, []string{sps[:4], pps, idr}, "parameter sets (VPS, SPS, PPS) that cannot be read"},
 		"no SPS":                      {accessunit.H264, []string{pps, idr}, "sends no parameter sets"},
 		"nothing":                     {accessunit.H265, []string{idr265}, "sends no parameter sets"},
