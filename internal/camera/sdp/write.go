@@ -96,11 +96,14 @@ func (f Format) setsParameters() []string {
 
 // libraryReads reports whether the RTSP library reads a parameter set to its end: it may refuse the description of others.
 func (f Format) libraryReads(set []byte) bool {
-	switch {
-	case f.Codec == H264 && h264.NALUType(set[0]&0x1f) == h264.NALUTypeSPS:
-		return new(h264.SPS).Unmarshal(set) == nil
-	case f.Codec == H265 && h265.NALUType(set[0]>>1&0x3f) == h265.NALUType_SPS_NUT:
+	if f.Codec == H264 {
+		return h264.NALUType(set[0]&0x1f) != h264.NALUTypeSPS || new(h264.SPS).Unmarshal(set) == nil
+	}
+	switch h265.NALUType(set[0] >> 1 & 0x3f) {
+	case h265.NALUType_SPS_NUT:
 		return new(h265.SPS).Unmarshal(set) == nil
+	case h265.NALUType_PPS_NUT:
+		return new(h265.PPS).Unmarshal(set) == nil
 	}
 	return true
 }
