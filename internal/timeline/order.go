@@ -13,14 +13,14 @@ type displayOrder struct {
 	depth   int           // the most of them between two at the front, up to reorderUnits
 	forward bool          // the access unit is at the front, or the front was abandoned
 	gap     time.Duration // from the front before to this one
-	earlier time.Duration // the gap of the front before
+	earlier time.Duration // what gaps were before it: where pictures were lost, or left out, they were longer
 }
 
 // add adds the media time of an access unit.
 func (o *displayOrder) add(media time.Duration) {
 	if media >= o.front {
 		if media > o.front {
-			o.earlier, o.gap = o.gap, media-o.front
+			o.follow(media - o.front)
 		}
 		if o.back <= o.maxBack() {
 			o.depth = max(o.depth, o.back)
@@ -35,13 +35,23 @@ func (o *displayOrder) add(media time.Duration) {
 	}
 }
 
+// follow takes the next gap. One that is longer than the others counts for little, as gaps that B-frames leave are long in a row.
+func (o *displayOrder) follow(gap time.Duration) {
+	if o.earlier == 0 {
+		o.earlier = o.gap
+	} else {
+		o.earlier = min(o.gap, o.earlier*9/8)
+	}
+	o.gap = gap
+}
+
 // orderKnown is how long after the anchor it is known whether a camera reorders. Before that any order is accepted.
 const orderKnown = 3 * time.Second
 
 // allows reports whether an access unit that lies before the front may be shown before others that arrived earlier. Of a camera that has
 // never reordered it may where a gap was left for it: those between it and the front before were sent already.
 func (o *displayOrder) allows(media time.Duration) bool {
-	return o.depth > 0 || o.back > 0 || media > o.front-o.gap && 4*o.gap >= 5*o.earlier
+	return o.depth > 0 || o.back > 0 || media > o.front-o.gap && 2*o.gap >= 3*o.earlier
 }
 
 // retreat follows a clock that was set back a little.

@@ -88,3 +88,41 @@ func TestLateBFramesAreNoJump(t *testing.T) {
 		}
 	}
 }
+
+// TestLateBFramesAfterAGap has encoders that begin to send B-frames after pictures that were lost, or left out by a "smart" codec: the
+// gap before says nothing about the gaps that they leave.
+func TestLateBFramesAfterAGap(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]int{"one": {2, 1}, "two": {3, 1, 2}} {
+		for _, missing := range []int{1, 2, 3, 5, 25, 75, 125} {
+			for _, since := range []int{0, 1, 2, 10} { // pictures in order since then
+				t.Run(fmt.Sprint(name, missing, since), func(t *testing.T) {
+					t.Parallel()
+					tl := New(90000, time.Time{})
+					const first = 250
+					for i := range first {
+						tl.Assign(uint32(i*3600), noon.Add(time.Duration(i)*tick))
+					}
+					last := first - 1 + missing
+					for range since {
+						last++
+						tl.Assign(uint32(last*3600), noon.Add(time.Duration(last)*tick))
+					}
+					before := time.Duration(0) // as those in order
+					for ; last < first+missing+500; last += order[0] {
+						for i, n := range order {
+							shown := last + n
+							arrival := time.Duration(last+i+1) * tick
+							at, jumped := tl.Assign(uint32(shown*3600), noon.Add(arrival))
+							off := at.Sub(noon) - time.Duration(shown)*tick
+							if jumped || (off-before).Abs() > 2*time.Millisecond {
+								t.Fatalf("picture %d: it is %s off, that before it %s", shown, off, before)
+							}
+							before = off
+						}
+					}
+				})
+			}
+		}
+	}
+}
