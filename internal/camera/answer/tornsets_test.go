@@ -1,4 +1,4 @@
-package sdp_test
+package answer_test
 
 import (
 	"encoding/base64"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
-	psdp "github.com/bluenviron/gortsplib/v4/pkg/sdp"
+	strict "github.com/bluenviron/gortsplib/v4/pkg/sdp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 )
@@ -43,7 +43,7 @@ func TestTornSetsLeaveADescriptionReadable(t *testing.T) {
 				if got := d.Tracks[0].Formats[0].ParameterSets(); len(got) != len(all) {
 					t.Errorf("%s, set %d of %d bytes: %d sets are known", name, torn, size, len(got))
 				}
-				var parsed psdp.SessionDescription
+				var parsed strict.SessionDescription
 				var read description.Session
 				if err := parsed.Unmarshal(d.Choose().Write("track", "")); err != nil {
 					t.Fatalf("%s, set %d of %d bytes: %v", name, torn, size, err)
