@@ -703,9 +703,11 @@ func (f *file) Sync() error {
 		}
 		return err
 	}
+	// A copy promises nothing: its name is not durable, and of a torn file it has what is to be cut off. What it has to keep was promised.
+	copied := strings.HasSuffix(f.ino.path, atomicfile.BesideSuffix)
 	left := f.ino.ops[:0]
 	for _, op := range f.ino.ops {
-		if len(op.units) > 0 && !op.dropped {
+		if len(op.units) > 0 && !op.dropped && !copied {
 			d.watch.synced(op.units)
 		}
 		if op.dropped || d.unsynced {
