@@ -141,7 +141,7 @@ func (d *Doubts) Rewrite(ctx context.Context, k layout.ID) error {
 	return err
 }
 
-// rewrite replaces a file by a copy of its readable content, which is durable except for its name.
+// rewrite replaces a file by a durable copy of its content. Its name is durable, too: what follows may fail for long on such a disk.
 func rewrite(ctx context.Context, files atomicfile.FileSystem, path string) error {
 	from, err := files.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
@@ -152,5 +152,8 @@ func rewrite(ctx context.Context, files atomicfile.FileSystem, path string) erro
 	if err != nil {
 		return err
 	}
-	return atomicfile.Swap(files, path, io.NewSectionReader(atomicfile.While(ctx, from), 0, info.Size()), layout.FileMode)
+	if err := atomicfile.Swap(files, path, io.NewSectionReader(atomicfile.While(ctx, from), 0, info.Size()), layout.FileMode); err != nil {
+		return err
+	}
+	return files.SyncDir(filepath.Dir(path))
 }
