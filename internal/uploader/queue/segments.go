@@ -65,9 +65,12 @@ func (q *Queue) Overdue() bool {
 }
 
 // Retry tries again to read, and to move, the segments that are passed over and due, where nothing else does, as nothing is to be
-// uploaded. damaged are as of Settle.
-func (q *Queue) Retry() (damaged []segment.Key) {
+// uploaded. damaged are as of Settle. It ends early when stop reports true.
+func (q *Queue) Retry(stop func() bool) (damaged []segment.Key) {
 	for key := range q.passedOver.until {
+		if stop() {
+			break
+		}
 		if q.PassedOver(key) || !q.pending(key) {
 			continue
 		}
