@@ -145,7 +145,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			return u.o.Cap.Fault(u.o.Stream)
 		case err != nil:
 			u.awaitCap(ctx, m, changes)
-		case wait > 0 && !more && m.urgent:
+		case wait > 0 && m.urgent && (!more || u.poison.Persists(u.queue.Covers)):
 			return errDeferred
 		case wait > 0 && m.onDemand && (!more || u.poison.Persists(u.queue.Covers)):
 			u.o.Health.SetState(stateWaiting)
