@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -260,18 +261,22 @@ func earlier(a, b time.Time) time.Time {
 // Rests reports whether the stream is uploaded on request only, and no request for it is open.
 func (u *Uploader) Rests() bool { return u.resting.Load() && u.lock.open.Load() == 0 }
 
+// ErrMadeWay says that a fragment was not sent, as others go first.
+var ErrMadeWay = errors.New("others go first")
+
 // Spare sends one fragment that nobody asked for, while the uploader rests: a request ends it, but for what is on the line already. For
-// the cap of the line it is backlog. It tries once, and its error is a *health.Fault, which is not reported otherwise.
-func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
-	ctx, cancel := u.untilAsked(ctx)
+// the cap of the line it is backlog. It tries once, and returns nil if the fragment is in the cloud; else a *health.Fault, which is not
+// reported otherwise, ErrMadeWay where others go first, or until's error when that ends first.
+func (u *Uploader) Spare(until context.Context, f queue.Fragment) error {
+	ctx, cancel := u.untilAsked(until)
 	defer cancel()
 	if u.lock.lock(ctx) != nil {
-		return nil
+		return cmp.Or(until.Err(), ErrMadeWay)
 	}
 	defer u.lock.ended.Set() // what is complete now is noted as uploaded, and what failed is forgotten
 	defer u.lock.unlock()
 	if !u.Rests() {
-		return nil
+		return ErrMadeWay
 	}
 	var failed error
 	u.report.instead = func(f *health.Fault) {
@@ -288,10 +293,18 @@ func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
 	switch {
 	case failed != nil:
 		return failed
-	case ctx.Err() != nil:
+	case refusedNow(u.o.Store, u.o.Stream)[only]:
+		return health.SystemFault(codeRefused, nil, "Kinesis Video Streams does not accept its newest fragment.")
+	case !u.queue.Pends(only):
 		return nil
+	case until.Err() != nil:
+		return until.Err()
+	case err != nil && ctx.Err() == nil:
+		return err
+	case u.queue.PassedOver(f.Key):
+		return health.SystemFault(codeStore, nil, "Its newest recording cannot be read: check the hub's disk.")
 	}
-	return err
+	return ErrMadeWay
 }
 
 // untilAsked returns a context that ends with ctx, or as soon as somebody asks for the lock.
