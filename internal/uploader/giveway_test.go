@@ -70,6 +70,7 @@ func TestARequestThatDoesNotGetThrough(t *testing.T) {
 			if err := <-ended; row.refused > 0 && (err != nil || last.Refused != row.refused) || row.refused == 0 && !errors.Is(err, ctx.Err()) {
 				t.Errorf("the request ends with %v, %+v", err, *last)
 			}
+			w.await(3 + 10 + row.refused) // what is refused is among those that are done
 			must(t, writer.Seal())
 			stop()
 			w.expectAll(w.want[1])
