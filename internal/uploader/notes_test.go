@@ -33,7 +33,8 @@ func (d *forgotten) ReadFile(name string) ([]byte, error) {
 	return d.OS.ReadFile(name)
 }
 
-// forget opens the store again on a disk that cannot read which fragments are uploaded. readable ends that, and waits until the store knows.
+// forget opens the store again on a disk that cannot read which fragments are uploaded. readable ends that, and waits until the store
+// knows.
 func (w *rig) forget() (readable func()) {
 	w.t.Helper()
 	must(w.t, w.store.Close())
