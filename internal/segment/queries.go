@@ -41,8 +41,8 @@ func (s *Store) SegmentsFrom(first Key, from, to time.Time, most int) []Info {
 }
 
 // NextPending returns a stream's oldest segment that is not uploaded, comes after `after` (see Before) and has media
-// recorded in [from, to); a zero time is unbounded. Its cost does not depend on the number of segments. One of which it is not
-// known what is uploaded is left out.
+// recorded in [from, to); a zero time is unbounded. Its cost does not depend on the number of segments. It may be one with
+// NotesUnread.
 func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,10 +51,12 @@ func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 		return Key{}, false
 	}
 	e, ok := st.Catalog.NextPending(after.ID(), from, to)
-	for ok && !st.Noted(e.ID) {
-		e, ok = st.Catalog.NextPending(e.ID, from, to)
-	}
 	return streams.KeyOf(st.Name, e.ID), ok
+}
+
+// NotesUnread reports whether it is not known yet which fragments of a segment are uploaded: those that Done denies may be.
+func (s *Store) NotesUnread(k Key) bool {
+	return of(s, k.Stream, func(st *streams.Stream) bool { return !st.Noted(k.ID()) })
 }
 
 // LastEnd returns the newest producer time that the stream's current epoch ever had: a new segment must start after it. Zero

@@ -20,6 +20,28 @@ func (s *Store) Refused(stream string) []Refused {
 	return of(s, stream, (*streams.Stream).RefusedFragments)
 }
 
+// Requeued returns a stream's fragments that were refused and are pending again, oldest first.
+func (s *Store) Requeued(stream string) []Refused {
+	return of(s, stream, (*streams.Stream).RequeuedFragments)
+}
+
+// RefuseAgain reverses Requeue for those of the fragments that still pend: they are refused as before, also as to when. The change
+// survives a crash of the process.
+func (s *Store) RefuseAgain(k Key, fragmentStarts []time.Duration) error {
+	s.mu.Lock()
+	st, ok := s.streams[k.Stream]
+	if !ok {
+		s.mu.Unlock()
+		return nil
+	}
+	p, list := st.RefuseAgain(k.ID(), fragmentStarts)
+	s.mu.Unlock()
+	if len(list) == 0 {
+		return nil
+	}
+	return volume.Fault(st.Dir, p.WriteRefused(list...))
+}
+
 // RefusedBefore returns why a fragment that is pending again was refused; ok is false if it was not.
 func (s *Store) RefusedBefore(k Key, fragmentStart time.Duration) (code string, ok bool) {
 	if p := s.notes(k); p != nil {

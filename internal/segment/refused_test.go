@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"syscall"
@@ -404,5 +405,36 @@ func TestNotesOfRefusedFragmentsAreOpenOnce(t *testing.T) {
 	expectState(t, s, k, Sealed, 0, 1)
 	if open := filesOpen(t, filepath.Join(dir, "door")); len(open) != 1 {
 		t.Errorf("open are %v, want the notes, once", open)
+	}
+}
+
+// TestRequeuedFragmentsAreRefusedAsBefore: all that is known of them, with the time of the refusal, also after a restart.
+func TestRequeuedFragmentsAreRefusedAsBefore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, k := refusedStore(t, dir, "4006 INVALID_MKV_DATA", "4007 INVALID_PRODUCER_TIMESTAMP")
+	before, list := s.Refused("door"), fragmentsOf(t, s, k)
+	starts := []time.Duration{list[1].Start, list[3].Start}
+	if left := s.Requeued("door"); len(left) > 0 {
+		t.Errorf("%+v are pending again", left)
+	}
+	if err := s.Requeue(k, starts, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Requeued("door"); !reflect.DeepEqual(got, before) {
+		t.Errorf("%+v are pending again, want %+v", got, before)
+	}
+	if err := errors.Join(s.MarkPersisted(k, list[3]), s.RefuseAgain(k, append(starts, list[0].Start)), s.MarkUploaded(k),
+		s.RefuseAgain(Key{Stream: "yard"}, starts)); err != nil {
+		t.Fatal(err)
+	}
+	for _, restart := range []bool{false, true} {
+		if restart {
+			s = reopen(t, s, dir)
+		}
+		expectState(t, s, k, Uploaded, 1, 0)
+		if got := s.Refused("door"); !reflect.DeepEqual(got, before[:1]) || len(s.Requeued("door")) > 0 {
+			t.Errorf("restart %v: refused are %+v, want %+v", restart, got, before[:1])
+		}
 	}
 }

@@ -2,6 +2,7 @@ package sitewisehub
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -72,7 +73,11 @@ func (h *Hub) newest(stream string, since time.Time) (found trickle.Fragment, ok
 			if err := mark(); err != nil {
 				return err
 			}
-			return u.Spare(ctx, last)
+			err := u.Spare(ctx, last)
+			if errors.Is(err, uploader.ErrMadeWay) || errors.Is(err, context.Canceled) { // also where the stream's upload ends
+				return trickle.ErrBusy
+			}
+			return err
 		})
 	}}, true
 }

@@ -9,26 +9,43 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 )
 
 // refusedFragments are the fragments that Refused sends.
 type refusedFragments map[queue.ID]queue.Fragment
 
-// requeue fills the list, makes its fragments pending, and extends the time range of m so that it covers them.
-func (l refusedFragments) requeue(s store, stream string, m *mode) error {
-	starts := make(map[segment.Key][]time.Duration)
-	for _, r := range s.Refused(stream) {
-		f := queue.NewFragment(s, r.Key, r.Fragment)
+// fill fills the list, and extends the time range of m so that it covers the fragments. Those of an earlier request that nothing sends any
+// more are among them.
+func (l refusedFragments) fill(u *Uploader, m *mode) (requeue map[segment.Key][]time.Duration) {
+	requeue = make(map[segment.Key][]time.Duration)
+	add := func(f queue.Fragment) {
 		if l[f.ID()] = f; m.from.IsZero() || f.Began().Before(m.from) {
 			m.from = f.Began()
 		}
 		if !f.Began().Before(m.to) {
 			m.to = f.Began().Add(time.Millisecond)
 		}
-		starts[r.Key] = append(starts[r.Key], r.Fragment.Start)
 	}
-	for k, list := range starts {
-		if err := s.Requeue(k, list, false); err != nil && !errors.Is(err, segment.ErrNotFound) {
+	for _, r := range u.o.Store.Refused(u.o.Stream) {
+		add(queue.NewFragment(u.o.Store, r.Key, r.Fragment))
+		requeue[r.Key] = append(requeue[r.Key], r.Fragment.Start)
+	}
+	for _, r := range u.o.Store.Requeued(u.o.Stream) {
+		if f := queue.NewFragment(u.o.Store, r.Key, r.Fragment); u.leaves(f) {
+			add(f)
+		}
+	}
+	return requeue
+}
+
+// requeue fills the list, and makes its fragments pending.
+func (l refusedFragments) requeue(ctx context.Context, u *Uploader, m *mode) error {
+	for k, list := range l.fill(u, m) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := u.o.Store.Requeue(k, list, false); err != nil && !errors.Is(err, segment.ErrNotFound) {
 			return err
 		}
 	}
@@ -36,7 +53,7 @@ func (l refusedFragments) requeue(s store, stream string, m *mode) error {
 }
 
 func (l refusedFragments) count(s store, stream string, pends func(queue.ID) bool) (p Progress) {
-	refused := refusedNow(s, stream)
+	now := refusedNow(s, stream)
 	for id, f := range l {
 		p.Total++
 		p.TotalBytes += f.Stored.Size
@@ -45,7 +62,7 @@ func (l refusedFragments) count(s store, stream string, pends func(queue.ID) boo
 		}
 		p.Done++
 		p.Bytes += f.Stored.Size
-		if refused[id] {
+		if now[id] {
 			p.Refused++
 		}
 	}
@@ -61,7 +78,7 @@ func (u *Uploader) sendRefused(ctx context.Context) {
 	may := func(f queue.Fragment) bool {
 		return u.o.Cap.May(meter.Request, f.Bytes()) != meter.Refused && u.mayBegin(mode{onDemand: true}, turn{}, f)
 	}
-	for ctx.Err() == nil && !u.lock.requested() {
+	for !u.hurries(ctx) {
 		f, ok := u.refused.RequeueDue(false, may)
 		if !ok {
 			break
@@ -87,7 +104,12 @@ func (u *Uploader) sendRefused(ctx context.Context) {
 
 // tried is called at the end of a try of a refused fragment that nothing else would send.
 func (u *Uploader) tried(f queue.Fragment, brokenOff bool) {
-	if err := u.refused.Tried(f, brokenOff); err != nil {
+	u.saveAgain(u.refused.Tried(f, brokenOff))
+}
+
+// saveAgain is called with the result of making a fragment refused again.
+func (u *Uploader) saveAgain(err error) {
+	if err != nil {
 		u.progress.saved(err)
 	}
 }
@@ -98,33 +120,45 @@ func (u *Uploader) leaves(f queue.Fragment) bool {
 	return own != nil && !own.covers(f)
 }
 
-// refuseAgain makes refused again those of a list that still pend, where nothing else would send them.
-func (u *Uploader) refuseAgain(l refusedFragments) {
-	for id, f := range l {
-		if u.leaves(f) && u.queue.Pends(id) {
-			u.tried(f, true)
+// left returns the refused fragments that are pending again and that nothing sends, oldest first: the stream's own upload leaves them to
+// requests, and none is open. A request that ended early left them, or an upload that was killed, or had another mode.
+func (u *Uploader) left() (list []segment.Refused) {
+	if own := u.own.Load(); own == nil || own.from.IsZero() || u.lock.open.Load() > 0 {
+		return nil
+	}
+	for _, r := range u.o.Store.Requeued(u.o.Stream) {
+		if u.leaves(queue.NewFragment(u.o.Store, r.Key, r.Fragment)) {
+			list = append(list, r)
 		}
 	}
+	return list
 }
 
-// refuseLeft is refuseAgain for what an earlier upload left: it was killed, or had another mode. As each segment of which some is done is
-// read, it is for the start.
-func (u *Uploader) refuseLeft() {
-	if u.lock.open.Load() > 0 {
-		return // its end follows
+// refuseLeft makes refused again what is left: nothing else would send it, or list it. It reports whether there was any. It ends early
+// with ctx, and for a request. The caller holds the lock.
+func (u *Uploader) refuseLeft(ctx context.Context) (any bool) {
+	u.leftLooked = u.o.clock()
+	list := u.left()
+	for len(list) > 0 && !u.hurries(ctx) {
+		key := list[0].Key
+		var starts []time.Duration
+		for ; len(list) > 0 && list[0].Key == key; list = list[1:] {
+			starts = append(starts, list[0].Fragment.Start)
+		}
+		u.saveAgain(u.refused.TakeBack(key, starts))
+		any = true
 	}
-	for _, s := range u.o.Store.Segments(u.o.Stream, time.Time{}, time.Time{}) {
-		if _, first := u.o.Store.RefusedBefore(s.Key, 0); s.PendingBytes == 0 || s.PendingBytes == s.Bytes && !first {
-			continue
-		}
-		list, err := Fragments(u.o.Store, s.Key)
-		if err != nil {
-			continue // deleted meanwhile, or it cannot be read: the next start tries again
-		}
-		for _, f := range list {
-			if u.leaves(f) {
-				u.tried(f, true)
-			}
-		}
-	}
+	return any
 }
+
+// leavesSome reports, once in a while, whether refuseLeft has something to do for that mode.
+func (u *Uploader) leavesSome(m mode) bool {
+	if m.onDemand || m.from.IsZero() || u.o.clock().Sub(u.leftLooked) < refused.LookEvery {
+		return false
+	}
+	u.leftLooked = u.o.clock()
+	return len(u.left()) > 0
+}
+
+// hurries reports whether the lock is to be given back soon: ctx has ended, or somebody asks for it.
+func (u *Uploader) hurries(ctx context.Context) bool { return ctx.Err() != nil || u.lock.requested() }

@@ -70,6 +70,7 @@ func TestARequestThatDoesNotGetThrough(t *testing.T) {
 			if err := <-ended; row.refused > 0 && (err != nil || last.Refused != row.refused) || row.refused == 0 && !errors.Is(err, ctx.Err()) {
 				t.Errorf("the request ends with %v, %+v", err, *last)
 			}
+			w.await(3 + 10 + row.refused) // what is refused is among those that are done
 			must(t, writer.Seal())
 			stop()
 			w.expectAll(w.want[1])
@@ -95,4 +96,38 @@ func TestARequestThatMakesWay(t *testing.T) {
 	line.Set("yard", giveway.Nothing)
 	must(t, <-ended)
 	w.expectAll()
+}
+
+// TestTheMediaOfAnEventThatDoesNotGetThrough is left to who asks for it, and to a time that he knows, as soon as it keeps failing: others
+// do not have the connection for their whole turn before it is tried again.
+func TestTheMediaOfAnEventThatDoesNotGetThrough(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	w.record(1, 4)
+	var marks [][]byte
+	for _, at := range w.want {
+		marks = append(marks, binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(at)))
+	}
+	w.filter = func(r io.Reader) io.Reader { return &poisonedBody{src: r, marks: marks, hit: func() {}} }
+	u := w.uploader()
+	u.turn = 2 * patience // of others
+	var last Progress
+	began := make(chan struct{})
+	ended := make(chan error)
+	go func() {
+		ended <- u.Urgent(w.context(), begin, w.next, Growing{}, func(p Progress) {
+			if last = p; p.Done == 0 {
+				close(began)
+			}
+		})
+	}()
+	<-began
+	ctx, stop := context.WithCancel(w.context())
+	waits := make(chan error)
+	go func() { waits <- u.Run(ctx) }()
+	if err := <-ended; !errors.Is(err, errDeferred) || last.Done > 0 {
+		t.Errorf("it ends with %v, %+v", err, last)
+	}
+	stop()
+	<-waits
 }

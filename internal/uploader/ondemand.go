@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -31,21 +32,22 @@ type Progress struct {
 func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Progress)) error {
 	return onDemand{
 		u: u, each: each, mode: mode{from: from, to: to},
-		prepare: func(*mode) error { return nil },
-		count:   func() (Progress, bool) { return countRange(u.o.Store, u.o.Stream, from, to) },
+		prepare: func(context.Context, *mode) error { return nil },
+		count:   func(ctx context.Context) (Progress, bool) { return countRange(ctx, u.o.Store, u.o.Stream, from, to) },
 	}.run(ctx)
 }
 
 // Refused sends again all fragments that the service refused, now and before everything else, however often
 // that was done before, and calls each with its progress. It returns as Range does; fragments that are refused again
-// count as Refused.
+// count as Refused. Those that it leaves as ctx ends first are refused again by the stream's own upload, unless that sends them.
 func (u *Uploader) Refused(ctx context.Context, each func(Progress)) error {
 	only := make(refusedFragments)
 	return onDemand{
 		u: u, each: each, mode: mode{to: time.UnixMilli(1), without: func(id queue.ID) bool { _, ok := only[id]; return !ok }},
-		prepare: func(m *mode) error { return only.requeue(u.o.Store, u.o.Stream, m) },
-		count:   func() (Progress, bool) { return only.count(u.o.Store, u.o.Stream, u.queue.Pends), true },
-		finish:  func() { u.refuseAgain(only) },
+		prepare: func(ctx context.Context, m *mode) error { return only.requeue(ctx, u, m) },
+		count: func(context.Context) (Progress, bool) {
+			return only.count(u.o.Store, u.o.Stream, u.queue.Pends), true
+		},
 	}.run(ctx)
 }
 
@@ -60,8 +62,8 @@ func (u *Uploader) Resend(ctx context.Context, list []queue.ID, each func(Progre
 	again.lock, again.tags, again.pace = u.lock, u.tags, u.pace
 	return onDemand{
 		u: again, each: each, mode: mode{},
-		prepare: func(*mode) error { again.accepted = u.accepted; return nil },
-		count: func() (Progress, bool) {
+		prepare: func(context.Context, *mode) error { again.accepted = u.accepted; return nil },
+		count: func(context.Context) (Progress, bool) {
 			t := lost.Total()
 			return Progress{Total: t.Fragments, Done: t.Done, Refused: t.Refused, Bytes: t.DoneBytes, TotalBytes: t.Bytes}, true
 		},
@@ -70,14 +72,13 @@ func (u *Uploader) Resend(ctx context.Context, list []queue.ID, each func(Progre
 
 // onDemand is an upload that a user requested and waits for.
 type onDemand struct {
-	u       *Uploader
-	each    func(Progress)
-	mode    mode              // from, to and without
-	prepare func(*mode) error // called before anything is sent; it may change from, to and without
+	u    *Uploader
+	each func(Progress)
+	mode mode // from, to and without
+	// prepare is called before anything is sent; it may change from, to and without. It ends early with ctx, as count.
+	prepare func(context.Context, *mode) error
 	// count returns the progress, and whether all of the fragments can be read.
-	count func() (p Progress, whole bool)
-	// finish is called with the lock at the end, however that came; nil = nothing is left to do.
-	finish func()
+	count func(context.Context) (p Progress, whole bool)
 }
 
 func (d onDemand) run(ctx context.Context) error {
@@ -89,13 +90,9 @@ func (d onDemand) run(ctx context.Context) error {
 	}
 	held := true
 	defer func() {
-		if !held && (d.finish == nil || u.lock.lock(context.WithoutCancel(ctx)) != nil) {
-			return
+		if held {
+			u.lock.unlock()
 		}
-		if d.finish != nil {
-			d.finish()
-		}
-		u.lock.unlock()
 	}()
 	d.mode.stepAside = func(meanwhile func()) bool {
 		held = request.yield(ctx, meanwhile)
@@ -104,11 +101,15 @@ func (d onDemand) run(ctx context.Context) error {
 	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // the state of the upload that it interrupted
 	unreadable := health.SystemFault(codeStore, nil,
 		"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
-	if err := d.prepare(&d.mode); err != nil {
+	err := d.prepare(ctx, &d.mode)
+	p, _ := d.count(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		unreadable.Err = err
 		return unreadable
 	}
-	p, _ := d.count()
 	d.each(p)
 	d.mode.drain, d.mode.onDemand, d.mode.each = true, true, func(size int64) {
 		p.Done++
@@ -119,7 +120,10 @@ func (d onDemand) run(ctx context.Context) error {
 	if err := u.upload(ctx, d.mode); err != nil {
 		return err
 	}
-	p, whole := d.count()
+	p, whole := d.count(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if !whole || p.Done < p.Total && !u.queue.Readable() {
 		return unreadable
 	}
@@ -129,11 +133,14 @@ func (d onDemand) run(ctx context.Context) error {
 	return nil
 }
 
-// countRange counts the fragments of a range; whole is false when some of them cannot be read.
-func countRange(s store, stream string, from, to time.Time) (p Progress, whole bool) {
+// countRange counts the fragments of a range, until ctx ends; whole is false when some of them cannot be read.
+func countRange(ctx context.Context, s store, stream string, from, to time.Time) (p Progress, whole bool) {
 	whole = true
 	refused := refusedNow(s, stream)
 	for _, info := range s.Segments(stream, from, to) {
+		if ctx.Err() != nil {
+			return p, false
+		}
 		list, err := queue.ListFragments(s, info.Key)
 		if err != nil {
 			whole = whole && errors.Is(err, segment.ErrNotFound)
@@ -191,18 +198,13 @@ func (u *Uploader) RunOnRequest(ctx context.Context) error {
 	u.resting.Store(true)
 	defer u.resting.Store(false)
 	var since time.Time // of segments that may be complete by now; zero: all
-	looked := false     // for what an earlier upload left
-	for u.lock.lock(ctx) == nil {
-		if u.lock.open.Load() == 0 { // else its end follows
-			if !looked {
-				u.refuseLeft()
-				looked = true
-			}
-			since = u.settleSince(since)
-			u.sendRefused(ctx)
-			u.rested()
+	for ctx.Err() == nil {
+		// It does not wait for the lock: an upload that has it notifies of its end, and ends sooner, or steps aside for longer, where the
+		// lock is wanted.
+		if u.lock.open.Load() == 0 && u.lock.try() {
+			since = u.restingPass(ctx, since)
+			u.lock.unlock()
 		}
-		u.lock.unlock()
 		select {
 		case <-ctx.Done():
 		case <-u.lock.ended.C():
@@ -214,13 +216,29 @@ func (u *Uploader) RunOnRequest(ctx context.Context) error {
 	return nil
 }
 
+// restingPass does what requests have left to do, and returns since when segments may be complete by the next one.
+func (u *Uploader) restingPass(ctx context.Context, since time.Time) time.Time {
+	if u.lock.open.Load() > 0 { // it may have begun while the lock was taken; its end follows
+		return since
+	}
+	if u.refuseLeft(ctx) {
+		since = time.Time{}
+	}
+	since = u.settleSince(ctx, since)
+	u.sendRefused(ctx)
+	u.rested(ctx)
+	return since
+}
+
 // settleSince moves to uploaded the segments recorded since then of which all is in the cloud, but which were being recorded when it
 // was sent, or which an upload left behind that was broken off: no later upload comes by them. It returns since when segments may
-// follow.
-func (u *Uploader) settleSince(since time.Time) time.Time {
+// follow. It ends early with ctx, and for a request.
+func (u *Uploader) settleSince(ctx context.Context, since time.Time) time.Time {
 	next := u.o.Store.LastRecorded(u.o.Stream)
 	for _, s := range u.o.Store.Segments(u.o.Stream, since, time.Time{}) {
 		switch {
+		case u.hurries(ctx):
+			return since
 		case s.State == segment.Writing:
 			next = earlier(next, s.RecordedFrom)
 		case s.State == segment.Sealed && s.PendingBytes == 0:
@@ -243,18 +261,22 @@ func earlier(a, b time.Time) time.Time {
 // Rests reports whether the stream is uploaded on request only, and no request for it is open.
 func (u *Uploader) Rests() bool { return u.resting.Load() && u.lock.open.Load() == 0 }
 
+// ErrMadeWay says that a fragment was not sent, as others go first.
+var ErrMadeWay = errors.New("others go first")
+
 // Spare sends one fragment that nobody asked for, while the uploader rests: a request ends it, but for what is on the line already. For
-// the cap of the line it is backlog. It tries once, and its error is a *health.Fault, which is not reported otherwise.
-func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
-	ctx, cancel := u.untilAsked(ctx)
+// the cap of the line it is backlog. It tries once, and returns nil if the fragment is in the cloud; else a *health.Fault, which is not
+// reported otherwise, ErrMadeWay where others go first, or until's error when that ends first.
+func (u *Uploader) Spare(until context.Context, f queue.Fragment) error {
+	ctx, cancel := u.untilAsked(until)
 	defer cancel()
 	if u.lock.lock(ctx) != nil {
-		return nil
+		return cmp.Or(until.Err(), ErrMadeWay)
 	}
 	defer u.lock.ended.Set() // what is complete now is noted as uploaded, and what failed is forgotten
 	defer u.lock.unlock()
 	if !u.Rests() {
-		return nil
+		return ErrMadeWay
 	}
 	var failed error
 	u.report.instead = func(f *health.Fault) {
@@ -271,10 +293,18 @@ func (u *Uploader) Spare(ctx context.Context, f queue.Fragment) error {
 	switch {
 	case failed != nil:
 		return failed
-	case ctx.Err() != nil:
+	case refusedNow(u.o.Store, u.o.Stream)[only]:
+		return health.SystemFault(codeRefused, nil, "Kinesis Video Streams does not accept its newest fragment.")
+	case !u.queue.Pends(only):
 		return nil
+	case until.Err() != nil:
+		return until.Err()
+	case err != nil && ctx.Err() == nil:
+		return err
+	case u.queue.PassedOver(f.Key):
+		return health.SystemFault(codeStore, nil, "Its newest recording cannot be read: check the hub's disk.")
 	}
-	return err
+	return ErrMadeWay
 }
 
 // untilAsked returns a context that ends with ctx, or as soon as somebody asks for the lock.
@@ -295,11 +325,11 @@ func (u *Uploader) untilAsked(ctx context.Context) (context.Context, context.Can
 
 // rested reports that no upload is under way: what is on the disk is not to be uploaded, so no problem with it is left but that it
 // cannot be read, which is tried again here.
-func (u *Uploader) rested() {
+func (u *Uploader) rested(ctx context.Context) {
 	u.poison.Prune(u.queue.Pends)
 	u.report.stuck(nil)
 	u.report.noneLeft()
 	u.queue.Restart()
-	u.readAgain()
+	u.readAgain(ctx)
 	u.report.pause(stateOnRequest)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -104,7 +105,7 @@ func TestASegmentThatWasUploadedWhileItWasRecorded(t *testing.T) {
 		w.fragment(writer, 2*time.Second, 300)
 		u := w.uploader()
 		must(t, u.Range(w.context(), time.UnixMilli(w.want[2]), w.next, func(Progress) {}))
-		since := u.settleSince(time.Time{})
+		since := u.settleSince(t.Context(), time.Time{})
 		if got := w.states(); !slices.Equal(got, []segment.State{segment.Sealed, segment.Writing}) {
 			t.Errorf("the segments are %v", got)
 		}
@@ -112,7 +113,7 @@ func TestASegmentThatWasUploadedWhileItWasRecorded(t *testing.T) {
 		if restart {
 			u, since = w.uploader(), time.Time{}
 		}
-		u.settleSince(since)
+		u.settleSince(t.Context(), since)
 		if got := w.states(); !slices.Equal(got, []segment.State{segment.Sealed, segment.Uploaded}) {
 			t.Errorf("restart %v: the segments are %v", restart, got)
 		}
@@ -226,12 +227,12 @@ func TestARefusedFragmentThatKeepsFailing(t *testing.T) {
 	}
 }
 
-// TestARequestGoesBeforeWhatWasRefused, also while the service does not answer for that: it is refused as before, without counting a try.
+// TestARequestGoesBeforeWhatWasRefused, also while the service does not answer for that: the try does not count, and is made again behind
+// the request.
 func TestARequestGoesBeforeWhatWasRefused(t *testing.T) {
 	t.Parallel()
-	const code = "4007 INVALID_PRODUCER_TIMESTAMP"
 	w := newRig(t, 24, roomy)
-	clock := w.refusedOnce(code)
+	clock := w.refusedOnce(refusal)
 	u := w.uploader(clock, func(o *Options) { o.StallTimeout = time.Hour })
 	arrived := make(chan struct{})
 	var puts atomic.Int32
@@ -250,10 +251,37 @@ func TestARequestGoesBeforeWhatWasRefused(t *testing.T) {
 	running.Go(func() { _ = u.RunOnRequest(ctx) })
 	<-arrived
 	w.request(u, 2, 3)
-	if got := w.stored(); !slices.Equal(got, w.want[2:3]) {
-		t.Errorf("the service has %v", w.relative(got))
-	}
-	if one := w.awaitRefused(); one.Code != code || one.Tries != 0 {
-		t.Errorf("it is refused as %+v", one)
-	}
+	testtools.Eventually(t, patience, func() error {
+		if got, want := w.stored(), []int64{w.want[2], w.want[1]}; !slices.Equal(got, want) {
+			return fmt.Errorf("the service has %v", w.relative(got))
+		}
+		return nil
+	})
+	w.rests()
+	w.expectRefused()
+}
+
+// TestNobodyWaitsForTheConnectionAtRest: who has it would end sooner for that, or step aside for longer.
+func TestNobodyWaitsForTheConnectionAtRest(t *testing.T) {
+	t.Parallel()
+	w := newRig(t, 24, roomy)
+	w.record(1, 2)
+	synctest.Test(t, func(t *testing.T) {
+		u := w.uploader()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- u.RunOnRequest(ctx) }()
+		synctest.Wait()
+		request := u.lock.request(true)
+		must(t, u.lock.lock(ctx))
+		u.lock.ended.Set() // of another one
+		time.Sleep(2 * refused.LookEvery)
+		if u.lock.wanted() {
+			t.Error("somebody waits for it")
+		}
+		u.lock.unlock()
+		request.end()
+		stop()
+		must(t, <-ended)
+	})
 }

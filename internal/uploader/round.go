@@ -49,7 +49,7 @@ func (u *Uploader) RunLiveSince(ctx context.Context, since time.Time) error {
 	m := mode{live: true, from: since}
 	u.own.Store(&m)
 	if u.lock.lock(ctx) == nil {
-		u.refuseLeft()
+		u.refuseLeft(ctx)
 		u.lock.unlock()
 	}
 	_ = u.upload(ctx, m) // ends with ctx only
@@ -75,7 +75,8 @@ func (u *Uploader) RunInWindows(ctx context.Context, windows func(context.Contex
 				return
 			case <-again.C:
 			}
-			if err := supervise.Do("Reading the recordings of stream "+u.o.Stream+" again", u.betweenWindows); err != nil {
+			err := supervise.Do("Reading the recordings of stream "+u.o.Stream+" again", func() error { return u.betweenWindows(ctx) })
+			if err != nil {
 				logevent.Condition(u.o.Log, health.FaultOf(err, supervise.Code))
 			}
 		}
@@ -84,17 +85,17 @@ func (u *Uploader) RunInWindows(ctx context.Context, windows func(context.Contex
 }
 
 // betweenWindows tries again what could not be read, unless something is being uploaded.
-func (u *Uploader) betweenWindows() error {
+func (u *Uploader) betweenWindows(ctx context.Context) error {
 	if !u.uploading.Load() && u.lock.try() {
 		defer u.lock.unlock()
-		u.readAgain()
+		u.readAgain(ctx)
 	}
 	return nil
 }
 
-// readAgain tries again what could not be read, where no upload does.
-func (u *Uploader) readAgain() {
-	for _, key := range u.queue.Retry() {
+// readAgain tries again what could not be read, where no upload does. It ends early with ctx, and for a request.
+func (u *Uploader) readAgain(ctx context.Context) {
+	for _, key := range u.queue.Retry(func() bool { return u.hurries(ctx) }) {
 		u.report.damaged(key)
 	}
 	if u.queue.Readable() {
@@ -144,7 +145,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			return u.o.Cap.Fault(u.o.Stream)
 		case err != nil:
 			u.awaitCap(ctx, m, changes)
-		case wait > 0 && !more && m.urgent:
+		case wait > 0 && m.urgent && (!more || u.poison.Persists(u.queue.Covers)):
 			return errDeferred
 		case wait > 0 && m.onDemand && (!more || u.poison.Persists(u.queue.Covers)):
 			u.o.Health.SetState(stateWaiting)
@@ -189,7 +190,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	u.aim(m)
 	first, ok := u.queue.Peek()
 	if !ok {
-		more, wait = u.rest(m)
+		more, wait = u.rest(ctx, m)
 		return more, wait, nil
 	}
 	first, t, ok := u.live.choose(m, first)
@@ -257,7 +258,7 @@ func sessionLife(most time.Duration, credentialsEnd, now time.Time) time.Duratio
 }
 
 // rest is a round in which only deferred, unreadable or refused fragments are left.
-func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
+func (u *Uploader) rest(ctx context.Context, m mode) (more bool, wait time.Duration) {
 	u.progress.settle(&flight{})
 	if u.poison.Release() > 0 {
 		return true, 0
@@ -276,6 +277,7 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 	if m.onDemand {
 		return false, 0
 	}
+	u.refuseLeft(ctx)
 	if u.refused.RequeueFreed(m.covers) {
 		return true, 0
 	}
@@ -306,7 +308,7 @@ func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <
 	}
 }
 
-// await waits for a change of the store, or until a segment that could not be read is due for its next try.
+// await waits for a change of the store, the end of a request, or until a segment that could not be read is due for its next try.
 func (u *Uploader) await(ctx context.Context, m mode, changes <-chan struct{}) {
 	if u.lock.lock(ctx) != nil { // what is uploaded on demand changes the queue meanwhile
 		return
@@ -322,6 +324,7 @@ func (u *Uploader) await(ctx context.Context, m mode, changes <-chan struct{}) {
 	select {
 	case <-ctx.Done():
 	case <-changes:
+	case <-u.lock.ended.C():
 	case <-again.C:
 	}
 }

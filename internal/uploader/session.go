@@ -103,7 +103,7 @@ func (e *session) fed() {
 	u.current.Store(!e.mode.onDemand && !e.mode.drain && e.turn.order != liveEdge)
 	at, ok := u.again()
 	over := e.mode.drain && !e.lingers() || e.turn.order == liveEdge && !e.backlogHeld()
-	if over || e.yields() || ok && !time.Now().Before(at) || !e.mode.onDemand && u.refused.Waiting(e.mode.covers) {
+	if over || e.yields() || ok && !time.Now().Before(at) || !e.mode.onDemand && u.refused.Waiting(e.mode.covers) || u.leavesSome(e.mode) {
 		e.close()
 	}
 }

@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/meter"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/giveway"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
@@ -36,7 +40,9 @@ func TestASpareFragmentIsSentAlone(t *testing.T) {
 	w.record(2, 4)
 	u := w.uploader()
 	list := w.fragments()
-	must(t, u.Spare(w.context(), list[5])) // nothing runs
+	if err := u.Spare(w.context(), list[5]); !errors.Is(err, ErrMadeWay) { // nothing runs
+		t.Errorf("without a job it ends with %v", err)
+	}
 	if got := w.stored(); len(got) > 0 || u.Rests() {
 		t.Errorf("without a job %v is sent", w.relative(got))
 	}
@@ -83,14 +89,16 @@ func TestARequestGoesBeforeASpareFragment(t *testing.T) {
 	go func() { sent <- u.Spare(w.context(), list[3]) }()
 	<-arrived
 	w.request(u, 0, 2)
-	if err := <-sent; err != nil {
+	if err := <-sent; !errors.Is(err, ErrMadeWay) {
 		t.Errorf("it ends with %v", err)
 	}
 	if got := w.stored(); !slices.Equal(got, w.want[:2]) {
 		t.Errorf("the service has %v", w.relative(got))
 	}
 	release := u.lock.request(false).end
-	must(t, u.Spare(w.context(), list[3])) // while somebody asks
+	if err := u.Spare(w.context(), list[3]); !errors.Is(err, ErrMadeWay) {
+		t.Errorf("while somebody asks it ends with %v", err)
+	}
 	release()
 	w.rests()
 	must(t, u.Spare(w.context(), list[3]))
@@ -139,8 +147,55 @@ func TestWhatFailsOfASpareFragmentIsReturned(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(w.context())
 	cancel()
-	must(t, u.Spare(ctx, list[len(list)-1]))
+	if err := u.Spare(ctx, list[len(list)-1]); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its end it ends with %v", err)
+	}
 	if got := w.stored(); len(got) != 1 {
 		t.Errorf("the service has %v", w.relative(got))
 	}
+}
+
+// TestASpareFragmentThatIsNotSent is never said to be.
+func TestASpareFragmentThatIsNotSent(t *testing.T) {
+	t.Parallel()
+	code := func(want string) func(error) bool {
+		return func(err error) bool {
+			fault := new(health.Fault)
+			return errors.As(err, &fault) && fault.Code == want
+		}
+	}
+	for name, row := range map[string]struct {
+		fails func(*rig, *Options)
+		says  func(error) bool
+	}{
+		"the media of an event goes first": {func(_ *rig, o *Options) {
+			o.Line = new(giveway.Line)
+			o.Line.Set("yard", giveway.Now)
+		}, func(err error) bool { return errors.Is(err, ErrMadeWay) }},
+		"it cannot be read":  {func(w *rig, o *Options) { o.Store = unopened{w.store} }, code(codeStore)},
+		"it is refused":      {func(w *rig, _ *Options) { w.refusing(4006, 1) }, code(codeRefused)},
+		"the cap is used up": {func(_ *rig, o *Options) { o.Cap = full{} }, code(meter.CodeReached)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newRig(t, 24, roomy)
+			w.record(1, 2)
+			list := w.fragments()
+			u := w.uploader(func(o *Options) { row.fails(w, o) })
+			w.runOnRequest(u)
+			if err := u.Spare(w.context(), list[1]); !row.says(err) {
+				t.Errorf("it ends with %v", err)
+			}
+			if got := w.stored(); len(got) > 0 {
+				t.Errorf("the service has %v", w.relative(got))
+			}
+		})
+	}
+}
+
+// unopened is a disk that fails to open a segment.
+type unopened struct{ *watchedStore }
+
+func (unopened) OpenSegment(segment.Key) (*segment.Reader, error) {
+	return nil, &fs.PathError{Op: "open", Path: "segment", Err: syscall.EIO}
 }

@@ -37,6 +37,7 @@ type Uploader struct {
 	accepted     accepted
 	rate         float64              // bytes/s at which fragments were sent lately; 0 = not known
 	current      atomic.Bool          // see Current
+	leftLooked   time.Time            // when refuseLeft ran last, or had nothing to do; by the clock for pauses
 	turn         time.Duration        // how long others have the lock while an upload on demand waits
 	own          atomic.Pointer[mode] // how the stream's own upload runs, or ran last; nil = it did not yet
 	resting      atomic.Bool          // RunOnRequest runs

@@ -555,9 +555,9 @@ func TestADiskThatServesAgainIsNoLongerReportedAtRest(t *testing.T) {
 			func(u *Uploader, ctx context.Context) error {
 				return u.Range(ctx, time.Time{}, time.Time{}, func(Progress) {})
 			},
-			true, (*Uploader).rested,
+			true, func(u *Uploader) { u.rested(t.Context()) },
 		},
-		"in windows": {(*Uploader).Drain, false, func(u *Uploader) { _ = u.betweenWindows() }},
+		"in windows": {(*Uploader).Drain, false, func(u *Uploader) { _ = u.betweenWindows(t.Context()) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -688,12 +688,12 @@ func TestASegmentThatCannotBeMovedIsReportedUntilItIs(t *testing.T) {
 	u := w.uploader(func(o *Options) { o.Store = store })
 	w.drain(u)
 	w.waited.Store(int64(queue.UnreadableFor))
-	if err := u.betweenWindows(); err != nil || store.refused != 2 || !w.reports(codeStore) {
+	if err := u.betweenWindows(t.Context()); err != nil || store.refused != 2 || !w.reports(codeStore) {
 		t.Errorf("the disk was asked %d times, want twice; reported: %v, %v", store.refused, w.reports(codeStore), err)
 	}
 	w.waited.Store(int64(2*queue.UnreadableFor) + int64(time.Second))
 	store.repaired = true
-	if err := u.betweenWindows(); err != nil || w.reports(codeStore) {
+	if err := u.betweenWindows(t.Context()); err != nil || w.reports(codeStore) {
 		t.Errorf("still reported, or %v", err)
 	}
 	w.expectUploaded(0)

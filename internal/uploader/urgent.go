@@ -28,8 +28,8 @@ type Growing struct {
 func (u *Uploader) Urgent(ctx context.Context, from, to time.Time, g Growing, each func(Progress)) error {
 	return onDemand{
 		u: u, each: each, mode: mode{from: from, to: to, urgent: true, goesOn: g.GoesOn, begins: g.Begins},
-		prepare: func(*mode) error { return nil },
-		count:   func() (Progress, bool) { return countRange(u.o.Store, u.o.Stream, from, to) },
+		prepare: func(context.Context, *mode) error { return nil },
+		count:   func(ctx context.Context) (Progress, bool) { return countRange(ctx, u.o.Store, u.o.Stream, from, to) },
 	}.run(ctx)
 }
 

@@ -13,6 +13,8 @@
 package progress
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,6 +117,23 @@ func (p *Progress) RefusedBefore(start time.Duration) (one Refusal, ok bool) {
 	defer p.mu.Unlock()
 	one, ok = p.again[start]
 	return one, ok
+}
+
+// RefuseAgain reverses Undo for a fragment that was not done meanwhile, and returns its refusal. Nothing is written.
+func (p *Progress) RefuseAgain(start time.Duration) (one Refusal, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if one, ok = p.again[start]; ok {
+		p.add(mkv.Fragment{Start: start, Last: one.Last, Size: one.Size})
+	}
+	return one, ok
+}
+
+// Again returns the refusals of the fragments that are pending again.
+func (p *Progress) Again() []Refusal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.again))
 }
 
 // Requeued reports whether refused fragments are pending again.

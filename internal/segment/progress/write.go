@@ -19,11 +19,15 @@ func (p *Progress) WritePersisted(f mkv.Fragment) error {
 	return p.write(fmt.Sprintf("%s %d %d %d", linePersisted, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds()))
 }
 
-// WriteRefused writes that a fragment is refused.
-func (p *Progress) WriteRefused(one Refusal) error {
-	start := one.Start.Milliseconds()
-	line := strings.TrimRight(fmt.Sprintf("%s %d %d %d %s", lineRefused, start, one.Size, one.Last.Milliseconds(), one.Code), " ")
-	return p.write(line + fmt.Sprintf("\n%s %d %d %d", lineTried, start, one.At, one.Tries))
+// WriteRefused writes that fragments are refused.
+func (p *Progress) WriteRefused(list ...Refusal) error {
+	var all []string
+	for _, one := range list {
+		start := one.Start.Milliseconds()
+		line := strings.TrimRight(fmt.Sprintf("%s %d %d %d %s", lineRefused, start, one.Size, one.Last.Milliseconds(), one.Code), " ")
+		all = append(all, line, fmt.Sprintf("%s %d %d %d", lineTried, start, one.At, one.Tries))
+	}
+	return p.write(strings.Join(all, "\n"))
 }
 
 // WriteAgain writes that refused fragments are pending again since now, in Unix ms.

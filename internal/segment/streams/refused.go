@@ -26,22 +26,57 @@ func (st *Stream) RefusedFragments() []Refused {
 	}
 	list := make([]Refused, 0, st.Refused.Count)
 	for k, all := range st.Refused.Of {
-		for _, one := range all {
-			r := Refused{
-				Key:      KeyOf(st.Name, k),
-				Fragment: mkv.Fragment{Start: one.Start, Last: one.Last, Size: one.Size},
-				Code:     one.Code, Tries: one.Tries,
-			}
-			if one.At > 0 {
-				r.At = time.UnixMilli(one.At).UTC()
-			}
-			list = append(list, r)
+		list = st.appendRefused(list, k, all)
+	}
+	return inOrder(list)
+}
+
+// RequeuedFragments returns the stream's fragments that were refused and are pending again, oldest first.
+func (st *Stream) RequeuedFragments() (list []Refused) {
+	for k, a := range st.Active {
+		if a.Progress != nil {
+			list = st.appendRefused(list, k, a.Progress.Again())
 		}
 	}
+	return inOrder(list)
+}
+
+func (st *Stream) appendRefused(list []Refused, k layout.ID, all []progress.Refusal) []Refused {
+	for _, one := range all {
+		r := Refused{
+			Key:      KeyOf(st.Name, k),
+			Fragment: mkv.Fragment{Start: one.Start, Last: one.Last, Size: one.Size},
+			Code:     one.Code, Tries: one.Tries,
+		}
+		if one.At > 0 {
+			r.At = time.UnixMilli(one.At).UTC()
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+func inOrder(list []Refused) []Refused {
 	slices.SortFunc(list, func(a, b Refused) int {
 		return cmp.Or(a.Key.ID().Compare(b.Key.ID()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
 	})
 	return list
+}
+
+// RefuseAgain reverses PendAgain for those of a segment's fragments that were not done meanwhile, and returns their refusals. They are
+// not written yet.
+func (st *Stream) RefuseAgain(k layout.ID, starts []time.Duration) (p *progress.Progress, list []progress.Refusal) {
+	a := st.Active[k]
+	if a == nil || a.Progress == nil {
+		return nil, nil
+	}
+	for _, start := range starts {
+		if one, ok := a.Progress.RefuseAgain(start); ok {
+			st.Refused.Add(k, one)
+			list = append(list, one)
+		}
+	}
+	return a.Progress, list
 }
 
 // Requeued returns the refusals of a segment's fragments with those starts, as they are once the fragments are pending

@@ -44,7 +44,8 @@ var ErrBusy = errors.New("the stream is not cold")
 // Fragment is the newest of a stream that can be sent.
 type Fragment struct {
 	Mark
-	// Send sends it, after mark. ErrBusy: neither was done, as the stream's upload is not at rest.
+	// Send sends it, after mark, and returns nil if it is in the cloud. ErrBusy: it was not sent, as others go first on the stream or on
+	// the line, whether or not mark was called.
 	Send func(ctx context.Context, mark func() error) error
 }
 
@@ -191,12 +192,17 @@ func (t *Trickle) send(ctx context.Context, name string, f Fragment) {
 	defer cancel()
 	began := t.o.Now()
 	var unmarked error
+	marked := false
 	err := supervise.Do("Keeping stream "+name+" warm", func() error {
 		return f.Send(ctx, func() error {
 			unmarked = t.o.Marks.Add(name, f.Mark)
+			marked = unmarked == nil
 			return unmarked
 		})
 	})
+	if errors.Is(err, ErrBusy) && marked {
+		t.unsent(name, f)
+	}
 	if errors.Is(err, ErrBusy) || errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
@@ -207,6 +213,9 @@ func (t *Trickle) send(ctx context.Context, name string, f Fragment) {
 			"such uploads cannot be written (%s): check the disk of the state directory; the agent keeps trying.", health.Reason(unmarked)))
 	}
 	failures, late := 0, ctx.Err() != nil
+	if late && errors.Is(err, context.DeadlineExceeded) {
+		err = nil // said below
+	}
 	t.set(name, func(s *stream) {
 		late = late && s.sent.Before(began)
 		switch s.sent = t.o.Now(); {
@@ -230,6 +239,15 @@ func (t *Trickle) send(ctx context.Context, name string, f Fragment) {
 		fault := health.FaultOf(err, Code)
 		t.report(scopeOf(name), health.NewFault(fault.Class, Code+"/"+name, err, "Stream %s is not kept warm for players: %s", name, fault.Text))
 	}
+}
+
+// unsent takes the mark off a fragment for which others went first. The next is tried as after one that was sent.
+func (t *Trickle) unsent(name string, f Fragment) {
+	began := time.UnixMilli(f.At + f.Shift)
+	if err := t.o.Marks.Lift(name, began, began.Add(time.Millisecond)); err != nil {
+		t.o.Log.Debug("the journal of what keeps streams warm is not written", zap.Error(err)) // it is written again with the next mark
+	}
+	t.set(name, func(s *stream) { s.sent = t.o.Now() })
 }
 
 const scopeState health.Scope = Code

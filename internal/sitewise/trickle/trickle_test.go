@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -227,22 +228,74 @@ func TestWhatFailsIsTriedLessOften(t *testing.T) {
 	})
 }
 
-// TestTheTrickleEndsWithItsContext, also in the middle of sending.
-func TestTheTrickleEndsWithItsContext(t *testing.T) {
+// TestAFragmentForWhichOthersGoFirst does not count as a failure, has no mark, and the next is tried a minute later.
+func TestAFragmentForWhichOthersGoFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t)
-		h.trickle.o.Newest = func(string, time.Time) (f Fragment, ok bool) {
-			f.Mark = Mark{At: time.Now().UnixMilli(), End: time.Now().UnixMilli()}
-			f.Send = func(ctx context.Context, _ func() error) error { <-ctx.Done(); return nil }
-			return f, true
+		h.fail = ErrBusy
+		tries := 0
+		newest := h.trickle.o.Newest
+		h.trickle.o.Newest = func(name string, since time.Time) (f Fragment, ok bool) {
+			f, ok = newest(name, since)
+			send := f.Send
+			f.Send = func(ctx context.Context, mark func() error) error {
+				h.set(func() { tries++ })
+				return send(ctx, mark)
+			}
+			return f, ok
 		}
-		h.run(time.Second)
-		h.run(2 * time.Minute) // where nothing is taken in time, that is a failure
-		if n := h.trickle.streams[door].failures; n != 1 {
-			t.Errorf("%d failures", n)
+		h.run(time.Hour)
+		if n := get(h, func() int { return tries }); n < 50 || n > 60 {
+			t.Errorf("it was tried %d times in an hour", n)
+		}
+		for _, restart := range []bool{false, true} {
+			if restart {
+				h.start()
+			}
+			if left := h.marks.streams[door]; len(left) > 0 {
+				t.Errorf("restart %v: %v have a mark, and nothing was sent", restart, left)
+			}
+		}
+		if got := h.conditions(); len(got) > 0 {
+			t.Errorf("the conditions are %v", got)
+		}
+		h.fail = nil
+		h.run(2 * time.Minute)
+		if n := len(h.sent); n == 0 || n > 2 {
+			t.Errorf("then %d are sent", n)
 		}
 	})
+}
+
+// TestTheTrickleEndsWithItsContext, also in the middle of sending.
+func TestTheTrickleEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	for name, why := range map[string]func(context.Context) error{
+		"and says so": context.Context.Err, "and does not": func(context.Context) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t)
+				h.trickle.o.Newest = func(string, time.Time) (f Fragment, ok bool) {
+					f.Mark = Mark{At: time.Now().UnixMilli(), End: time.Now().UnixMilli()}
+					f.Send = func(ctx context.Context, _ func() error) error { <-ctx.Done(); return why(ctx) }
+					return f, true
+				}
+				h.run(time.Second)
+				h.run(2 * time.Minute) // where nothing is taken in time, that is a failure
+				if n := h.trickle.streams[door].failures; n != 1 {
+					t.Errorf("%d failures", n)
+				}
+				h.run(20 * time.Minute)
+				list := h.health.Component("", health.JobSiteWise).Snapshot().Conditions
+				if len(list) != 1 || !strings.Contains(list[0].Text, "takes no fragment within") {
+					t.Errorf("the conditions are %+v", list)
+				}
+			})
+		})
+	}
 }
 
 // full is a disk that may be full.

@@ -93,7 +93,7 @@ func TestThePausesOfAMoveThatFailsGrow(t *testing.T) {
 		t.Errorf("the pauses are %v, and it was asked %d times", pauses, disk.asked)
 	}
 	now, disk.mends = now.Add(UnreadableFor), true
-	if err := pass(); err != nil || !q.Readable() || len(q.passedOver.pause) > 0 {
+	if err := pass(); err != nil || !q.Readable() || len(q.passedOver.moving) > 0 {
 		t.Errorf("at the end: %v, %v", err, q.passedOver)
 	}
 	q.Release()

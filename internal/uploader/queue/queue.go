@@ -4,6 +4,8 @@ package queue
 
 import (
 	"errors"
+	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
@@ -15,6 +17,7 @@ import (
 type Store interface {
 	Offsets
 	NextPending(after segment.Key, from, to time.Time) (segment.Key, bool)
+	NotesUnread(k segment.Key) bool
 	OpenSegment(k segment.Key) (*segment.Reader, error)
 	Done(k segment.Key, fragmentStart time.Duration) bool
 	MarkUploaded(k segment.Key) error
@@ -69,6 +72,10 @@ type wanted struct {
 	from, to time.Time     // when they were recorded; zero: unbounded
 	without  func(ID) bool // which of these are passed over; nil = none
 }
+
+// errNotNoted is the fault of a segment of which it is not known yet which fragments are uploaded: none may be sent, as it could be
+// sent twice.
+var errNotNoted = fmt.Errorf("the disk does not say yet which fragments of a recording are uploaded: %w", syscall.EIO)
 
 // New returns a queue that begins with the oldest fragment.
 func New(o Options) *Queue {
@@ -186,6 +193,10 @@ func (q *Queue) openNext() bool {
 		if !ok {
 			return false
 		}
+		if q.o.Store.NotesUnread(key) {
+			q.fail(key, errNotNoted)
+			continue
+		}
 		reader, err := q.o.Store.OpenSegment(key)
 		if err != nil {
 			q.fail(key, err)
@@ -206,7 +217,7 @@ func (q *Queue) find() (segment.Key, bool) {
 		if !ok {
 			return segment.Key{}, false
 		}
-		if !q.passedOver.has(key) {
+		if !q.PassedOver(key) {
 			return key, true
 		}
 		after = key
@@ -228,7 +239,7 @@ func (q *Queue) load() error {
 func (q *Queue) fail(key segment.Key, err error) {
 	q.after = key
 	if !errors.Is(err, segment.ErrNotFound) {
-		q.passedOver.add(key, err)
+		q.passedOver.unreadable(key, err)
 		q.o.Unreadable(err)
 	}
 }

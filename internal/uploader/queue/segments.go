@@ -24,7 +24,7 @@ func (q *Queue) Settle(inFlight func(segment.Key) bool) (damaged []segment.Key, 
 		}
 		if e != nil {
 			err = errors.Join(err, e)
-			q.passedOver.add(key, e)
+			q.passedOver.immovable(key, e)
 			continue
 		}
 		q.passedOver.remove(key)
@@ -45,8 +45,11 @@ func (q *Queue) move(key segment.Key) (damaged bool, err error) {
 	}
 }
 
-// PassedOver reports whether a segment is passed over now, as it cannot be read.
-func (q *Queue) PassedOver(key segment.Key) bool { return q.passedOver.has(key) }
+// PassedOver reports whether a segment is passed over now, as it cannot be read. One of which it was not known what is uploaded is so
+// until that is known.
+func (q *Queue) PassedOver(key segment.Key) bool {
+	return q.passedOver.has(key) && (!q.passedOver.notNoted[key] || q.o.Store.NotesUnread(key))
+}
 
 // NextRetry returns when the first segment that is passed over is to be tried again, of those whose pauses are
 // at most that long. Those that the queue would not find then, as they are outside its range or no longer wait, are none: who waits for
@@ -62,19 +65,23 @@ func (q *Queue) Overdue() bool {
 }
 
 // Retry tries again to read, and to move, the segments that are passed over and due, where nothing else does, as nothing is to be
-// uploaded. damaged are as of Settle.
-func (q *Queue) Retry() (damaged []segment.Key) {
+// uploaded. damaged are as of Settle. It ends early when stop reports true.
+func (q *Queue) Retry(stop func() bool) (damaged []segment.Key) {
 	for key := range q.passedOver.until {
-		if q.passedOver.has(key) || !q.pending(key) {
+		if stop() {
+			break
+		}
+		if q.PassedOver(key) || !q.pending(key) {
 			continue
 		}
-		if _, err := ListFragments(q.o.Store, key); err != nil && !errors.Is(err, segment.ErrNotFound) {
-			q.passedOver.add(key, err)
+		if err := q.readable(key); err != nil && !errors.Is(err, segment.ErrNotFound) {
+			q.passedOver.unreadable(key, err)
 			continue
 		}
+		q.passedOver.read(key)
 		isDamaged, err := q.move(key)
 		if err != nil {
-			q.passedOver.add(key, err)
+			q.passedOver.immovable(key, err)
 			continue
 		}
 		if isDamaged {
@@ -83,6 +90,15 @@ func (q *Queue) Retry() (damaged []segment.Key) {
 		q.passedOver.remove(key)
 	}
 	return damaged
+}
+
+// readable returns why a segment cannot be sent.
+func (q *Queue) readable(key segment.Key) error {
+	if q.o.Store.NotesUnread(key) {
+		return errNotNoted
+	}
+	_, err := ListFragments(q.o.Store, key)
+	return err
 }
 
 // ListFragments returns the fragments of a segment.

@@ -32,6 +32,8 @@ const (
 type Store interface {
 	queue.Offsets
 	Refused(stream string) []segment.Refused
+	Requeued(stream string) []segment.Refused
+	RefuseAgain(k segment.Key, fragmentStarts []time.Duration) error
 	RefusedBefore(k segment.Key, fragmentStart time.Duration) (code string, ok bool)
 	Requeue(k segment.Key, fragmentStarts []time.Duration, counted bool) error
 	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error

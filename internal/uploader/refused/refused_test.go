@@ -41,6 +41,8 @@ func (s *store) Requeue(k segment.Key, _ []time.Duration, _ bool) error {
 }
 
 func (s *store) MarkRefused(segment.Key, mkv.Fragment, string) error { return s.fails }
+func (s *store) Requeued(string) []segment.Refused                   { return nil }
+func (s *store) RefuseAgain(segment.Key, []time.Duration) error      { return s.fails }
 func (s *store) MarkUploaded(segment.Key) error                      { return nil }
 
 // add refuses n fragments that were sent again tries times.

@@ -3,14 +3,17 @@ package refused
 import (
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
 // Tried is called at the end of a try of a fragment that RequeueDue returned, where nothing else would send it. If it still pends it
-// is refused again, with its former code. A try counts that was not broken off.
+// is refused again, with its former code. A try counts that was not broken off; else the fragment is due as before.
 func (l *List) Tried(f queue.Fragment, brokenOff bool) error {
-	err := l.refuseAgain(f)
-	if err != nil || brokenOff {
+	if brokenOff {
+		return l.TakeBack(f.Key, []time.Duration{f.Stored.Start})
+	}
+	if err := l.refuseAgain(f); err != nil {
 		return err
 	}
 	for _, r := range l.o.Store.Refused(l.o.Stream) {
@@ -20,6 +23,15 @@ func (l *List) Tried(f queue.Fragment, brokenOff bool) error {
 			}
 		}
 	}
+	return nil
+}
+
+// TakeBack makes those of a segment's fragments refused again, as if they had not been queued, that still pend.
+func (l *List) TakeBack(k segment.Key, starts []time.Duration) error {
+	if err := l.o.Store.RefuseAgain(k, starts); err != nil {
+		return err
+	}
+	_ = l.o.Store.MarkUploaded(k) // else when more of it is sent
 	return nil
 }
 

@@ -160,6 +160,12 @@ func (r *Store) MarkUploaded(segment.Key) error { return nil }
 // Refused implements refused.Store: what was refused before is not sent now.
 func (r *Store) Refused(string) []segment.Refused { return nil }
 
+// Requeued implements refused.Store.
+func (r *Store) Requeued(string) []segment.Refused { return nil }
+
+// RefuseAgain implements refused.Store.
+func (r *Store) RefuseAgain(segment.Key, []time.Duration) error { return nil }
+
 // RefusedBefore implements refused.Store.
 func (r *Store) RefusedBefore(segment.Key, time.Duration) (string, bool) { return "", false }
 
