@@ -5,9 +5,6 @@ import (
 	"encoding/base64"
 	"strings"
 
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
@@ -16,21 +13,21 @@ import (
 func (f Format) ParameterSets() [][]byte {
 	switch f.Codec {
 	case H264:
-		return pick(f.Parameters["sprop-parameter-sets"], isSet264)
+		return f.pick(f.Parameters["sprop-parameter-sets"])
 	case H265:
 		all := f.Parameters["sprop-vps"] + "," + f.Parameters["sprop-sps"] + "," + f.Parameters["sprop-pps"]
-		return pick(all, isSet265)
+		return f.pick(all)
 	default:
 		return nil
 	}
 }
 
 // pick decodes sets that are separated by commas. Other NAL units are left out.
-func pick(list string, isSet func(set []byte) bool) [][]byte {
+func (f Format) pick(list string) [][]byte {
 	const most = 16
 	var sets [][]byte
 	for text := range strings.SplitSeq(list, ",") {
-		if set := decodeSet(text); len(set) > 1 && isSet(set) && len(sets) < most {
+		if set := decodeSet(text); len(set) > 1 && f.setKind(set) != 0 && len(sets) < most {
 			sets = append(sets, set)
 		}
 	}
@@ -60,17 +57,18 @@ func decodeSet(text string) []byte {
 	return bytes.TrimRight(set, "\x00") // no NAL unit ends with zeros
 }
 
-func isSet264(set []byte) bool {
-	kind := h264.NALUType(set[0] & 0x1f)
-	return kind == h264.NALUTypeSPS || kind == h264.NALUTypePPS
-}
+// The types of NAL units that are parameter sets (H.264, table 7-1; H.265, table 7-1). No two are the same.
+const sps264, pps264, vps265, sps265, pps265 = 7, 8, 32, 33, 34
 
-func isSet265(set []byte) bool {
-	switch h265.NALUType(set[0] >> 1 & 0x3f) {
-	case h265.NALUType_VPS_NUT, h265.NALUType_SPS_NUT, h265.NALUType_PPS_NUT:
-		return true
+// setKind returns the type of a parameter set, or 0 for another NAL unit.
+func (f Format) setKind(nal []byte) byte {
+	switch kind := nal[0] & 0x1f; {
+	case f.Codec == H264 && (kind == sps264 || kind == pps264):
+		return kind
+	case f.Codec == H265 && nal[0]>>1&0x3f >= vps265 && nal[0]>>1&0x3f <= pps265:
+		return nal[0] >> 1 & 0x3f
 	}
-	return false
+	return 0
 }
 
 // Interleaving is how NAL units may be sent out of decoding order.

@@ -70,15 +70,10 @@ func (f Format) setsParameters() []string {
 	encode := base64.StdEncoding.EncodeToString
 	byType := make(map[byte]string)
 	for _, set := range f.ParameterSets() {
-		kind := set[0] & 0x1f
-		if f.Codec == H265 {
-			kind = set[0] >> 1 & 0x3f
-		}
-		if byType[kind] == "" && f.libraryReads(set) {
+		if kind := f.setKind(set); byType[kind] == "" && libraryReads(kind, set) {
 			byType[kind] = encode(set)
 		}
 	}
-	const sps264, pps264, vps265, sps265, pps265 = 7, 8, 32, 33, 34
 	if f.Codec == H264 {
 		if byType[sps264] == "" || byType[pps264] == "" {
 			return nil
@@ -95,14 +90,13 @@ func (f Format) setsParameters() []string {
 }
 
 // libraryReads reports whether the RTSP library reads a parameter set to its end: it may refuse the description of others.
-func (f Format) libraryReads(set []byte) bool {
-	if f.Codec == H264 {
-		return h264.NALUType(set[0]&0x1f) != h264.NALUTypeSPS || new(h264.SPS).Unmarshal(set) == nil
-	}
-	switch h265.NALUType(set[0] >> 1 & 0x3f) {
-	case h265.NALUType_SPS_NUT:
+func libraryReads(kind byte, set []byte) bool {
+	switch kind {
+	case sps264:
+		return new(h264.SPS).Unmarshal(set) == nil
+	case sps265:
 		return new(h265.SPS).Unmarshal(set) == nil
-	case h265.NALUType_PPS_NUT:
+	case pps265:
 		return new(h265.PPS).Unmarshal(set) == nil
 	}
 	return true
