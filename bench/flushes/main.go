@@ -121,7 +121,7 @@ func measure(o options, binary, disk string, urls []string) (f figures, err erro
 	}
 	dir := filepath.Join(root, "recordings")
 	agent := exec.Command(binary, append([]string{"record", "--dir", dir}, urls...)...)
-	if err := agent.Start(); err != nil {
+	if err := proc.StartAsService(agent); err != nil {
 		return f, err
 	}
 	defer proc.End([]*exec.Cmd{agent})

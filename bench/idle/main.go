@@ -64,7 +64,7 @@ func run(agent string, warmUp, measure time.Duration, out string) error {
 	}
 	commands := []*exec.Cmd{cmd}
 	defer proc.End(commands)
-	if err := cmd.Start(); err != nil {
+	if err := proc.StartAsService(cmd); err != nil {
 		return err
 	}
 	<-time.After(warmUp)

@@ -158,8 +158,12 @@ func measure(o options, name string, s subject, urls []string) (figures, error) 
 	}
 	stop := sync.OnceFunc(func() { proc.End(commands) })
 	defer stop()
+	start := (*exec.Cmd).Start
+	if s.ours {
+		start = proc.StartAsService
+	}
 	for _, c := range commands {
-		if err := c.Start(); err != nil {
+		if err := start(c); err != nil {
 			return figures{}, err
 		}
 	}

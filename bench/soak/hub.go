@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
@@ -137,7 +138,7 @@ func (s *soak) startAgent(program string) error {
 	// Whatever would leave this machine fails: this proxy is not there, and loopback needs none.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	if err := proc.StartAsService(cmd); err != nil {
 		return fmt.Errorf("cannot start the agent: %w", err)
 	}
 	s.agent, s.exited = cmd, make(chan struct{})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/bench/keep"
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
@@ -107,7 +108,7 @@ func firstFrame(agent, dir, url string) (time.Duration, error) {
 	cmd := exec.CommandContext(ctx, agent, "record", "--dir", dir, url)
 	cmd.Stderr = os.Stderr
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
+	if err := proc.StartAsService(cmd); err != nil {
 		return 0, err
 	}
 	defer func() {

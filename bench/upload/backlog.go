@@ -143,11 +143,11 @@ type spent struct {
 	rss       int64
 }
 
-// measured runs a command to its end.
-func measured(cmd *exec.Cmd) (s spent, err error) {
+// measured runs a command to its end, which start starts.
+func measured(cmd *exec.Cmd, start func(*exec.Cmd) error) (s spent, err error) {
 	cmd.Stderr = os.Stderr
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		return s, err
 	}
 	ended := make(chan error, 1)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 )
 
@@ -88,7 +89,7 @@ func (b backlog) drain(cloud *localcloud.Cloud, cmd *exec.Cmd) (speeds []speed, 
 	defer cancel()
 	var group errgroup.Group
 	group.Go(func() (err error) {
-		process, err = measured(cmd)
+		process, err = measured(cmd, proc.StartAsService)
 		if err != nil {
 			cancel()
 		}

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 )
 
 // costStreams share the bytes, so that the rate of one stream is not what is measured.
@@ -127,7 +129,7 @@ func pacedCurl(url, recordings string) (sum spent, err error) {
 			return sum, err
 		}
 		group.Go(func() (err error) {
-			each[i], err = measured(exec.Command("curl", curlArgs(url, files, "--limit-rate", strconv.Itoa(allowedBytes))...))
+			each[i], err = measured(exec.Command("curl", curlArgs(url, files, "--limit-rate", strconv.Itoa(allowedBytes))...), (*exec.Cmd).Start)
 			return err
 		})
 	}
@@ -150,7 +152,7 @@ func bareLoop(url, recordings string) (spent, error) {
 	for i := range costStreams {
 		args = append(args, filepath.Join(recordings, streamName(i)))
 	}
-	return measured(exec.Command(self, args...))
+	return measured(exec.Command(self, args...), proc.StartAsService)
 }
 
 // unlimitedCurl sends all files by one curl, curlRuns times.
@@ -160,7 +162,7 @@ func unlimitedCurl(url, recordings string) (sum spent, err error) {
 		return sum, err
 	}
 	for range curlRuns {
-		once, err := measured(exec.Command("curl", curlArgs(url, files)...))
+		once, err := measured(exec.Command("curl", curlArgs(url, files)...), (*exec.Cmd).Start)
 		if err != nil {
 			return sum, fmt.Errorf("curl: %w", err)
 		}
@@ -180,7 +182,7 @@ func drained(dir, recordings, audio string) (s spent, bytes int64, err error) {
 	if err != nil {
 		return s, 0, err
 	}
-	if s, err = measured(cmd); err != nil {
+	if s, err = measured(cmd, proc.StartAsService); err != nil {
 		return s, 0, err
 	}
 	for i := range costStreams {

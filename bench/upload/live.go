@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
@@ -180,7 +181,7 @@ func startAgent(o options, cloud *localcloud.Cloud, more ...string) (stop func()
 		cmd.Env = append(cmd.Env, v.String())
 	}
 	cmd.Env = append(cmd.Env, more...)
-	if err := cmd.Start(); err != nil {
+	if err := proc.StartAsService(cmd); err != nil {
 		return nil, err
 	}
 	return func() {

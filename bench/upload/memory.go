@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 )
 
 // memory measures how much each further stream takes while all of them upload.
@@ -28,7 +30,7 @@ func memory(o options) ([]figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := measured(cmd)
+		s, err := measured(cmd, proc.StartAsService)
 		_ = cloud.Close()
 		if err != nil {
 			return nil, err
