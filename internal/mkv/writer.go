@@ -12,8 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// DefaultBufferSize is how much of a fragment is buffered before it is written: a large write for any disk, and little
-// memory even with many cameras.
+// DefaultBufferSize is how much of a fragment is buffered before it is written: a large write for any disk, little memory for each camera.
 const DefaultBufferSize = 256 << 10
 
 // File is the file that a segment is written to. It is empty at first.
@@ -132,6 +131,9 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 			return err
 		}
 	}
+	if need := len(w.buffer) + blockHeadSize + size; need > cap(w.buffer) { // append would make it larger than its limit
+		w.buffer = append(make([]byte, 0, max(need, min(2*cap(w.buffer), w.limit))), w.buffer...)
+	}
 	at := w.size + int64(len(w.buffer))
 	b := appendBlockHead(w.buffer, track, int16(relative), keyframe, size)
 	for _, p := range parts {
@@ -243,11 +245,9 @@ func (w *Writer) Flush() error {
 		return err
 	}
 	w.written, w.buffered = w.written+w.buffered, 0
-	// A frame larger than the buffer made it grow: return that memory.
-	if cap(w.buffer) > 2*w.limit {
+	if w.buffer = w.buffer[:0]; cap(w.buffer) > 2*w.limit { // a frame larger than its limit made it grow
 		w.buffer = make([]byte, 0, w.limit)
 	}
-	w.buffer = w.buffer[:0]
 	w.open.inBuffer = false
 	return nil
 }

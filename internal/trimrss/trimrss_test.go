@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -100,5 +104,41 @@ func TestPagesThatTheFileCannotBringBackAreKept(t *testing.T) {
 	}
 	if got := string(page[:len(relocated)]); got != relocated {
 		t.Errorf("the page holds %q, as the file does", got)
+	}
+}
+
+func TestGarbageIsBoundedUnlessGOGCDoesIt(t *testing.T) {
+	percent := func() (now int) {
+		now = debug.SetGCPercent(100)
+		debug.SetGCPercent(now)
+		return now
+	}
+	defer debug.SetGCPercent(percent())
+	for _, c := range []struct {
+		gogc          string
+		start, steady int
+	}{
+		{"", 50, 25},
+		{"80", 80, 80},
+		{"off", -1, -1},
+	} {
+		t.Run("GOGC="+c.gogc, func(t *testing.T) {
+			t.Setenv("GOGC", c.gogc)
+			if n, err := strconv.Atoi(c.gogc); err == nil {
+				debug.SetGCPercent(n) // as the runtime does, before the program starts
+			} else {
+				debug.SetGCPercent(-1)
+			}
+			Start()
+			start := percent()
+			synctest.Test(t, func(t *testing.T) {
+				if err := Task(zap.NewNop())(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			if steady := percent(); start != c.start || steady != c.steady {
+				t.Errorf("%d %% at the start and %d %% later, want %d and %d", start, steady, c.start, c.steady)
+			}
+		})
 	}
 }
