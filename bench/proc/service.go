@@ -13,7 +13,7 @@ import (
 // timerSlack is TimerSlackNSec= of deploy/systemd/kvs-edge-agent.service.
 const timerSlack = time.Millisecond
 
-// StartAsService starts the agent with what its unit changes of the costs of a program: how late its timers may be.
+// StartAsService starts the agent as its unit does, as far as that changes what it takes: its timers may be late.
 func StartAsService(cmd *exec.Cmd) (err error) {
 	runtime.LockOSThread() // the slack is a thread's, and that of its children
 	defer runtime.UnlockOSThread()
