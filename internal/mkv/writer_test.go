@@ -373,3 +373,24 @@ func seekStart(f io.Seeker) error {
 	_, err := f.Seek(0, io.SeekStart)
 	return err
 }
+
+// TestTheBufferTakesNoMoreThanItsLimit writes frames of many sizes: with many cameras, each byte of the buffer is there as often.
+func TestTheBufferTakesNoMoreThanItsLimit(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 700, 20_000, 70_000, DefaultBufferSize - 1000} {
+		w := writeGolden(t, discard{}, WriterOptions{})
+		if err := w.BeginFragment(time.Minute, true); err != nil {
+			t.Fatal(err)
+		}
+		unit := make([]byte, size)
+		for i := range 3*DefaultBufferSize/size + 3 {
+			at := time.Minute + time.Duration(i)*time.Microsecond
+			if err := w.WriteFrame(1, at, i == 0, [][]byte{unit}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := cap(w.buffer); got > DefaultBufferSize {
+			t.Errorf("with frames of %d bytes it takes %d, its limit is %d", size, got, DefaultBufferSize)
+		}
+	}
+}
