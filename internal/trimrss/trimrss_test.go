@@ -115,7 +115,7 @@ func TestGarbageIsBoundedUnlessGOGCDoesIt(t *testing.T) {
 	defer debug.SetGCPercent(percent())
 	for _, c := range []struct {
 		gogc          string
-		runtime       int // what the runtime makes of that before the program starts
+		runtime       int // the percentage that the runtime has set before
 		program       bool
 		start, steady int
 	}{
