@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,14 @@ var conditionRows = []conditiontest.Row{
 		y.addThree()
 		return func() { y.free, d.held = 2_500_000, true }, func() { d.held = false }
 	})},
+	{Code: "disk-not-freed", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
+		y.addThree()
+		return func() { y.free, d.keeps = 2_500_000, true }, func() { y.free = 1 << 40 } // somebody else deleted something
+	})},
+	{Code: "recordings-held", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
+		y.addThree()
+		return func() { y.free, d.held = 2_500_000, true }, func() { y.free = 1 << 40 }
+	})},
 	{Code: "reserve-too-large", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, repair func()) {
 		unfit := false
 		y.keeper.o.Unfit = func(uint64) *health.Fault {
@@ -150,6 +159,20 @@ func TestADiskFaultEndsWithWhatWasToBeDeleted(t *testing.T) {
 	y.pass()
 	if c, ok := y.condition("door", segment.CodeDisk); ok {
 		t.Errorf("%q is still reported", c.Text)
+	}
+}
+
+func TestRecordingsThatAreHeldAreCounted(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.o.Store = &failing{fakeDisk: fakeDisk{y.store, y}, held: true}
+	for i := range 5 {
+		y.add(conditiontest.Stream, time.Duration(i)*time.Minute, 200_000, true)
+	}
+	y.free = 1_600_000 // 600,000 of it free, where 1 MiB is to be: three recordings would do
+	y.pass()
+	if c, ok := y.condition("", codeHeld); !ok || !strings.Contains(c.Text, "another program holds 3 recordings (60") {
+		t.Errorf("%v %q", ok, c.Text)
 	}
 }
 

@@ -1,10 +1,12 @@
 package retention
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
@@ -473,6 +475,28 @@ func TestARestartDoesNotVouchForTheClock(t *testing.T) {
 	})
 }
 
+// The hub was on all the time, as one of its streams shows, and another stream has a gap of a week: this casts no doubt on the clock.
+func TestAGapOfOneStreamCastsNoDoubtOnTheClock(t *testing.T) {
+	t.Parallel()
+	for _, gappy := range []string{"a", "b"} { // before the other one in the order of names, and behind it
+		y := newYard(t)
+		y.add(gappy, 0, 100, false)
+		for range 8 {
+			y.elapse(24 * time.Hour)
+			y.add("aa", y.now.Sub(begin), 100, false)
+		}
+		y.add(gappy, y.now.Sub(begin)+time.Minute, 100, false)
+		y.elapse(10 * time.Minute)
+		y.keeper = New(y.keeper.o)
+		y.keeper.SetPolicy(gappy, Policy{MaxAge: 24 * time.Hour})
+		y.pass()
+		y.expect(gappy, 8*24*3600+60)
+		if c, ok := y.condition("", codeClock); ok {
+			t.Errorf("%s: %q", gappy, c.Text)
+		}
+	}
+}
+
 // A person sets the clock of a hub that nobody synchronises: what was recorded in 1970 says nothing
 // against that.
 func TestMediaOfAClockThatWasNotSetCastsNoDoubtOnTheClock(t *testing.T) {
@@ -509,7 +533,8 @@ func TestReserves(t *testing.T) {
 	t.Parallel()
 	const disk = 100e9
 	for text, want := range map[string]uint64{
-		"500MB": 500e6, "2 GiB": 2 << 30, "1.5gb": 1.5e9, "5%": 5e9, "0.5 %": 0.5e9, "1048576B": 1 << 20, "100kB": 100e3, "64KiB": 64 << 10,
+		"500MB": 500e6, "2 GiB": 2 << 30, "1.5gb": 1.5e9, "5%": 5e9, "0.5 %": 0.5e9, " 5% ": 5e9, "1048576B": 1 << 20, "100kB": 100e3,
+		"64KiB": 64 << 10,
 	} {
 		if r, err := ParseReserve(text); err != nil || r.Of(disk) != want {
 			t.Errorf("%q is %d (%v), want %d", text, r.Of(disk), err, want)
@@ -587,6 +612,32 @@ func TestAStreamPausedForTwoReasonsResumesAfterBoth(t *testing.T) {
 	y.add("door", time.Minute, 100, false)
 }
 
+func TestRunMakesAPassAtOnceAndWhenItIsWoken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard(t)
+		y.keeper.o.Interval, y.keeper.o.Default = time.Hour, Policy{DeleteAfterUpload: true} // SetPolicy would wake it
+		y.add("door", 0, 100, true)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- y.keeper.Run(ctx) }()
+		synctest.Wait()
+		y.expect("door")
+		y.add("door", time.Minute, 100, true)
+		y.keeper.Wake()
+		synctest.Wait()
+		y.expect("door")
+		y.add("door", 2*time.Minute, 100, true)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		y.expect("door")
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestForecasts(t *testing.T) {
 	t.Parallel()
 	const mb = 1 << 20
@@ -620,6 +671,38 @@ func TestForecasts(t *testing.T) {
 	y.free = 1 << 30
 	if f = y.keeper.DiskForecast(); f.FullAt.Sub(y.now).Round(time.Minute) != 17*time.Minute {
 		t.Errorf("the disk: %+v", f)
+	}
+	// Without a limit the room of the disk counts, for 17 minutes, unless the age deletes before.
+	for maxAge, fills := range map[time.Duration]bool{0: true, 10 * time.Minute: false, time.Hour: true} {
+		y.keeper.SetPolicy("door", Policy{MaxAge: maxAge})
+		f = y.keeper.Forecast("door")
+		if days := f.Days * 24 * 60; days < 16.5 || days > 17.5 {
+			t.Errorf("kept for %s, there is room for %.1f minutes", maxAge, days)
+		}
+		if got := f.FullAt.Sub(y.now).Round(time.Minute) == 17*time.Minute; got != fills || f.FullAt.IsZero() == fills {
+			t.Errorf("kept for %s, the disk is full at %s", maxAge, f.FullAt)
+		}
+	}
+}
+
+func TestPoliciesInWords(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]struct {
+		policy  Policy
+		audited bool
+	}{
+		"kept for ever":                  {},
+		"kept for ever (DENY_NEW_MEDIA)": {policy: Policy{OnFull: DenyNew}},
+		"kept for 2 h":                   {policy: Policy{MaxAge: 2 * time.Hour, OnFull: DeleteOldest}},
+		"kept for 2 h, up to 5.0 MB, then the oldest are deleted": {
+			policy: Policy{MaxAge: 2 * time.Hour, MaxBytes: 5e6, OnFull: DeleteOldest}},
+		"kept for ever, up to 5.0 MB (DENY_NEW_MEDIA: nothing is deleted for its size), deleted after their upload": {
+			policy: Policy{MaxBytes: 5e6, OnFull: DenyNew, DeleteAfterUpload: true}},
+		"kept for ever, deleted when an audit has found them in the cloud": {policy: Policy{DeleteAfterUpload: true}, audited: true},
+	} {
+		if got := c.policy.Describe(c.audited); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -440,3 +440,33 @@ func TestADiskThatFreesNothingIsNotEmptied(t *testing.T) {
 		t.Error("that the disk frees again is not noticed")
 	}
 }
+
+// TestAStartTrustsThePreviousProcess is for a file system that has yet to free what the previous process deleted, and that cannot be
+// synced: only as much is deleted as is recorded, until the file system had the time.
+func TestAStartTrustsThePreviousProcess(t *testing.T) {
+	t.Parallel()
+	const need = 1024 * mb
+	r := freedAccount{}
+	d := diskState{uptime: time.Second, free: need - 100*mb, need: need, floor: 76 * mb, ours: 60_000 * mb}
+	for _, c := range []struct {
+		what     string
+		uptime   time.Duration
+		recorded int64
+		synced   bool
+		want     int64
+	}{
+		{what: "at the start", uptime: time.Second},
+		{what: "after something was recorded", uptime: 10 * time.Second, recorded: 15 * mb, want: 15 * mb},
+		{what: "synced", uptime: 10 * time.Second, recorded: 15 * mb, synced: true, want: 115 * mb},
+		{what: "just before the file system had the time", uptime: settleTime - 1, recorded: 15 * mb, want: 15 * mb},
+		{what: "when it had the time", uptime: settleTime, recorded: 15 * mb, want: 115 * mb},
+	} {
+		now := d
+		now.uptime, now.ours, now.free = c.uptime, d.ours+c.recorded, d.free-c.recorded
+		r.synced = c.synced
+		r.see(now)
+		if reserve, full := r.allowed(now); reserve != c.want || full != 0 {
+			t.Errorf("%s: %d and %d MB may be deleted, want %d", c.what, reserve/mb, full/mb, c.want/mb)
+		}
+	}
+}
