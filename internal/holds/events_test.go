@@ -1,7 +1,10 @@
 package holds
 
 import (
+	"context"
 	"errors"
+	"math"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,10 +14,12 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/event"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hold"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/holding"
 )
 
 var begin = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -200,7 +205,176 @@ func TestTheHoldOfEachEventAndStreamHasItsOwnID(t *testing.T) {
 			seen[h.ID] = true
 		}
 	}
-	for _, seconds := range []float64{-1, 1e300, event.MaxHold.Seconds() + 1} {
+}
+
+// badDisk is a book on a disk that fails for one stream.
+type badDisk struct {
+	Book
+	stream string
+	err    error
+}
+
+func (b badDisk) Extend(ctx context.Context, h hold.Hold) (holding.Kept, error) {
+	if h.Stream == b.stream {
+		return holding.Kept{}, b.err
+	}
+	return b.Book.Extend(ctx, h)
+}
+
+func TestAHoldThatTheDiskRefusedIsNotSettled(t *testing.T) {
+	t.Parallel()
+	disk := health.SystemFault("disk", errors.New("EIO"), "The disk has read or write errors.")
+	for name, c := range map[string]struct {
+		change  func(*event.Event, *rig)
+		err     error // of the stream door
+		settled bool
+		says    string // of the streams, why they are not held
+	}{
+		"held":         {settled: true},
+		"not to be":    {change: func(e *event.Event, _ *rig) { e.Hold = 0 }, err: disk, settled: true},
+		"less than no": {change: func(e *event.Event, _ *rig) { e.Hold = -1 }, err: disk, settled: true},
+		"no room":      {change: func(_ *event.Event, r *rig) { r.most.Store(1) }, settled: true, says: "does not fit"},
+		"disk":         {err: disk, says: disk.Text},
+		"disk of the first": {
+			change: func(e *event.Event, _ *rig) { e.Streams = []string{"door", "yard"} }, err: disk, says: disk.Text},
+		"disk of the last": {
+			change: func(e *event.Event, _ *rig) { e.Streams = []string{"yard", "door"} }, err: disk, says: "Nothing is recorded of a stream yard"},
+		"broken off": {err: context.Canceled, says: "The hold was broken off; trigger the event again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			changed := 0
+			r.holds.o.Changed = func() { changed++ }
+			if c.err != nil {
+				r.holds.o.Book = badDisk{Book: r.holds.o.Book, stream: "door", err: c.err}
+			}
+			e := bell()
+			if c.change != nil {
+				c.change(e, r)
+			}
+			if got := r.holds.Ensure(t.Context(), e, "x", true); got != c.settled {
+				t.Errorf("it is settled: %v, want %v", got, c.settled)
+			}
+			why := r.holds.NotHeld(e)
+			if (c.says == "") != (why == "") || !strings.Contains(why, c.says) {
+				t.Errorf("it says %q, want %q", why, c.says)
+			}
+			if want := min(1, max(0, int(e.Hold))); changed != want {
+				t.Errorf("it was said %d times that something changed, want %d", changed, want)
+			}
+			if id, until, _ := r.holds.Of(e, "door"); (id != "") != (e.Hold > 0 && why == "") || until.IsZero() != (id == "") {
+				t.Errorf("the hold is %q until %v", id, until)
+			}
+		})
+	}
+}
+
+func TestARefusalIsLoggedOnceUntilItEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	e := bell()
+	for step, c := range []struct {
+		most int64
+		logs int
+	}{{1 << 40, 0}, {1, 0}, {1, 0}} { // held; what is held stays so
+		r.most.Store(c.most)
+		r.holds.Ensure(t.Context(), e, "x", true)
+		if n := r.logs.Len(); n != c.logs {
+			t.Errorf("step %d: %d lines", step, n)
+		}
+	}
+	longer := *e
+	longer.To = begin.Add(65 * time.Second)
+	for step, c := range []struct {
+		most int64
+		logs int
+	}{{1, 1}, {1, 1}, {1 << 40, 1}} {
+		r.most.Store(c.most)
+		r.holds.Ensure(t.Context(), &longer, "x", true)
+		if n := r.logs.Len(); n != c.logs {
+			t.Errorf("step %d of the extension: %d lines", step, n)
+		}
+	}
+	longer.To = begin.Add(95 * time.Second)
+	r.most.Store(1)
+	r.holds.Ensure(t.Context(), &longer, "x", true)
+	if n := r.logs.Len(); n != 2 {
+		t.Errorf("refused again: %d lines", n)
+	}
+}
+
+func TestReasonsOfRefusalsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.most.Store(1)
+	r.holds.Ensure(t.Context(), bell(), "x", true)
+	for n := range maxRefused {
+		r.holds.note(strconv.Itoa(n), context.Canceled)
+	}
+	if n := len(r.holds.refused); n != maxRefused {
+		t.Errorf("%d are kept, want %d", n, maxRefused)
+	}
+	r.holds.note("0", nil) // it is held
+	r.holds.note("one more", context.Canceled)
+	if n := len(r.holds.refused); n != maxRefused || r.holds.refusal("one more") == "" || r.holds.refusal("0") != "" {
+		t.Errorf("%d are kept, want %d", n, maxRefused)
+	}
+	e := bell()
+	e.ID = "late"
+	r.holds.Ensure(t.Context(), e, "x", true)
+	if why := r.holds.NotHeld(e); !strings.Contains(why, "was refused, or somebody removed it; the log says which") {
+		t.Errorf("of one more: %q", why)
+	}
+}
+
+// The cloud may have configured the stream just before it asks for the hold.
+func TestAHoldOfTheCloudWaitsForWhatItSaidBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	settled := false
+	r.holds.o.Streams = func() []string {
+		if !settled {
+			return nil
+		}
+		return []string{"door"}
+	}
+	ask := r.holds.ForCloud(func(ctx context.Context) { settled = ctx == t.Context() })
+	wanted := hold.Hold{ID: "theft", Stream: "door", From: begin, To: begin.Add(15 * time.Second), Reason: "x", Source: "cloud"}
+	segments, bytes, err := ask(t.Context(), wanted)
+	if err != nil || segments != 2 || bytes == 0 {
+		t.Errorf("%d segments, %d bytes, %v", segments, bytes, err)
+	}
+	if !r.holds.Known("theft") || r.holds.Known("fire") {
+		t.Error("which holds there are is not known")
+	}
+	if _, err := r.holds.Remove("theft", "x"); err != nil || r.holds.Known("theft") {
+		t.Errorf("removed: %v, known %v", err, r.holds.Known("theft"))
+	}
+}
+
+func TestATriggerThatCameTooLateForAHoldIsTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		asked, has time.Duration
+		late       bool
+	}{{0, 0, false}, {time.Hour, time.Hour, false}, {0, time.Hour, false}, {time.Hour, 0, true}} {
+		if got := Late(event.Trigger{Hold: c.asked}, event.Event{Hold: c.has}); (got != "") != c.late {
+			t.Errorf("asked for %s, has %s: %q", c.asked, c.has, got)
+		}
+	}
+}
+
+func TestDurationsOfHolds(t *testing.T) {
+	t.Parallel()
+	for seconds, want := range map[float64]time.Duration{
+		0: 0, 1.5: 1500 * time.Millisecond, event.MaxHold.Seconds(): event.MaxHold,
+	} {
+		if got, err := Duration(seconds); err != nil || got != want {
+			t.Errorf("%v: %v, %v", seconds, got, err)
+		}
+	}
+	for _, seconds := range []float64{-1, -0.001, math.NaN(), math.Inf(1), 1e300, event.MaxHold.Seconds() + 1} {
 		if _, err := Duration(seconds); err == nil {
 			t.Errorf("%v seconds are taken", seconds)
 		}
