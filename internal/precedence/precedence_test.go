@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
 // hub notes what runs, what was removed and which secrets are wanted.
@@ -202,9 +204,15 @@ func TestADeletionByOneSourceKeepsWhatAnotherWants(t *testing.T) {
 	cloud.Apply(t.Context(), wanted(desired.KVS, "door", "gate"))
 	files.Apply(t.Context(), wanted(desired.File, "door"))
 	for _, name := range []string{"door", "gate", "unknown"} {
+		if !files.Others() && name != "unknown" {
+			t.Errorf("before %s is deleted nobody but the files wants a stream", name)
+		}
 		if err := cloud.Remove(t.Context(), name); err != nil {
 			t.Error(err)
 		}
+	}
+	if files.Others() || !cloud.Others() {
+		t.Error("the files alone want a stream")
 	}
 	if got := h.has(); got != "door file" || !slices.Equal(h.removed, []string{"gate", "unknown"}) {
 		t.Errorf("%s run, %q were removed", got, h.removed)
@@ -235,8 +243,42 @@ func TestARowSaysAllOfItsSource(t *testing.T) {
 			t.Errorf("%s: %s", origin, got)
 		}
 	}
-	if n := len(sources.Rows()); n != 3 {
-		t.Errorf("%d rows", n)
+	var rows []desired.Origin
+	for _, r := range sources.Rows() {
+		rows = append(rows, r.Origins[0])
+	}
+	if !slices.Equal(rows, []desired.Origin{desired.File, desired.SiteWise, desired.KVS}) {
+		t.Errorf("the rows of %v", rows)
+	}
+}
+
+// TestPlacesOfURLs has two sources of which one holds the URLs itself.
+func TestPlacesOfURLs(t *testing.T) {
+	t.Parallel()
+	sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Known: nobody,
+		Health: health.NewRegistry(time.Now)})
+	files := row(nil, desired.File)
+	files.Place = func(stream string) address.Place { return address.InFile(stream + ".json") }
+	for _, r := range []precedence.Row{files, row(nil, desired.KVS)} {
+		if err := sources.Add(func(*precedence.Source) (precedence.Row, error) { return r, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := desired.Media{URL: secret.New("rtsp://10.0.0.7/")}
+	const ofSecret, ofFile = "Correct the secret's MediaURI.", "Correct the MediaURI in the stream file door.json."
+	for name, c := range map[string]struct {
+		stream desired.Stream
+		want   string
+	}{
+		"in the file":                         {desired.Stream{Name: "door", Origin: desired.File, Media: own}, ofFile},
+		"in a secret that the file names":     {desired.Stream{Name: "door", Origin: desired.File}, ofSecret},
+		"in the secret of a configuration":    {desired.Stream{Name: "door", Origin: desired.KVS}, ofSecret},
+		"of a source that knows of no places": {desired.Stream{Name: "door", Origin: desired.KVS, Media: own}, ofSecret},
+		"of a source that is gone":            {desired.Stream{Name: "door", Origin: "nowhere", Media: own}, ofSecret},
+	} {
+		if got := sources.Place(c.stream).Text(ofSecret); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 
@@ -290,6 +332,7 @@ func TestItIsKnownWhatAllWantWhenEachSaysSo(t *testing.T) {
 		{files, false, nil, "", "wait for file; and wait for kvs"},
 		{cloud, false, nil, "true false []", "wait for file; and wait for kvs"},
 		{cloud, true, []string{"yard", "door"}, "true false [door yard]", "wait for file; and correct kvs"},
+		{cloud, true, []string{"door", "yard"}, "", "wait for file; and correct kvs"}, // in whatever order
 		{files, true, []string{"door"}, "true true [door yard]", "correct kvs"},
 		{files, false, []string{"door"}, "", "correct kvs"}, // what was known stays known
 		{cloud, false, nil, "true true [door]", ""},
