@@ -3,9 +3,11 @@ package segment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -362,4 +364,101 @@ func TestTheNewestTimeOutlivesWhatIsSetAside(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the file is not set aside: %v", err)
 	}
+}
+
+// A hub has hundreds of thousands of segments in its life: of those that nobody uses any more only the index knows.
+func TestNoStateIsKeptOfWhatNobodyUses(t *testing.T) {
+	t.Parallel()
+	persisted := func(t *testing.T, s *Store, k Key) {
+		t.Helper()
+		persistAll(t, s, k)
+		if err := s.MarkUploaded(k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(t *testing.T, s *Store, k Key) {
+		t.Helper()
+		list := fragmentsOf(t, s, k)
+		err := s.MarkRefused(k, list[1], "4006")
+		for _, f := range slices.Delete(slices.Clone(list), 1, 2) {
+			err = errors.Join(err, s.MarkPersisted(k, f))
+		}
+		if err = errors.Join(err, s.MarkUploaded(k)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened := func(t *testing.T, s *Store, k Key) *Reader {
+		t.Helper()
+		r, err := s.OpenSegment(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for name, do := range map[string]func(t *testing.T, s *Store, k Key) error{
+		"recorded": func(*testing.T, *Store, Key) error { return nil },
+		"read":     func(t *testing.T, s *Store, k Key) error { return opened(t, s, k).Close() },
+		"read twice at once": func(t *testing.T, s *Store, k Key) error {
+			return errors.Join(opened(t, s, k).Close(), opened(t, s, k).Close())
+		},
+		"verified": func(t *testing.T, s *Store, k Key) error { _, err := s.Verify(t.Context(), k); return err },
+		"uploaded": func(t *testing.T, s *Store, k Key) error { persisted(t, s, k); return nil },
+		"uploaded while it is read": func(t *testing.T, s *Store, k Key) error {
+			r := opened(t, s, k)
+			persisted(t, s, k)
+			return r.Close()
+		},
+		"uploaded again": func(t *testing.T, s *Store, k Key) error {
+			refused(t, s, k)
+			list := fragmentsOf(t, s, k)
+			return errors.Join(s.Requeue(k, []time.Duration{list[1].Start}, true), s.MarkPersisted(k, list[1]), s.MarkUploaded(k))
+		},
+		"refused":              func(t *testing.T, s *Store, k Key) error { refused(t, s, k); return nil },
+		"deleted":              func(_ *testing.T, s *Store, k Key) error { return s.Delete(k) },
+		"uploaded and deleted": func(t *testing.T, s *Store, k Key) error { persisted(t, s, k); return s.Delete(k) },
+		"refused and deleted":  func(t *testing.T, s *Store, k Key) error { refused(t, s, k); return s.Delete(k) },
+		"partly uploaded and deleted": func(t *testing.T, s *Store, k Key) error {
+			return errors.Join(s.MarkPersisted(k, fragmentsOf(t, s, k)[0]), s.Delete(k))
+		},
+		"gone": func(t *testing.T, s *Store, k Key) error {
+			removeFiles(t, filepath.Dir(s.Path(k)), "*.mkv")
+			_, err := s.OpenSegment(k)
+			return notOf(err, ErrNotFound)
+		},
+		"gone while it is read": func(t *testing.T, s *Store, k Key) error {
+			r := opened(t, s, k)
+			removeFiles(t, filepath.Dir(s.Path(k)), "*.mkv")
+			_, err := s.OpenSegment(k)
+			return errors.Join(notOf(err, ErrNotFound), r.Close())
+		},
+		"abandoned": func(t *testing.T, s *Store, _ Key) error {
+			return startSegment(t, s, "door", begin.Add(time.Hour), 2).Abandon()
+		},
+		"begun and empty": func(_ *testing.T, s *Store, _ Key) error {
+			w, err := s.Create("door", headerAt(begin.Add(time.Hour)))
+			return errors.Join(err, w.Seal())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := mustOpen(t, Options{Dir: t.TempDir(), Now: func() time.Time { return begin.Add(2 * time.Hour) }})
+			if err := do(t, s, addSegment(t, s, "door", begin, 4)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.SyncProgress(); err != nil {
+				t.Error(err)
+			}
+			if active := s.streams["door"].Active; len(active) > 0 {
+				t.Errorf("still known is %+v", active)
+			}
+		})
+	}
+}
+
+// notOf is nil for the error that is expected.
+func notOf(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return fmt.Errorf("got %w, want %w", err, expected)
 }
