@@ -140,6 +140,36 @@ func TestAFailureOfTheCompleteDiskGivesUpEveryFile(t *testing.T) {
 	}
 }
 
+// The kernel reports a failed write once: a sync that succeeds afterwards proves nothing. What is idle is not synced at all.
+func TestWhatFailedBeforeStaysFailed(t *testing.T) {
+	t.Parallel()
+	d := &disk{}
+	for name, c := range map[string]struct {
+		files       atomicfile.FileSystem
+		fails       error
+		syncs, dirs int
+	}{
+		"each file":           {files: d, syncs: 1, dirs: 1},
+		"as a whole":          {files: wholeDisk{d}, syncs: 1},
+		"as a whole, failing": {files: wholeDisk{d}, fails: syscall.EIO, syncs: 1},
+	} {
+		d.fails, d.dirs = c.fails, nil
+		d.syncs.Store(0)
+		list := append(items(t, c.files, 3), Item{Dir: t.TempDir()})
+		list[0].Dir, list[0].Err = "", syscall.ENOSPC
+		list[1].Idle = true
+		NewDisk(c.files, t.TempDir()).Sync(list)
+		for i, want := range []error{syscall.ENOSPC, c.fails, c.fails, c.fails} {
+			if !errors.Is(list[i].Err, want) {
+				t.Errorf("%s: item %d: %v, want %v", name, i, list[i].Err, want)
+			}
+		}
+		if n := int(d.syncs.Load()); n != c.syncs || len(d.dirs) != c.dirs {
+			t.Errorf("%s: %d syncs, %d of directories; want %d, %d", name, n, len(d.dirs), c.syncs, c.dirs)
+		}
+	}
+}
+
 func TestNothingIsSyncedWhenNothingIsDue(t *testing.T) {
 	t.Parallel()
 	d := wholeDisk{&disk{}}

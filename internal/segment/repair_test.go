@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/flush"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/syncqueue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -63,6 +65,41 @@ func openOn(t *testing.T, disk *refusing, dir string) *Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// A beat that cannot write what is in memory says so. The segment ends there, with what was written before.
+func TestABeatThatCannotWriteSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, code := range []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EROFS} {
+		t.Run(code.Error(), func(t *testing.T) {
+			t.Parallel()
+			disk := new(refusing)
+			s := openOn(t, disk, t.TempDir())
+			w := startSegment(t, s, "door", begin, 3)
+			beat := func() error { return syncqueue.Beat(flush.NewShared(s.files), s.syncs.PartsOf(0)) }
+			err := errors.Join(beat(), w.BeginFragment(3*time.Second, true), w.WriteFrame(1, 3*time.Second, true, [][]byte{payload(3)}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var fails error = &fs.PathError{Op: "write", Path: "x", Err: code}
+			disk.fail.Store(&fails)
+			for range 2 {
+				if err := beat(); !errors.Is(err, code) {
+					t.Errorf("a beat says %v", err)
+				}
+			}
+			disk.fail.Store(nil)
+			if err := w.Seal(); !errors.Is(err, code) {
+				t.Errorf("sealing says %v", err)
+			}
+			if err := repairAll(t, s); err != nil {
+				t.Error(err)
+			}
+			if n := len(fragmentsOf(t, s, w.Key())); n != 3 {
+				t.Errorf("%d fragments, want 3", n)
+			}
+		})
+	}
 }
 
 // repairNow is repairBroken that returns what it reports.
