@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -340,4 +341,50 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("changed by a round trip:\n%s", diff)
 		}
 	})
+}
+
+// What AWS documents as the default applies where a field, or all around it, is absent or null.
+func TestDefaultsOfDeletion(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]struct {
+		retention time.Duration
+		deletes   bool
+		bytes     int64
+		onFull    StrategyOnFullSize
+	}{
+		`{}`:                       {720 * time.Hour, true, 0, DeleteOldestMedia},
+		`{"DeletionConfig": null}`: {720 * time.Hour, true, 0, DeleteOldestMedia},
+		`{"DeletionConfig": {}}`:   {720 * time.Hour, true, 0, DeleteOldestMedia},
+		`{"DeletionConfig": {"EdgeRetentionInHours": 1, "DeleteAfterUpload": false}}`:       {time.Hour, false, 0, DeleteOldestMedia},
+		`{"DeletionConfig": {"DeleteAfterUpload": true, "LocalSizeConfig": {}}}`:            {720 * time.Hour, true, 0, DeleteOldestMedia},
+		`{"DeletionConfig": {"LocalSizeConfig": {"MaxLocalMediaSizeInMB": 2800}}}`:          {720 * time.Hour, true, 2.8e9, DeleteOldestMedia},
+		`{"DeletionConfig": {"LocalSizeConfig": {"StrategyOnFullSize": "DENY_NEW_MEDIA"}}}`: {720 * time.Hour, true, 0, DenyNewMedia},
+		`{"DeletionConfig": {"LocalSizeConfig": {"MaxLocalMediaSizeInMB": null, "StrategyOnFullSize": "DELETE_OLDEST_MEDIA"}}}`: {
+			720 * time.Hour, true, 0, DeleteOldestMedia},
+	} {
+		c, err := Parse([]byte(data))
+		bytes, onFull := c.LocalLimit()
+		if err != nil || c.Retention() != want.retention || c.DeleteAfterUpload() != want.deletes || bytes != want.bytes ||
+			onFull != want.onFull {
+			t.Errorf("%s: kept for %s, deleted after the upload: %v, up to %d bytes, then %s (%v); want %+v", data, c.Retention(),
+				c.DeleteAfterUpload(), bytes, onFull, err, want)
+		}
+	}
+}
+
+// A person who misspells a field receives an error; a newer cloud may say more than an older agent knows.
+func TestFieldsThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	for data, path := range map[string]string{
+		`{"Deletion": {}}`: "Deletion",
+		`{"DeletionConfig": {"EdgeRetentionInHour": 1}}`:               "EdgeRetentionInHour",
+		`{"DeletionConfig": {"LocalSizeConfig": {"MaxSizeInMB": 10}}}`: "MaxSizeInMB",
+	} {
+		if _, err := Parse([]byte(data)); err != nil {
+			t.Errorf("of the cloud: %v", err)
+		}
+		if _, err := ParseKnown([]byte(data)); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("of a person: %v", err)
+		}
+	}
 }
