@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/pulse"
 )
 
@@ -45,18 +44,9 @@ type Watch struct {
 // wait. now is a clock that advances while the hub sleeps; nil = that of the kernel.
 func New(notify func(Freeze), now func() time.Duration) *Watch {
 	if now == nil {
-		now = sinceBoot
+		now = hubclock.SinceBoot
 	}
 	return &Watch{now: now, notify: notify}
-}
-
-// sinceBoot is the time since the hub booted, with what it was suspended.
-func sinceBoot() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		return 0 // not a kernel that this runs on
-	}
-	return time.Duration(t.Nano())
 }
 
 // Run watches until ctx ends.

@@ -104,10 +104,3 @@ func TestNothingIsFrozenWhileNobodyWatches(t *testing.T) {
 		t.Error("nobody watches")
 	}
 }
-
-func TestTheKernelsClockGoes(t *testing.T) {
-	t.Parallel()
-	if a, b := sinceBoot(), sinceBoot(); a <= 0 || b < a {
-		t.Errorf("%s, then %s", a, b)
-	}
-}

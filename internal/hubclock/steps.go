@@ -1,6 +1,10 @@
 package hubclock
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // What is a step: the least difference between wall and monotonic clock for which something is done. What is done
 // costs more with each.
@@ -29,4 +33,13 @@ func Unset(t time.Time) bool { return t.Before(unsetUntil) }
 // 0 when one of them lacks it.
 func Step(from, to time.Time) time.Duration {
 	return to.Round(0).Sub(from.Round(0)) - to.Sub(from)
+}
+
+// SinceBoot is the time since the hub booted, with what it was suspended.
+func SinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0 // not a kernel that this runs on
+	}
+	return time.Duration(t.Nano())
 }

@@ -38,3 +38,10 @@ func TestStep(t *testing.T) {
 		t.Errorf("without a monotonic reading: %s", got)
 	}
 }
+
+func TestTheKernelsClockGoes(t *testing.T) {
+	t.Parallel()
+	if a, b := hubclock.SinceBoot(), hubclock.SinceBoot(); a <= 0 || b < a {
+		t.Errorf("%s, then %s", a, b)
+	}
+}
