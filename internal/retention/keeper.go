@@ -31,11 +31,14 @@ type Keeper struct {
 	forgotten []string        // streams that were deleted completely, guarded by mu
 	low       map[string]bool // streams with little room for the segment being written, guarded by mu
 
+	ageless atomic.Pointer[[]string] // streams the age of whose media is not known
+
 	// Used by Run's goroutine only.
 	pauses   pauses          // streams that may not record
 	stuck    map[string]bool // streams with a segment that could not be deleted; true: in this pass
 	losses   *losses         // of streams whose media was deleted before its upload
 	misdated map[string]bool // streams that are reported to have recordings with wrong times
+	behind   behindClock
 
 	account   freedAccount
 	heldOpen  map[segment.Key]holding // segments that were passed over

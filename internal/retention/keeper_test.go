@@ -84,7 +84,7 @@ func newYardOn(t *testing.T, files atomicfile.FileSystem) *yard {
 	y.keeper = New(Options{
 		Store: fakeDisk{store, y}, Health: y.health, MinFree: func(uint64) uint64 { return 1 << 20 },
 		Now: func() time.Time { return y.now }, Uptime: func() time.Duration { return y.uptime },
-		Synchronised: func() bool { return y.synced },
+		Synchronised: func() bool { return y.synced }, SinceBoot: func() time.Duration { return y.uptime },
 	})
 	y.keeper.awaitFor = 0
 	return y
@@ -348,22 +348,26 @@ func TestAClockThatJumpsWipesNothing(t *testing.T) {
 	const years = 5 * year
 	policy := Policy{MaxAge: 24 * time.Hour}
 	for name, c := range map[string]struct {
-		jump, then time.Duration // the jump, and what passes after it
-		synced     bool
-		want       []int
+		jump, then     time.Duration // the jump, and what passes after it
+		before, synced bool          // synchronised before it, and after it
+		want           []int
 	}{
-		"years forward": {years, 0, true, []int{0}},
-		"years forward, synchronised for half an hour":    {years, 30 * time.Minute, true, []int{0}},
-		"years forward, synchronised for an hour":         {years, 61 * time.Minute, true, nil},
-		"years forward, not synchronised for a long time": {years, 1000 * time.Hour, false, []int{0}},
-		"back":                         {-years, 0, false, []int{0}},
-		"a day and a bit":              {25 * time.Hour, 0, false, nil},
-		"a holiday":                    {20 * 24 * time.Hour, 0, false, []int{0}},
-		"a holiday, and an hour after": {20 * 24 * time.Hour, 61 * time.Minute, false, nil},
+		"years forward": {years, 0, true, true, []int{0}},
+		"years forward, synchronised for half an hour":    {years, 30 * time.Minute, true, true, []int{0}},
+		"years forward, synchronised for an hour":         {years, 61 * time.Minute, true, true, nil},
+		"years forward, not synchronised for a long time": {years, 1000 * time.Hour, false, false, []int{0}},
+		"years forward to the right time":                 {years, 61 * time.Minute, false, true, []int{0}}, // it was recorded just now
+		"back":                                            {-years, 0, false, false, []int{0}},
+		"a day and a bit":                                 {25 * time.Hour, 0, false, false, []int{0}}, // somebody may confirm that it was behind
+		"a day and a bit, for an hour":                    {25 * time.Hour, 61 * time.Minute, false, false, nil},
+		"a day and a bit, confirmed before":               {25 * time.Hour, 0, true, false, nil},
+		"a holiday":                                       {20 * 24 * time.Hour, 0, false, false, []int{0}},
+		"a holiday, and an hour after":                    {20 * 24 * time.Hour, 61 * time.Minute, false, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			y := newYard(t)
+			y.synced = c.before
 			y.keeper.SetPolicy("door", policy)
 			y.add("door", 0, 100, false)
 			y.elapse(time.Minute)

@@ -1,12 +1,15 @@
 package retention
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -66,4 +69,119 @@ func misdatedFault(stream string, list []segment.Misdated) *health.Fault {
 	return health.SystemFault(codeMisdated, nil,
 		"The recordings of stream %s dated %s to %s have wrong times%s, as %s: %s. `kvs-edge-agent segments --stream %s` shows which they are.",
 		stream, health.Varying(m.From.Format(time.RFC3339)), m.To.Format(time.RFC3339), health.Varying(others), why, correction, stream)
+}
+
+// behindClock notices that a clock is set forward that nobody confirmed: what was recorded with it is younger than its times say.
+// Its methods are for one goroutine.
+type behindClock struct {
+	began     bool
+	wall      time.Time     // of the previous pass, as the next three
+	boot      time.Duration // since the hub booted
+	confirmed bool          // somebody confirmed the clock
+	newest    []dated       // of each stream
+	// since is from which time on this clock dated recordings: of each stream those with later times than it had before, its floor.
+	since time.Time
+	floor []dated
+	found []behind // not noted yet
+}
+
+// dated is a time of a stream's present epoch.
+type dated struct {
+	stream string
+	at     time.Time
+}
+
+// behind is how far a clock was behind by which streams were dated: from a time on that is that of each.
+type behind struct {
+	streams []dated
+	until   time.Time
+	by      time.Duration
+	seen    time.Duration // when, since the hub booted
+}
+
+// stragglers is how long after the clock was set frames may still have times of the former clock: until the next keyframe, and far less
+// than a step.
+const stragglers = hubclock.DoubtStep / 2
+
+// see compares the clock with that of the previous pass. Where it was set forward, the times by which this process recorded are behind, and
+// those of earlier processes since the hub booted.
+func (c *behindClock) see(wall time.Time, boot time.Duration) {
+	if !c.began {
+		c.began, c.since = true, wall.Add(-boot)
+		return
+	}
+	elapsed := boot - c.boot
+	step := wall.Sub(c.wall) - elapsed
+	if step.Abs() < hubclock.DoubtStep {
+		return
+	}
+	for i := range c.found {
+		c.found[i].by += step
+	}
+	if step > 0 && !c.confirmed && !hubclock.Unset(c.wall) {
+		c.found = append(c.found, behind{c.followed(), c.wall.Add(elapsed + stragglers), step, boot})
+	}
+	c.found = slices.DeleteFunc(c.found, func(b behind) bool { return b.by < hubclock.DoubtStep || len(b.streams) == 0 })
+	c.since, c.floor = wall, c.newest
+}
+
+// followed returns the streams whose newest times are those of the clock of the previous pass, and from when on.
+func (c *behindClock) followed() (list []dated) {
+	for _, d := range c.newest {
+		from := c.since
+		if i := slices.IndexFunc(c.floor, func(f dated) bool { return f.stream == d.stream }); i >= 0 && !c.floor[i].at.Before(from) {
+			from = c.floor[i].at.Add(time.Millisecond)
+		}
+		if !d.at.Before(from) && d.at.Before(c.wall.Add(hubclock.RestartStep)) {
+			list = append(list, dated{d.stream, from})
+		}
+	}
+	return list
+}
+
+// ageless returns the streams the age of whose media is not known: it is to be noted how far a clock was behind, or is noted if somebody
+// confirms the present one within an hour.
+func (c *behindClock) ageless() (streams []string) {
+	for _, b := range c.found {
+		if c.confirmed || c.boot-b.seen < trustAfter {
+			for _, d := range b.streams {
+				streams = append(streams, d.stream)
+			}
+		}
+	}
+	return streams
+}
+
+// ages reports whether the age of a stream's media is known.
+func (k *Keeper) ages(stream string) bool {
+	ageless := k.ageless.Load()
+	return ageless == nil || !slices.Contains(*ageless, stream)
+}
+
+// noteBehind has the store note by how much a clock was behind that was set, once somebody confirms the present one: a person may
+// have set it wrong. What cannot be noted is tried again by the next pass.
+func (k *Keeper) noteBehind(now time.Time, synchronised bool) {
+	c, boot := &k.behind, k.o.SinceBoot()
+	now = now.Round(0)
+	c.see(now, boot)
+	c.wall, c.boot, c.confirmed, c.newest = now, boot, synchronised, nil
+	for _, stream := range k.o.Store.Streams() {
+		c.newest = append(c.newest, dated{stream, k.o.Store.LastEnd(stream)})
+	}
+	defer func() { ageless := c.ageless(); k.ageless.Store(&ageless) }()
+	if !synchronised {
+		return
+	}
+	for i := range c.found {
+		b := &c.found[i]
+		b.streams = slices.DeleteFunc(b.streams, func(d dated) bool {
+			err := k.o.Store.NoteClock(d.stream, d.at, b.until, b.by)
+			if err == nil || errors.Is(err, segment.ErrClosed) { // there is no such stream any more
+				return true
+			}
+			logevent.CorrectionNotNoted.Log(k.o.Log, zap.String("stream", d.stream), zap.Error(err))
+			return false
+		})
+	}
+	c.found = slices.DeleteFunc(c.found, func(b behind) bool { return len(b.streams) == 0 })
 }

@@ -2,8 +2,12 @@ package retention
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // endEpoch ends a stream's epoch, which was ahead.
@@ -152,4 +156,173 @@ func (y *yard) expectSegments(stream string, want int) {
 	if got := y.store.Usage(stream).Segments; got != want {
 		y.t.Errorf("%d segments are left, want %d", got, want)
 	}
+}
+
+// A hub without a clock of its own boots with that of years ago, records, restarts its agent, records, and has its clock set in the end.
+func TestAClockThatIsSetMakesNothingOld(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		by        time.Duration // how far the clock was behind
+		confirmed bool          // somebody confirmed it nevertheless
+		after     time.Duration // when somebody confirms it, since it was set; negative: nobody does
+		noted     bool
+		left      int // an hour later
+		nextLeft  int // a day after that
+	}{
+		"by years":                         {by: 5 * year, noted: true, left: 3},
+		"by years, and known later":        {by: 5 * year, after: 20 * time.Minute, noted: true, left: 3},
+		"by a day, and known later":        {by: 26 * time.Hour, after: 20 * time.Minute, noted: true, left: 3},
+		"by little more than a day":        {by: 26 * time.Hour, noted: true, left: 3},
+		"by an hour":                       {by: time.Hour, noted: true, left: 3},
+		"by less than an hour":             {by: 59 * time.Minute, left: 3},
+		"a clock that was confirmed":       {by: 26 * time.Hour, confirmed: true, left: 1}, // the times of files count
+		"nobody confirms":                  {by: 26 * time.Hour, after: -1, left: 1},
+		"nobody confirms, and it is years": {by: 5 * year, after: -1, left: 3, nextLeft: 3}, // the age of media is not known
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			record := func() {
+				y.add("door", y.now.Sub(begin), 100, false)
+				y.elapse(5 * time.Second)
+				y.pass()
+			}
+			y.synced, y.now = c.confirmed, y.now.Add(-c.by)
+			y.keeper.SetPolicy("door", Policy{MaxAge: day})
+			record()
+			y.restart("")
+			y.keeper.SetPolicy("door", Policy{MaxAge: day})
+			y.elapse(time.Minute)
+			y.pass()
+			record()
+			y.now, y.synced = y.now.Add(c.by), c.after == 0 || c.confirmed
+			y.pass()
+			if f := y.keeper.Forecast("door"); c.noted && f.NextBytes > 0 {
+				t.Errorf("the forecast says that %d bytes go next", f.NextBytes)
+			}
+			y.elapse(max(0, c.after))
+			y.synced = c.after >= 0
+			y.pass()
+			record()
+			list := y.store.Misdated("door")
+			if noted := len(list) == 1 && list[0].Offset == c.by && list[0].Segments == 2 && list[0].Unset; noted != c.noted || len(list) > 1 {
+				t.Errorf("noted is %+v", list)
+			}
+			y.elapse(time.Hour)
+			y.pass()
+			y.expectSegments("door", c.left)
+			y.elapse(day)
+			y.pass()
+			y.expectSegments("door", c.nextLeft)
+		})
+	}
+}
+
+// A clock that was right, and is set by mistake, is set back before somebody confirms it.
+func TestAClockThatIsSetWrongForAWhileNotesNothing(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.add("door", 0, 100, false)
+	for _, by := range []time.Duration{0, 5 * year, -5 * year} {
+		y.now = y.now.Add(by)
+		y.elapse(10 * time.Minute)
+		y.pass()
+	}
+	y.synced = true
+	y.pass()
+	if list := y.store.Misdated("door"); len(list) > 0 {
+		t.Errorf("noted is %+v", list)
+	}
+}
+
+// What was recorded before the hub booted had another clock, and times that were ahead of the clock did not follow it.
+func TestAClockThatIsSetConcernsWhatItDated(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.uptime = time.Hour
+	y.add("before", -2*time.Hour, 100, false)
+	y.add("ahead", 3*time.Hour, 100, false)
+	y.add("both", -2*time.Hour, 100, false)
+	y.add("both", -time.Minute, 100, false)
+	y.add("now", -59*time.Minute, 100, false)
+	y.pass()
+	y.now, y.synced = y.now.Add(year), true
+	y.pass()
+	for stream, want := range map[string]int{"before": 0, "ahead": 0, "both": 1, "now": 1} {
+		segments := 0
+		for _, m := range y.store.Misdated(stream) {
+			segments += m.Segments
+		}
+		if segments != want {
+			t.Errorf("of stream %s %d segments are said to be behind, want %d", stream, segments, want)
+		}
+	}
+}
+
+// A clock that is set back dates new media behind the times that there are, until it comes there: only what is dated afterwards is behind.
+func TestAClockThatWasSetBackAndForthConcernsWhatItDated(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.uptime = 100 * time.Hour
+	for hour := range 30 {
+		y.add("door", time.Duration(hour-30)*time.Hour, 100, false)
+	}
+	y.pass()
+	y.now = y.now.Add(-26 * time.Hour)
+	y.pass()
+	y.add("door", time.Second, 100, false) // it is ahead of the clock
+	y.elapse(27 * time.Hour)
+	y.pass()
+	y.add("door", y.now.Sub(begin), 100, false) // it follows the clock
+	y.elapse(time.Minute)
+	y.pass()
+	y.now, y.synced = y.now.Add(26*time.Hour), true
+	y.pass()
+	if list := y.store.Misdated("door"); len(list) != 1 || list[0].Offset != 26*time.Hour || list[0].Segments != 2 {
+		t.Errorf("noted is %+v", list)
+	}
+}
+
+// As long as it cannot be noted how far a clock was behind, nothing is deleted by age.
+func TestAClockThatIsSetAndCannotBeNotedDeletesNothing(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	disk := &noNotes{fakeDisk: fakeDisk{y.store, y}, err: health.SystemFault(segment.CodeDisk, syscall.EIO, "The disk has errors.")}
+	y.keeper.o.Store = disk
+	for _, stream := range []string{"door", "yard"} {
+		y.keeper.SetPolicy(stream, Policy{MaxAge: time.Hour})
+		y.add(stream, -10*time.Minute, 100, false) // before the hub booted
+		y.add(stream, 0, 100, false)
+	}
+	y.pass()
+	y.now, y.synced = y.now.Add(26*time.Hour), true
+	for range 3 {
+		y.elapse(10 * time.Second)
+		y.pass()
+	}
+	y.expectSegments("door", 2)
+	y.expectSegments("yard", 1) // what is old is deleted, as its own disk works
+	disk.err = nil
+	y.pass()
+	if list := y.store.Misdated("door"); len(list) != 1 || list[0].Offset != 26*time.Hour {
+		t.Errorf("noted is %+v", list)
+	}
+	y.expectSegments("door", 1)
+	y.elapse(time.Hour)
+	y.pass()
+	y.expectSegments("door", 0)
+}
+
+// noNotes is a disk on which no correction of times can be noted.
+type noNotes struct {
+	fakeDisk
+	err error
+}
+
+func (d *noNotes) NoteClock(stream string, from, until time.Time, add time.Duration) error {
+	if d.err != nil && stream == "door" {
+		return d.err
+	}
+	return d.fakeDisk.NoteClock(stream, from, until, add)
 }

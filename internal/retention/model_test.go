@@ -84,7 +84,8 @@ func (m *model) open() {
 		Store: modelDisk{m.store, m}, Health: m.health, Losses: filepath.Join(m.dir, "losses"),
 		MinFree: func(uint64) uint64 { return modelReserve },
 		Now:     func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
-		Synchronised: func() bool { return m.synced }, Confirmed: func(k segment.Key) bool { return m.audits.May(k) },
+		SinceBoot: func() time.Duration { return m.uptime }, Synchronised: func() bool { return m.synced },
+		Confirmed: func(k segment.Key) bool { return m.audits.May(k) },
 	})
 	m.openAudits()
 	m.keeper.WaitForNoSpace()
@@ -154,8 +155,11 @@ func (m *model) elapse(d time.Duration) {
 	m.uptime += d
 }
 
-// stepClock steps the clock: a little, by a day, or by years.
+// stepClock steps the clock: a little, by a day, or by years. It was confirmed before: what happens to the times of one that was not has
+// tables of its own.
 func (m *model) stepClock() string {
+	m.synced = true
+	m.pass()
 	steps := []time.Duration{time.Minute, 25 * time.Hour, 100 * time.Hour, 5 * 365 * 24 * time.Hour}
 	d := steps[m.random.IntN(len(steps))]
 	if m.random.IntN(2) == 0 || m.now.Sub(modelBegin) > 20*365*24*time.Hour {

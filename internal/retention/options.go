@@ -21,6 +21,9 @@ type Store interface {
 	Delete(segment.Key) error
 	RemoveGarbage(stream string) error
 	Misdated(stream string) []segment.Misdated
+	// NoteClock notes by how much times of the present epoch are behind, and LastEnd returns the newest of these.
+	NoteClock(stream string, from, until time.Time, add time.Duration) error
+	LastEnd(stream string) time.Time
 	NewestBefore(stream string, t time.Time) time.Time
 	SetLimit(stream string, l segment.Limit)
 	Pause(stream string, why *health.Fault)
@@ -71,6 +74,8 @@ type Options struct {
 	Now func() time.Time
 	// Uptime is a monotonic clock of the time since the start of the process. Default: since New.
 	Uptime func() time.Duration
+	// SinceBoot is the time since the hub booted, with what it was suspended. Default hubclock.SinceBoot.
+	SinceBoot func() time.Duration
 	// Synchronised returns whether the wall clock is synchronised. Default hubclock.Kernel.
 	Synchronised func() bool
 }

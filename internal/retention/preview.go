@@ -41,7 +41,7 @@ func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Tim
 			n.take(s, p.Local)
 		}
 	}
-	if p.MaxAge > 0 && k.clock.trusted.Load() {
+	if p.MaxAge > 0 && k.clock.trusted.Load() && k.ages(stream) {
 		for s := range k.old(stream, now.Add(-p.MaxAge)) {
 			n.take(s, p.Local)
 		}

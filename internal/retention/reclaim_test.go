@@ -174,6 +174,10 @@ func (w *rig) Misdated(string) []segment.Misdated { return nil }
 
 func (w *rig) NewestBefore(string, time.Time) time.Time { return time.Time{} }
 
+func (w *rig) NoteClock(string, time.Time, time.Time, time.Duration) error { return nil }
+
+func (w *rig) LastEnd(string) time.Time { return time.Time{} }
+
 func (w *rig) SetLimit(string, segment.Limit) {}
 
 func (w *rig) ExpireHolds(time.Time) {}

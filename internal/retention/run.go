@@ -39,6 +39,9 @@ func New(o Options) *Keeper {
 		began := time.Now()
 		o.Uptime = func() time.Duration { return time.Since(began) }
 	}
+	if o.SinceBoot == nil {
+		o.SinceBoot = hubclock.SinceBoot
+	}
 	if o.Synchronised == nil {
 		o.Synchronised = hubclock.Kernel
 	}
@@ -82,6 +85,7 @@ func (k *Keeper) pass(ctx context.Context) {
 	synchronised := k.o.Synchronised()
 	now, plausible := k.clock.judge(streams, synchronised)
 	k.clock.report(plausible)
+	k.noteBehind(now, synchronised)
 	k.reportMisdated(streams)
 	if plausible {
 		k.o.Store.ExpireHolds(now)
@@ -99,7 +103,7 @@ func (k *Keeper) pass(ctx context.Context) {
 		if p.DeleteAfterUpload {
 			k.deleteUploaded(stream)
 		}
-		if p.MaxAge > 0 && plausible {
+		if p.MaxAge > 0 && plausible && k.ages(stream) {
 			k.deleteOld(stream, now.Add(-p.MaxAge))
 		}
 		k.limit(stream, p)
