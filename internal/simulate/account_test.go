@@ -23,6 +23,7 @@ const (
 	gone                      // deleted on the hub, rightly
 	onDisk                    // found in the store by the check that is under way
 	due                       // synced before that check began to read
+	claimed                   // in a segment of which the store says that all of it is uploaded
 )
 
 // account is what the world has seen of each access unit, and holds the promises against it. Safe for concurrent use.
@@ -181,7 +182,7 @@ func (l *account) removed(ino int, name string, usage, free int64) {
 // reason is why a segment may be deleted that the cloud does not have. mu is held.
 func (l *account) reason(stream string, units []run, usage, free int64) string {
 	newest := l.made(units[len(units)-1].to)
-	slack := 2*time.Duration(l.clock.worst.Load()) + 2*time.Minute
+	slack := 2*time.Duration(l.clock.near.Load()) + 2*time.Minute // a clock that is far off must delete nothing
 	if l.removal[stream] {
 		return "with its stream"
 	}
@@ -376,7 +377,7 @@ func (l *account) beginCheck() {
 	defer l.mu.Unlock()
 	for _, units := range l.units {
 		for n, u := range units {
-			units[n] = u &^ (onDisk | due)
+			units[n] = u &^ (onDisk | due | claimed)
 			if u&synced != 0 {
 				units[n] |= due
 			}
@@ -393,11 +394,15 @@ func (l *account) conclude(final bool, names map[int]string) {
 	}
 	l.deleted = nil
 	for camera, units := range l.units {
-		lost, unrecorded := finding{l: l, camera: camera, names: names}, finding{l: l, camera: camera, names: names}
+		empty := finding{l: l, camera: camera, names: names}
+		lost, unrecorded, unsent := empty, empty, empty
 		for n, u := range units {
 			if u&due != 0 && u&(stored|gone|onDisk) == 0 {
 				lost.add(uint32(n), "synced to the disk, and neither there nor in the cloud")
 				units[n] |= gone // it is said once
+			}
+			if u&claimed != 0 && u&stored == 0 {
+				unsent.add(uint32(n), "uploaded as the store says, and not in the cloud")
 			}
 			if final && u&given != 0 && u&synced == 0 && !l.wasTrouble(l.made(uint32(n))) {
 				unrecorded.add(uint32(n), "brought to the recorder in calm times, and never on the disk")
@@ -410,6 +415,7 @@ func (l *account) conclude(final bool, names map[int]string) {
 		}
 		lost.end()
 		unrecorded.end()
+		unsent.end()
 	}
 }
 

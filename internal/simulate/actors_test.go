@@ -145,8 +145,12 @@ func (w *world) cloudFails(ctx context.Context, d *dice) {
 		faults.Inject(stream, media.BlackHoleAt(point))
 	case 5:
 		w.reachedState("fragments refused")
-		ids := []int{4004, 4005, 4006, 4500, 5000, 5001}
-		faults.Inject(stream, media.ErrorAt(media.AtFragmentStart, ids[d.pick("error", len(ids))]).Times(1+d.pick("times", 4)))
+		ids, at := []int{4004, 4005, 4006, 4500, 5000, 5001}, media.AtFragmentStart
+		if d.oneIn("received", 2) { // so what was received is not in the cloud yet
+			ids, at = []int{4500, 5000, 5001}, media.AfterReceived
+			w.reachedState("received and not persisted")
+		}
+		faults.Inject(stream, media.ErrorAt(at, ids[d.pick("error", len(ids))]).Times(1+d.pick("times", 4)))
 	default:
 		w.reachedState("throttled")
 		faults.Inject(stream, media.Refuse(400, "ClientLimitExceededException").Times(1+d.pick("times", 10)))
@@ -204,7 +208,7 @@ func (w *world) diskFails(ctx context.Context, d *dice) {
 }
 
 func (w *world) powerFails(ctx context.Context, d *dice) {
-	how := []string{"stop", "kill", "kill", "power cut", "power cut"}[d.pick("how", 5)]
+	how := []string{"stop", "kill", "kill", powerCut, powerCut}[d.pick("how", 5)]
 	for range 1 + d.pick("times", 3) {
 		w.end(how)
 		off := d.spread("off", time.Second, time.Minute)
@@ -212,19 +216,22 @@ func (w *world) powerFails(ctx context.Context, d *dice) {
 			off = d.spread("off", time.Hour, 24*time.Hour)
 			w.reachedState("off for hours")
 		}
-		began := time.Now()
-		alive := await(ctx, off)
-		w.trouble(began, 2*time.Minute)
-		if err := w.start(); err != nil {
-			if !w.busy() {
-				w.broken("the agent does not start after a %s: %v", how, err)
-			}
-			return
-		}
-		if !alive || !await(ctx, d.spread("up", time.Second, 10*time.Minute)) {
+		if !w.startAfter(ctx, how, off) || !await(ctx, d.spread("up", time.Second, 10*time.Minute)) {
 			return
 		}
 	}
+}
+
+// startAfter starts the agent again when it was off for so long. It reports false when the life ends, or the agent does not start.
+func (w *world) startAfter(ctx context.Context, how string, off time.Duration) bool {
+	began := time.Now()
+	alive := await(ctx, off)
+	w.trouble(began, 2*time.Minute)
+	err := w.start()
+	if err != nil && !w.busy() {
+		w.broken("the agent does not start after a %s: %v", how, err)
+	}
+	return alive && err == nil
 }
 
 func (w *world) clockSteps(ctx context.Context, d *dice) {
@@ -236,7 +243,11 @@ func (w *world) clockSteps(ctx context.Context, d *dice) {
 	}
 	w.reachedState("clock stepped")
 	w.trusted.Store(d.oneIn("trusted", 2))
-	w.clock.step(by)
+	if d.oneIn("far", 4) {
+		w.clockFarOff(ctx, d, by < 0)
+	} else {
+		w.clock.step(by)
+	}
 	if d.oneIn("zone", 3) {
 		w.zone.Store(anyZone(d))
 		w.reachedState("time zone changed")
@@ -245,6 +256,25 @@ func (w *world) clockSteps(ctx context.Context, d *dice) {
 	w.clock.step(-w.clock.off())
 	w.trusted.Store(true)
 	w.trouble(began.Add(-time.Minute), 5*time.Minute)
+}
+
+// clockFarOff sets the clock to another year, where nobody says that it is right: at once, or as a hub without a battery starts.
+func (w *world) clockFarOff(ctx context.Context, d *dice, back bool) {
+	w.reachedState("clock far off")
+	w.trusted.Store(false)
+	by := d.between("years", 2*far, 6*365*24*time.Hour)
+	if back {
+		by = -by
+	}
+	boots := d.oneIn("boots", 2)
+	if boots {
+		w.end(powerCut)
+	}
+	w.clock.step(by)
+	if boots {
+		w.startAfter(ctx, powerCut, d.spread("off", time.Second, time.Hour))
+		w.reachedState("started with a clock far off")
+	}
 }
 
 // configureAll is the first configuration of each stream.

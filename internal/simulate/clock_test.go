@@ -11,6 +11,7 @@ import (
 type clock struct {
 	ahead atomic.Int64 // ns by which the wall clock is ahead of the true time
 	worst atomic.Int64 // the most that it ever was off, in ns
+	near  atomic.Int64 // the same, but for where it was far off
 }
 
 // reading is how package time holds a time with both parts: a flag, 33 bits of seconds since 1885 and 30 of nanoseconds; then the
@@ -42,7 +43,13 @@ func (c *clock) now() time.Time {
 func (c *clock) step(by time.Duration) {
 	off := time.Duration(c.ahead.Add(int64(by))).Abs()
 	c.worst.Store(max(c.worst.Load(), int64(off)))
+	if off < far {
+		c.near.Store(max(c.near.Load(), int64(off)))
+	}
 }
+
+// far is how far a clock has to be off so that nobody may believe it: no hub is off for so long.
+const far = 60 * 24 * time.Hour
 
 // off is by how much the clock is, or was at most, from the true time.
 func (c *clock) off() time.Duration { return time.Duration(c.ahead.Load()) }

@@ -131,6 +131,7 @@ func (h *hub) compose(state string, dir statefile.Dir) {
 		Store: keeperDisk{h.store, w.disk}, Default: jobspec.Orphans(), Health: h.registry, MinFree: func(uint64) uint64 { return reserve },
 		Losses: filepath.Join(state, "losses.json"), Policies: filepath.Join(state, "policies.json"), Files: h.view,
 		AwaitConfiguration: true, Interval: 20 * time.Second, Synchronised: h.clock.Trusted, Now: w.clock.now,
+		SinceBoot: w.sinceBoot,
 	})
 	h.holds = holds.New(holds.Options{
 		Book: h.store.Holding(), Now: w.clock.now, Log: zap.NewNop(), Changed: h.retention.Wake,

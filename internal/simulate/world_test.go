@@ -36,7 +36,8 @@ type world struct {
 	settings settings.Settings
 	modes    map[string]settings.UploadMode
 	zone     atomic.Pointer[time.Location]
-	trusted  atomic.Bool // the kernel says that the clock is synchronised
+	trusted  atomic.Bool  // the kernel says that the clock is synchronised
+	booted   atomic.Int64 // when the hub booted, in ns since epoch
 
 	running chan struct{} // capacity 1: held while the hub starts or ends, or is inspected. Who waits for a mutex would hold up the time
 	hub     atomic.Pointer[hub]
@@ -58,6 +59,9 @@ type checked struct {
 }
 
 func (w *world) synchronised() bool { return w.trusted.Load() }
+
+// sinceBoot is the hub's clock that nothing but a power cut sets back.
+func (w *world) sinceBoot() time.Duration { return time.Since(epoch) - time.Duration(w.booted.Load()) }
 
 func (w *world) camera(stream string) *camera { return w.cameras[stream] }
 
@@ -107,6 +111,7 @@ func newWorld(c *choices, dir string, most time.Duration) (w *world, err error) 
 	d.begin = w.begin
 	w.length = d.spread("length", time.Hour, most)
 	cameras := []int{1, 1, 1, 1, 2, 3}[d.pick("cameras", 6)]
+	w.booted.Store(int64(time.Since(epoch)))
 	w.account = newAccount(cameras, w.length, w.clock, w.reachedState)
 	w.settings.SegmentDuration = d.spread("segments", time.Minute, 16*time.Minute)
 	w.settings.FlushInterval = []time.Duration{2 * time.Second, 2 * time.Second, 10 * time.Second}[d.pick("flush interval", 3)]
@@ -171,6 +176,9 @@ func nextChange(from time.Time, zone *time.Location) (at time.Time, found bool) 
 func (w *world) start() error {
 	w.running <- struct{}{}
 	defer func() { <-w.running }()
+	if w.hub.Load() != nil {
+		return nil // somebody else started it
+	}
 	var err error
 	for range 20 {
 		var h *hub
@@ -187,6 +195,9 @@ func (w *world) start() error {
 	}
 	return err
 }
+
+// powerCut is a way in which the hub ends, and boots.
+const powerCut = "power cut"
 
 // end ends the hub in one of the ways.
 func (w *world) end(how string) {
@@ -206,7 +217,10 @@ func (w *world) end(how string) {
 		w.trouble(began, time.Minute)
 	default:
 		w.killed()
-		h.kill(how == "power cut")
+		h.kill(how == powerCut)
+		if how == powerCut {
+			w.booted.Store(int64(time.Since(epoch)))
+		}
 		w.trouble(began.Add(-2*w.settings.FlushInterval-time.Second), time.Minute)
 	}
 	w.reachedState(how)
@@ -227,6 +241,7 @@ func (w *world) check(final bool) error {
 	if busy && !final {
 		return nil // what a disk keeps from being finished is not listed
 	}
+	uploaded := uploadedOf(h.store) // before it is known what the cloud has
 	if err := w.cloud.renew(); err != nil {
 		return err
 	}
@@ -242,6 +257,9 @@ func (w *world) check(final bool) error {
 			w.account.mu.Lock()
 			for _, u := range c.units {
 				*w.unit(u) |= onDisk
+				if uploaded[info.Key] {
+					*w.unit(u) |= claimed
+				}
 			}
 			w.account.mu.Unlock()
 		}
@@ -257,6 +275,19 @@ func (w *world) check(final bool) error {
 		}
 	}
 	return nil
+}
+
+// uploadedOf are the segments of which the store says that all of them is in the cloud.
+func uploadedOf(store *segment.Store) map[segment.Key]bool {
+	uploaded := make(map[segment.Key]bool)
+	for _, stream := range store.Streams() {
+		for _, info := range store.Segments(stream, time.Time{}, time.Time{}) {
+			if info.State == segment.Uploaded && !info.Refused {
+				uploaded[info.Key] = true
+			}
+		}
+	}
+	return uploaded
 }
 
 func (w *world) failures() int {
