@@ -243,7 +243,7 @@ func (w *world) clockSteps(ctx context.Context, d *dice) {
 	}
 	w.reachedState("clock stepped")
 	w.trusted.Store(d.oneIn("trusted", 2))
-	if d.oneIn("far", 4) {
+	if d.oneIn("far", 2) {
 		w.clockFarOff(ctx, d, by < 0)
 	} else {
 		w.clock.step(by)
