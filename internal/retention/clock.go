@@ -16,13 +16,14 @@ import (
 type clock struct {
 	o       *Options
 	trust   clockTrust
-	trusted atomic.Bool // the result of the last judge
+	boot    time.Duration // since the hub booted, when judge read the clock
+	trusted atomic.Bool   // the result of the last judge
 }
 
 // judge reads the clock and decides whether it can be trusted with deletions by age.
 func (c *clock) judge(streams []string, synchronised bool) (now time.Time, plausible bool) {
 	newest := c.newest(streams, c.o.Now()) // before the clock is read: so no media is from after an unnoticed step of the clock
-	now = c.o.Now()
+	now, c.boot = c.o.Now(), c.o.SinceBoot()
 	if !c.trust.began {
 		newest = c.trustedNewest(streams, newest, now, synchronised)
 	}

@@ -79,24 +79,32 @@ type behindClock struct {
 	boot      time.Duration // since the hub booted
 	confirmed bool          // somebody confirmed the clock
 	newest    []dated       // of each stream
-	// since is from which time on this clock dated recordings: of each stream those with later times than it had before, its floor.
+	// since is from which time on nobody confirmed this clock, and floor what each stream had then: only later times are in doubt.
 	since time.Time
 	floor []dated
 	found []behind // not noted yet
 }
 
-// dated is a time of a stream's present epoch.
+// dated is the newest time of a stream's present epoch.
 type dated struct {
 	stream string
 	at     time.Time
 }
 
-// behind is how far a clock was behind by which streams were dated: from a time on that is that of each.
+func find(list []dated, stream string) (at time.Time, ok bool) {
+	i := slices.IndexFunc(list, func(d dated) bool { return d.stream == stream })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return list[i].at, true
+}
+
+// behind says how far a stream's times from a time to another are behind.
 type behind struct {
-	streams []dated
-	until   time.Time
-	by      time.Duration
-	seen    time.Duration // when, since the hub booted
+	stream      string
+	from, until time.Time
+	by          time.Duration
+	seen        time.Duration // since the hub booted, of the step
 }
 
 // stragglers is how long after the clock was set frames may still have times of the former clock: until the next keyframe, and far less
@@ -104,14 +112,18 @@ type behind struct {
 const stragglers = hubclock.DoubtStep / 2
 
 // see compares the clock with that of the previous pass. Where it was set forward, the times by which this process recorded are behind, and
-// those of earlier processes since the hub booted.
-func (c *behindClock) see(wall time.Time, boot time.Duration) {
+// those of earlier processes since the hub booted. newest was read before the clock.
+func (c *behindClock) see(wall time.Time, boot time.Duration, newest []dated) {
 	if !c.began {
 		c.began, c.since = true, wall.Add(-boot)
+		for _, d := range newest {
+			if d.at.After(wall.Add(hubclock.RestartStep)) { // of an earlier boot
+				c.floor = append(c.floor, d)
+			}
+		}
 		return
 	}
-	elapsed := boot - c.boot
-	step := wall.Sub(c.wall) - elapsed
+	step := wall.Sub(c.wall) - (boot - c.boot)
 	if step.Abs() < hubclock.DoubtStep {
 		return
 	}
@@ -119,24 +131,40 @@ func (c *behindClock) see(wall time.Time, boot time.Duration) {
 		c.found[i].by += step
 	}
 	if step > 0 && !c.confirmed && !hubclock.Unset(c.wall) {
-		c.found = append(c.found, behind{c.followed(), c.wall.Add(elapsed + stragglers), step, boot})
+		for _, d := range newest {
+			if b, ok := c.behind(d, wall, step); ok {
+				b.seen = boot
+				c.found = append(c.found, b)
+			}
+		}
 	}
-	c.found = slices.DeleteFunc(c.found, func(b behind) bool { return b.by < hubclock.DoubtStep || len(b.streams) == 0 })
-	c.since, c.floor = wall, c.newest
+	c.found = slices.DeleteFunc(c.found, func(b behind) bool { return b.by < hubclock.DoubtStep })
+	c.since, c.floor = wall, newest
 }
 
-// followed returns the streams whose newest times are those of the clock of the previous pass, and from when on.
-func (c *behindClock) followed() (list []dated) {
-	for _, d := range c.newest {
-		from := c.since
-		if i := slices.IndexFunc(c.floor, func(f dated) bool { return f.stream == d.stream }); i >= 0 && !c.floor[i].at.Before(from) {
-			from = c.floor[i].at.Add(time.Millisecond)
+// behind returns which times of a stream are behind. Those that were ahead of the clock, as the stream had later ones already, are so by
+// less: the newest one was made when the clock was set, or before.
+func (c *behindClock) behind(d dated, wall time.Time, step time.Duration) (b behind, ok bool) {
+	old, at := wall.Add(-step), d.at
+	if at.After(old.Add(stragglers)) { // by the present clock, unless it was so before
+		if at, ok = find(c.newest, d.stream); !ok {
+			return b, false
 		}
-		if !d.at.Before(from) && d.at.Before(c.wall.Add(hubclock.RestartStep)) {
-			list = append(list, dated{d.stream, from})
-		}
+		old = c.wall
 	}
-	return list
+	b = behind{stream: d.stream, from: c.since, until: at, by: step}
+	if ahead := at.Sub(old); ahead > hubclock.RestartStep {
+		b.by -= ahead
+	} else {
+		b.until = old
+	}
+	if floor, known := find(c.floor, d.stream); known && !floor.Before(b.from) {
+		b.from = floor.Add(time.Millisecond)
+	}
+	if b.until = b.until.Add(stragglers); !b.until.Before(wall) {
+		b.until = wall.Add(-time.Millisecond)
+	}
+	return b, b.by >= hubclock.DoubtStep && !at.Before(b.from)
 }
 
 // ageless returns the streams the age of whose media is not known: it is to be noted how far a clock was behind, or is noted if somebody
@@ -144,9 +172,7 @@ func (c *behindClock) followed() (list []dated) {
 func (c *behindClock) ageless() (streams []string) {
 	for _, b := range c.found {
 		if c.confirmed || c.boot-b.seen < trustAfter {
-			for _, d := range b.streams {
-				streams = append(streams, d.stream)
-			}
+			streams = append(streams, b.stream)
 		}
 	}
 	return streams
@@ -158,30 +184,38 @@ func (k *Keeper) ages(stream string) bool {
 	return ageless == nil || !slices.Contains(*ageless, stream)
 }
 
-// noteBehind has the store note by how much a clock was behind that was set, once somebody confirms the present one: a person may
-// have set it wrong. What cannot be noted is tried again by the next pass.
-func (k *Keeper) noteBehind(now time.Time, synchronised bool) {
-	c, boot := &k.behind, k.o.SinceBoot()
-	now = now.Round(0)
-	c.see(now, boot)
-	c.wall, c.boot, c.confirmed, c.newest = now, boot, synchronised, nil
+// newestTimes returns the newest time of each stream.
+func (k *Keeper) newestTimes() (list []dated) {
 	for _, stream := range k.o.Store.Streams() {
-		c.newest = append(c.newest, dated{stream, k.o.Store.LastEnd(stream)})
+		list = append(list, dated{stream, k.o.Store.LastEnd(stream)})
 	}
-	defer func() { ageless := c.ageless(); k.ageless.Store(&ageless) }()
-	if !synchronised {
-		return
+	return list
+}
+
+// noteBehind has the store note by how much a clock was behind that was set, once somebody confirms the present one: a person may
+// have set it wrong. What cannot be noted is tried again by the next pass. newest was read before the clock.
+func (k *Keeper) noteBehind(now time.Time, synchronised bool, newest []dated) {
+	c, boot := &k.behind, k.clock.boot
+	now = now.Round(0)
+	c.see(now, boot, newest)
+	c.wall, c.boot, c.confirmed, c.newest = now, boot, synchronised, newest
+	if synchronised {
+		c.found = slices.DeleteFunc(c.found, k.notes)
+		c.since, c.floor = now, newest // so far nothing more is in doubt
 	}
-	for i := range c.found {
-		b := &c.found[i]
-		b.streams = slices.DeleteFunc(b.streams, func(d dated) bool {
-			err := k.o.Store.NoteClock(d.stream, d.at, b.until, b.by)
-			if err == nil || errors.Is(err, segment.ErrClosed) { // there is no such stream any more
-				return true
-			}
-			logevent.CorrectionNotNoted.Log(k.o.Log, zap.String("stream", d.stream), zap.Error(err))
-			return false
-		})
+	ageless := c.ageless()
+	k.ageless.Store(&ageless)
+}
+
+// notes has the store note times that are behind, and reports whether nothing is left to do for them.
+func (k *Keeper) notes(b behind) bool {
+	if _, exists := find(k.behind.newest, b.stream); !exists {
+		return true
 	}
-	c.found = slices.DeleteFunc(c.found, func(b behind) bool { return len(b.streams) == 0 })
+	err := k.o.Store.NoteClock(b.stream, b.from, b.until, b.by)
+	if err == nil || errors.Is(err, segment.ErrClosed) {
+		return true
+	}
+	k.o.Log.Debug("how far the clock was behind is not noted", zap.String("stream", b.stream), zap.Error(err))
+	return false
 }

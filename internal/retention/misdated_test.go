@@ -326,3 +326,113 @@ func (d *noNotes) NoteClock(stream string, from, until time.Time, add time.Durat
 	}
 	return d.fakeDisk.NoteClock(stream, from, until, add)
 }
+
+// The clock boots ten minutes behind the newest times, which new ones follow. When it is set by 30 hours, these are behind by ten minutes
+// less.
+func TestTimesThatWereAheadOfTheClockAreBehindByLess(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxAge: 24 * time.Hour})
+	y.add("door", -time.Second, 100, false)
+	y.now = y.now.Add(-10 * time.Minute)
+	y.pass()
+	for i := range 60 {
+		y.add("door", time.Duration(i)*5*time.Second+time.Millisecond, 100, false)
+		y.elapse(5 * time.Second)
+		y.pass()
+	}
+	y.now, y.synced = y.now.Add(30*time.Hour), true
+	y.pass()
+	list := y.store.Misdated("door")
+	if len(list) != 1 || list[0].Segments != 60 || (list[0].Offset-29*time.Hour-50*time.Minute).Abs() > 10*time.Second {
+		t.Errorf("noted is %+v", list)
+	}
+	y.expectSegments("door", 60) // that of before the boot is a day old
+}
+
+// Media of before the boot has later times than the clock shows at first, and the camera comes when the clock has passed them.
+func TestWhatIsNewerThanTheClockAtAStartIsNotOfThatClock(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	for minute := range 30 {
+		y.add("door", time.Duration(minute)*time.Minute, 100, false)
+	}
+	y.pass()
+	y.elapse(time.Hour)
+	y.pass()
+	y.add("door", y.now.Sub(begin), 100, false)
+	y.elapse(5 * time.Second)
+	y.pass()
+	y.now, y.synced = y.now.Add(8*time.Hour), true
+	y.pass()
+	if list := y.store.Misdated("door"); len(list) != 1 || list[0].Segments != 1 || list[0].Offset != 8*time.Hour {
+		t.Errorf("noted is %+v", list)
+	}
+}
+
+// What was recorded while somebody confirmed the clock is right.
+func TestWhatAConfirmedClockDatedIsRight(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	record := func() {
+		y.add("door", y.now.Sub(begin), 100, false)
+		y.elapse(5 * time.Second)
+		y.pass()
+	}
+	y.synced = true
+	for range 10 {
+		record()
+		y.elapse(24 * time.Hour)
+	}
+	y.pass()
+	y.synced = false // the line is down
+	record()
+	y.now, y.synced = y.now.Add(8*time.Hour), true
+	y.pass()
+	if list := y.store.Misdated("door"); len(list) != 1 || list[0].Segments != 1 {
+		t.Errorf("noted is %+v", list)
+	}
+}
+
+// The clock is set between two passes, in which a lot happens.
+func TestAClockThatIsSetBetweenPasses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before bool // something was recorded before the pass
+		wait   time.Duration
+		want   int
+	}{
+		"recorded since":                  {want: 1},
+		"recorded before, and since":      {before: true, want: 2},
+		"and the next pass comes late":    {before: true, wait: 20 * time.Minute, want: 2},
+		"recorded since, and a late pass": {wait: 20 * time.Minute}, // the stream's newest time is of the new clock
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			y.pass()
+			record := func() {
+				y.add("door", y.now.Sub(begin), 100, false)
+				y.elapse(2 * time.Second)
+			}
+			if c.before {
+				record()
+				y.pass()
+			}
+			record()
+			y.now, y.synced = y.now.Add(time.Hour), true
+			if c.wait > 0 {
+				record() // with the right time
+				y.elapse(c.wait)
+			}
+			y.pass()
+			segments := 0
+			for _, m := range y.store.Misdated("door") {
+				segments += m.Segments
+			}
+			if segments != c.want {
+				t.Errorf("%d segments are noted, want %d: %+v", segments, c.want, y.store.Misdated("door"))
+			}
+		})
+	}
+}

@@ -83,9 +83,10 @@ func (k *Keeper) pass(ctx context.Context) {
 	k.forget()
 	streams := k.streams()
 	synchronised := k.o.Synchronised()
+	newest := k.newestTimes()
 	now, plausible := k.clock.judge(streams, synchronised)
 	k.clock.report(plausible)
-	k.noteBehind(now, synchronised)
+	k.noteBehind(now, synchronised, newest)
 	k.reportMisdated(streams)
 	if plausible {
 		k.o.Store.ExpireHolds(now)

@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"io/fs"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -41,4 +43,33 @@ func TestMediaOfAnUnsetClockIsPlacedInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(again)
+}
+
+// A correction that the disk refuses is noted repeatedly, and takes the place of no other one.
+func TestACorrectionThatIsRepeatedTakesNoOthersPlace(t *testing.T) {
+	t.Parallel()
+	disk := new(refusing)
+	s := openOn(t, disk, t.TempDir())
+	addSegment(t, s, "door", begin, 2)
+	addSegment(t, s, "door", begin.Add(time.Hour), 2)
+	note := func(from time.Time, add time.Duration) error {
+		return s.NoteClock("door", from, from.Add(time.Minute), add)
+	}
+	if err := note(begin, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	var eio error = &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}
+	disk.fail.Store(&eio)
+	for range 300 {
+		if err := note(begin.Add(time.Hour), 2*time.Hour); err == nil {
+			t.Fatal("a note is believed that the disk refused")
+		}
+	}
+	disk.fail.Store(nil)
+	if err := note(begin.Add(time.Hour), 2*time.Hour); err != nil {
+		t.Error(err)
+	}
+	if list := s.Misdated("door"); len(list) != 2 || list[0].Offset != time.Hour || list[1].Offset != 2*time.Hour {
+		t.Errorf("noted is %+v", list)
+	}
 }

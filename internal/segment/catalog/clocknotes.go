@@ -22,7 +22,11 @@ func (c *Catalog) Noted(added ...layout.ClockNote) []layout.ClockNote {
 			notes = append(notes, n)
 		}
 	}
-	notes = append(notes, added...)
+	for _, n := range added {
+		if !slices.Contains(notes, n) { // what could not be written is added again
+			notes = append(notes, n)
+		}
+	}
 	for i := 0; len(notes) > maxClockNotes && i < len(notes); {
 		if notes[i].Begin != 0 && notes[i].Epoch >= c.Epoch {
 			i++ // nothing else records that this epoch exists
