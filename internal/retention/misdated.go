@@ -212,6 +212,9 @@ func (k *Keeper) notes(b behind) bool {
 	if _, exists := find(k.behind.newest, b.stream); !exists {
 		return true
 	}
+	if k.policy(b.stream).Local { // events and requests of such a stream find its media by the times that its files have
+		return true
+	}
 	err := k.o.Store.NoteClock(b.stream, b.from, b.until, b.by)
 	if err == nil || errors.Is(err, segment.ErrClosed) {
 		return true

@@ -246,10 +246,12 @@ func TestAClockThatIsSetConcernsWhatItDated(t *testing.T) {
 	y.add("both", -2*time.Hour, 100, false)
 	y.add("both", -time.Minute, 100, false)
 	y.add("now", -59*time.Minute, 100, false)
+	y.add("asked", -59*time.Minute, 100, false)
+	y.keeper.SetPolicy("asked", Policy{Local: true}) // those who ask for it name its times
 	y.pass()
 	y.now, y.synced = y.now.Add(year), true
 	y.pass()
-	for stream, want := range map[string]int{"before": 0, "ahead": 0, "both": 1, "now": 1} {
+	for stream, want := range map[string]int{"before": 0, "ahead": 0, "both": 1, "now": 1, "asked": 0} {
 		segments := 0
 		for _, m := range y.store.Misdated(stream) {
 			segments += m.Segments

@@ -182,11 +182,15 @@ func (l *account) removed(ino int, name string, usage, free int64) {
 // reason is why a segment may be deleted that the cloud does not have. mu is held.
 func (l *account) reason(stream string, units []run, usage, free int64) string {
 	newest := l.made(units[len(units)-1].to)
-	slack := 2*time.Duration(l.clock.near.Load()) + 2*time.Minute // a clock that is far off must delete nothing
 	if l.removal[stream] {
 		return "with its stream"
 	}
 	for _, p := range l.policies[stream] {
+		off := l.clock.near.Load() // a clock that is far off must delete nothing
+		if p.Local {
+			off = l.clock.worst.Load() // but where media is asked for by its times these are not corrected
+		}
+		slack := 2*time.Duration(off) + 2*time.Minute
 		switch {
 		case p.MaxAge > 0 && time.Since(newest) >= p.MaxAge-slack:
 			return "for its age"
