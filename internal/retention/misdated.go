@@ -83,6 +83,7 @@ type behindClock struct {
 	since time.Time
 	floor []dated
 	found []behind // not noted yet
+	fails bool     // noting failed in the previous pass
 }
 
 // dated is the newest time of a stream's present epoch.
@@ -201,6 +202,7 @@ func (k *Keeper) noteBehind(now time.Time, synchronised bool, newest []dated) {
 	c.wall, c.boot, c.confirmed, c.newest = now, boot, synchronised, newest
 	if synchronised {
 		c.found = slices.DeleteFunc(c.found, k.notes)
+		c.fails = len(c.found) > 0
 		c.since, c.floor = now, newest // so far nothing more is in doubt
 	}
 	ageless := c.ageless()
@@ -219,6 +221,8 @@ func (k *Keeper) notes(b behind) bool {
 	if err == nil || errors.Is(err, segment.ErrClosed) {
 		return true
 	}
-	k.o.Log.Debug("how far the clock was behind is not noted", zap.String("stream", b.stream), zap.Error(err))
+	if !k.behind.fails { // said once, not with each pass
+		logevent.CorrectionNotNoted.Log(k.o.Log, zap.String("stream", b.stream), zap.Error(err))
+	}
 	return false
 }
