@@ -277,7 +277,7 @@ func (w *world) check(final bool) error {
 	return nil
 }
 
-// uploadedOf are the segments of which the store says that all of them is in the cloud.
+// uploadedOf are the segments of which the store says that all is in the cloud.
 func uploadedOf(store *segment.Store) map[segment.Key]bool {
 	uploaded := make(map[segment.Key]bool)
 	for _, stream := range store.Streams() {
